@@ -1,0 +1,3 @@
+//! Live.
+mod frames;
+fn main() {}

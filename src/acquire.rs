@@ -1,0 +1,328 @@
+//! Getting samples: what a get does at each poll, and what dropping it gives back.
+//!
+//! | stage     | owns                  | left by                                                        |
+//! |-----------|-----------------------|----------------------------------------------------------------|
+//! | `New`     | nothing               | first poll: a hit, the line, or an error                       |
+//! | `InLine`  | a ticket              | told: `InHand` or an error; drop: leaves, its slots travel on  |
+//! | `InHand`  | its slots             | Tokio's cooperative budget: `Done`; drop: its slots travel on  |
+//! | `Done`    | nothing               | polling again panics                                           |
+//!
+//! The budget is asked for only once the slots are in hand, so running out of it never loses a place.
+//! A future that was never polled has no place, and a hit never touches the lock.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    engine::{Engine, Shared},
+    error::GetBufferError,
+    foreign,
+    free_list::Miss,
+    line::Left,
+    raw::{
+        slot::{Chain, OwnedSlot},
+        waiter::{Outcome, Ticket, Timer},
+    },
+    sync::Ordering,
+};
+use std::{
+    mem,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+use tokio::task::coop;
+
+/// Where a get stands.
+#[derive(Debug, Default)]
+pub(crate) enum Acquire {
+    #[default]
+    New,
+    InLine(Ticket),
+    InHand(Chain),
+    Done,
+}
+
+/// Why a get is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    Cancelled,
+    TimedOut,
+}
+
+/// What a get found under the lock.
+enum Found {
+    Slots(Chain),
+    Place(Ticket),
+}
+
+impl Acquire {
+    /// Polls for one slot.
+    #[inline]
+    pub(crate) fn poll_one(
+        &mut self,
+        engine: &Engine,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<OwnedSlot, GetBufferError>> {
+        if let Acquire::New = self {
+            if let Ok(slot) = engine.free_list.take() {
+                if let Poll::Ready(budget) = coop::poll_proceed(cx) {
+                    budget.made_progress();
+                    *self = Acquire::Done;
+                    return Poll::Ready(Ok(slot));
+                }
+                return self.keep_in_hand(slot);
+            }
+        }
+        self.poll_one_slowly(engine, cx)
+    }
+
+    /// The task has used up its budget: it yields, and its waker is woken at once.
+    #[cold]
+    fn keep_in_hand<T>(&mut self, slot: OwnedSlot) -> Poll<T> {
+        let mut slots = Chain::default();
+        slots.push(slot);
+        *self = Acquire::InHand(slots);
+        Poll::Pending
+    }
+
+    #[inline(never)]
+    fn poll_one_slowly(
+        &mut self,
+        engine: &Engine,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<OwnedSlot, GetBufferError>> {
+        self.poll(engine, 1, cx).map_ok(|mut slots| {
+            let Some(slot) = slots.pop() else {
+                unreachable!("one slot was wanted");
+            };
+            slot
+        })
+    }
+
+    /// Polls for `wanted` slots.
+    pub(crate) fn poll(
+        &mut self,
+        engine: &Engine,
+        wanted: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Chain, GetBufferError>> {
+        loop {
+            match self {
+                Acquire::New => match engine.take_or_join(wanted) {
+                    Ok(Found::Slots(slots)) => *self = Acquire::InHand(slots),
+                    Ok(Found::Place(ticket)) => *self = Acquire::InLine(ticket),
+                    Err(error) => {
+                        *self = Acquire::Done;
+                        return Poll::Ready(Err(error));
+                    }
+                },
+                Acquire::InLine(ticket) => {
+                    let outcome = ready!(ticket.poll(cx));
+                    self.leave_line(engine, outcome)?;
+                }
+                Acquire::InHand(slots) => {
+                    ready!(coop::poll_proceed(cx)).made_progress();
+                    let slots = mem::take(slots);
+                    *self = Acquire::Done;
+                    return Poll::Ready(Ok(slots));
+                }
+                Acquire::Done => panic!("a get was polled after it had resolved"),
+            }
+        }
+    }
+
+    /// Takes up the outcome and gives the node back.
+    fn leave_line(&mut self, engine: &Engine, outcome: Outcome) -> Result<(), GetBufferError> {
+        let (next, result) = match outcome {
+            Outcome::Slots(slots) => (Acquire::InHand(slots), Ok(())),
+            Outcome::Failed(error) => (Acquire::Done, Err(error)),
+        };
+        if let Acquire::InLine(ticket) = mem::replace(self, next) {
+            ticket.give_back(&engine.returned);
+        }
+        result
+    }
+
+    /// The timer of a get that is in line.
+    pub(crate) fn timer(&mut self) -> Option<&mut Option<Timer>> {
+        match self {
+            Acquire::InLine(ticket) => Some(ticket.timer()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self, Acquire::Done)
+    }
+
+    /// Gives up, and gives back what the get had. Called when its future is dropped.
+    #[inline]
+    pub(crate) fn cancel(&mut self, engine: &Engine) {
+        if let Acquire::InLine(_) | Acquire::InHand(_) = self {
+            let unclaimed = self.give_up(engine, Why::Cancelled);
+            engine.put_back(unclaimed);
+        }
+    }
+
+    /// Gives up because the time is over. A get that was handed its slots meanwhile has them.
+    pub(crate) fn time_out(&mut self, engine: &Engine) -> Result<(), GetBufferError> {
+        let slots = self.give_up(engine, Why::TimedOut);
+        if slots.len() == 0 {
+            return Err(GetBufferError::TimedOut);
+        }
+        *self = Acquire::InHand(slots);
+        Ok(())
+    }
+
+    /// Leaves the line. The answer is the slots that were handed over already.
+    #[cold]
+    fn give_up(&mut self, engine: &Engine, why: Why) -> Chain {
+        match mem::replace(self, Acquire::Done) {
+            Acquire::InLine(ticket) => engine.leave_line(ticket, why),
+            Acquire::InHand(slots) => {
+                engine.lock().count(why);
+                slots
+            }
+            Acquire::New | Acquire::Done => Chain::default(),
+        }
+    }
+}
+
+impl Shared {
+    fn count(&mut self, why: Why) {
+        match why {
+            Why::Cancelled => self.counters.cancelled += 1,
+            Why::TimedOut => self.counters.timed_out += 1,
+        }
+    }
+}
+
+impl Engine {
+    /// Takes a slot if one is home and nobody is in line.
+    #[inline]
+    pub(crate) fn try_take(&self) -> Result<OwnedSlot, GetBufferError> {
+        match self.free_list.take() {
+            Ok(slot) => Ok(slot),
+            Err(Miss::Empty) if self.is_open() => {
+                self.misses.fetch_add(1, Ordering::Relaxed);
+                Err(GetBufferError::Exhausted)
+            }
+            Err(_) => self.try_take_many(1).map(|mut slots| {
+                let Some(slot) = slots.pop() else {
+                    unreachable!("one slot was wanted");
+                };
+                slot
+            }),
+        }
+    }
+
+    /// Takes `wanted` slots if as many are home and nobody is in line.
+    pub(crate) fn try_take_many(&self, wanted: usize) -> Result<Chain, GetBufferError> {
+        self.take_many(wanted, |shared, gathered| {
+            shared.counters.exhausted += 1;
+            (Err(GetBufferError::Exhausted), gathered)
+        })
+    }
+
+    /// Takes `wanted` slots, or joins the line for them.
+    fn take_or_join(&self, wanted: usize) -> Result<Found, GetBufferError> {
+        let mut place = None;
+        let taken = self.take_many(wanted, |shared, gathered| {
+            if shared.line.len() >= self.settings.max_waiters {
+                return (Err(GetBufferError::TooManyWaiters), gathered);
+            }
+            shared.counters.waited += 1;
+            let joined = self.settings.measure_waits.then(Instant::now);
+            let ticket = shared.line.join(&self.returned, wanted, gathered, joined);
+            place = Some(ticket);
+            (Ok(Chain::default()), Chain::default())
+        });
+        match place {
+            Some(ticket) => Ok(Found::Place(ticket)),
+            None => taken.map(Found::Slots),
+        }
+    }
+
+    /// Takes `wanted` slots. If that cannot be, `otherwise` decides, under the lock, with every word
+    /// parked and no slot home but those gathered; what it gives back beside its answer goes home.
+    fn take_many(
+        &self,
+        wanted: usize,
+        otherwise: impl FnOnce(&mut Shared, Chain) -> (Result<Chain, GetBufferError>, Chain),
+    ) -> Result<Chain, GetBufferError> {
+        let mut gathered = self.free_list.take_many(wanted);
+        if gathered.len() == wanted && wanted > 0 {
+            return Ok(gathered);
+        }
+        let mut shared = self.lock();
+        if gathered.len() > 0 && (shared.serves().is_err() || !shared.line.is_empty()) {
+            // Somebody joined, or the pool was shut, after these were taken: they are not ours.
+            drop(shared);
+            self.put_back(mem::take(&mut gathered));
+            shared = self.lock();
+        }
+        if let Err(error) = shared.may_want(wanted) {
+            drop(shared);
+            self.put_back(gathered);
+            return Err(error);
+        }
+        if wanted == 0 {
+            return Ok(gathered);
+        }
+        if shared.line.is_empty() {
+            let calm = shared.is_calm(self);
+            while gathered.len() < wanted {
+                match shared.ledger.take(&self.free_list, calm) {
+                    Some(slot) => gathered.push(slot),
+                    None => break,
+                }
+            }
+            if gathered.len() == wanted {
+                return Ok(gathered);
+            }
+        }
+        let (answer, mut unwanted) = otherwise(&mut shared, gathered);
+        while let Some(slot) = unwanted.pop() {
+            let nobody = shared.settle(self, slot);
+            debug_assert!(
+                nobody.is_none(),
+                "slots are gathered only while nobody is in line"
+            );
+        }
+        answer
+    }
+
+    /// Leaves the line. The answer is the slots that were handed over already; what was only
+    /// gathered goes to the next in line.
+    fn leave_line(&self, mut ticket: Ticket, why: Why) -> Chain {
+        let mut shared = self.lock();
+        let (handed, woken) = match shared.line.leave(&mut ticket) {
+            Left::Waiting(gathered) => (Chain::default(), shared.settle_all(self, gathered)),
+            Left::Told(Outcome::Slots(slots)) => (slots, Vec::new()),
+            Left::Told(Outcome::Failed(_)) => (Chain::default(), Vec::new()),
+        };
+        if why == Why::Cancelled || handed.len() == 0 {
+            shared.count(why);
+        }
+        let drained = shared.claim_drain();
+        drop(shared);
+        for waiter in woken {
+            foreign::quietly(|| waiter.wake());
+        }
+        if drained {
+            self.end_drain();
+        }
+        ticket.give_back(&self.returned);
+        handed
+    }
+}
+
+impl Shared {
+    /// Whether a get of `wanted` samples can ever be served.
+    fn may_want(&self, wanted: usize) -> Result<(), GetBufferError> {
+        self.serves()?;
+        if wanted > self.properties.buffers {
+            return Err(GetBufferError::TooMany);
+        }
+        Ok(())
+    }
+}

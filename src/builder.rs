@@ -1,0 +1,216 @@
+//! Building a pool in one expression.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    engine::Settings,
+    error::{BuildError, SetPropertiesError},
+    properties::Properties,
+    raw::handle::Pool,
+};
+use std::{fmt, sync::Arc};
+
+type OnRelease = Arc<dyn crate::notify::NotifyRelease>;
+
+/// Builds a [`Pool`]. Nothing is checked before [`build`](Builder::build).
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::Pool;
+///
+/// let pool = Pool::builder()
+///     .buffers(64)
+///     .size(1500)
+///     .prefix(12)
+///     .zero_on_release(true)
+///     .build()?;
+/// assert_eq!(pool.properties().prefix, 12);
+/// # Ok::<(), sample_pool::BuildError>(())
+/// ```
+#[derive(Clone)]
+#[must_use = "a builder does nothing until it builds"]
+pub struct Builder {
+    properties: Properties,
+    settings: Settings,
+    on_release: Option<OnRelease>,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("properties", &self.properties)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Builder {
+    /// [`Pool::builder`].
+    fn default() -> Self {
+        Builder::new()
+    }
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Builder {
+            properties: Properties {
+                buffers: 32,
+                size: 64 * 1024,
+                align: 64,
+                prefix: 0,
+            },
+            settings: Settings::default(),
+            on_release: None,
+        }
+    }
+
+    /// How many buffers the pool has. Default 32.
+    pub fn buffers(mut self, n: usize) -> Self {
+        self.properties.buffers = n;
+        self
+    }
+
+    /// How many bytes each buffer holds, its prefix not counted. Default 64 KiB. It is rounded up; see
+    /// [`Pool::set_properties`].
+    pub fn size(mut self, bytes: usize) -> Self {
+        self.properties.size = bytes;
+        self
+    }
+
+    /// What the start of each buffer, its prefix included, is a multiple of. Default 64. Any number but
+    /// zero.
+    pub fn align(mut self, bytes: usize) -> Self {
+        self.properties.align = bytes;
+        self
+    }
+
+    /// How many bytes of headroom each sample starts with, for headers that are
+    /// [prepended](crate::Sample::prepend). Default 0.
+    pub fn prefix(mut self, bytes: usize) -> Self {
+        self.properties.prefix = bytes;
+        self
+    }
+
+    /// How many gets may be in line; a further one fails with
+    /// [`TooManyWaiters`](crate::GetBufferError::TooManyWaiters). Default unlimited.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{GetBufferError, Pool};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().buffers(1).max_waiters(0).build()?;
+    /// let sample = pool.get_buffer().await?;
+    /// let refused = pool.get_buffer().await;
+    /// assert_eq!(refused.unwrap_err(), GetBufferError::TooManyWaiters);
+    /// # drop(sample);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_waiters(mut self, n: usize) -> Self {
+        self.settings.max_waiters = n;
+        self
+    }
+
+    /// Whether each release overwrites the whole buffer, its prefix included, with zeroes. Default
+    /// no: no safe code can read what an earlier owner wrote, so this is for secrets that must not
+    /// stay in memory.
+    pub fn zero_on_release(mut self, yes: bool) -> Self {
+        self.settings.zero_on_release = yes;
+        self
+    }
+
+    /// Whether a commit makes the system back all memory at once, so that the first use of a buffer
+    /// meets no page fault. Default no.
+    pub fn prefault(mut self, yes: bool) -> Self {
+        self.settings.prefault = yes;
+        self
+    }
+
+    /// Whether to ask the system for huge pages. A hint, ignored where there are none. Default no.
+    pub fn huge_pages(mut self, yes: bool) -> Self {
+        self.settings.huge_pages = yes;
+        self
+    }
+
+    /// Whether to keep who holds each sample and since when, for [`Pool::holders`]. Default no: it
+    /// reads the clock at each get.
+    pub fn track_holders(mut self, yes: bool) -> Self {
+        self.settings.track_holders = yes;
+        self
+    }
+
+    /// Sets the callback that is called at each release; see [`Pool::set_notify`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::builder()
+    ///     .buffers(4)
+    ///     .on_release(|pool| assert_eq!(pool.free_count(), 4))
+    ///     .build()?;
+    /// drop(pool.try_get_buffer()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_release(mut self, f: impl Fn(&Pool) + Send + Sync + 'static) -> Self {
+        self.on_release = Some(Arc::new(f));
+        self
+    }
+
+    /// Whether to measure how long gets wait, for [`Status::wait_time`](crate::Status) and `max_wait`.
+    /// Default no: reading the clock twice is a fifth of a hand-over.
+    pub fn measure_waits(mut self, yes: bool) -> Self {
+        self.settings.measure_waits = yes;
+        self
+    }
+
+    /// Makes the pool and commits it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Pool::set_properties`] and [`Pool::commit`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{BuildError, CommitError, Pool, SetPropertiesError};
+    ///
+    /// let error = Pool::builder().align(0).build().unwrap_err();
+    /// assert_eq!(error, BuildError::SetProperties(SetPropertiesError::BadAlign));
+    /// let error = Pool::builder().buffers(0).build().unwrap_err();
+    /// assert_eq!(error, BuildError::Commit(CommitError::SizeNotSet));
+    /// ```
+    pub fn build(self) -> Result<Pool, BuildError> {
+        let pool = self.build_uncommitted()?;
+        pool.commit()?;
+        Ok(pool)
+    }
+
+    /// Makes the pool and sets its properties; it hands out nothing until it is committed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Pool::set_properties`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{Pool, State};
+    ///
+    /// let pool = Pool::builder().build_uncommitted()?;
+    /// assert_eq!(pool.state(), State::Configured);
+    /// # Ok::<(), sample_pool::SetPropertiesError>(())
+    /// ```
+    pub fn build_uncommitted(self) -> Result<Pool, SetPropertiesError> {
+        let pool = Pool::with_settings(self.settings);
+        pool.set_properties(self.properties)?;
+        drop(pool.set_notify(self.on_release));
+        Ok(pool)
+    }
+}

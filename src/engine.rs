@@ -1,0 +1,249 @@
+//! The engine: everything that the handles of one pool share.
+//!
+//! What the common get and release touch is not under the lock and is not written by them, but for
+//! one word of the free list. All that is decided rarely (who waits, whether the pool drains, which
+//! callback is set) is [`Shared`], under one lock; to change it in a way that a get or a release must
+//! see, the holder of the lock parks the free list's open words, so that they come here.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    error::GetBufferError,
+    free_list::{FreeList, Ledger, Tally},
+    line::{Line, Offer},
+    notify::NotifyRelease,
+    properties::Properties,
+    raw::{
+        bytes::Geometry,
+        slot::{Chain, OwnedSlot},
+        waiter::{Returned, WaiterRef},
+    },
+    signal::Listeners,
+    status::State,
+    sync::{AtomicPtr, AtomicUsize, Changed, Lock, LockGuard, Ordering, SettingU8, SettingU64},
+};
+use crossbeam_utils::CachePadded;
+use std::{
+    fmt, io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// What the builder fixes for the life of the pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) max_waiters: usize,
+    pub(crate) zero_on_release: bool,
+    pub(crate) prefault: bool,
+    pub(crate) huge_pages: bool,
+    pub(crate) track_holders: bool,
+    pub(crate) measure_waits: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            max_waiters: usize::MAX,
+            zero_on_release: false,
+            prefault: false,
+            huge_pages: false,
+            track_holders: false,
+            measure_waits: false,
+        }
+    }
+}
+
+/// A callback, in an `Arc` of its own so that a release finds it behind one plain pointer.
+pub(crate) type Callback = Arc<Arc<dyn NotifyRelease>>;
+
+/// See the module's documentation.
+pub(crate) struct Engine {
+    pub(crate) free_list: FreeList,
+    pub(crate) settings: Settings,
+    pub(crate) geometry: Geometry,
+    /// What the ages of samples are counted from.
+    pub(crate) born: Instant,
+    /// What a get without the lock has to know of the life cycle; see [`Gate`].
+    gate: SettingU8,
+    /// The callback that is set, for releases that hold a claim. Written under the lock, while every
+    /// word is parked.
+    pub(crate) callback: AtomicPtr<Arc<dyn NotifyRelease>>,
+    /// Pool handles and futures that own one. The last one is dropped under the lock.
+    pub(crate) handles: CachePadded<AtomicUsize>,
+    pub(crate) shared: CachePadded<Lock<Shared>>,
+    /// Announced when [`Shared::busy`] ends.
+    pub(crate) settled: Changed,
+    pub(crate) returned: Returned,
+    /// Tries that found nothing, without the lock.
+    pub(crate) misses: CachePadded<SettingU64>,
+    pub(crate) callback_panics: SettingU64,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether gets are served, as a get without the lock sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Gate {
+    Shut = 0,
+    Open = 1,
+}
+
+/// What is under the lock.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) state: State,
+    pub(crate) flushing: bool,
+    /// Memory is being mapped or given back, outside the lock. Whoever wants to change the life
+    /// cycle waits; nothing foreign runs meanwhile.
+    pub(crate) busy: bool,
+    /// The last handle, claim and sample are gone: somebody is about to free the pool.
+    pub(crate) ended: bool,
+    pub(crate) properties: Properties,
+    pub(crate) ledger: Ledger,
+    pub(crate) line: Line,
+    pub(crate) released: Listeners,
+    pub(crate) drained: Listeners,
+    pub(crate) callback: Option<Callback>,
+    /// Callbacks that were replaced while calls may have been in flight.
+    pub(crate) retired: Vec<Callback>,
+    pub(crate) counters: Counters,
+}
+
+/// Counted under the lock, on the slow path.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    /// Of the commits that have ended.
+    pub(crate) tally: Tally,
+    pub(crate) waited: u64,
+    pub(crate) wait_time: Duration,
+    pub(crate) max_wait: Duration,
+    pub(crate) exhausted: u64,
+    pub(crate) timed_out: u64,
+    pub(crate) cancelled: u64,
+}
+
+impl Engine {
+    pub(crate) fn new(settings: Settings) -> io::Result<Self> {
+        Ok(Engine {
+            free_list: FreeList::new()?,
+            settings,
+            geometry: Geometry::default(),
+            born: Instant::now(),
+            gate: SettingU8::new(Gate::Shut as u8),
+            callback: AtomicPtr::new(std::ptr::null_mut()),
+            handles: CachePadded::new(AtomicUsize::new(1)),
+            shared: CachePadded::new(Lock::new(Shared {
+                state: State::Unconfigured,
+                flushing: false,
+                busy: false,
+                ended: false,
+                properties: Properties::default(),
+                ledger: Ledger::default(),
+                line: Line::default(),
+                released: Listeners::default(),
+                drained: Listeners::default(),
+                callback: None,
+                retired: Vec::new(),
+                counters: Counters::default(),
+            })),
+            settled: Changed::new(),
+            returned: Returned::new(),
+            misses: CachePadded::new(SettingU64::new(0)),
+            callback_panics: SettingU64::new(0),
+        })
+    }
+
+    pub(crate) fn lock(&self) -> LockGuard<'_, Shared> {
+        self.shared.lock()
+    }
+
+    /// Whether gets are served. Exact for whoever ordered itself after the change.
+    pub(crate) fn is_open(&self) -> bool {
+        self.gate.load(Ordering::Relaxed) == Gate::Open as u8
+    }
+
+    /// Lets gets without the lock know whether they are served. Called under the lock.
+    pub(crate) fn set_gate(&self, shared: &Shared) {
+        let gate = match shared.serves() {
+            Ok(()) => Gate::Open,
+            Err(_) => Gate::Shut,
+        };
+        self.gate.store(gate as u8, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    /// Whether gets are served, and otherwise why not.
+    pub(crate) fn serves(&self) -> Result<(), GetBufferError> {
+        if self.state != State::Committed {
+            return Err(GetBufferError::NotCommitted);
+        }
+        if self.flushing {
+            return Err(GetBufferError::Flushing);
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is left that a get or a release would have to see, so that words may open.
+    pub(crate) fn is_calm(&self, engine: &Engine) -> bool {
+        self.serves().is_ok()
+            && self.line.is_empty()
+            && self.released.is_empty()
+            && engine.handles.load(Ordering::Relaxed) > 0
+    }
+
+    /// Gives a slot to the first in line, or else puts it home. The answer is who is to be woken.
+    pub(crate) fn settle(&mut self, engine: &Engine, slot: OwnedSlot) -> Option<WaiterRef> {
+        match self.line.offer(slot) {
+            Offer::Refused(slot) => {
+                let calm = self.is_calm(engine);
+                self.ledger.put(&engine.free_list, slot, calm);
+                None
+            }
+            Offer::Gathered => None,
+            Offer::Served(waiter, waited) => {
+                if let Some(waited) = waited {
+                    self.counters.wait_time += waited;
+                    self.counters.max_wait = self.counters.max_wait.max(waited);
+                }
+                Some(waiter)
+            }
+        }
+    }
+
+    /// Settles each slot of a chain.
+    pub(crate) fn settle_all(&mut self, engine: &Engine, mut slots: Chain) -> Vec<WaiterRef> {
+        let mut woken = Vec::new();
+        while let Some(slot) = slots.pop() {
+            woken.extend(self.settle(engine, slot));
+        }
+        woken
+    }
+
+    /// Whether the pool drains and its last slot has come home. If so the caller ends the drain, and
+    /// nobody else does.
+    pub(crate) fn claim_drain(&mut self) -> bool {
+        let drained = self.state == State::Draining && !self.busy && self.ledger.parked_out() == 0;
+        self.busy |= drained;
+        drained
+    }
+
+    /// Whether no handle, no claim and no sample is left. If so the caller frees the pool, and
+    /// nobody else does.
+    pub(crate) fn claim_end(&mut self, engine: &Engine) -> bool {
+        let ended = engine.handles.load(Ordering::Acquire) == 0
+            && self.ledger.all_parked()
+            && self.ledger.parked_out() == 0
+            && self.ledger.parked_claims() == 0
+            && !self.ended;
+        self.ended |= ended;
+        ended
+    }
+}

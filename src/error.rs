@@ -1,0 +1,333 @@
+//! Why an operation was refused, one type per family of operations.
+//!
+//! All are small plain values, so that a caller can keep, compare and send them; and each variant
+//! says whether trying again can help.
+
+#![forbid(unsafe_code)]
+
+use std::io;
+
+use thiserror::Error;
+
+/// Why [`Pool::set_properties`](crate::Pool::set_properties) changed nothing.
+///
+/// The checks are made in the order of the variants, so the first that applies is the one reported.
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{Pool, Properties, SetPropertiesError};
+///
+/// let pool = Pool::new();
+/// let refused = pool.set_properties(Properties { buffers: 4, size: 188, align: 0, prefix: 0 });
+/// assert_eq!(refused, Err(SetPropertiesError::BadAlign));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SetPropertiesError {
+    /// The alignment was zero. Trying again with the same properties cannot help.
+    ///
+    /// Mirrors `VFW_E_BADALIGN`.
+    #[error("the alignment must not be zero")]
+    BadAlign,
+    /// The pool is committed, and its layout is fixed until it is not.
+    ///
+    /// Trying again helps once the pool was [decommitted](crate::Pool::decommit) and has
+    /// [drained](crate::Pool::drained).
+    ///
+    /// Mirrors `VFW_E_ALREADY_COMMITTED`.
+    #[error("the pool is committed")]
+    AlreadyCommitted,
+    /// The pool was decommitted, but samples of it are still out and keep the old layout.
+    ///
+    /// Trying again helps once the last one is home: wait for
+    /// [`Pool::drained`](crate::Pool::drained).
+    ///
+    /// Mirrors `VFW_E_BUFFERS_OUTSTANDING`.
+    #[error("samples are still outstanding")]
+    BuffersOutstanding,
+    /// The buffers together would take more than [`isize::MAX`] bytes, there would be more than
+    /// [`u32::MAX`] of them, or one alone cannot be rounded up to its alignment.
+    ///
+    /// Trying again with the same properties cannot help.
+    #[error("the buffers together would be too large or too many to address")]
+    TooLarge,
+}
+
+/// Why [`Pool::commit`](crate::Pool::commit) left the pool without memory.
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{CommitError, Pool};
+///
+/// // A new pool has no properties yet: nothing says how much memory it should take.
+/// assert_eq!(Pool::new().commit(), Err(CommitError::SizeNotSet));
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum CommitError {
+    /// The number of buffers, their size or their alignment is zero.
+    ///
+    /// Trying again helps after [`Pool::set_properties`](crate::Pool::set_properties), and only
+    /// then.
+    ///
+    /// Mirrors `VFW_E_SIZENOTSET`.
+    #[error("the number of buffers, their size or their alignment is zero")]
+    SizeNotSet,
+    /// The system refused the memory.
+    ///
+    /// Trying again may help when other memory was freed; asking for less with
+    /// [`Pool::set_properties`](crate::Pool::set_properties) is the surer way, and is allowed at
+    /// once.
+    ///
+    /// Mirrors `E_OUTOFMEMORY`.
+    #[error("the system refused the memory")]
+    OutOfMemory,
+}
+
+/// Why a get returned no sample.
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{GetBufferError, Pool};
+///
+/// assert_eq!(Pool::new().try_get_buffer().unwrap_err(), GetBufferError::NotCommitted);
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum GetBufferError {
+    /// The pool is not committed, or was decommitted while this get waited.
+    ///
+    /// Trying again helps only after a [`Pool::commit`](crate::Pool::commit).
+    ///
+    /// Mirrors `VFW_E_NOT_COMMITTED`.
+    #[error("the pool is not committed")]
+    NotCommitted,
+    /// The pool is flushing, or began to flush while this get waited.
+    ///
+    /// Trying again helps only after [`Pool::set_flushing(false)`](crate::Pool::set_flushing).
+    #[error("the pool is flushing")]
+    Flushing,
+    /// No sample could be had without waiting: none is home, or others are in line for it.
+    ///
+    /// Trying again helps when samples come home, and waiting in line is the fair way to do it.
+    ///
+    /// Mirrors `VFW_E_TIMEOUT`, which DirectShow returns under `AM_GBF_NOWAIT`.
+    #[error("no sample is free without waiting")]
+    Exhausted,
+    /// The time limit passed first.
+    ///
+    /// Trying again can help, from the end of the line.
+    #[error("no sample came home within the time limit")]
+    TimedOut,
+    /// The line is as long as [`Builder::max_waiters`](crate::Builder::max_waiters) lets it be.
+    ///
+    /// Trying again helps when the line is shorter.
+    #[error("too many are waiting in line already")]
+    TooManyWaiters,
+    /// More samples were asked for at once than the pool has buffers.
+    ///
+    /// Trying again with the same number cannot help.
+    #[error("more samples were requested at once than the pool has buffers")]
+    TooMany,
+}
+
+impl GetBufferError {
+    /// Whether the same get can succeed later with no more than samples coming home.
+    ///
+    /// True for [`Exhausted`](Self::Exhausted), [`TimedOut`](Self::TimedOut) and
+    /// [`TooManyWaiters`](Self::TooManyWaiters): the pool is busy, so shed load or come back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::GetBufferError;
+    ///
+    /// assert!(GetBufferError::Exhausted.is_retryable());
+    /// assert!(!GetBufferError::TooMany.is_retryable());
+    /// ```
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Exhausted | Self::TimedOut | Self::TooManyWaiters => true,
+            Self::NotCommitted | Self::Flushing | Self::TooMany => false,
+        }
+    }
+
+    /// Whether somebody stopped the pool, so that a loop that fills samples should stop too.
+    ///
+    /// True for [`NotCommitted`](Self::NotCommitted) and [`Flushing`](Self::Flushing). Both can be
+    /// undone, by [`Pool::commit`](crate::Pool::commit) and by
+    /// [`Pool::set_flushing(false)`](crate::Pool::set_flushing); no sample coming home undoes
+    /// either.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::GetBufferError;
+    ///
+    /// assert!(GetBufferError::Flushing.is_closed());
+    /// assert!(!GetBufferError::TimedOut.is_closed());
+    /// ```
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        match self {
+            Self::NotCommitted | Self::Flushing => true,
+            Self::Exhausted | Self::TimedOut | Self::TooManyWaiters | Self::TooMany => false,
+        }
+    }
+}
+
+/// Which of the two steps of [`Builder::build`](crate::Builder::build) failed, and why.
+///
+/// The reason is the [`source`](std::error::Error::source).
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{BuildError, Pool, SetPropertiesError};
+/// use std::error::Error;
+///
+/// let error = Pool::builder().align(0).build().unwrap_err();
+/// assert_eq!(error, BuildError::SetProperties(SetPropertiesError::BadAlign));
+/// assert_eq!(error.source().unwrap().to_string(), "the alignment must not be zero");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum BuildError {
+    /// The properties were refused. Trying again can help if it can for the error inside.
+    #[error("the properties of the pool were refused")]
+    SetProperties(#[from] SetPropertiesError),
+    /// The memory was refused. Trying again can help if it can for the error inside.
+    #[error("the pool could not be committed")]
+    Commit(#[from] CommitError),
+}
+
+/// More bytes than the buffer has room for.
+///
+/// Trying again can help only with fewer bytes: a sample never grows.
+///
+/// Mirrors `VFW_E_BUFFER_OVERFLOW`.
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::BufferOverflow;
+///
+/// let overflow = BufferOverflow { requested: 200, capacity: 188 };
+/// assert_eq!(overflow.to_string(), "200 bytes do not fit into 188");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{requested} bytes do not fit into {capacity}")]
+pub struct BufferOverflow {
+    /// How many bytes were asked for.
+    pub requested: usize,
+    /// How many there is room for.
+    pub capacity: usize,
+}
+
+/// As [`WriteZero`](io::ErrorKind::WriteZero), the kind that `write_all` reports for a full buffer;
+/// the overflow itself is inside.
+impl From<BufferOverflow> for io::Error {
+    fn from(overflow: BufferOverflow) -> Self {
+        Self::new(io::ErrorKind::WriteZero, overflow)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    /// The expectations stand in a `match`, so a new variant does not compile until it has its own.
+    fn expected(error: GetBufferError) -> (bool, bool) {
+        match error {
+            GetBufferError::NotCommitted => (false, true),
+            GetBufferError::Flushing => (false, true),
+            GetBufferError::Exhausted => (true, false),
+            GetBufferError::TimedOut => (true, false),
+            GetBufferError::TooManyWaiters => (true, false),
+            GetBufferError::TooMany => (false, false),
+        }
+    }
+
+    const GET_BUFFER_ERRORS: [GetBufferError; 6] = [
+        GetBufferError::NotCommitted,
+        GetBufferError::Flushing,
+        GetBufferError::Exhausted,
+        GetBufferError::TimedOut,
+        GetBufferError::TooManyWaiters,
+        GetBufferError::TooMany,
+    ];
+
+    #[test]
+    fn every_get_buffer_error_says_whether_to_retry_and_whether_the_pool_was_stopped() {
+        for error in GET_BUFFER_ERRORS {
+            assert_eq!(
+                (error.is_retryable(), error.is_closed()),
+                expected(error),
+                "{error:?}"
+            );
+        }
+    }
+
+    /// Messages are put behind a colon by whoever reports them, so they must read as a clause; and
+    /// two that are alike would send the reader to the wrong cause.
+    #[test]
+    fn every_message_is_a_lower_case_clause_of_its_own() {
+        let mut messages: Vec<String> = GET_BUFFER_ERRORS.map(|e| e.to_string()).into();
+        messages.extend(
+            [
+                SetPropertiesError::BadAlign,
+                SetPropertiesError::AlreadyCommitted,
+                SetPropertiesError::BuffersOutstanding,
+                SetPropertiesError::TooLarge,
+            ]
+            .map(|e| e.to_string()),
+        );
+        messages.extend([CommitError::SizeNotSet, CommitError::OutOfMemory].map(|e| e.to_string()));
+        messages.push(BuildError::from(CommitError::SizeNotSet).to_string());
+        messages.push(BuildError::from(SetPropertiesError::TooLarge).to_string());
+        messages.push(
+            BufferOverflow {
+                requested: 2,
+                capacity: 1,
+            }
+            .to_string(),
+        );
+        for (i, message) in messages.iter().enumerate() {
+            assert!(!message.starts_with(char::is_uppercase), "{message}");
+            assert!(!message.ends_with(['.', '\n', ' ']), "{message}");
+            assert!(!messages[..i].contains(message), "said twice: {message}");
+        }
+    }
+
+    #[test]
+    fn a_build_error_keeps_its_reason_as_the_source() {
+        let refused = BuildError::from(SetPropertiesError::TooLarge);
+        let source = refused.source().and_then(|s| s.downcast_ref());
+        assert_eq!(source, Some(&SetPropertiesError::TooLarge));
+
+        let refused = BuildError::from(CommitError::OutOfMemory);
+        let source = refused.source().and_then(|s| s.downcast_ref());
+        assert_eq!(source, Some(&CommitError::OutOfMemory));
+    }
+
+    #[test]
+    fn an_overflow_becomes_the_io_error_that_write_all_gives_and_stays_inside_it() {
+        let overflow = BufferOverflow {
+            requested: 9,
+            capacity: 8,
+        };
+        let error = io::Error::from(overflow);
+        let full = io::Write::write_all(&mut [0_u8; 8].as_mut_slice(), &[0; 9]).unwrap_err();
+        assert_eq!(error.kind(), full.kind());
+        assert_eq!(
+            error.get_ref().and_then(|e| e.downcast_ref()),
+            Some(&overflow)
+        );
+        assert!(error.to_string().contains('9') && error.to_string().contains('8'));
+    }
+}

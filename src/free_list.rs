@@ -1,0 +1,149 @@
+//! The free list: which slots are home. Lock-free and striped in the common case.
+//!
+//! A slot's number is its bit in one of the words. `take` turns the lowest bit that says *home*,
+//! `put` turns it back: no next pointers, no ABA, no tags. Words lie on cache lines of their own; a
+//! thread starts at stripe 0 and moves on only when it really met somebody, so a single busy thread
+//! keeps to the lowest slots, and busy threads end up on lines of their own.
+//!
+//! This file is what happens without the lock. What a get does when its word is dry:
+//!
+//! 1. look at a few words from its stripe's own on ([`SWEEP`]), which costs loads of lines that
+//!    nobody writes;
+//! 2. if neither an open nor a stocked word is left, there is nothing: one load says so, however
+//!    many slots the pool has;
+//! 3. otherwise go under the lock, where the [`Ledger`] knows which words have slots.
+
+#![forbid(unsafe_code)]
+
+mod bit_set;
+mod ledger;
+
+pub(crate) use ledger::{Ledger, Plan, Tally};
+
+use crate::{
+    raw::{
+        published::Published,
+        shelf::Shelf,
+        slot::{Chain, OwnedSlot},
+    },
+    stripe,
+    sync::{AtomicUsize, Ordering},
+    word::Word,
+};
+use crossbeam_utils::CachePadded;
+use std::io;
+
+/// How many words a get looks at without the lock before it asks the ledger.
+const SWEEP: usize = 16;
+
+/// Why there was no slot without the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Miss {
+    /// No word has a slot.
+    Empty,
+    /// Some word may have one: look under the lock.
+    Unsure,
+}
+
+/// The words and slots, and how many words there are that may have a slot.
+#[derive(Debug)]
+pub(crate) struct FreeList {
+    shelf: Published<Shelf>,
+    /// Open words and stocked ones together. Written under the lock, when a word is parked or
+    /// opened, so never in the common get or release.
+    reachable: CachePadded<AtomicUsize>,
+}
+
+impl FreeList {
+    /// A free list with no slots.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(FreeList {
+            shelf: Published::new(Shelf::new(1, 0, false)?),
+            reachable: CachePadded::new(AtomicUsize::new(0)),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn shelf(&self) -> &Shelf {
+        self.shelf.get()
+    }
+
+    /// Takes a slot that is home, without the lock.
+    #[inline]
+    pub(crate) fn take(&self) -> Result<OwnedSlot, Miss> {
+        let shelf = self.shelf();
+        let stripe = stripe::current() & shelf.mask.load(Ordering::Relaxed);
+        let Some(word) = cursor(shelf, stripe) else {
+            return Err(Miss::Unsure);
+        };
+        match shelf.take(word) {
+            Ok(slot) => Ok(slot),
+            Err(contended) => self.take_elsewhere(shelf, contended),
+        }
+    }
+
+    #[cold]
+    fn take_elsewhere(&self, shelf: &Shelf, contended: bool) -> Result<OwnedSlot, Miss> {
+        if contended {
+            stripe::move_on();
+        }
+        let stripe = stripe::current() & shelf.mask.load(Ordering::Relaxed);
+        if let Some(slot) = cursor(shelf, stripe).and_then(|word| shelf.take(word).ok()) {
+            return Ok(slot);
+        }
+        for (index, word) in sweep(shelf, stripe) {
+            if let Ok(slot) = shelf.take(word) {
+                self.look_here_next(index);
+                return Ok(slot);
+            }
+        }
+        Err(match self.reachable.load(Ordering::Acquire) {
+            0 => Miss::Empty,
+            _ => Miss::Unsure,
+        })
+    }
+
+    /// Takes up to `wanted` slots without the lock, many in one step.
+    pub(crate) fn take_many(&self, wanted: usize) -> Chain {
+        let shelf = self.shelf();
+        let stripe = stripe::current() & shelf.mask.load(Ordering::Relaxed);
+        let mut taken = Chain::default();
+        let first = cursor(shelf, stripe).into_iter();
+        for word in first.chain(sweep(shelf, stripe).map(|(_, word)| word)) {
+            let missing = wanted - taken.len();
+            if missing == 0 {
+                break;
+            }
+            shelf.take_many(word, missing, |slot| taken.push(slot));
+        }
+        taken
+    }
+
+    /// Lets this thread's stripe start at word `index` from now on.
+    fn look_here_next(&self, index: usize) {
+        let shelf = self.shelf();
+        let stripe = stripe::current() & shelf.mask.load(Ordering::Relaxed);
+        if let Some(word) = shelf.word(stripe) {
+            word.set_cursor(index ^ stripe);
+        }
+    }
+}
+
+/// The word where the threads of `stripe` look first.
+#[inline]
+fn cursor(shelf: &Shelf, stripe: usize) -> Option<&Word> {
+    let own = shelf.word(stripe)?;
+    match own.cursor() {
+        0 => Some(own),
+        elsewhere => shelf.word(stripe ^ elsewhere),
+    }
+}
+
+/// The first words from `stripe` on, wrapping round.
+fn sweep(shelf: &Shelf, stripe: usize) -> impl Iterator<Item = (usize, &Word)> {
+    let words = shelf.word_count.load(Ordering::Relaxed);
+    (0..words.min(SWEEP)).filter_map(move |step| {
+        let index = (stripe + step) % words;
+        Some((index, shelf.word(index)?))
+    })
+}

@@ -1,0 +1,100 @@
+//! A set of word numbers that knows its size and finds its lowest member.
+
+#![forbid(unsafe_code)]
+
+/// A set of small numbers.
+#[derive(Debug, Default)]
+pub(crate) struct BitSet {
+    bits: Vec<u64>,
+    len: usize,
+}
+
+impl BitSet {
+    /// An empty set with room for the numbers below `bound`.
+    pub(crate) fn with_bound(bound: usize) -> Self {
+        BitSet {
+            bits: vec![0; bound.div_ceil(64)],
+            len: 0,
+        }
+    }
+
+    /// The set of all numbers below `bound`.
+    pub(crate) fn full(bound: usize) -> Self {
+        let mut bits = vec![u64::MAX; bound / 64];
+        if bound % 64 > 0 {
+            bits.push((1 << (bound % 64)) - 1);
+        }
+        BitSet { bits, len: bound }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn contains(&self, number: usize) -> bool {
+        self.bits[number / 64] & bit(number) != 0
+    }
+
+    pub(crate) fn insert(&mut self, number: usize) {
+        self.len += usize::from(!self.contains(number));
+        self.bits[number / 64] |= bit(number);
+    }
+
+    pub(crate) fn remove(&mut self, number: usize) {
+        self.len -= usize::from(self.contains(number));
+        self.bits[number / 64] &= !bit(number);
+    }
+
+    /// The lowest member that is not below `from`.
+    pub(crate) fn next(&self, from: usize) -> Option<usize> {
+        if self.len == 0 {
+            return None;
+        }
+        let mut at = from / 64;
+        let mut bits = *self.bits.get(at)? & (u64::MAX << (from % 64));
+        while bits == 0 {
+            at += 1;
+            bits = *self.bits.get(at)?;
+        }
+        Some(at * 64 + bits.trailing_zeros() as usize)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
+        std::iter::successors(self.next(0), |&number| self.next(number + 1))
+    }
+}
+
+fn bit(number: usize) -> u64 {
+    1 << (number % 64)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::BitSet;
+
+    #[test]
+    fn a_full_set_has_every_number_below_its_bound() {
+        for bound in [0, 1, 63, 64, 65, 200] {
+            let set = BitSet::full(bound);
+            assert_eq!(set.len(), bound);
+            assert!(set.iter().eq(0..bound), "bound {bound}");
+        }
+    }
+
+    #[test]
+    fn members_are_found_lowest_first_and_counted_once() {
+        let mut set = BitSet::with_bound(130);
+        for number in [129, 3, 64, 3] {
+            set.insert(number);
+        }
+        assert_eq!(set.len(), 3);
+        assert!(set.iter().eq([3, 64, 129]));
+        assert_eq!(set.next(65), Some(129));
+        set.remove(64);
+        set.remove(64);
+        assert_eq!(set.len(), 2);
+        assert_eq!(set.next(4), Some(129));
+        set.remove(129);
+        assert_eq!(set.next(4), None);
+    }
+}

@@ -1,0 +1,320 @@
+//! What the holder of the pool's lock knows of the free list: which words are open, which parked
+//! ones have slots, and how many slots of parked words are out.
+//!
+//! An open word moves without the lock; the ledger knows only that it is open. To change anything
+//! that a get or a release must see (somebody waits, the pool drains, a callback was set), the
+//! holder of the lock parks every open word: then each get and each release goes under the lock, and
+//! sees it there. Words are opened again one by one, when a get or a release comes to them and
+//! nothing is left that must be seen. So each parking is paid for by one opening, and nothing here
+//! costs more as the pool grows, but for what is really moved.
+//!
+//! # Invariants, true whenever the lock is free
+//!
+//! - **F1** A word is in `open` if and only if its bit says so. `word: tests`, loom `*`
+//! - **F2** A parked word is in `stocked` if and only if one of its slots is home.
+//!   `model: every_slot_is_somewhere`
+//! - **F3** `parked_out` and `parked_claims` are the slots out and the claims held of all parked
+//!   words together; so with every word parked they are those of the pool.
+//!   loom `the_last_sample_frees_the_pool_once`
+//! - **F4** A word's slots are set up before the word is opened or taken from for the first time
+//!   since the commit. `stale_bytes: *`
+
+#![forbid(unsafe_code)]
+
+use super::{FreeList, bit_set::BitSet};
+use crate::{
+    raw::{
+        region::Region,
+        shelf::Shelf,
+        slot::{OwnedSlot, Owner, SetUp},
+    },
+    stripe,
+    sync::Ordering,
+    word::{SLOTS_PER_WORD, Word, absent},
+};
+use std::{io, sync::Arc};
+
+/// What a commit tells the free list.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) slots: usize,
+    pub(crate) owner: Owner,
+    pub(crate) memory: Arc<Region>,
+    pub(crate) wipe: bool,
+    pub(crate) records: bool,
+}
+
+/// What the slots counted since the commit.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// How often a sample was handed to a user.
+    pub(crate) acquired: u64,
+    /// How often a user released one.
+    pub(crate) released: u64,
+    /// How many slots were out at some time.
+    pub(crate) used: usize,
+}
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    plan: Option<Plan>,
+    per_word: usize,
+    open: BitSet,
+    stocked: BitSet,
+    /// The words whose slots were set up since the commit.
+    used: BitSet,
+    parked_out: usize,
+    parked_claims: usize,
+    /// Whether words are opened with the flag that tells releases of a callback.
+    pub(crate) notify: bool,
+    /// Whether words with claims stay parked, because a claim may still use a replaced callback.
+    pub(crate) hold_claims: bool,
+}
+
+impl Ledger {
+    /// Takes up a configuration whose slots are all home. Every word is parked at this time.
+    pub(crate) fn adopt(&mut self, list: &FreeList, plan: Plan) -> io::Result<()> {
+        let words = plan.slots.div_ceil(SLOTS_PER_WORD);
+        let words = words.max(plan.slots.min(stripe::count()));
+        let per_word = plan.slots.div_ceil(words);
+        let words = plan.slots.div_ceil(per_word);
+        if !list.shelf().has_room(words, plan.slots) {
+            let room = words.next_power_of_two();
+            list.shelf.publish(Shelf::new(
+                room,
+                plan.slots.next_power_of_two(),
+                plan.records,
+            )?);
+        }
+        let shelf = list.shelf();
+        let stripes = 1 << words.min(stripe::count()).ilog2();
+        shelf.mask.store(stripes - 1, Ordering::Relaxed);
+        shelf.word_count.store(words, Ordering::Relaxed);
+        for word in (0..stripes).filter_map(|stripe| shelf.word(stripe)) {
+            word.set_cursor(0);
+        }
+        self.per_word = per_word;
+        self.open = BitSet::with_bound(words);
+        self.used = BitSet::with_bound(words);
+        self.stocked = BitSet::full(words);
+        self.plan = Some(plan);
+        self.publish_reachable(list);
+        Ok(())
+    }
+
+    /// The memory that the slots lie in, of the last commit.
+    pub(crate) fn memory(&self) -> Option<&Arc<Region>> {
+        self.plan.as_ref().map(|plan| &plan.memory)
+    }
+
+    /// Forgets the configuration, whose slots are all home.
+    pub(crate) fn abandon(&mut self, list: &FreeList) {
+        debug_assert_eq!(self.parked_out, 0);
+        self.plan = None;
+        self.stocked = BitSet::default();
+        self.used = BitSet::default();
+        self.open = BitSet::default();
+        self.publish_reachable(list);
+    }
+
+    fn slots(&self) -> usize {
+        self.plan.as_ref().map_or(0, |plan| plan.slots)
+    }
+
+    fn members(&self, index: usize) -> usize {
+        (self.slots() - index * self.per_word).min(self.per_word)
+    }
+
+    fn absent(&self, index: usize) -> u64 {
+        absent(self.members(index))
+    }
+
+    /// Parks every open word: from now on every get and every release goes under the lock.
+    pub(crate) fn park_all(&mut self, list: &FreeList) {
+        while let Some(index) = self.open.next(0) {
+            self.park(list, index);
+        }
+        self.publish_reachable(list);
+    }
+
+    /// How many slots are out. True only while every word is parked.
+    pub(crate) fn parked_out(&self) -> usize {
+        debug_assert_eq!(self.open.len(), 0);
+        self.parked_out
+    }
+
+    /// How many claims are held, in parked words.
+    pub(crate) fn parked_claims(&self) -> usize {
+        self.parked_claims
+    }
+
+    pub(crate) fn all_parked(&self) -> bool {
+        self.open.len() == 0
+    }
+
+    /// How many slots are out now; those in open words may move while this counts.
+    pub(crate) fn out(&self, list: &FreeList) -> usize {
+        let shelf = list.shelf();
+        let open = self.open.iter().filter_map(|index| {
+            let word = shelf.word(index)?;
+            Some(word.out(self.absent(index)))
+        });
+        self.parked_out + open.sum::<usize>()
+    }
+
+    /// Takes the lowest slot that is home. Words that turn out dry are parked, so with no answer
+    /// every word is parked and no slot is home.
+    pub(crate) fn take(&mut self, list: &FreeList, may_open: bool) -> Option<OwnedSlot> {
+        let shelf = list.shelf();
+        while let Some(index) = lowest(self.open.next(0), self.stocked.next(0)) {
+            let word = shelf.word(index)?;
+            if self.stocked.contains(index) {
+                if !(may_open && self.may_open(word)) {
+                    return self.take_parked(list, index);
+                }
+                self.open(list, index);
+            }
+            match shelf.take(word) {
+                Ok(slot) => {
+                    list.look_here_next(index);
+                    slot.mark_used();
+                    return Some(slot);
+                }
+                // Somebody else moved a slot of the word, so somebody makes progress: look again.
+                Err(true) => {}
+                Err(false) => self.park(list, index),
+            }
+            self.publish_reachable(list);
+        }
+        None
+    }
+
+    fn take_parked(&mut self, list: &FreeList, index: usize) -> Option<OwnedSlot> {
+        let shelf = list.shelf();
+        let word = shelf.word(index)?;
+        self.set_up(shelf, index);
+        let absent = self.absent(index);
+        let slot = shelf.take_parked(word, absent)?;
+        self.parked_out += 1;
+        if word.out(absent) == self.members(index) {
+            self.stocked.remove(index);
+            self.publish_reachable(list);
+        }
+        slot.mark_used();
+        Some(slot)
+    }
+
+    /// Puts a slot home, and opens its word if `may_open` says that nothing needs the lock.
+    pub(crate) fn put(&mut self, list: &FreeList, slot: OwnedSlot, may_open: bool) {
+        let index = slot.index() / self.per_word;
+        let bit = slot.bit();
+        let Some(word) = list.shelf().word(index) else {
+            unreachable!("a slot's word is on the shelf of its configuration");
+        };
+        word.put_locked(bit);
+        if self.open.contains(index) {
+            return;
+        }
+        self.parked_out -= 1;
+        if may_open && self.may_open(word) {
+            self.open(list, index);
+        } else {
+            self.stocked.insert(index);
+        }
+        self.publish_reachable(list);
+    }
+
+    /// Drops a claim of a word that is parked. `false` if it is open, and the claim is still held.
+    pub(crate) fn unclaim(&mut self, word: &Word) -> bool {
+        if word.is_open() {
+            return false;
+        }
+        word.unclaim_parked();
+        self.parked_claims -= 1;
+        true
+    }
+
+    fn may_open(&self, word: &Word) -> bool {
+        !(self.hold_claims && word.has_claims())
+    }
+
+    fn open(&mut self, list: &FreeList, index: usize) {
+        let shelf = list.shelf();
+        self.set_up(shelf, index);
+        if let Some(word) = shelf.word(index) {
+            let held = word.open(self.absent(index), self.notify);
+            self.parked_out -= held.out;
+            self.parked_claims -= held.claims;
+            self.open.insert(index);
+            self.stocked.remove(index);
+        }
+    }
+
+    fn park(&mut self, list: &FreeList, index: usize) {
+        if let Some(word) = list.shelf().word(index) {
+            let held = word.park(self.absent(index));
+            self.parked_out += held.out;
+            self.parked_claims += held.claims;
+            self.open.remove(index);
+            if held.out < self.members(index) {
+                self.stocked.insert(index);
+            }
+        }
+    }
+
+    fn set_up(&mut self, shelf: &Shelf, index: usize) {
+        let Some(plan) = &self.plan else { return };
+        if self.used.contains(index) {
+            return;
+        }
+        let first = index * self.per_word;
+        let slots = (0..self.members(index)).map(|bit| SetUp {
+            owner: plan.owner,
+            bytes: plan.memory.slot(first + bit),
+            index: first + bit,
+            bit: u32::try_from(bit).expect("a bit of a word"),
+            wipe: plan.wipe,
+        });
+        shelf.set_up(index, first, slots);
+        self.used.insert(index);
+    }
+
+    /// The numbers of the slots that may have been used since the commit.
+    pub(crate) fn used_slots(&self) -> impl Iterator<Item = usize> {
+        self.used.iter().flat_map(|index| {
+            let first = index * self.per_word;
+            first..first + self.members(index)
+        })
+    }
+
+    /// What the slots counted since the commit.
+    pub(crate) fn tally(&self, list: &FreeList) -> Tally {
+        let shelf = list.shelf();
+        let mut tally = Tally::default();
+        for slot in self.used_slots().filter_map(|index| shelf.slot(index)) {
+            let turns = slot.turns();
+            tally.acquired += turns.div_ceil(2);
+            tally.released += turns / 2;
+            tally.used += usize::from(slot.was_used());
+        }
+        tally
+    }
+
+    /// Starts counting anew: every slot is home, and no word may stay set up.
+    pub(crate) fn close_books(&mut self) {
+        self.used = BitSet::with_bound(self.slots().div_ceil(self.per_word.max(1)));
+    }
+
+    fn publish_reachable(&self, list: &FreeList) {
+        let reachable = self.open.len() + self.stocked.len();
+        list.reachable.store(reachable, Ordering::Release);
+    }
+}
+
+fn lowest(a: Option<usize>, b: Option<usize>) -> Option<usize> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,345 @@
+//! The bytes of a slot, as one owner writes them and many readers read them.
+//!
+//! What can be read is `start .. start + len`, and that is what the present owner wrote, or zeroes
+//! (S4). The spare bytes behind and the headroom before it may hold what an earlier owner left, so
+//! both can only be written.
+
+use crate::{
+    error::BufferOverflow,
+    raw::slot::{OwnedSlot, SharedSlot},
+    sync::{Ordering, Setting},
+};
+use std::{
+    mem::MaybeUninit,
+    ptr::{self, NonNull},
+};
+
+/// The sizes of a slot's parts, in bytes. Set while every slot is home.
+#[derive(Debug, Default)]
+pub(crate) struct Geometry {
+    prefix: Setting,
+    size: Setting,
+}
+
+impl Geometry {
+    pub(crate) fn set(&self, prefix: usize, size: usize) {
+        self.prefix.store(prefix, Ordering::Relaxed);
+        self.size.store(size, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn prefix(&self) -> usize {
+        self.prefix.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn size(&self) -> usize {
+        self.size.load(Ordering::Relaxed)
+    }
+}
+
+/// Overwrites every byte of a slot with zero.
+pub(crate) fn wipe(slot: &OwnedSlot, geometry: &Geometry) {
+    let bytes = slot.bytes();
+    // SAFETY: prefix and size are the slot's whole length, and the caller has its one owner (M2, S1).
+    unsafe { bytes.write_bytes(0, geometry.prefix() + geometry.size()) };
+}
+
+/// A slot's bytes in the hands of its one owner.
+#[derive(Debug)]
+pub(crate) struct OwnedBytes {
+    /// `None` once the slot was moved out; then there are no bytes either.
+    slot: Option<OwnedSlot>,
+    start: NonNull<u8>,
+    len: usize,
+    spare: usize,
+}
+
+// SAFETY: the one owner of its bytes, on any thread (S1).
+unsafe impl Send for OwnedBytes {}
+// SAFETY: through a shared reference they are only read.
+unsafe impl Sync for OwnedBytes {}
+
+impl OwnedBytes {
+    #[inline]
+    pub(crate) fn fresh(slot: OwnedSlot, geometry: impl FnOnce(&OwnedSlot) -> &Geometry) -> Self {
+        let geometry = geometry(&slot);
+        let (prefix, spare) = (geometry.prefix(), geometry.size());
+        OwnedBytes {
+            // SAFETY: the prefix is the first part of the slot's bytes (M2).
+            start: unsafe { slot.bytes().add(prefix) },
+            slot: Some(slot),
+            len: 0,
+            spare,
+        }
+    }
+
+    /// The slot; there is one until it is moved out.
+    #[inline]
+    pub(crate) fn slot(&self) -> &OwnedSlot {
+        self.slot
+            .as_ref()
+            .expect("moved out only by drop and freeze")
+    }
+
+    #[inline]
+    pub(crate) fn slot_mut(&mut self) -> &mut OwnedSlot {
+        self.slot
+            .as_mut()
+            .expect("moved out only by drop and freeze")
+    }
+
+    #[inline]
+    pub(crate) fn take_slot(&mut self) -> Option<OwnedSlot> {
+        let slot = self.slot.take();
+        *self = OwnedBytes {
+            slot: None,
+            start: NonNull::dangling(),
+            len: 0,
+            spare: 0,
+        };
+        slot
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(crate) fn spare(&self) -> usize {
+        self.spare
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        // SAFETY: `len` bytes from `start` are the slot's and were written (S4); the owner is
+        // borrowed, so nobody writes them meanwhile (S1).
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    #[inline]
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and the owner is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+
+    #[inline]
+    fn end(&self) -> NonNull<u8> {
+        // SAFETY: `start + len` lies within the slot, or one past it (S4).
+        unsafe { self.start.add(self.len) }
+    }
+
+    /// The bytes that can be written behind the last one; they cannot be read.
+    #[inline]
+    pub(crate) fn spare_mut(&mut self) -> &mut [MaybeUninit<u8>] {
+        let end: *mut MaybeUninit<u8> = self.end().as_ptr().cast();
+        // SAFETY: `spare` bytes behind the last one are the slot's (S4), its owner is borrowed
+        // mutably (S1), and `MaybeUninit` promises nothing about what they hold.
+        unsafe { std::slice::from_raw_parts_mut(end, self.spare) }
+    }
+
+    /// Counts `count` spare bytes as written.
+    ///
+    /// # Safety
+    ///
+    /// The present owner wrote the first `count` spare bytes (S4).
+    #[inline]
+    pub(crate) unsafe fn advance(&mut self, count: usize) {
+        debug_assert!(count <= self.spare);
+        self.len += count;
+        self.spare -= count;
+    }
+
+    /// Writes as much of `from` as there is room for, and says how much that was.
+    #[inline]
+    pub(crate) fn append(&mut self, from: &[u8]) -> usize {
+        let count = from.len().min(self.spare);
+        let end = self.end().as_ptr();
+        // SAFETY: `count` bytes behind the last one are the slot's (S4) and its owner's alone (S1),
+        // so `from` does not overlap them.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), end, count) };
+        // SAFETY: they were written just now.
+        unsafe { self.advance(count) };
+        count
+    }
+
+    /// Sets the length; bytes that this uncovers are zeroed.
+    pub(crate) fn set_len(&mut self, len: usize) -> Result<(), BufferOverflow> {
+        let capacity = self.len + self.spare;
+        if len > capacity {
+            return Err(BufferOverflow {
+                requested: len,
+                capacity,
+            });
+        }
+        if let Some(more) = len.checked_sub(self.len) {
+            let end = self.end();
+            // SAFETY: `more <= spare` bytes behind the last one are the slot's, and its owner is
+            // borrowed mutably (S1, S4).
+            unsafe { end.write_bytes(0, more) };
+        }
+        // SAFETY: what was uncovered was zeroed.
+        unsafe { self.set_len_unchecked(len) };
+        Ok(())
+    }
+
+    /// Sets the length without touching the bytes.
+    ///
+    /// # Safety
+    ///
+    /// `len <= self.len() + self.spare()`, and the present owner wrote the first `len` bytes (S4).
+    pub(crate) unsafe fn set_len_unchecked(&mut self, len: usize) {
+        let capacity = self.len + self.spare;
+        debug_assert!(len <= capacity);
+        self.len = len;
+        self.spare = capacity - len;
+    }
+
+    /// Empties the sample and restores its headroom.
+    pub(crate) fn clear(&mut self, geometry: impl FnOnce(&OwnedSlot) -> &Geometry) {
+        let slot = self.slot();
+        let geometry = geometry(slot);
+        let (prefix, spare) = (geometry.prefix(), geometry.size());
+        // SAFETY: the prefix is the first part of the slot's bytes (M2).
+        self.start = unsafe { slot.bytes().add(prefix) };
+        self.len = 0;
+        self.spare = spare;
+    }
+
+    /// How many bytes of the slot lie before the first one.
+    pub(crate) fn headroom(&self) -> usize {
+        self.start.addr().get() - self.slot().bytes().addr().get()
+    }
+
+    /// Writes `from` before the first byte.
+    pub(crate) fn prepend(&mut self, from: &[u8]) -> Result<(), BufferOverflow> {
+        let headroom = self.headroom();
+        if from.len() > headroom {
+            return Err(BufferOverflow {
+                requested: from.len(),
+                capacity: headroom,
+            });
+        }
+        // SAFETY: `from.len() <= headroom` bytes before the first one are the slot's (S4).
+        let start = unsafe { self.start.sub(from.len()) };
+        // SAFETY: and they are its owner's alone (S1), so `from` does not overlap them.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), start.as_ptr(), from.len()) };
+        self.start = start;
+        self.len += from.len();
+        Ok(())
+    }
+
+    /// Shares the bytes written so far, and leaves nothing behind.
+    #[inline]
+    pub(crate) fn freeze(&mut self) -> SharedBytes {
+        let (start, len) = (self.start, self.len);
+        let slot = self.take_slot().map(|slot| slot.share(len));
+        SharedBytes { slot, start, len }
+    }
+}
+
+/// Some of a slot's bytes in the hands of one of its readers.
+#[derive(Debug)]
+pub(crate) struct SharedBytes {
+    slot: Option<SharedSlot>,
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: shared handles only read (S3).
+unsafe impl Send for SharedBytes {}
+// SAFETY: as above.
+unsafe impl Sync for SharedBytes {}
+
+impl SharedBytes {
+    #[inline]
+    pub(crate) fn slot(&self) -> &SharedSlot {
+        self.slot
+            .as_ref()
+            .expect("moved out only by drop and try_into_owned")
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        // SAFETY: the bytes were written before they were shared (S4), and nobody writes them while
+        // a shared handle is left (S3).
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    /// Another handle, to `len` of these bytes from `from` on.
+    ///
+    /// # Panics
+    ///
+    /// If they are not all within these bytes.
+    #[inline]
+    pub(crate) fn part(&self, from: usize, len: usize) -> SharedBytes {
+        let within = from.checked_add(len).is_some_and(|end| end <= self.len);
+        assert!(within, "bytes {from}..+{len} of a sample of {}", self.len);
+        SharedBytes {
+            slot: Some(self.slot().duplicate()),
+            // SAFETY: `from <= len`, so the start stays within the slot, or one past it (S4).
+            start: unsafe { self.start.add(from) },
+            len,
+        }
+    }
+
+    /// Lets go of the first `count` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many.
+    #[inline]
+    pub(crate) fn advance(&mut self, count: usize) {
+        assert!(
+            count <= self.len,
+            "cannot advance {count} of {} bytes",
+            self.len
+        );
+        // SAFETY: `count <= len`, so the start stays within the slot, or one past it (S4).
+        self.start = unsafe { self.start.add(count) };
+        self.len -= count;
+    }
+
+    /// Lets go of all but the first `len` bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Drops this handle, and gives the slot to the caller if it was the last one.
+    #[inline]
+    pub(crate) fn take_last(&mut self) -> Option<OwnedSlot> {
+        self.len = 0;
+        self.slot.take()?.last()
+    }
+
+    /// Becomes the owner if this is the only handle. What lies before these bytes becomes headroom,
+    /// what lies behind them spare.
+    pub(crate) fn try_into_owned(
+        &mut self,
+        geometry: impl FnOnce(&OwnedSlot) -> &Geometry,
+    ) -> Option<OwnedBytes> {
+        match self.slot.take()?.into_owned() {
+            Ok(slot) => {
+                let before = self.start.addr().get() - slot.bytes().addr().get();
+                let geometry = geometry(&slot);
+                let spare = geometry.prefix() + geometry.size() - before - self.len;
+                Some(OwnedBytes {
+                    slot: Some(slot),
+                    start: self.start,
+                    len: self.len,
+                    spare,
+                })
+            }
+            Err(slot) => {
+                self.slot = Some(slot);
+                None
+            }
+        }
+    }
+}

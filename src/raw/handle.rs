@@ -1,0 +1,331 @@
+//! The pool's handle, and the other things that keep the engine alive.
+//!
+//! | what keeps it alive     | where it is counted                    | given up                           |
+//! |-------------------------|----------------------------------------|------------------------------------|
+//! | a [`Pool`]              | `Engine::handles`                      | the last one under the lock        |
+//! | a slot that is out      | its bit                                | by the exchange that puts it home  |
+//! | a [`Claim`]             | in the word the slot went home to      | by an exchange, or under the lock  |
+//!
+//! When all three are gone, the one who saw it under the lock frees the pool. Samples are not counted
+//! anywhere: cloning an `Arc` for each would be two more writes of a line that all threads share.
+//!
+//! The engine's own memory is in an `Arc`, of which the three together hold one reference, a
+//! [`WeakPool`] one, and whoever gives up the last of something under the lock one more, so that the
+//! lock it is about to release outlives it.
+
+use crate::{
+    engine::Engine,
+    foreign,
+    notify::NotifyRelease,
+    raw::slot::{OwnedSlot, Owner},
+    sync::{Arc, Ordering},
+    word::{Put, Word},
+};
+use std::{fmt, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
+
+/// A handle to a pool of sample buffers.
+///
+/// Cloning it makes another handle to the same pool. Handles are counted on one line that all
+/// threads share: clone one per task, not one per packet. When the last handle is dropped, samples
+/// that are out stay valid, and the last of them frees the pool, on whatever thread that happens.
+///
+/// The methods are grouped as the DirectShow interface is that they mirror, `IMemAllocator`:
+/// configuring ([`set_properties`](Pool::set_properties), [`commit`](Pool::commit),
+/// [`decommit`](Pool::decommit)), getting ([`get_buffer`](Pool::get_buffer) and its forms), being
+/// told ([`set_notify`](Pool::set_notify), [`released`](Pool::released)) and looking
+/// ([`status`](Pool::status), [`holders`](Pool::holders)).
+///
+/// # Examples
+///
+/// ```
+/// use bytes::{BufMut, Bytes};
+/// use sample_pool::Pool;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().buffers(8).size(1500).build()?;
+/// let mut sample = pool.get_buffer().await?;
+/// sample.put_slice(b"a packet");
+/// let bytes: Bytes = sample.into_bytes();
+/// let for_another_client = bytes.clone();
+/// drop((bytes, for_another_client));
+/// assert_eq!(pool.free_count(), 8);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Pool {
+    engine: NonNull<Engine>,
+}
+
+// SAFETY: the engine is `Send + Sync`, checked below, and the handle is a counted pointer to it (H1).
+unsafe impl Send for Pool {}
+// SAFETY: as above.
+unsafe impl Sync for Pool {}
+
+const _: () = {
+    const fn shared_between_threads<T: Send + Sync>() {}
+    shared_between_threads::<Engine>();
+};
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = self.status();
+        f.debug_struct("Pool")
+            .field("state", &status.state)
+            .field("buffers", &status.buffers)
+            .field("free", &status.free)
+            .field("waiting", &status.waiting)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pool {
+    /// The first handle to a new engine, whose count of handles starts at one.
+    pub(crate) fn first(engine: Engine) -> Self {
+        let engine = Arc::into_raw(Arc::new(engine)).cast_mut();
+        // SAFETY: `Arc::into_raw` never gives null.
+        let engine = unsafe { NonNull::new_unchecked(engine) };
+        Pool { engine }
+    }
+
+    #[inline]
+    pub(crate) fn engine(&self) -> &Engine {
+        // SAFETY: this handle keeps the engine alive (H1).
+        unsafe { self.engine.as_ref() }
+    }
+
+    /// What slots remember of their pool.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner(self.engine.cast())
+    }
+
+    /// A counted handle to the pool of a slot.
+    pub(crate) fn of(slot: &OwnedSlot) -> Pool {
+        let engine = engine_of(slot);
+        engine.handles.fetch_add(1, Ordering::Relaxed);
+        Pool {
+            engine: NonNull::from(engine),
+        }
+    }
+
+    /// A reference to the engine's memory.
+    fn memory(&self) -> Arc<Engine> {
+        memory(self.engine)
+    }
+
+    /// Makes a handle that does not keep the pool alive.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::new();
+    /// let weak = pool.downgrade();
+    /// assert!(weak.upgrade().is_some());
+    /// drop(pool);
+    /// assert!(weak.upgrade().is_none());
+    /// ```
+    #[must_use]
+    pub fn downgrade(&self) -> WeakPool {
+        WeakPool {
+            engine: self.memory(),
+        }
+    }
+
+    /// Whether `self` and `other` are handles to the same pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::new();
+    /// assert!(pool.same_pool(&pool.clone()));
+    /// assert!(!pool.same_pool(&Pool::new()));
+    /// ```
+    #[must_use]
+    pub fn same_pool(&self, other: &Pool) -> bool {
+        self.engine == other.engine
+    }
+}
+
+impl Clone for Pool {
+    fn clone(&self) -> Self {
+        let before = self.engine().handles.fetch_add(1, Ordering::Relaxed);
+        if before > usize::MAX / 2 {
+            // More handles than memory can hold: some were forgotten, and the count is near its end.
+            std::process::abort();
+        }
+        Pool {
+            engine: self.engine,
+        }
+    }
+}
+
+impl Drop for Pool {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.engine().drop_one_of_many_handles() {
+            drop_last(self.memory(), Engine::drop_last_handle);
+        }
+    }
+}
+
+fn memory(engine: NonNull<Engine>) -> Arc<Engine> {
+    let engine: *const Engine = engine.as_ptr();
+    // SAFETY: the pointer came from `Arc::into_raw`, and the caller keeps the pool alive, for which
+    // one reference is held (H1).
+    unsafe { Arc::increment_strong_count(engine) };
+    // SAFETY: as above, and the reference is the one just counted.
+    unsafe { Arc::from_raw(engine) }
+}
+
+/// Gives up the last of something under the lock, and frees the pool if nothing is left.
+#[cold]
+fn drop_last(engine: Arc<Engine>, give_up: impl FnOnce(&Engine) -> bool) {
+    if give_up(&engine) {
+        engine.end();
+        let pool: *const Engine = Arc::as_ptr(&engine);
+        // SAFETY: handles, claims and slots together held one reference; `give_up` said, once, that
+        // all of them are gone (S2, H1).
+        unsafe { Arc::decrement_strong_count(pool) };
+    }
+}
+
+/// The engine that a slot belongs to.
+#[inline]
+pub(crate) fn engine_of(slot: &OwnedSlot) -> &Engine {
+    let engine: NonNull<Engine> = slot.owner().0.cast();
+    // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is out,
+    // and the reference is bound to the slot's token (S2).
+    unsafe { engine.as_ref() }
+}
+
+/// A handle to a pool that does not keep it alive.
+///
+/// A callback or a background task that must not prolong the pool's life holds one of these.
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{Pool, WeakPool};
+///
+/// let pool = Pool::new();
+/// let weak: WeakPool = pool.downgrade();
+/// let again = weak.upgrade().expect("a handle is left");
+/// assert!(again.same_pool(&pool));
+/// ```
+#[derive(Clone)]
+pub struct WeakPool {
+    engine: Arc<Engine>,
+}
+
+impl fmt::Debug for WeakPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakPool").finish_non_exhaustive()
+    }
+}
+
+impl WeakPool {
+    /// A handle to the pool, or `None` once no handle is left, whether samples are still out or not.
+    ///
+    /// While a release callback runs, its releaser holds a handle.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let weak = Pool::new().downgrade();
+    /// assert!(weak.upgrade().is_none());
+    /// ```
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Pool> {
+        self.engine.count_another_handle().then(|| Pool {
+            engine: NonNull::from(&*self.engine),
+        })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+/// What came of putting a slot home without the lock.
+#[derive(Debug)]
+pub(crate) enum Homecoming {
+    /// It is home; nothing of the pool may be touched any more.
+    Done,
+    /// It is home, there is a callback to call, and the claim keeps the pool alive meanwhile.
+    Claimed(Claim),
+    /// The slot is still the caller's, who goes under the lock with it.
+    Kept(OwnedSlot),
+}
+
+/// Puts a slot home without the lock, if its word is open.
+#[inline]
+pub(crate) fn put_home(slot: OwnedSlot) -> Homecoming {
+    let engine = slot.owner().0.cast();
+    let word = slot.word();
+    match slot.put() {
+        (_, Some(slot)) => Homecoming::Kept(slot),
+        (Put::Claimed, None) => Homecoming::Claimed(Claim { engine, word }),
+        (_, None) => Homecoming::Done,
+    }
+}
+
+/// Keeps the pool alive while a releaser whose slot is home calls the callback.
+pub(crate) struct Claim {
+    engine: NonNull<Engine>,
+    word: NonNull<Word>,
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim").finish_non_exhaustive()
+    }
+}
+
+impl Claim {
+    fn engine(&self) -> &Engine {
+        // SAFETY: the claim keeps the engine alive (H1).
+        unsafe { self.engine.as_ref() }
+    }
+
+    fn word(&self) -> &Word {
+        // SAFETY: words stay as long as the engine does, which the claim keeps alive (P1, H1).
+        unsafe { self.word.as_ref() }
+    }
+
+    /// The pool, for the callback. It is not counted: the claim stands for it.
+    pub(crate) fn pool(&self) -> impl Deref<Target = Pool> {
+        ManuallyDrop::new(Pool {
+            engine: self.engine,
+        })
+    }
+
+    /// The callback that is set.
+    pub(crate) fn callback(&self) -> Option<&dyn NotifyRelease> {
+        let callback = NonNull::new(self.engine().callback.load(Ordering::Acquire))?;
+        // SAFETY: a callback that is replaced is kept until every claim that was held at that time
+        // is dropped, and this claim is held (H1).
+        let callback = unsafe { callback.as_ref() };
+        Some(&**callback)
+    }
+}
+
+impl Drop for Claim {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.word().unclaim() {
+            let mut retired = Vec::new();
+            drop_last(memory(self.engine), |engine| {
+                engine.drop_claim(self.word(), &mut retired)
+            });
+            for callback in retired {
+                foreign::quietly(|| drop(callback));
+            }
+        }
+    }
+}

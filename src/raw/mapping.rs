@@ -1,0 +1,107 @@
+//! An array of zeroed elements that costs address space, and memory only where it is touched.
+
+use std::{fmt, io, ops::Deref};
+
+/// A type for which all-zero bytes are a value, and which needs no drop.
+///
+/// # Safety
+///
+/// Both must be true.
+pub(crate) unsafe trait Zeroed: Sync + Send {
+    /// The value that all-zero bytes are; it stands in for them where memory is not mapped.
+    #[cfg(all(test, loom))]
+    fn zero() -> Self;
+}
+
+/// `len` elements of zeroed memory, read through shared references.
+pub(crate) struct Mapping<T> {
+    #[cfg(not(all(test, loom)))]
+    map: memmap2::MmapRaw,
+    #[cfg(all(test, loom))]
+    elements: Vec<T>,
+    #[cfg(not(all(test, loom)))]
+    len: usize,
+    #[cfg(not(all(test, loom)))]
+    _elements: std::marker::PhantomData<T>,
+}
+
+#[cfg(not(all(test, loom)))]
+impl<T: Zeroed> Mapping<T> {
+    /// Maps `len` elements. At least one is mapped, so that an empty one has an address too.
+    pub(crate) fn new(len: usize) -> io::Result<Self> {
+        let bytes = size_of::<T>()
+            .checked_mul(len.max(1))
+            .ok_or(io::ErrorKind::OutOfMemory)?;
+        let map = memmap2::MmapOptions::new()
+            .len(bytes)
+            .no_reserve_swap()
+            .map_anon()?;
+        Ok(Mapping {
+            map: map.into(),
+            len,
+            _elements: std::marker::PhantomData,
+        })
+    }
+}
+
+#[cfg(not(all(test, loom)))]
+impl<T> Deref for Mapping<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        let first: *const T = self.map.as_ptr().cast();
+        // SAFETY: `len` elements were mapped, zeroed, at a page's start, which aligns any `T` here;
+        // only shared references to them are ever made (M1).
+        unsafe { std::slice::from_raw_parts(first, self.len) }
+    }
+}
+
+#[cfg(all(test, loom))]
+impl<T: Zeroed> Mapping<T> {
+    pub(crate) fn new(len: usize) -> io::Result<Self> {
+        Ok(Mapping {
+            elements: std::iter::repeat_with(T::zero).take(len).collect(),
+        })
+    }
+}
+
+#[cfg(all(test, loom))]
+impl<T> Deref for Mapping<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.elements
+    }
+}
+
+impl<T> fmt::Debug for Mapping<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mapping")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::{AtomicU64, Ordering};
+
+    // SAFETY: an atomic integer's zero bytes are zero, and it needs no drop.
+    unsafe impl Zeroed for AtomicU64 {}
+
+    #[test]
+    fn every_element_starts_as_zero_and_keeps_what_is_written() {
+        let mapping = Mapping::<AtomicU64>::new(10_000).expect("80 kB");
+        assert!(mapping.iter().all(|n| n.load(Ordering::Relaxed) == 0));
+        mapping[9_999].store(7, Ordering::Relaxed);
+        assert_eq!(mapping[9_999].load(Ordering::Relaxed), 7);
+        assert_eq!(mapping.len(), 10_000);
+    }
+
+    #[test]
+    fn a_size_that_overflows_is_refused() {
+        assert!(Mapping::<AtomicU64>::new(usize::MAX / 4).is_err());
+    }
+}

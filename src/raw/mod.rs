@@ -1,0 +1,32 @@
+//! The only room with `unsafe` code in it: memory, and who may touch it when.
+//!
+//! Everything outside this folder is safe Rust. Each file here is small, does one operation in each
+//! `unsafe` block, and proves it by one of these invariants.
+//!
+//! # Invariants
+//!
+//! | | what holds | what fails without it |
+//! |---|---|---|
+//! | **M1** | A [`Mapping`](mapping::Mapping) of `n` elements is `n` elements of zeroed memory of its own, for a type whose zero bytes are a value. | `raw::mapping::tests` |
+//! | **M2** | A [`Region`](region::Region)'s bytes are reached through raw pointers only, and slot `i` is the `stride` bytes at `base + i * stride`; no two slots overlap. | `tests/stale_bytes.rs`, `tests/properties.rs` |
+//! | **S1** | A slot whose bit says *out* has exactly one owner: an [`OwnedSlot`](slot::OwnedSlot), a [`Chain`](slot::Chain), an outcome in a waiter, or the shared handles together. Only the owner touches its bytes and its properties. | loom `a_slot_has_one_owner` |
+//! | **S2** | An owned slot keeps its pool alive: the pool is freed only when every slot is home, no claim is held and no handle is left. | loom `the_last_sample_frees_the_pool_once` |
+//! | **S3** | Shared handles only read; the slot is owned again by whoever saw the count fall from one. | loom `the_last_of_two_handles_releases` |
+//! | **S4** | In an [`OwnedBytes`](bytes::OwnedBytes), `start .. start + len + spare` lies within the slot, and `start .. start + len` was written by its present owner, or zeroed. | `tests/stale_bytes.rs`, `tests/model.rs` |
+//! | **P1** | What [`Published`](published::Published) ever published stays until it is dropped itself. | loom `a_stalled_get_survives_a_reconfiguration` |
+//! | **W1** | A waiter's node lives as long as the pool. | loom `cancel_meets_hand_over` |
+//! | **W2** | Only the future that holds the [`Ticket`](waiter::Ticket) touches the node's listening half, and it empties it before it gives the node back. | loom `cancel_meets_hand_over` |
+//! | **W3** | An outcome is moved out once, by the ticket, or by its owner under the lock. | loom `a_slot_has_one_owner` |
+//! | **H1** | A [`Pool`](handle::Pool) counts one handle; a [`Claim`](handle::Claim) is one claim in a word. Each keeps the engine alive. | loom `the_last_sample_frees_the_pool_once` |
+
+#![allow(unsafe_code, reason = "this is the one room for it")]
+
+mod buf_mut;
+pub(crate) mod bytes;
+pub(crate) mod handle;
+pub(crate) mod mapping;
+pub(crate) mod published;
+pub(crate) mod region;
+pub(crate) mod shelf;
+pub(crate) mod slot;
+pub(crate) mod waiter;

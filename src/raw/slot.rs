@@ -1,0 +1,425 @@
+//! One slot: its header, and the tokens that say who owns it.
+//!
+//! The header lies beside the sample's bytes, not inside them, so the bytes stay aligned and can be
+//! handed to a device. It has two cache lines: what a get and a release touch, and the properties.
+//!
+//! | token        | says                                                  | becomes                      |
+//! |--------------|-------------------------------------------------------|------------------------------|
+//! | [`OwnedSlot`] | one owner, who may write (S1)                        | [`SharedSlot`], or home      |
+//! | [`SharedSlot`] | one of `references` readers (S3)                    | [`OwnedSlot`] again, by the last |
+//! | [`Chain`]    | several owned slots, linked through their headers     | owned slots                  |
+
+use crate::{
+    raw::mapping::Zeroed,
+    sample_properties::{EMPTY, SampleProperties},
+    sync::{
+        AtomicUsize, Cell, Ordering, Setting, SettingBool, SettingPtr, SettingU8, SettingU32,
+        SettingU64,
+    },
+    word::{Put, Word},
+};
+use std::{fmt, mem::MaybeUninit, process, ptr::NonNull};
+
+/// The header of a slot. All-zero bytes are a slot that was never used.
+#[repr(C, align(128))]
+pub(crate) struct Slot {
+    // Set up under the pool's lock before the slot can be taken for the first time, then only read.
+    owner: SettingPtr<()>,
+    word: SettingPtr<Word>,
+    bytes: SettingPtr<u8>,
+    index: SettingU32,
+    bit: SettingU8,
+    wipe: SettingBool,
+    /// Whether `properties` holds a value. Written by the owner only.
+    described: SettingBool,
+    /// Whether the slot was out since the commit, also for a waiter that never took it.
+    used: SettingBool,
+    /// One more for each time the slot is handed to a user and for each time it is released, so it
+    /// is odd while a user has it. Written by the owner only, read by the status.
+    turns: SettingU64,
+    references: AtomicUsize,
+    /// The sample's length once it is frozen, for the holders' report.
+    frozen_len: Setting,
+    /// The next slot of a [`Chain`]. Written by the owner only.
+    next: SettingPtr<Slot>,
+    properties: Cell<MaybeUninit<SampleProperties>>,
+}
+
+#[cfg(not(all(test, loom)))]
+const _: () = assert!(size_of::<Slot>() == 128);
+
+// SAFETY: null pointers, zero numbers, `false` and an uninitialised property block are what zero
+// bytes make of these fields; what `properties` may own is dropped at each release (S1).
+unsafe impl Zeroed for Slot {
+    #[cfg(all(test, loom))]
+    fn zero() -> Self {
+        Slot {
+            owner: SettingPtr::default(),
+            word: SettingPtr::default(),
+            bytes: SettingPtr::default(),
+            index: SettingU32::new(0),
+            bit: SettingU8::new(0),
+            wipe: SettingBool::new(false),
+            described: SettingBool::new(false),
+            used: SettingBool::new(false),
+            turns: SettingU64::new(0),
+            references: AtomicUsize::new(0),
+            frozen_len: Setting::new(0),
+            next: SettingPtr::default(),
+            properties: Cell::new(MaybeUninit::uninit()),
+        }
+    }
+}
+
+// SAFETY: the fields are atomics, but for `properties`, which only the slot's owner writes and only
+// its shared handles read (S1, S3).
+unsafe impl Sync for Slot {}
+// SAFETY: as above; nothing in a slot is bound to a thread.
+unsafe impl Send for Slot {}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("index", &self.index.load(Ordering::Relaxed))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The pool that a slot belongs to: an address, followed only while the slot or a claim is held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner(pub(crate) NonNull<()>);
+
+// SAFETY: an address; what it points to is shared between threads anyway.
+unsafe impl Send for Owner {}
+// SAFETY: as above.
+unsafe impl Sync for Owner {}
+
+/// What a slot is told when its word is opened for the first time since the commit.
+#[derive(Debug)]
+pub(crate) struct SetUp {
+    pub(crate) owner: Owner,
+    pub(crate) bytes: NonNull<u8>,
+    pub(crate) index: usize,
+    pub(crate) bit: u32,
+    pub(crate) wipe: bool,
+}
+
+impl Slot {
+    /// Sets the slot up. Called under the pool's lock, before the slot can be taken.
+    pub(crate) fn set_up(&self, word: &Word, with: &SetUp) {
+        let index = u32::try_from(with.index).expect("at most u32::MAX slots");
+        let bit = u8::try_from(with.bit).expect("a bit of a word");
+        self.owner.store(with.owner.0.as_ptr(), Ordering::Relaxed);
+        self.word
+            .store(std::ptr::from_ref(word).cast_mut(), Ordering::Relaxed);
+        self.bytes.store(with.bytes.as_ptr(), Ordering::Relaxed);
+        self.index.store(index, Ordering::Relaxed);
+        self.bit.store(bit, Ordering::Relaxed);
+        self.wipe.store(with.wipe, Ordering::Relaxed);
+        self.used.store(false, Ordering::Relaxed);
+        self.turns.store(0, Ordering::Relaxed);
+        self.references.store(0, Ordering::Relaxed);
+    }
+
+    /// How often the slot was handed to a user and released since the commit, together.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// Whether the slot was out since the commit.
+    pub(crate) fn was_used(&self) -> bool {
+        self.turns() > 0 || self.used.load(Ordering::Relaxed)
+    }
+
+    /// How many shared handles there are: 0 while the slot is not shared.
+    pub(crate) fn references(&self) -> usize {
+        self.references.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn frozen_len(&self) -> usize {
+        self.frozen_len.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn drop_description(&self) {
+        if self.described.load(Ordering::Relaxed) {
+            self.described.store(false, Ordering::Relaxed);
+            self.properties.with_mut(|properties| {
+                // SAFETY: the caller owns the slot, so nobody else refers to its properties (S1).
+                let properties = unsafe { &mut *properties };
+                // SAFETY: `described` said that a value is there, and it is dropped once.
+                unsafe { properties.assume_init_drop() };
+            });
+        }
+    }
+
+    fn description(&self) -> &SampleProperties {
+        if !self.described.load(Ordering::Relaxed) {
+            return &EMPTY;
+        }
+        self.properties.with(|properties| {
+            // SAFETY: the caller owns the slot or shares it, so nobody writes the properties, and the
+            // reference lives no longer than that handle does (S1, S3).
+            let properties = unsafe { &*properties };
+            // SAFETY: `described` said that a value is there.
+            unsafe { properties.assume_init_ref() }
+        })
+    }
+}
+
+/// The one owner of a slot that is out.
+///
+/// It has no `Drop`: it goes home by [`put`](OwnedSlot::put), or under the lock.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a slot that is not put home is lost"]
+pub(crate) struct OwnedSlot(NonNull<Slot>);
+
+// SAFETY: whoever has the token is the slot's one owner, on any thread (S1).
+unsafe impl Send for OwnedSlot {}
+// SAFETY: through a shared token the slot is only read.
+unsafe impl Sync for OwnedSlot {}
+
+impl OwnedSlot {
+    /// The token of a slot whose bit was just turned to *out*.
+    ///
+    /// # Safety
+    ///
+    /// The caller turned the bit, or was given the slot by its owner, and makes one token of it (S1).
+    #[inline]
+    pub(crate) unsafe fn assume(slot: NonNull<Slot>) -> Self {
+        OwnedSlot(slot)
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self) -> &Slot {
+        // SAFETY: an owned slot keeps its pool, and so its header, alive (S2).
+        unsafe { self.0.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn owner(&self) -> Owner {
+        let owner = self.slot().owner.load(Ordering::Relaxed);
+        debug_assert!(!owner.is_null(), "a slot is set up before it is taken");
+        // SAFETY: a slot is set up, with an owner that is not null, before its word is opened (S2).
+        Owner(unsafe { NonNull::new_unchecked(owner) })
+    }
+
+    #[inline]
+    pub(crate) fn word(&self) -> NonNull<Word> {
+        let word = self.slot().word.load(Ordering::Relaxed);
+        debug_assert!(!word.is_null(), "a slot is set up before it is taken");
+        // SAFETY: as above.
+        unsafe { NonNull::new_unchecked(word) }
+    }
+
+    /// The first byte of the slot, its prefix included.
+    #[inline]
+    pub(crate) fn bytes(&self) -> NonNull<u8> {
+        let bytes = self.slot().bytes.load(Ordering::Relaxed);
+        debug_assert!(!bytes.is_null(), "a slot is set up before it is taken");
+        // SAFETY: as above.
+        unsafe { NonNull::new_unchecked(bytes) }
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.slot().index.load(Ordering::Relaxed) as usize
+    }
+
+    pub(crate) fn bit(&self) -> u32 {
+        self.slot().bit.load(Ordering::Relaxed).into()
+    }
+
+    pub(crate) fn wipes(&self) -> bool {
+        self.slot().wipe.load(Ordering::Relaxed)
+    }
+
+    /// Counts the slot among those that were out since the commit.
+    pub(crate) fn mark_used(&self) {
+        self.slot().used.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts a turn: the slot was handed to a user, or is being released by one.
+    #[inline]
+    pub(crate) fn turn(&self) {
+        let turns = &self.slot().turns;
+        turns.store(turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn properties(&self) -> &SampleProperties {
+        self.slot().description()
+    }
+
+    pub(crate) fn properties_mut(&mut self) -> &mut SampleProperties {
+        let slot = self.slot();
+        let described = slot.described.load(Ordering::Relaxed);
+        slot.properties.with_mut(|properties| {
+            // SAFETY: the slot's one owner, borrowed mutably, is here, and the reference lives no
+            // longer than that borrow (S1).
+            let properties = unsafe { &mut *properties };
+            if !described {
+                properties.write(SampleProperties::default());
+                slot.described.store(true, Ordering::Relaxed);
+            }
+            // SAFETY: a value was there, or was written just now.
+            unsafe { properties.assume_init_mut() }
+        })
+    }
+
+    /// Forgets the properties, so that the next owner starts without.
+    #[inline]
+    pub(crate) fn clear_properties(&mut self) {
+        self.slot().drop_description();
+    }
+
+    /// Puts the slot home without the lock. It comes back if its word is parked.
+    #[inline]
+    pub(crate) fn put(self) -> (Put, Option<OwnedSlot>) {
+        let word = self.word();
+        let bit = self.bit();
+        // SAFETY: the slot is owned until the exchange inside succeeds, so its pool, which the word
+        // is part of, is alive until then; nothing is touched after (S2).
+        let put = unsafe { word.as_ref() }.put(bit);
+        let kept = matches!(put, Put::Refused).then_some(self);
+        (put, kept)
+    }
+
+    /// The first of the shared handles.
+    #[inline]
+    pub(crate) fn share(self, len: usize) -> SharedSlot {
+        let slot = self.slot();
+        slot.frozen_len.store(len, Ordering::Relaxed);
+        slot.references.store(1, Ordering::Relaxed);
+        SharedSlot(self.0)
+    }
+}
+
+/// One of the readers of a slot.
+#[derive(Debug)]
+#[must_use = "a reference that is not dropped with `last` keeps the slot out"]
+pub(crate) struct SharedSlot(NonNull<Slot>);
+
+// SAFETY: shared handles only read the slot, and count themselves atomically (S3).
+unsafe impl Send for SharedSlot {}
+// SAFETY: as above.
+unsafe impl Sync for SharedSlot {}
+
+impl SharedSlot {
+    #[inline]
+    fn slot(&self) -> &Slot {
+        // SAFETY: a shared slot is out, which keeps its pool, and so its header, alive (S2).
+        unsafe { self.0.as_ref() }
+    }
+
+    pub(crate) fn properties(&self) -> &SampleProperties {
+        self.slot().description()
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.slot().index.load(Ordering::Relaxed) as usize
+    }
+
+    #[inline]
+    pub(crate) fn duplicate(&self) -> SharedSlot {
+        // Like `Arc`: a new reference is made from one that exists, so nothing has to be ordered.
+        let before = self.slot().references.fetch_add(1, Ordering::Relaxed);
+        if before > usize::MAX / 2 {
+            // More handles than memory can hold: some were forgotten, and the count is near its end.
+            process::abort();
+        }
+        SharedSlot(self.0)
+    }
+
+    /// Whether this is the only handle, and so nobody can make another.
+    #[inline]
+    fn is_only(&self) -> bool {
+        self.slot().references.load(Ordering::Acquire) == 1
+    }
+
+    /// Drops this handle; the last one is the slot's owner again.
+    #[inline]
+    pub(crate) fn last(self) -> Option<OwnedSlot> {
+        if self.is_only() || self.was_last() {
+            self.slot().references.store(0, Ordering::Relaxed);
+            return Some(OwnedSlot(self.0));
+        }
+        None
+    }
+
+    #[inline]
+    fn was_last(&self) -> bool {
+        let references = &self.slot().references;
+        if references.fetch_sub(1, Ordering::Release) != 1 {
+            return false;
+        }
+        // Pairs with the `Release` of all the others: their reads come before what the owner writes.
+        let _none = references.load(Ordering::Acquire);
+        true
+    }
+
+    /// Becomes the owner if this is the only handle.
+    pub(crate) fn into_owned(self) -> Result<OwnedSlot, SharedSlot> {
+        if self.is_only() {
+            self.slot().references.store(0, Ordering::Relaxed);
+            return Ok(OwnedSlot(self.0));
+        }
+        Err(self)
+    }
+}
+
+/// Owned slots, linked through their headers, so that gathering many allocates nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Chain {
+    first: Option<NonNull<Slot>>,
+    len: usize,
+}
+
+// SAFETY: a chain owns its slots (S1).
+unsafe impl Send for Chain {}
+// SAFETY: through a shared chain nothing can be reached.
+unsafe impl Sync for Chain {}
+
+impl Chain {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn push(&mut self, slot: OwnedSlot) {
+        let next = self.first.map_or(std::ptr::null_mut(), NonNull::as_ptr);
+        slot.slot().next.store(next, Ordering::Relaxed);
+        self.first = Some(slot.0);
+        self.len += 1;
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<OwnedSlot> {
+        let first = OwnedSlot(self.first?);
+        self.first = NonNull::new(first.slot().next.load(Ordering::Relaxed));
+        self.len -= 1;
+        Some(first)
+    }
+
+    /// The chain as one pointer, for an outcome; [`Chain::from_first`] has the counterpart.
+    pub(crate) fn into_first(self) -> Option<NonNull<Slot>> {
+        self.first
+    }
+
+    /// The chain that begins at `first`.
+    ///
+    /// # Safety
+    ///
+    /// `first` came from [`Chain::into_first`] and is turned back into a chain once (W3).
+    pub(crate) unsafe fn from_first(first: NonNull<Slot>) -> Self {
+        let mut len = 0;
+        let mut slot = Some(first);
+        while let Some(at) = slot {
+            len += 1;
+            // SAFETY: the chain owns each of its slots, which keeps their headers alive (S1, S2).
+            let at = unsafe { at.as_ref() };
+            slot = NonNull::new(at.next.load(Ordering::Relaxed));
+        }
+        Chain {
+            first: Some(first),
+            len,
+        }
+    }
+}

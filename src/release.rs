@@ -1,0 +1,103 @@
+//! The one path home, in the order that is promised.
+//!
+//! 1. The sample is reset: properties cleared, bytes wiped if asked.
+//! 2. Its slot is home, or
+//! 3. in the hands of the first in line; 2 and 3 are one step, seen from outside.
+//! 4. If the pool drains and this was the last one out, the decommit completes.
+//! 5. `released()` futures are told.
+//! 6. The callback runs.
+//! 7. If no handle and no sample is left, the pool is freed.
+//!
+//! In the common case all of it is one compare-exchange, after which nothing of the pool is touched:
+//! another thread may free it at that moment. With a callback set and nothing else to do, the same
+//! compare-exchange takes a claim, which keeps the pool alive through step 6. In all other cases the
+//! word is parked, and the releaser *keeps* its slot, which keeps the pool alive, until it has the
+//! lock and a counted handle.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    engine::Engine,
+    foreign,
+    notify::NotifyRelease,
+    raw::{
+        bytes,
+        handle::{self, Claim, Homecoming, Pool},
+        slot::{Chain, OwnedSlot},
+    },
+    sync::Ordering,
+};
+
+/// Releases a slot that a user had.
+#[inline]
+pub(crate) fn release(mut slot: OwnedSlot) {
+    slot.clear_properties();
+    if slot.wipes() {
+        bytes::wipe(&slot, &handle::engine_of(&slot).geometry);
+    }
+    slot.turn();
+    match handle::put_home(slot) {
+        Homecoming::Done => {}
+        Homecoming::Claimed(claim) => call_with(&claim),
+        Homecoming::Kept(slot) => release_under_the_lock(slot),
+    }
+}
+
+#[inline(never)]
+fn call_with(claim: &Claim) {
+    if let Some(callback) = claim.callback() {
+        call(callback, &claim.pool());
+    }
+}
+
+fn call(callback: &dyn NotifyRelease, pool: &Pool) {
+    if foreign::panics(|| callback.notify_release(pool)) {
+        pool.engine()
+            .callback_panics
+            .fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cold]
+fn release_under_the_lock(slot: OwnedSlot) {
+    let pool = Pool::of(&slot);
+    let engine = pool.engine();
+    let mut shared = engine.lock();
+    let listeners = std::mem::take(&mut shared.released);
+    let callback = shared.callback.as_deref().cloned();
+    let woken = shared.settle(engine, slot);
+    let drained = shared.claim_drain();
+    drop(shared);
+
+    if let Some(waiter) = woken {
+        foreign::quietly(|| waiter.wake());
+    }
+    if drained {
+        engine.end_drain();
+    }
+    listeners.tell_all();
+    if let Some(callback) = callback {
+        call(&*callback, &pool);
+        foreign::quietly(|| drop(callback));
+    }
+}
+
+impl Engine {
+    /// Puts slots home that were never a user's, or gives them to the next in line: no callback.
+    /// The caller holds a handle, or borrows one.
+    pub(crate) fn put_back(&self, slots: Chain) {
+        if slots.len() == 0 {
+            return;
+        }
+        let mut shared = self.lock();
+        let woken = shared.settle_all(self, slots);
+        let drained = shared.claim_drain();
+        drop(shared);
+        for waiter in woken {
+            foreign::quietly(|| waiter.wake());
+        }
+        if drained {
+            self.end_drain();
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! A sample in the hands of its one owner.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    error::BufferOverflow,
+    raw::{
+        bytes::{Geometry, OwnedBytes},
+        handle,
+        slot::OwnedSlot,
+    },
+    release,
+    sample_properties::SampleProperties,
+    shared::SharedSample,
+};
+use bytes::Bytes;
+use std::{
+    fmt, io,
+    ops::{Deref, DerefMut},
+    panic::Location,
+};
+
+/// A buffer of a pool, owned exclusively: empty when it is handed out, to be filled and frozen.
+///
+/// It derefs to the bytes that were written so far. Fill it through [`bytes::BufMut`] or
+/// [`io::Write`], with [`set_len`](Sample::set_len), or put a header in front with
+/// [`prepend`](Sample::prepend). Then [`freeze`](Sample::freeze) it, or make
+/// [`Bytes`](Sample::into_bytes), to send it to many without a copy. When the last handle to any of
+/// its bytes is gone, the buffer goes home.
+///
+/// What an earlier owner left in the buffer can never be read: neither the spare bytes nor the
+/// headroom are readable before they are written.
+///
+/// Mirrors `IMediaSample`.
+///
+/// # Examples
+///
+/// ```
+/// use bytes::BufMut;
+/// use sample_pool::Pool;
+///
+/// let pool = Pool::builder().buffers(2).size(1024).prefix(16).build()?;
+/// let mut sample = pool.try_get_buffer()?;
+/// sample.put_slice(b"payload");
+/// sample.prepend(b"header:")?;
+/// sample.properties_mut().set_sync_point(true);
+/// assert_eq!(&sample[..], b"header:payload");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Sample {
+    bytes: OwnedBytes,
+}
+
+impl Sample {
+    #[inline]
+    pub(crate) fn new(slot: OwnedSlot, location: &'static Location<'static>) -> Self {
+        let engine = handle::engine_of(&slot);
+        if engine.settings.track_holders {
+            engine.record(&slot, location);
+        }
+        slot.turn();
+        Sample {
+            bytes: OwnedBytes::fresh(slot, geometry_of),
+        }
+    }
+
+    pub(crate) fn from_bytes(bytes: OwnedBytes) -> Self {
+        Sample { bytes }
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut OwnedBytes {
+        &mut self.bytes
+    }
+
+    /// How many bytes the buffer holds, its prefix not counted: [`Properties::size`].
+    ///
+    /// Mirrors `IMediaSample::GetSize`.
+    ///
+    /// [`Properties::size`]: crate::Properties::size
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().size(4096).build().unwrap();
+    /// let sample = pool.try_get_buffer()?;
+    /// assert_eq!(sample.capacity(), 4096);
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        geometry_of(self.bytes.slot()).size()
+    }
+
+    /// How many bytes can still be written behind the last one.
+    #[inline]
+    #[must_use]
+    pub fn spare_capacity(&self) -> usize {
+        self.bytes.spare()
+    }
+
+    /// How many bytes were written, prepended ones included.
+    ///
+    /// Mirrors `IMediaSample::GetActualDataLength`.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether nothing was written yet.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sets the length. Bytes that this uncovers read as zero.
+    ///
+    /// Mirrors `IMediaSample::SetActualDataLength`.
+    ///
+    /// # Errors
+    ///
+    /// [`BufferOverflow`] if `len` is over what was prepended plus the capacity; nothing changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().size(64).build().unwrap();
+    /// let mut sample = pool.try_get_buffer().unwrap();
+    /// sample.set_len(3)?;
+    /// assert_eq!(&sample[..], [0, 0, 0]);
+    /// assert_eq!(sample.set_len(65).unwrap_err().capacity, 64);
+    /// # Ok::<(), sample_pool::BufferOverflow>(())
+    /// ```
+    pub fn set_len(&mut self, len: usize) -> Result<(), BufferOverflow> {
+        self.bytes.set_len(len)
+    }
+
+    /// Empties the sample and restores its headroom. The properties stay.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().size(64).prefix(8).align(8).build().unwrap();
+    /// let mut sample = pool.try_get_buffer().unwrap();
+    /// sample.prepend(b"head")?;
+    /// sample.clear();
+    /// assert!(sample.is_empty());
+    /// assert_eq!(sample.headroom(), 8);
+    /// # Ok::<(), sample_pool::BufferOverflow>(())
+    /// ```
+    pub fn clear(&mut self) {
+        self.bytes.clear(geometry_of);
+    }
+
+    /// How many bytes can still be prepended.
+    #[must_use]
+    pub fn headroom(&self) -> usize {
+        self.bytes.headroom()
+    }
+
+    /// Writes `bytes` before the first byte, into the headroom.
+    ///
+    /// A protocol's header can so be put in front of a payload that was read first, without moving it.
+    ///
+    /// # Errors
+    ///
+    /// [`BufferOverflow`] if there is less headroom; its `capacity` is the headroom. Nothing changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().size(64).prefix(4).align(4).build().unwrap();
+    /// let mut sample = pool.try_get_buffer().unwrap();
+    /// sample.put_slice(b"body");
+    /// sample.prepend(&4u32.to_be_bytes())?;
+    /// assert_eq!(&sample[..], b"\0\0\0\x04body");
+    /// # Ok::<(), sample_pool::BufferOverflow>(())
+    /// ```
+    pub fn prepend(&mut self, bytes: &[u8]) -> Result<(), BufferOverflow> {
+        self.bytes.prepend(bytes)
+    }
+
+    /// The sample's times, flags and media type. All unset in a fresh sample.
+    ///
+    /// Mirrors `IMediaSample2::GetProperties`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// let sample = pool.try_get_buffer()?;
+    /// assert_eq!(sample.properties().start(), None);
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
+    #[must_use]
+    pub fn properties(&self) -> &SampleProperties {
+        self.bytes.slot().properties()
+    }
+
+    /// The properties, to be changed.
+    ///
+    /// Mirrors `IMediaSample2::SetProperties`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sample_pool::ReferenceTime;
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// let mut sample = pool.try_get_buffer()?;
+    /// sample.properties_mut().set_time(Some(ReferenceTime(400_000)), None);
+    /// assert_eq!(sample.properties().start(), Some(ReferenceTime(400_000)));
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
+    pub fn properties_mut(&mut self) -> &mut SampleProperties {
+        self.bytes.slot_mut().properties_mut()
+    }
+
+    /// Makes the sample shared and read-only. Copies nothing and allocates nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// let mut sample = pool.try_get_buffer()?;
+    /// sample.put_slice(b"to everyone");
+    /// let shared = sample.freeze();
+    /// let another = shared.clone();
+    /// assert_eq!(shared, another);
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn freeze(mut self) -> SharedSample {
+        SharedSample::new(self.bytes.freeze())
+    }
+
+    /// Makes [`Bytes`] of the sample. Copies nothing, and makes one small allocation.
+    ///
+    /// The buffer goes home when the last `Bytes` with any of its bytes is gone. An empty slice of
+    /// them does not count: `Bytes` lets go of its owner there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().buffers(1).build().unwrap();
+    /// let mut sample = pool.try_get_buffer()?;
+    /// sample.put_slice(b"header, payload");
+    /// let bytes = sample.into_bytes();
+    /// let payload = bytes.slice(8..);
+    /// drop(bytes);
+    /// assert_eq!(pool.free_count(), 0);
+    /// drop(payload);
+    /// assert_eq!(pool.free_count(), 1);
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.freeze().into_bytes()
+    }
+
+    /// The number of the buffer, from 0 to below [`Properties::buffers`]. It stays the same for the
+    /// same buffer, so what a device knows of it can be kept beside.
+    ///
+    /// [`Properties::buffers`]: crate::Properties::buffers
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().buffers(4).build().unwrap();
+    /// let sample = pool.try_get_buffer()?;
+    /// assert!(sample.index() < 4);
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.bytes.slot().index()
+    }
+}
+
+/// The sizes of a slot's parts.
+#[inline]
+pub(crate) fn geometry_of(slot: &OwnedSlot) -> &Geometry {
+    &handle::engine_of(slot).geometry
+}
+
+impl Drop for Sample {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(slot) = self.bytes.take_slot() {
+            release::release(slot);
+        }
+    }
+}
+
+impl Deref for Sample {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+}
+
+impl DerefMut for Sample {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.bytes.as_mut_slice()
+    }
+}
+
+impl AsRef<[u8]> for Sample {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl AsMut<[u8]> for Sample {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self
+    }
+}
+
+/// Writes behind the last byte. `Ok(0)` once the sample is full.
+impl io::Write for Sample {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        Ok(self.bytes.append(from))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl From<Sample> for SharedSample {
+    fn from(sample: Sample) -> SharedSample {
+        sample.freeze()
+    }
+}
+
+impl From<Sample> for Bytes {
+    fn from(sample: Sample) -> Bytes {
+        sample.into_bytes()
+    }
+}
+
+/// Says which buffer it is and how full; never prints the bytes.
+impl fmt::Debug for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sample")
+            .field("index", &self.index())
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .finish_non_exhaustive()
+    }
+}

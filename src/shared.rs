@@ -1,0 +1,303 @@
+//! A sample in the hands of many readers.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    raw::bytes::SharedBytes,
+    release,
+    sample::{self, Sample},
+    sample_properties::SampleProperties,
+};
+use bytes::{Buf, Bytes};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    ops::{Bound, Deref, RangeBounds},
+};
+
+/// A frozen sample, or a slice of one: read-only, and cheap to clone.
+///
+/// Three words. Cloning, slicing and splitting copy no bytes and allocate nothing. The buffer goes
+/// home when the last handle to any part of it is dropped, on whatever thread; an empty handle counts.
+/// A small slice keeps the whole buffer out: copy it if it is to be kept for long.
+///
+/// Two are equal if their bytes are.
+///
+/// # Examples
+///
+/// ```
+/// use bytes::BufMut;
+/// use sample_pool::{Pool, SharedSample};
+///
+/// let pool = Pool::builder().buffers(1).build()?;
+/// let mut sample = pool.try_get_buffer()?;
+/// sample.put_slice(b"hello world");
+/// let all: SharedSample = sample.freeze();
+/// let world = all.slice(6..);
+/// drop(all);
+/// assert_eq!(&world[..], b"world");
+/// assert_eq!(pool.free_count(), 0);
+/// drop(world);
+/// assert_eq!(pool.free_count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SharedSample {
+    bytes: SharedBytes,
+}
+
+impl SharedSample {
+    #[inline]
+    pub(crate) fn new(bytes: SharedBytes) -> Self {
+        SharedSample { bytes }
+    }
+
+    /// How many bytes this handle shows.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether this handle shows no bytes. It holds its sample all the same.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Another handle, to the bytes in `range`.
+    ///
+    /// # Panics
+    ///
+    /// If the range does not lie within this handle's bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// # let mut sample = pool.try_get_buffer().unwrap();
+    /// # sample.put_slice(b"hello world");
+    /// let shared = sample.freeze();
+    /// assert_eq!(&shared.slice(..5)[..], b"hello");
+    /// ```
+    #[must_use]
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> SharedSample {
+        let from = match range.start_bound() {
+            Bound::Included(&from) => from,
+            Bound::Excluded(&before) => before.checked_add(1).expect("out of range"),
+            Bound::Unbounded => 0,
+        };
+        let to = match range.end_bound() {
+            Bound::Included(&last) => last.checked_add(1).expect("out of range"),
+            Bound::Excluded(&to) => to,
+            Bound::Unbounded => self.len(),
+        };
+        assert!(from <= to, "a slice from {from} to {to}");
+        SharedSample::new(self.bytes.part(from, to - from))
+    }
+
+    /// Splits the first `at` bytes off and gives them out; `self` keeps the rest.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer than `at` bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// # let mut sample = pool.try_get_buffer().unwrap();
+    /// # sample.put_slice(b"head body");
+    /// let mut body = sample.freeze();
+    /// let head = body.split_to(5);
+    /// assert_eq!((&head[..], &body[..]), (&b"head "[..], &b"body"[..]));
+    /// ```
+    #[must_use = "the first bytes are let go of if this is not used"]
+    pub fn split_to(&mut self, at: usize) -> SharedSample {
+        let first = self.bytes.part(0, at);
+        self.bytes.advance(at);
+        SharedSample::new(first)
+    }
+
+    /// Splits the bytes from `at` on off and gives them out; `self` keeps the first `at`.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer than `at` bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// # let mut sample = pool.try_get_buffer().unwrap();
+    /// # sample.put_slice(b"body tail");
+    /// let mut body = sample.freeze();
+    /// let tail = body.split_off(4);
+    /// assert_eq!((&body[..], &tail[..]), (&b"body"[..], &b" tail"[..]));
+    /// ```
+    #[must_use = "the last bytes are let go of if this is not used"]
+    pub fn split_off(&mut self, at: usize) -> SharedSample {
+        assert!(
+            at <= self.len(),
+            "cannot split at {at} of {} bytes",
+            self.len()
+        );
+        let rest = self.bytes.part(at, self.len() - at);
+        self.bytes.truncate(at);
+        SharedSample::new(rest)
+    }
+
+    /// The properties of the sample that these bytes belong to.
+    #[must_use]
+    pub fn properties(&self) -> &SampleProperties {
+        self.bytes.slot().properties()
+    }
+
+    /// The number of the buffer; see [`Sample::index`].
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.bytes.slot().index()
+    }
+
+    /// Makes the sample writable again, if this is the only handle to it.
+    ///
+    /// It shows the same bytes. Of a slice, the bytes before it become headroom and the bytes behind it
+    /// spare, and neither can be read any more. The properties stay.
+    ///
+    /// # Errors
+    ///
+    /// Gives `self` back if another handle, slice or `Bytes` of the same sample exists.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// # let mut sample = pool.try_get_buffer().unwrap();
+    /// # sample.put_slice(b"one");
+    /// let shared = sample.freeze();
+    /// let other = shared.clone();
+    /// let shared = shared.try_into_sample().expect_err("there is another handle");
+    /// drop(other);
+    /// let mut sample = shared.try_into_sample().expect("the only handle");
+    /// sample.put_slice(b", two");
+    /// assert_eq!(&sample[..], b"one, two");
+    /// ```
+    pub fn try_into_sample(mut self) -> Result<Sample, SharedSample> {
+        match self.bytes.try_into_owned(sample::geometry_of) {
+            Some(bytes) => Ok(Sample::from_bytes(bytes)),
+            None => Err(self),
+        }
+    }
+
+    /// Makes [`Bytes`] of these bytes. Copies nothing, and makes one small allocation.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// # let mut sample = pool.try_get_buffer().unwrap();
+    /// # sample.put_slice(b"hello world");
+    /// let shared = sample.freeze();
+    /// let bytes = shared.slice(6..).into_bytes();
+    /// assert_eq!(bytes, "world");
+    /// ```
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl Clone for SharedSample {
+    #[inline]
+    fn clone(&self) -> Self {
+        SharedSample::new(self.bytes.part(0, self.len()))
+    }
+}
+
+impl Drop for SharedSample {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(slot) = self.bytes.take_last() {
+            release::release(slot);
+        }
+    }
+}
+
+impl Deref for SharedSample {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+}
+
+impl AsRef<[u8]> for SharedSample {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Buf for SharedSample {
+    #[inline]
+    fn remaining(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn chunk(&self) -> &[u8] {
+        self
+    }
+
+    #[inline]
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+
+    /// Gives the next `len` bytes out without copying them.
+    fn copy_to_bytes(&mut self, len: usize) -> Bytes {
+        self.split_to(len).into_bytes()
+    }
+}
+
+impl From<SharedSample> for Bytes {
+    fn from(sample: SharedSample) -> Bytes {
+        sample.into_bytes()
+    }
+}
+
+impl PartialEq for SharedSample {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for SharedSample {}
+
+impl PartialEq<[u8]> for SharedSample {
+    fn eq(&self, other: &[u8]) -> bool {
+        **self == *other
+    }
+}
+
+impl Hash for SharedSample {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+/// Says which buffer it is and how many bytes it shows; never prints them.
+impl fmt::Debug for SharedSample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedSample")
+            .field("index", &self.index())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
