@@ -1,10 +1,10 @@
-//! The futures of one sample: borrowed, owned, and with a time limit.
+//! Getting one sample: borrowed, owned, with a time limit, without waiting, or blocking.
 
 #![forbid(unsafe_code)]
 
 use crate::{
     acquire::Acquire, error::GetBufferError, raw::handle::Pool, raw::slot::OwnedSlot,
-    sample::Sample,
+    sample::Sample, sync::assert_may_block,
 };
 use futures::future::FusedFuture;
 use std::{
@@ -16,6 +16,183 @@ use std::{
     time::Duration,
 };
 use tokio::time::sleep;
+
+impl Pool {
+    /// Waits for a sample and takes it.
+    ///
+    /// Served first in, first out, by *first poll*: making the future takes no place in line, and
+    /// running out of Tokio's cooperative budget loses none. The sample is empty and can take
+    /// [`Properties::size`](crate::Properties::size) bytes. The common get is one atomic read-modify-write of a cache line that
+    /// no other busy thread writes; nothing is allocated, waiting or not, once as many have waited
+    /// before. Works on any executor.
+    ///
+    /// A future that was handed a sample and is neither polled nor dropped keeps it, and can hold up a
+    /// drain.
+    ///
+    /// Mirrors `IMemAllocator::GetBuffer`.
+    ///
+    /// # Errors
+    ///
+    /// [`NotCommitted`](GetBufferError::NotCommitted) and [`Flushing`](GetBufferError::Flushing) if the
+    /// pool is so at the first poll or becomes so while this waits;
+    /// [`TooManyWaiters`](GetBufferError::TooManyWaiters) if the line has
+    /// [`Builder::max_waiters`](crate::Builder::max_waiters) already.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. Dropping the future gives up its place in line and nothing else: a sample already
+    /// handed to it goes to the next in line, and no release callback runs for it.
+    ///
+    /// # Panics
+    ///
+    /// If the future is polled after it has resolved.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::Write;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = sample_pool::Pool::builder().buffers(2).build()?;
+    /// let mut sample = pool.get_buffer().await?;
+    /// sample.write_all(b"a frame")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn get_buffer(&self) -> GetBuffer<'_> {
+        GetBuffer::new(self, Location::caller())
+    }
+
+    /// Waits for a sample and takes it; the future owns a handle to the pool, so it is `'static`.
+    ///
+    /// Otherwise as [`get_buffer`](Pool::get_buffer). The handle is counted on a line that all threads
+    /// share; where a lifetime does, `get_buffer` is cheaper.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_buffer`](Pool::get_buffer).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_buffer`](Pool::get_buffer).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = sample_pool::Pool::builder().buffers(2).build()?;
+    /// let get = pool.get_buffer_owned();
+    /// let sample = tokio::spawn(get).await??;
+    /// assert!(sample.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn get_buffer_owned(&self) -> GetBufferOwned {
+        GetBufferOwned::new(self.clone(), Location::caller())
+    }
+
+    /// Waits for a sample for at most `limit` and takes it.
+    ///
+    /// The timer is set when it has to wait, and the limit counts from then, so a hit costs what
+    /// [`get_buffer`](Pool::get_buffer) costs. A sample in hand beats the deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_buffer`](Pool::get_buffer), and [`TimedOut`](GetBufferError::TimedOut).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_buffer`](Pool::get_buffer).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside a Tokio runtime with a timer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{GetBufferError, Pool};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().buffers(1).build()?;
+    /// let held = pool.get_buffer().await?;
+    /// let late = pool.get_buffer_timeout(Duration::from_millis(5)).await;
+    /// assert_eq!(late.unwrap_err(), GetBufferError::TimedOut);
+    /// # drop(held);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn get_buffer_timeout(&self, limit: Duration) -> GetBufferTimeout<'_> {
+        GetBufferTimeout::new(GetBuffer::new(self, Location::caller()), limit)
+    }
+
+    /// Takes a sample if one is home and nobody is in line.
+    ///
+    /// Mirrors `IMemAllocator::GetBuffer` with `AM_GBF_NOWAIT`, but leaves no trace when it fails.
+    ///
+    /// # Errors
+    ///
+    /// [`NotCommitted`](GetBufferError::NotCommitted), [`Flushing`](GetBufferError::Flushing), and then
+    /// [`Exhausted`](GetBufferError::Exhausted), which it also gives, rarely, while samples move.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{GetBufferError, Pool};
+    ///
+    /// let pool = Pool::builder().buffers(1).build()?;
+    /// let sample = pool.try_get_buffer()?;
+    /// assert_eq!(pool.try_get_buffer().unwrap_err(), GetBufferError::Exhausted);
+    /// # drop(sample);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn try_get_buffer(&self) -> Result<Sample, GetBufferError> {
+        let location = Location::caller();
+        let slot = self.engine().try_take()?;
+        Ok(Sample::new(slot, location))
+    }
+
+    /// Waits for a sample and takes it, and blocks the thread meanwhile. In line with all others.
+    ///
+    /// Mirrors `IMemAllocator::GetBuffer`.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_buffer`](Pool::get_buffer).
+    ///
+    /// # Panics
+    ///
+    /// On a thread that drives asynchronous tasks. In `spawn_blocking` it does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = sample_pool::Pool::builder().buffers(1).build()?;
+    /// let sample = pool.try_get_buffer()?;
+    /// let waiting = std::thread::spawn({
+    ///     let pool = pool.clone();
+    ///     move || pool.blocking_get_buffer().map(|sample| sample.index())
+    /// });
+    /// drop(sample);
+    /// assert_eq!(waiting.join().unwrap()?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_get_buffer(&self) -> Result<Sample, GetBufferError> {
+        assert_may_block();
+        futures::executor::block_on(self.get_buffer())
+    }
+}
 
 /// The future of a sample; see [`Pool::get_buffer`].
 #[must_use = "a future does nothing until it is awaited"]

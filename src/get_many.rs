@@ -1,4 +1,4 @@
-//! The futures of several samples, all or nothing.
+//! Getting several samples, all or nothing.
 
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,105 @@ use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
+
+impl Pool {
+    /// Waits for `count` samples and takes them, all or nothing.
+    ///
+    /// It is in line like one waiter, and when it is at the front it gathers samples as they come home;
+    /// meanwhile they count as outstanding. The `Vec` is its only allocation.
+    ///
+    /// # Errors
+    ///
+    /// Checked in this order: [`NotCommitted`](GetBufferError::NotCommitted),
+    /// [`Flushing`](GetBufferError::Flushing), [`TooMany`](GetBufferError::TooMany) if the pool has
+    /// fewer buffers. For no samples the answer is then an empty `Vec`, at once. Otherwise as
+    /// [`get_buffer`](Pool::get_buffer).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. What it had gathered goes to the next in line, and no release callback runs for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = sample_pool::Pool::builder().buffers(8).build()?;
+    /// let samples = pool.get_buffers(5).await?;
+    /// assert_eq!((samples.len(), pool.free_count()), (5, 3));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn get_buffers(&self, count: usize) -> GetBuffers<'_> {
+        GetBuffers::new(self, count, Location::caller())
+    }
+
+    /// Waits for `count` samples and appends them to `samples`, all or nothing.
+    ///
+    /// As [`get_buffers`](Pool::get_buffers), but allocates nothing if the `Vec` has room. On error it
+    /// is untouched.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_buffers`](Pool::get_buffers).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_buffers`](Pool::get_buffers); the `Vec` is untouched.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = sample_pool::Pool::builder().buffers(8).build()?;
+    /// let mut batch = Vec::with_capacity(4);
+    /// for _ in 0..3 {
+    ///     pool.get_buffers_into(&mut batch, 4).await?;
+    ///     batch.clear(); // all four go home
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn get_buffers_into<'a>(
+        &'a self,
+        samples: &'a mut Vec<Sample>,
+        count: usize,
+    ) -> GetBuffersInto<'a> {
+        let get = GetBuffers::new(self, count, Location::caller());
+        GetBuffersInto::new(get, samples)
+    }
+
+    /// Takes `count` samples if as many are home and nobody is in line.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_buffers`](Pool::get_buffers), but [`Exhausted`](GetBufferError::Exhausted) where that
+    /// would wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{GetBufferError, Pool};
+    ///
+    /// let pool = Pool::builder().buffers(3).build()?;
+    /// let two = pool.try_get_buffers(2)?;
+    /// assert_eq!(pool.try_get_buffers(2).unwrap_err(), GetBufferError::Exhausted);
+    /// assert_eq!(pool.try_get_buffers(4).unwrap_err(), GetBufferError::TooMany);
+    /// # drop(two);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn try_get_buffers(&self, count: usize) -> Result<Vec<Sample>, GetBufferError> {
+        let location = Location::caller();
+        let slots = self.engine().try_take_many(count)?;
+        let mut samples = Vec::new();
+        hand_out(slots, &mut samples, location);
+        Ok(samples)
+    }
+}
 
 /// A request for several samples.
 struct Request<'a> {

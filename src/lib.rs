@@ -43,3 +43,6 @@ pub use sample::Sample;
 pub use sample_properties::SampleProperties;
 pub use shared::SharedSample;
 pub use status::{Holder, State, Status};
+
+#[cfg(all(test, loom))]
+mod models;

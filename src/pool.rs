@@ -1,25 +1,20 @@
-//! The pool's public methods: configuring it, and getting samples from it.
+//! Making, configuring and draining a pool.
 
 #![forbid(unsafe_code)]
 
 use crate::{
     builder::Builder,
     engine::{Engine, Settings},
-    error::{CommitError, GetBufferError, SetPropertiesError},
-    get::{GetBuffer, GetBufferOwned, GetBufferTimeout},
-    get_many::{self, GetBuffers, GetBuffersInto},
+    error::{CommitError, SetPropertiesError},
     properties::Properties,
     raw::handle::Pool,
-    sample::Sample,
     signal::Signal,
 };
 use std::{
     fmt,
     future::Future,
-    panic::Location,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 impl Pool {
@@ -135,7 +130,7 @@ impl Pool {
 
     /// Stops handing out samples. Never waits for samples.
     ///
-    /// Everybody in line gets [`NotCommitted`](GetBufferError::NotCommitted), even if `commit` follows
+    /// Everybody in line gets [`NotCommitted`](crate::GetBufferError::NotCommitted), even if `commit` follows
     /// before it is polled. Samples that are out stay fully usable; whoever brings the last one home
     /// completes the decommit: physical memory is given back to the system, and
     /// [`drained`](Pool::drained) resolves. With nothing out, that happens before this returns.
@@ -193,7 +188,7 @@ impl Pool {
     }
 
     /// Starts or ends a flush. While it lasts every get fails with
-    /// [`Flushing`](GetBufferError::Flushing); memory and addresses stay.
+    /// [`Flushing`](crate::GetBufferError::Flushing); memory and addresses stay.
     ///
     /// Everybody in line gets the error when the flush begins, even if it ends before it is polled. A
     /// flush outlives a decommit.
@@ -214,280 +209,6 @@ impl Pool {
     /// ```
     pub fn set_flushing(&self, flushing: bool) {
         self.engine().set_flushing(flushing);
-    }
-
-    /// Waits for a sample and takes it.
-    ///
-    /// Served first in, first out, by *first poll*: making the future takes no place in line, and
-    /// running out of Tokio's cooperative budget loses none. The sample is empty and can take
-    /// [`Properties::size`] bytes. The common get is one atomic read-modify-write of a cache line that
-    /// no other busy thread writes; nothing is allocated, waiting or not, once as many have waited
-    /// before. Works on any executor.
-    ///
-    /// A future that was handed a sample and is neither polled nor dropped keeps it, and can hold up a
-    /// drain.
-    ///
-    /// Mirrors `IMemAllocator::GetBuffer`.
-    ///
-    /// # Errors
-    ///
-    /// [`NotCommitted`](GetBufferError::NotCommitted) and [`Flushing`](GetBufferError::Flushing) if the
-    /// pool is so at the first poll or becomes so while this waits;
-    /// [`TooManyWaiters`](GetBufferError::TooManyWaiters) if the line has
-    /// [`Builder::max_waiters`] already.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe. Dropping the future gives up its place in line and nothing else: a sample already
-    /// handed to it goes to the next in line, and no release callback runs for it.
-    ///
-    /// # Panics
-    ///
-    /// If the future is polled after it has resolved.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::io::Write;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = sample_pool::Pool::builder().buffers(2).build()?;
-    /// let mut sample = pool.get_buffer().await?;
-    /// sample.write_all(b"a frame")?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[inline]
-    #[track_caller]
-    pub fn get_buffer(&self) -> GetBuffer<'_> {
-        GetBuffer::new(self, Location::caller())
-    }
-
-    /// Waits for a sample and takes it; the future owns a handle to the pool, so it is `'static`.
-    ///
-    /// Otherwise as [`get_buffer`](Pool::get_buffer). The handle is counted on a line that all threads
-    /// share; where a lifetime does, `get_buffer` is cheaper.
-    ///
-    /// # Errors
-    ///
-    /// As [`get_buffer`](Pool::get_buffer).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`get_buffer`](Pool::get_buffer).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = sample_pool::Pool::builder().buffers(2).build()?;
-    /// let get = pool.get_buffer_owned();
-    /// let sample = tokio::spawn(get).await??;
-    /// assert!(sample.is_empty());
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[track_caller]
-    pub fn get_buffer_owned(&self) -> GetBufferOwned {
-        GetBufferOwned::new(self.clone(), Location::caller())
-    }
-
-    /// Waits for a sample for at most `limit` and takes it.
-    ///
-    /// The timer is set when it has to wait, and the limit counts from then, so a hit costs what
-    /// [`get_buffer`](Pool::get_buffer) costs. A sample in hand beats the deadline.
-    ///
-    /// # Errors
-    ///
-    /// As [`get_buffer`](Pool::get_buffer), and [`TimedOut`](GetBufferError::TimedOut).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`get_buffer`](Pool::get_buffer).
-    ///
-    /// # Panics
-    ///
-    /// If it has to wait outside a Tokio runtime with a timer.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sample_pool::{GetBufferError, Pool};
-    /// use std::time::Duration;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = Pool::builder().buffers(1).build()?;
-    /// let held = pool.get_buffer().await?;
-    /// let late = pool.get_buffer_timeout(Duration::from_millis(5)).await;
-    /// assert_eq!(late.unwrap_err(), GetBufferError::TimedOut);
-    /// # drop(held);
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[track_caller]
-    pub fn get_buffer_timeout(&self, limit: Duration) -> GetBufferTimeout<'_> {
-        GetBufferTimeout::new(GetBuffer::new(self, Location::caller()), limit)
-    }
-
-    /// Takes a sample if one is home and nobody is in line.
-    ///
-    /// Mirrors `IMemAllocator::GetBuffer` with `AM_GBF_NOWAIT`, but leaves no trace when it fails.
-    ///
-    /// # Errors
-    ///
-    /// [`NotCommitted`](GetBufferError::NotCommitted), [`Flushing`](GetBufferError::Flushing), and then
-    /// [`Exhausted`](GetBufferError::Exhausted), which it also gives, rarely, while samples move.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sample_pool::{GetBufferError, Pool};
-    ///
-    /// let pool = Pool::builder().buffers(1).build()?;
-    /// let sample = pool.try_get_buffer()?;
-    /// assert_eq!(pool.try_get_buffer().unwrap_err(), GetBufferError::Exhausted);
-    /// # drop(sample);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    #[track_caller]
-    pub fn try_get_buffer(&self) -> Result<Sample, GetBufferError> {
-        let location = Location::caller();
-        let slot = self.engine().try_take()?;
-        Ok(Sample::new(slot, location))
-    }
-
-    /// Waits for a sample and takes it, and blocks the thread meanwhile. In line with all others.
-    ///
-    /// Mirrors `IMemAllocator::GetBuffer`.
-    ///
-    /// # Errors
-    ///
-    /// As [`get_buffer`](Pool::get_buffer).
-    ///
-    /// # Panics
-    ///
-    /// On a thread that drives asynchronous tasks. In `spawn_blocking` it does not.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = sample_pool::Pool::builder().buffers(1).build()?;
-    /// let sample = pool.try_get_buffer()?;
-    /// let waiting = std::thread::spawn({
-    ///     let pool = pool.clone();
-    ///     move || pool.blocking_get_buffer().map(|sample| sample.index())
-    /// });
-    /// drop(sample);
-    /// assert_eq!(waiting.join().unwrap()?, 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[track_caller]
-    pub fn blocking_get_buffer(&self) -> Result<Sample, GetBufferError> {
-        // Tokio alone knows which threads drive its tasks; its own blocking calls panic there.
-        let probe = tokio::sync::Mutex::const_new(());
-        drop(probe.blocking_lock());
-        futures::executor::block_on(self.get_buffer())
-    }
-
-    /// Waits for `count` samples and takes them, all or nothing.
-    ///
-    /// It is in line like one waiter, and when it is at the front it gathers samples as they come home;
-    /// meanwhile they count as outstanding. The `Vec` is its only allocation.
-    ///
-    /// # Errors
-    ///
-    /// Checked in this order: [`NotCommitted`](GetBufferError::NotCommitted),
-    /// [`Flushing`](GetBufferError::Flushing), [`TooMany`](GetBufferError::TooMany) if the pool has
-    /// fewer buffers. For no samples the answer is then an empty `Vec`, at once. Otherwise as
-    /// [`get_buffer`](Pool::get_buffer).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe. What it had gathered goes to the next in line, and no release callback runs for it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = sample_pool::Pool::builder().buffers(8).build()?;
-    /// let samples = pool.get_buffers(5).await?;
-    /// assert_eq!((samples.len(), pool.free_count()), (5, 3));
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[track_caller]
-    pub fn get_buffers(&self, count: usize) -> GetBuffers<'_> {
-        GetBuffers::new(self, count, Location::caller())
-    }
-
-    /// Waits for `count` samples and appends them to `samples`, all or nothing.
-    ///
-    /// As [`get_buffers`](Pool::get_buffers), but allocates nothing if the `Vec` has room. On error it
-    /// is untouched.
-    ///
-    /// # Errors
-    ///
-    /// As [`get_buffers`](Pool::get_buffers).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`get_buffers`](Pool::get_buffers); the `Vec` is untouched.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = sample_pool::Pool::builder().buffers(8).build()?;
-    /// let mut batch = Vec::with_capacity(4);
-    /// for _ in 0..3 {
-    ///     pool.get_buffers_into(&mut batch, 4).await?;
-    ///     batch.clear(); // all four go home
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[track_caller]
-    pub fn get_buffers_into<'a>(
-        &'a self,
-        samples: &'a mut Vec<Sample>,
-        count: usize,
-    ) -> GetBuffersInto<'a> {
-        let get = GetBuffers::new(self, count, Location::caller());
-        GetBuffersInto::new(get, samples)
-    }
-
-    /// Takes `count` samples if as many are home and nobody is in line.
-    ///
-    /// # Errors
-    ///
-    /// As [`get_buffers`](Pool::get_buffers), but [`Exhausted`](GetBufferError::Exhausted) where that
-    /// would wait.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use sample_pool::{GetBufferError, Pool};
-    ///
-    /// let pool = Pool::builder().buffers(3).build()?;
-    /// let two = pool.try_get_buffers(2)?;
-    /// assert_eq!(pool.try_get_buffers(2).unwrap_err(), GetBufferError::Exhausted);
-    /// assert_eq!(pool.try_get_buffers(4).unwrap_err(), GetBufferError::TooMany);
-    /// # drop(two);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[track_caller]
-    pub fn try_get_buffers(&self, count: usize) -> Result<Vec<Sample>, GetBufferError> {
-        let location = Location::caller();
-        let slots = self.engine().try_take_many(count)?;
-        let mut samples = Vec::new();
-        get_many::hand_out(slots, &mut samples, location);
-        Ok(samples)
     }
 }
 

@@ -17,6 +17,15 @@ pub(crate) use std::sync::atomic::{
     AtomicU32 as SettingU32, AtomicU64 as SettingU64, AtomicUsize as Setting, Ordering,
 };
 
+/// Panics on a thread that drives Tokio's tasks.
+///
+/// Tokio alone knows which threads do; its own blocking calls panic there.
+#[track_caller]
+pub(crate) fn assert_may_block() {
+    let probe = tokio::sync::Mutex::const_new(());
+    drop(probe.blocking_lock());
+}
+
 #[cfg(not(all(test, loom)))]
 pub(crate) use real::*;
 
@@ -120,6 +129,7 @@ mod explored {
                 companion: loom::sync::atomic::AtomicUsize,
             }
 
+            #[allow(dead_code, reason = "no type is used in every way")]
             impl$(<$generic>)? $name$(<$generic>)? {
                 pub(crate) fn new(value: $value) -> Self {
                     Self {
@@ -167,6 +177,7 @@ mod explored {
 
     macro_rules! arithmetic {
         ($name:ident, $value:ty) => {
+            #[allow(dead_code, reason = "no type is used in every way")]
             impl $name {
                 pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
                     self.inner.fetch_add(value, order)

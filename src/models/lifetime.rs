@@ -1,0 +1,99 @@
+//! The end: the last sample against the last handle.
+
+use super::{pool, spawn};
+use std::sync::Arc;
+
+/// Tells whether the pool, which owns the callback, was freed.
+fn freed(callback: &std::sync::Weak<()>) -> bool {
+    callback.upgrade().is_none()
+}
+
+/// Sets a callback that dies with the pool.
+fn watch(pool: &crate::Pool) -> std::sync::Weak<()> {
+    let life = Arc::new(());
+    let watched = Arc::downgrade(&life);
+    let callback = move |_pool: &crate::Pool| drop(life.clone());
+    assert!(pool.set_notify(Some(Arc::new(callback))).is_none());
+    watched
+}
+
+/// One thread drops the last sample, the other the last handle. Loom reports an access after the end,
+/// and a leak; that the pool is freed is asserted.
+#[test]
+fn the_last_sample_frees_the_pool_once() {
+    loom::model(|| {
+        let pool = pool(1);
+        let sample = pool.try_get_buffer().unwrap();
+        let weak = pool.downgrade();
+        let thread = spawn(move || drop(sample));
+        drop(pool);
+        thread.join().unwrap();
+        assert!(weak.upgrade().is_none());
+    });
+}
+
+/// Two samples and the last handle go at the same time.
+#[test]
+fn two_last_samples_and_the_last_handle() {
+    loom::model(|| {
+        let pool = pool(2);
+        let mut samples = pool.try_get_buffers(2).unwrap();
+        let weak = pool.downgrade();
+        let (one, two) = (samples.pop(), samples.pop());
+        let first = spawn(move || drop(one));
+        let second = spawn(move || drop(two));
+        drop(pool);
+        first.join().unwrap();
+        second.join().unwrap();
+        assert!(weak.upgrade().is_none());
+    });
+}
+
+/// With a callback set the releaser is still inside the pool after its slot is home.
+#[test]
+fn the_last_release_calls_back_before_the_pool_is_freed() {
+    loom::model(|| {
+        let pool = pool(1);
+        let watched = watch(&pool);
+        let sample = pool.try_get_buffer().unwrap();
+        let thread = spawn(move || drop(sample));
+        drop(pool);
+        thread.join().unwrap();
+        assert!(freed(&watched));
+    });
+}
+
+/// The callback of the last release clones the pool that it is given: the pool lives on.
+#[test]
+fn a_handle_cloned_in_the_last_callback_keeps_the_pool() {
+    loom::model(|| {
+        let pool = pool(1);
+        let kept = Arc::new(std::sync::Mutex::new(None));
+        let keep = kept.clone();
+        pool.on_release(move |pool| *keep.lock().unwrap() = Some(pool.clone()))
+            .detach();
+        let sample = pool.try_get_buffer().unwrap();
+        let thread = spawn(move || drop(sample));
+        drop(pool);
+        thread.join().unwrap();
+        let pool = kept.lock().unwrap().take().expect("the callback ran");
+        drop(pool.set_notify(None));
+        assert!(pool.try_get_buffer().is_ok());
+    });
+}
+
+/// A weak handle is upgraded while the last handle goes.
+#[test]
+fn upgrade_meets_the_last_handle() {
+    loom::model(|| {
+        let pool = pool(1);
+        let weak = pool.downgrade();
+        let thread = spawn(move || {
+            if let Some(pool) = weak.upgrade() {
+                assert!(pool.try_get_buffer().is_ok());
+            }
+        });
+        drop(pool);
+        thread.join().unwrap();
+    });
+}

@@ -1,0 +1,62 @@
+//! Loom models: every interleaving of the operations that can meet, up to a number of preemptions.
+//!
+//! Each model runs the real pool, through its public methods, on loom's atomics, locks and cells. The
+//! properties of a slot lie in a loom cell, so a slot with two owners, or one that is seen before it
+//! is reset, is reported by loom itself; what else must hold is asserted.
+
+#![forbid(unsafe_code)]
+
+mod decommit;
+mod get;
+mod lifetime;
+mod line;
+mod notify;
+mod shared;
+
+use crate::{GetBufferError, Pool, Sample};
+use loom::{future::block_on, thread};
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+/// A pool of `buffers` small samples.
+fn pool(buffers: usize) -> Pool {
+    crate::Builder::default()
+        .buffers(buffers)
+        .size(64)
+        .build()
+        .expect("a page of memory")
+}
+
+/// Writes where another owner would write too, and finds nothing of another one.
+fn use_exclusively(sample: &mut Sample) {
+    assert_eq!(sample.properties().user(), 0, "the last owner's properties are gone");
+    sample.properties_mut().set_user(7);
+}
+
+/// Waits for a sample, uses it and releases it.
+fn get_and_release(pool: &Pool) -> Result<(), GetBufferError> {
+    let mut sample = block_on(pool.get_buffer())?;
+    use_exclusively(&mut sample);
+    Ok(())
+}
+
+/// Polls a future once.
+fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
+    let mut future = pin!(future);
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// What must hold whenever nobody uses the pool.
+fn assert_all_home(pool: &Pool) {
+    let status = pool.status();
+    assert_eq!(status.free, status.buffers, "every sample is home");
+    assert_eq!(status.waiting, 0, "nobody is in line");
+    assert_eq!(status.acquired, status.released);
+}
+
+fn spawn(f: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
+    thread::spawn(f)
+}

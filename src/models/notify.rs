@@ -1,0 +1,94 @@
+//! The callback and `released()` against releases.
+
+use super::{assert_all_home, pool, spawn};
+use crate::Pool;
+use loom::future::block_on;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+fn count(calls: &Arc<AtomicUsize>) -> Option<Arc<dyn crate::NotifyRelease>> {
+    let calls = calls.clone();
+    Some(Arc::new(move |_pool: &Pool| {
+        calls.fetch_add(1, Ordering::Relaxed);
+    }))
+}
+
+/// Register, then look: a release that the look did not see calls the callback.
+#[test]
+fn register_then_look_misses_nothing() {
+    loom::model(|| {
+        let pool = pool(1);
+        let calls = Arc::new(AtomicUsize::new(0));
+        let sample = pool.try_get_buffer().unwrap();
+        let thread = spawn(move || drop(sample));
+        assert!(pool.set_notify(count(&calls)).is_none());
+        let seen = pool.free_count();
+        thread.join().unwrap();
+        let called = calls.load(Ordering::Relaxed);
+        assert!(seen + called >= 1, "home before the look, or told after it");
+        assert!(called <= 1);
+        assert_all_home(&pool);
+    });
+}
+
+/// A callback is replaced and removed while releases call it: never two for one release, and the old
+/// one is not used after it was dropped.
+#[test]
+fn set_notify_meets_releases() {
+    loom::model(|| {
+        let pool = pool(1);
+        let calls = Arc::new(AtomicUsize::new(0));
+        pool.set_notify(count(&calls));
+        let sample = pool.try_get_buffer().unwrap();
+        let thread = spawn(move || drop(sample));
+        let old = pool.set_notify(count(&calls));
+        assert!(old.is_some());
+        drop(old);
+        drop(pool.set_notify(None));
+        thread.join().unwrap();
+        assert!(calls.load(Ordering::Relaxed) <= 1);
+        assert!(pool.try_get_buffer().is_ok());
+        assert_all_home(&pool);
+    });
+}
+
+/// A callback removes itself while another release calls it.
+#[test]
+fn a_callback_that_removes_itself_is_dropped_after_the_last_call() {
+    loom::model(|| {
+        let pool = pool(2);
+        let life = Arc::new(());
+        let watched = Arc::downgrade(&life);
+        let callback = move |pool: &Pool| {
+            assert_eq!(Arc::strong_count(&life), 1);
+            drop(pool.set_notify(None));
+            assert_eq!(Arc::strong_count(&life), 1, "the call in flight keeps it");
+        };
+        pool.set_notify(Some(Arc::new(callback)));
+        let mut samples = pool.try_get_buffers(2).unwrap();
+        let one = samples.pop();
+        let thread = spawn(move || drop(one));
+        drop(samples);
+        thread.join().unwrap();
+        assert!(watched.upgrade().is_none());
+        assert_all_home(&pool);
+    });
+}
+
+/// The future counts from the call: a release after it resolves it, whenever it is polled.
+#[test]
+fn released_meets_a_release() {
+    loom::model(|| {
+        let pool = pool(2);
+        let mut samples = pool.try_get_buffers(2).unwrap();
+        let one = samples.pop();
+        let thread = spawn(move || drop(one));
+        let released = pool.released();
+        drop(samples);
+        block_on(released);
+        thread.join().unwrap();
+        assert_all_home(&pool);
+    });
+}
