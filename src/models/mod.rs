@@ -32,7 +32,11 @@ fn pool(buffers: usize) -> Pool {
 
 /// Writes where another owner would write too, and finds nothing of another one.
 fn use_exclusively(sample: &mut Sample) {
-    assert_eq!(sample.properties().user(), 0, "the last owner's properties are gone");
+    assert_eq!(
+        sample.properties().user(),
+        0,
+        "the last owner's properties are gone"
+    );
     sample.properties_mut().set_user(7);
 }
 
@@ -46,7 +50,9 @@ fn get_and_release(pool: &Pool) -> Result<(), GetBufferError> {
 /// Polls a future once.
 fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     let mut future = pin!(future);
-    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// What must hold whenever nobody uses the pool.
