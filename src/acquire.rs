@@ -15,7 +15,6 @@
 use crate::{
     engine::{Engine, Shared},
     error::GetBufferError,
-    foreign,
     free_list::Miss,
     line::Left,
     raw::{
@@ -78,6 +77,7 @@ impl Acquire {
     /// The task has used up its budget: it yields, and its waker is woken at once.
     #[cold]
     fn keep_in_hand<T>(&mut self, slot: OwnedSlot) -> Poll<T> {
+        slot.mark_used();
         let mut slots = Chain::default();
         slots.push(slot);
         *self = Acquire::InHand(slots);
@@ -295,22 +295,16 @@ impl Engine {
     /// gathered goes to the next in line.
     fn leave_line(&self, mut ticket: Ticket, why: Why) -> Chain {
         let mut shared = self.lock();
-        let (handed, woken) = match shared.line.leave(&mut ticket) {
-            Left::Waiting(gathered) => (Chain::default(), shared.settle_all(self, gathered)),
-            Left::Told(Outcome::Slots(slots)) => (slots, Vec::new()),
-            Left::Told(Outcome::Failed(_)) => (Chain::default(), Vec::new()),
+        let (handed, gathered) = match shared.line.leave(&mut ticket) {
+            Left::Waiting(gathered) => (Chain::default(), gathered),
+            Left::Told(Outcome::Slots(slots)) => (slots, Chain::default()),
+            Left::Told(Outcome::Failed(_)) => (Chain::default(), Chain::default()),
         };
         if why == Why::Cancelled || handed.len() == 0 {
             shared.count(why);
         }
-        let drained = shared.claim_drain();
         drop(shared);
-        for waiter in woken {
-            foreign::quietly(|| waiter.wake());
-        }
-        if drained {
-            self.end_drain();
-        }
+        self.put_back(gathered);
         ticket.give_back(&self.returned);
         handed
     }

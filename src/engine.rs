@@ -15,7 +15,7 @@ use crate::{
     properties::Properties,
     raw::{
         bytes::Geometry,
-        slot::{Chain, OwnedSlot},
+        slot::OwnedSlot,
         waiter::{Returned, WaiterRef},
     },
     signal::Listeners,
@@ -216,15 +216,6 @@ impl Shared {
                 Some(waiter)
             }
         }
-    }
-
-    /// Settles each slot of a chain.
-    pub(crate) fn settle_all(&mut self, engine: &Engine, mut slots: Chain) -> Vec<WaiterRef> {
-        let mut woken = Vec::new();
-        while let Some(slot) = slots.pop() {
-            woken.extend(self.settle(engine, slot));
-        }
-        woken
     }
 
     /// Whether the pool drains and its last slot has come home. If so the caller ends the drain, and

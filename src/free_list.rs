@@ -114,7 +114,11 @@ impl FreeList {
             if missing == 0 {
                 break;
             }
-            shelf.take_many(word, missing, |slot| taken.push(slot));
+            shelf.take_many(word, missing, |slot| {
+                // It may wait in a chain for a long time before it has its first turn.
+                slot.mark_used();
+                taken.push(slot);
+            });
         }
         taken
     }

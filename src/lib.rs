@@ -94,7 +94,7 @@
 //! commit is missed by nobody; the old callback is given back instead of released under the lock;
 //! memory goes back to the system after a decommit.
 //!
-//! # The modules, each standing on those before it
+//! # The modules, from the ground up
 //!
 //! | | |
 //! |---|---|
@@ -156,3 +156,8 @@ pub use status::{Holder, State, Status};
 
 #[cfg(all(test, loom))]
 mod models;
+
+/// The README's example, so that it stays true.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -155,9 +155,11 @@ impl Engine {
     /// requests had gathered.
     fn turn_away(&self, shared: &mut Shared, error: GetBufferError) -> Vec<WaiterRef> {
         shared.ledger.park_all(&self.free_list);
-        let (failed, orphans) = shared.line.fail_all(error);
-        let nobody = shared.settle_all(self, orphans);
-        debug_assert!(nobody.is_empty(), "nobody is in line any more");
+        let (failed, mut orphans) = shared.line.fail_all(error);
+        while let Some(slot) = orphans.pop() {
+            let nobody = shared.settle(self, slot);
+            debug_assert!(nobody.is_none(), "nobody is in line any more");
+        }
         failed
     }
 

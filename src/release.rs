@@ -85,19 +85,19 @@ fn release_under_the_lock(slot: OwnedSlot) {
 impl Engine {
     /// Puts slots home that were never a user's, or gives them to the next in line: no callback.
     /// The caller holds a handle, or borrows one.
-    pub(crate) fn put_back(&self, slots: Chain) {
-        if slots.len() == 0 {
-            return;
-        }
-        let mut shared = self.lock();
-        let woken = shared.settle_all(self, slots);
-        let drained = shared.claim_drain();
-        drop(shared);
-        for waiter in woken {
-            foreign::quietly(|| waiter.wake());
-        }
-        if drained {
-            self.end_drain();
+    pub(crate) fn put_back(&self, mut slots: Chain) {
+        // One hold of the lock for each slot, so that nobody has to be remembered until it is free.
+        while let Some(slot) = slots.pop() {
+            let mut shared = self.lock();
+            let woken = shared.settle(self, slot);
+            let drained = shared.claim_drain();
+            drop(shared);
+            if let Some(waiter) = woken {
+                foreign::quietly(|| waiter.wake());
+            }
+            if drained {
+                self.end_drain();
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The end: the last sample against the last handle.
 
 use super::{pool, spawn};
+use crate::sync::Lock;
 use std::sync::Arc;
 
 /// Tells whether the pool, which owns the callback, was freed.
@@ -68,15 +69,15 @@ fn the_last_release_calls_back_before_the_pool_is_freed() {
 fn a_handle_cloned_in_the_last_callback_keeps_the_pool() {
     loom::model(|| {
         let pool = pool(1);
-        let kept = Arc::new(std::sync::Mutex::new(None));
+        let kept = Arc::new(Lock::new(None));
         let keep = kept.clone();
-        pool.on_release(move |pool| *keep.lock().unwrap() = Some(pool.clone()))
+        pool.on_release(move |pool| *keep.lock() = Some(pool.clone()))
             .detach();
         let sample = pool.try_get_buffer().unwrap();
         let thread = spawn(move || drop(sample));
         drop(pool);
         thread.join().unwrap();
-        let pool = kept.lock().unwrap().take().expect("the callback ran");
+        let pool = kept.lock().take().expect("the callback ran");
         drop(pool.set_notify(None));
         assert!(pool.try_get_buffer().is_ok());
     });

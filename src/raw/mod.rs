@@ -12,7 +12,7 @@
 //! | **S1** | A slot whose bit says *out* has exactly one owner: an [`OwnedSlot`](slot::OwnedSlot), a [`Chain`](slot::Chain), an outcome in a waiter, or the shared handles together. Only the owner touches its bytes and its properties. | loom `a_slot_has_one_owner` |
 //! | **S2** | An owned slot keeps its pool alive: the pool is freed only when every slot is home, no claim is held and no handle is left. | loom `the_last_sample_frees_the_pool_once` |
 //! | **S3** | Shared handles only read; the slot is owned again by whoever saw the count fall from one. | loom `the_last_of_two_handles_releases` |
-//! | **S4** | In an [`OwnedBytes`](bytes::OwnedBytes), `start .. start + len + spare` lies within the slot, and `start .. start + len` was written by its present owner, or zeroed. | `tests/stale_bytes.rs`, `tests/model.rs` |
+//! | **S4** | In an [`OwnedBytes`](bytes::OwnedBytes), `start .. start + len + spare` lies within the slot, and `start .. start + len` was written by its present owner, or zeroed. | `tests/stale_bytes.rs`, `tests/model` |
 //! | **P1** | What [`Published`](published::Published) ever published stays until it is dropped itself. | loom `a_stalled_get_survives_a_reconfiguration` |
 //! | **W1** | A waiter's node lives as long as the pool. | loom `cancel_meets_hand_over` |
 //! | **W2** | Only the future that holds the [`Ticket`](waiter::Ticket) touches the node's listening half, and it empties it before it gives the node back. | loom `cancel_meets_hand_over` |

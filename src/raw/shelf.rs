@@ -6,7 +6,7 @@
 use crate::{
     raw::{mapping::Mapping, mapping::Zeroed, slot::OwnedSlot, slot::SetUp, slot::Slot},
     sync::{Ordering, Setting, SettingPtr, SettingU64},
-    word::{SLOTS_PER_WORD, Take, Word},
+    word::{Take, Word},
 };
 use crossbeam_utils::CachePadded;
 use std::{io, panic::Location, ptr::NonNull};
@@ -68,7 +68,6 @@ pub(crate) struct Shelf {
 impl Shelf {
     /// A shelf with room for `slots` slots in `words` words.
     pub(crate) fn new(words: usize, slots: usize, records: bool) -> io::Result<Self> {
-        debug_assert!(words.saturating_mul(SLOTS_PER_WORD) >= slots);
         Ok(Shelf {
             words: Mapping::new(words)?,
             slots: Mapping::new(slots)?,

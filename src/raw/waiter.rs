@@ -11,6 +11,7 @@
 
 use crate::{
     error::GetBufferError,
+    foreign,
     raw::slot::{Chain, Slot},
     sync::{AtomicPtr, Cell, Notified, Notify, Ordering, SettingPtr},
 };
@@ -234,16 +235,21 @@ impl Ticket {
 
     /// Empties the listening half, which drops the future's waker, and gives the node back.
     pub(crate) fn give_back(self, to: &Returned) {
-        if let Some(timer) = self.waiter().timer.with_mut(|timer| {
-            // SAFETY: this is the one ticket (W2).
-            unsafe { &mut *timer }
-        }) {
-            timer.set(None);
-        }
-        self.waiter().listening.with_mut(|listening| {
-            // SAFETY: as above; what listens is dropped in place.
-            let listening = unsafe { &mut *listening };
-            *listening = None;
+        // Wakers are foreign, and one that panics when it is dropped must not take the node with it.
+        foreign::quietly(|| {
+            self.waiter().timer.with_mut(|timer| {
+                // SAFETY: this is the one ticket (W2).
+                if let Some(timer) = unsafe { &mut *timer } {
+                    timer.set(None);
+                }
+            });
+        });
+        foreign::quietly(|| {
+            self.waiter().listening.with_mut(|listening| {
+                // SAFETY: as above; what listens is dropped in place.
+                let listening = unsafe { &mut *listening };
+                *listening = None;
+            });
         });
         to.push(self.0);
     }

@@ -1,0 +1,111 @@
+//! What the server is told on its command line.
+
+use std::{fmt, net::SocketAddr};
+
+/// How to call the program.
+pub(crate) const USAGE: &str = "\
+live_server [--listen ADDR] [--buffers N] [--size BYTES]
+
+  --listen ADDR   address and port to listen on (default 127.0.0.1:8000; port 0 picks one)
+  --buffers N     how many frames can be in memory at once (default 128, at least 10)
+  --size BYTES    the largest frame that is accepted (default 524288)";
+
+/// The fewest buffers with which one channel and its viewers work; see [`crate::channel`].
+const FEWEST_BUFFERS: usize = 10;
+
+/// The smallest frame that a camera sends is larger than this.
+const SMALLEST_SIZE: usize = 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arguments {
+    pub(crate) listen: SocketAddr,
+    pub(crate) buffers: usize,
+    pub(crate) size: usize,
+}
+
+/// Why the arguments cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It was asked how to call the program.
+    Help,
+    Wrong(String),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refused::Help => f.write_str(USAGE),
+            Refused::Wrong(what) => write!(f, "{what}\n\n{USAGE}"),
+        }
+    }
+}
+
+impl Arguments {
+    pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, Refused> {
+        let mut parsed = Arguments {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            buffers: 128,
+            size: 512 * 1024,
+        };
+        let mut arguments = arguments.into_iter();
+        while let Some(name) = arguments.next() {
+            match name.as_str() {
+                "--help" | "-h" => return Err(Refused::Help),
+                "--listen" => parsed.listen = value(&name, arguments.next())?,
+                "--buffers" => parsed.buffers = value(&name, arguments.next())?,
+                "--size" => parsed.size = value(&name, arguments.next())?,
+                _ => return Err(Refused::Wrong(format!("unknown argument {name}"))),
+            }
+        }
+        at_least("--buffers", parsed.buffers, FEWEST_BUFFERS)?;
+        at_least("--size", parsed.size, SMALLEST_SIZE)?;
+        Ok(parsed)
+    }
+}
+
+fn value<T: std::str::FromStr>(name: &str, value: Option<String>) -> Result<T, Refused> {
+    let value = value.ok_or_else(|| Refused::Wrong(format!("{name} needs a value")))?;
+    value
+        .parse()
+        .map_err(|_unreadable| Refused::Wrong(format!("{name} cannot be {value}")))
+}
+
+fn at_least(name: &str, value: usize, least: usize) -> Result<(), Refused> {
+    if value < least {
+        return Err(Refused::Wrong(format!("{name} must be at least {least}")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, Refused> {
+        Arguments::parse(line.split_whitespace().map(String::from))
+    }
+
+    #[test]
+    fn every_flag_is_read_and_the_rest_has_its_default() {
+        let default = parse("").unwrap();
+        assert_eq!(default.listen.port(), 8000);
+        let given = parse("--listen 0.0.0.0:0 --buffers 16 --size 4096").unwrap();
+        assert_eq!((given.buffers, given.size), (16, 4096));
+        assert_eq!(given.listen.to_string(), "0.0.0.0:0");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        for (line, named) in [
+            ("--buffers", "--buffers needs a value"),
+            ("--buffers many", "--buffers cannot be many"),
+            ("--buffers 3", "--buffers must be at least 10"),
+            ("--size 10", "--size must be at least 1024"),
+            ("--port 80", "unknown argument --port"),
+        ] {
+            let refused = parse(line).unwrap_err().to_string();
+            assert!(refused.starts_with(named), "{line}: {refused}");
+        }
+        assert_eq!(parse("--help"), Err(Refused::Help));
+    }
+}

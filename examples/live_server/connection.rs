@@ -1,0 +1,182 @@
+//! Connections that can be closed from outside, with all that is queued for them.
+//!
+//! A viewer that reads nothing holds the frame that was given to its connection: part of it lies in
+//! the kernel, the rest in hyper's queue. Ending the response does not help, since hyper still waits
+//! to write it. So every connection is wrapped: once it is closed its next read or write fails, the
+//! task that drives it is woken, and hyper drops the connection and the frame.
+
+use axum::{
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
+use futures::task::AtomicWaker;
+use std::{
+    io::{self, IoSlice},
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+};
+
+/// Closes a connection, and knows when it last took a byte.
+#[derive(Clone, Debug)]
+pub(crate) struct Closer(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    closed: AtomicBool,
+    reading: AtomicWaker,
+    writing: AtomicWaker,
+    opened: Instant,
+    /// Milliseconds after `opened`.
+    last_taken: AtomicU64,
+}
+
+impl Closer {
+    fn new() -> Self {
+        Closer(Arc::new(Shared {
+            closed: AtomicBool::new(false),
+            reading: AtomicWaker::new(),
+            writing: AtomicWaker::new(),
+            opened: Instant::now(),
+            last_taken: AtomicU64::new(0),
+        }))
+    }
+
+    pub(crate) fn close(&self) {
+        self.0.closed.store(true, Ordering::Release);
+        self.0.reading.wake();
+        self.0.writing.wake();
+    }
+
+    /// When the other side last took a byte.
+    pub(crate) fn last_taken(&self) -> Instant {
+        let since = Duration::from_millis(self.0.last_taken.load(Ordering::Relaxed));
+        self.0.opened + since
+    }
+
+    fn took_bytes(&self) {
+        let since = u64::try_from(self.0.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.last_taken.store(since, Ordering::Relaxed);
+    }
+
+    fn check(&self, waker: &AtomicWaker, cx: &Context<'_>) -> io::Result<()> {
+        // Registered before it looks, so that a close in between is not missed.
+        waker.register(cx.waker());
+        if self.0.closed.load(Ordering::Acquire) {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
+    }
+}
+
+impl Connected<IncomingStream<'_, Connections>> for Closer {
+    fn connect_info(stream: IncomingStream<'_, Connections>) -> Self {
+        stream.io().closer.clone()
+    }
+}
+
+/// Accepts connections that can be closed.
+#[derive(Debug)]
+pub(crate) struct Connections(pub(crate) TcpListener);
+
+impl Listener for Connections {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        let (stream, address) = Listener::accept(&mut self.0).await;
+        // Frames are written whole; waiting for more to send would only delay the last packet. A
+        // socket that refuses the option works without.
+        let _refused = stream.set_nodelay(true);
+        let closer = Closer::new();
+        (Connection { stream, closer }, address)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}
+
+/// A connection that can be closed.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    stream: TcpStream,
+    closer: Closer,
+}
+
+impl Connection {
+    fn poll_taken(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut TcpStream>, &mut Context<'_>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.closer.check(&self.closer.0.writing, cx)?;
+        let taken = write(Pin::new(&mut self.stream), cx);
+        if let Poll::Ready(Ok(1..)) = taken {
+            self.closer.took_bytes();
+        }
+        taken
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.closer.check(&self.closer.0.reading, cx)?;
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_taken(cx, |stream, cx| stream.poll_write(cx, from))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_taken(cx, |stream, cx| stream.poll_write_vectored(cx, from))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.closer.check(&self.closer.0.writing, cx)?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+impl Closer {
+    pub(crate) fn for_tests() -> Self {
+        Closer::new()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,119 @@
+//! A frame as it is sent: a part of a `multipart/x-mixed-replace` response in one buffer.
+//!
+//! ```text
+//!  headroom                      the sample's bytes          room kept at the end
+//!  Content-Type: … \r\n\r\n      JPEG                        \r\n--frame\r\n
+//! ```
+//!
+//! The part's header is put in front of the picture, into the sample's headroom, and the boundary that
+//! ends it behind. So a frame is one piece of memory for all viewers, and a viewer's connection queues
+//! one chunk for it. The boundary comes at the end rather than before the next frame because browsers
+//! show a picture when they see it.
+
+use bytes::{BufMut, Bytes};
+use sample_pool::{BuildError, Pool, Sample};
+
+/// The line that separates two parts.
+pub(crate) const BOUNDARY: &str = "--frame\r\n";
+
+/// The content type of a stream of parts.
+pub(crate) const CONTENT_TYPE: &str = "multipart/x-mixed-replace; boundary=frame";
+
+const TAIL: &[u8] = b"\r\n--frame\r\n";
+
+/// More than the header of a part ever takes.
+const HEADROOM: usize = 192;
+
+/// A pool for frames of up to `size` bytes.
+pub(crate) fn pool(buffers: usize, size: usize) -> Result<Pool, BuildError> {
+    Pool::builder()
+        .buffers(buffers)
+        .size(size.saturating_add(TAIL.len()))
+        .prefix(HEADROOM)
+        .track_holders(true)
+        .measure_waits(true)
+        .build()
+}
+
+/// One frame of a channel. Clones of its bytes are all there is to sending it.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    sequence: u64,
+    channel: String,
+    part: Bytes,
+    header: usize,
+}
+
+impl Frame {
+    /// Makes a part of a sample that holds a JPEG.
+    pub(crate) fn new(mut sample: Sample, channel: &str, sequence: u64) -> Self {
+        let length = sample.len();
+        let millis = sample
+            .properties()
+            .start()
+            .map_or(0, |start| start.as_millis());
+        let header = format!(
+            "Content-Type: image/jpeg\r\nContent-Length: {length}\r\nX-Timestamp: {}.{:03}\r\nX-Sequence: {sequence}\r\n\r\n",
+            millis / 1000,
+            millis % 1000,
+        );
+        sample
+            .prepend(header.as_bytes())
+            .expect("the headroom is larger than any header");
+        sample.put_slice(TAIL);
+        Frame {
+            sequence,
+            channel: channel.to_owned(),
+            part: sample.into_bytes(),
+            header: header.len(),
+        }
+    }
+
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    pub(crate) fn channel(&self) -> &str {
+        &self.channel
+    }
+
+    /// The part: header, picture and boundary.
+    pub(crate) fn part(&self) -> Bytes {
+        self.part.clone()
+    }
+
+    /// The part without the boundary behind it: nothing follows.
+    pub(crate) fn last_part(&self) -> Bytes {
+        self.part.slice(..self.part.len() - BOUNDARY.len())
+    }
+
+    /// The picture alone.
+    pub(crate) fn jpeg(&self) -> Bytes {
+        self.part.slice(self.header..self.part.len() - TAIL.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sample_pool::ReferenceTime;
+
+    #[test]
+    fn a_part_says_its_length_time_and_number_and_keeps_the_picture_as_it_was() {
+        let pool = pool(10, 1024).unwrap();
+        let mut sample = pool.try_get_buffer().unwrap();
+        sample.put_bytes(0xAB, 1024);
+        let time = ReferenceTime(61_234 * 10_000);
+        sample.properties_mut().set_time(Some(time), None);
+        let frame = Frame::new(sample, "cam", u64::MAX);
+        assert_eq!(frame.jpeg(), vec![0xAB; 1024]);
+        let part = frame.part();
+        let header = std::str::from_utf8(&part[..frame.header]).unwrap();
+        assert!(header.contains("Content-Length: 1024\r\n"));
+        assert!(header.contains("X-Timestamp: 61.234\r\n"));
+        assert!(header.ends_with("X-Sequence: 18446744073709551615\r\n\r\n"));
+        assert!(part.ends_with(b"\r\n--frame\r\n"));
+        assert!(frame.last_part().ends_with(b"\xab\r\n"));
+        assert!(pool.properties().prefix >= header.len());
+    }
+}

@@ -1,0 +1,158 @@
+//! Channel `test`: a moving picture with a frame counter, made here, 25 times a second.
+//!
+//! It shows the pool without any source, and it is a source like any other: it waits for a sample,
+//! encodes into it, and publishes it.
+
+use crate::{channel::Source, ingest};
+use jpeg_encoder::{ColorType, Encoder};
+use sample_pool::{GetBufferError, Pool, Sample};
+use std::time::{Duration, Instant};
+use tokio::{task, time};
+
+const WIDTH: u16 = 480;
+const HEIGHT: u16 = 270;
+const INTERVAL: Duration = Duration::from_millis(40);
+const QUALITY: u8 = 75;
+
+/// White, yellow, cyan, green, magenta, red, blue: the bars that every engineer knows.
+const BARS: [[u8; 3]; 7] = [
+    [192, 192, 192],
+    [192, 192, 0],
+    [0, 192, 192],
+    [0, 192, 0],
+    [192, 0, 192],
+    [192, 0, 0],
+    [0, 0, 192],
+];
+
+/// The digits, three columns by five rows, a row in three bits.
+const DIGITS: [[u8; 5]; 10] = [
+    [0b111, 0b101, 0b101, 0b101, 0b111],
+    [0b010, 0b110, 0b010, 0b010, 0b111],
+    [0b111, 0b001, 0b111, 0b100, 0b111],
+    [0b111, 0b001, 0b111, 0b001, 0b111],
+    [0b101, 0b101, 0b111, 0b001, 0b001],
+    [0b111, 0b100, 0b111, 0b001, 0b111],
+    [0b111, 0b100, 0b111, 0b101, 0b111],
+    [0b111, 0b001, 0b001, 0b010, 0b010],
+    [0b111, 0b101, 0b111, 0b101, 0b111],
+    [0b111, 0b101, 0b111, 0b001, 0b111],
+];
+
+/// Feeds the pattern to `source` until the pool is decommitted, or pictures do not fit its buffers.
+pub(crate) async fn run(pool: Pool, source: Source, most: usize, epoch: Instant) {
+    let mut ticks = time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Skip);
+    for count in 1.. {
+        ticks.tick().await;
+        match next(&pool, count, most, epoch).await {
+            Ok(Some(sample)) => source.publish(sample),
+            Ok(None) => {
+                eprintln!("no test pattern: its pictures are larger than {most} bytes");
+                return;
+            }
+            Err(_decommitted) => return,
+        }
+    }
+}
+
+/// The next picture; `None` if it does not fit.
+async fn next(
+    pool: &Pool,
+    count: u64,
+    most: usize,
+    epoch: Instant,
+) -> Result<Option<Sample>, GetBufferError> {
+    let mut sample = pool.get_buffer().await?;
+    // Encoding takes milliseconds, so not on a thread that drives tasks.
+    let encoded = task::spawn_blocking(move || {
+        let pixels = draw(count);
+        let encoder = Encoder::new(&mut sample, QUALITY);
+        let encoded = encoder.encode(&pixels, WIDTH, HEIGHT, ColorType::Rgb);
+        let fits = encoded.is_ok() && sample.len() <= most;
+        ingest::stamp(&mut sample, epoch);
+        fits.then_some(sample)
+    });
+    Ok(encoded.await.unwrap_or(None))
+}
+
+/// Draws picture number `count`: bars that drift, a line that sweeps, and the number.
+fn draw(count: u64) -> Vec<u8> {
+    let (width, height) = (usize::from(WIDTH), usize::from(HEIGHT));
+    let shift = usize::try_from(count * 2 % u64::from(WIDTH)).unwrap_or(0);
+    let sweep = usize::try_from(count * 3 % u64::from(HEIGHT)).unwrap_or(0);
+    let mut pixels = Vec::with_capacity(width * height * 3);
+    for y in 0..height {
+        for x in 0..width {
+            let bar = BARS[(x + shift) % width * BARS.len() / width];
+            let bright = y.abs_diff(sweep) < 2;
+            pixels.extend(bar.map(|colour| if bright { 255 } else { colour }));
+        }
+    }
+    write_number(&mut pixels, count);
+    pixels
+}
+
+/// Writes the number on a dark plate in the middle.
+fn write_number(pixels: &mut [u8], number: u64) {
+    const SCALE: usize = 10;
+    let digits = format!("{number:06}");
+    let plate = (digits.len() * 4 * SCALE + SCALE, 7 * SCALE);
+    let corner = (
+        (usize::from(WIDTH) - plate.0) / 2,
+        (usize::from(HEIGHT) - plate.1) / 2,
+    );
+    fill(pixels, corner, plate, [16, 16, 24]);
+    for (column, digit) in digits.bytes().enumerate() {
+        let rows = DIGITS[usize::from(digit - b'0')];
+        for (y, row) in rows.into_iter().enumerate() {
+            for x in (0..3).filter(|x| row & (0b100 >> x) != 0) {
+                let at = (
+                    corner.0 + (1 + column * 4 + x) * SCALE,
+                    corner.1 + (1 + y) * SCALE,
+                );
+                fill(pixels, at, (SCALE, SCALE), [240, 240, 240]);
+            }
+        }
+    }
+}
+
+fn fill(pixels: &mut [u8], at: (usize, usize), size: (usize, usize), colour: [u8; 3]) {
+    for y in at.1..at.1 + size.1 {
+        for x in at.0..at.0 + size.0 {
+            let pixel = (y * usize::from(WIDTH) + x) * 3;
+            pixels[pixel..pixel + 3].copy_from_slice(&colour);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frames::{Event, FrameParser};
+    use bytes::Bytes;
+
+    #[tokio::test]
+    async fn each_picture_is_a_jpeg_of_its_own_and_they_differ() {
+        let pool = crate::frame::pool(10, 100_000).unwrap();
+        let epoch = Instant::now();
+        let first = next(&pool, 1, 100_000, epoch).await.unwrap().unwrap();
+        let second = next(&pool, 2, 100_000, epoch).await.unwrap().unwrap();
+        assert_ne!(first[..], second[..]);
+        let mut parser = FrameParser::new();
+        let mut stream = Bytes::copy_from_slice(&first);
+        let begin = parser.next(&mut stream).unwrap();
+        assert_eq!(begin, Some(Event::Begin { length: None }));
+        let whole = parser.next(&mut stream).unwrap();
+        assert_eq!(whole, Some(Event::Piece(Bytes::copy_from_slice(&first))));
+        assert_eq!(parser.next(&mut stream).unwrap(), Some(Event::End));
+    }
+
+    #[tokio::test]
+    async fn a_picture_that_does_not_fit_is_told() {
+        let pool = crate::frame::pool(10, 2000).unwrap();
+        let none = next(&pool, 1, 2000, Instant::now()).await.unwrap();
+        assert!(none.is_none());
+        assert_eq!(pool.free_count(), 10);
+    }
+}

@@ -1,0 +1,358 @@
+//! Nothing is allocated per get, release, freeze, clone or slice, waiting or not, once warm.
+//!
+//! The count is of the threads that take part, all together: the test harness has threads too. So
+//! everything is one test, and no other runs beside it.
+
+mod polling;
+
+use bytes::{BufMut, Bytes};
+use polling::poll_once;
+use sample_pool::{Builder, Pool, ReferenceTime, Sample, SharedSample};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    future::Future,
+    sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+    thread,
+    time::Duration,
+};
+
+/// The system's allocator, with a count of what it was asked for.
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    /// Whether this thread takes part. Neither making nor dropping it allocates.
+    static COUNTED: Cell<bool> = const { Cell::new(false) };
+}
+
+fn count() {
+    if COUNTED.get() {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: every call goes to the system's allocator, which keeps the promises of the trait, with the
+// arguments that came from the caller, who keeps those of each method.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller promises what the system's allocator asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above, and `at` came from the system's allocator.
+        unsafe { System.realloc(at, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const ROUNDS: usize = 50;
+
+/// More often than the longest line, so that each place in it was used in each way.
+const WARM_UP: usize = 20;
+
+/// Runs `operation` until it is warm, and then asserts how often it allocates.
+#[track_caller]
+fn assert_allocates(expected: usize, what: &str, mut operation: impl FnMut()) {
+    for _ in 0..WARM_UP {
+        operation();
+    }
+    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    for _ in 0..ROUNDS {
+        operation();
+    }
+    let counted = ALLOCATIONS.load(Ordering::SeqCst) - before;
+    assert_eq!(counted, expected * ROUNDS, "{what}, {ROUNDS} times");
+}
+
+/// The same for something to await, inside a task.
+async fn assert_await_allocates_nothing<F: Future>(what: &str, mut operation: impl FnMut() -> F) {
+    for _ in 0..WARM_UP {
+        operation().await;
+    }
+    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    for _ in 0..ROUNDS {
+        operation().await;
+    }
+    let counted = ALLOCATIONS.load(Ordering::SeqCst) - before;
+    assert_eq!(counted, 0, "{what}, {ROUNDS} times");
+}
+
+fn take(pool: &Pool) -> Sample {
+    pool.try_get_buffer().expect("one is home")
+}
+
+#[track_caller]
+fn wait<F: Future + Unpin>(future: &mut F) {
+    assert!(poll_once(future).is_pending(), "none is home");
+}
+
+#[track_caller]
+fn ready<T, E: std::fmt::Debug>(future: &mut (impl Future<Output = Result<T, E>> + Unpin)) -> T {
+    match poll_once(future) {
+        Poll::Ready(result) => result.expect("it is served"),
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+fn gets_and_releases(pool: &Pool) {
+    assert_allocates(0, "try_get_buffer", || drop(take(pool)));
+    assert_allocates(0, "get_buffer", || drop(ready(&mut pool.get_buffer())));
+    assert_allocates(0, "get_buffer_owned", || {
+        drop(ready(&mut pool.get_buffer_owned()));
+    });
+    assert_allocates(0, "get_buffer_timeout", || {
+        drop(ready(&mut pool.get_buffer_timeout(Duration::MAX)));
+    });
+    assert_allocates(0, "blocking_get_buffer", || {
+        drop(pool.blocking_get_buffer().expect("one is home"));
+    });
+    assert_allocates(0, "filling and describing", || {
+        let mut sample = take(pool);
+        sample.put_slice(b"payload");
+        sample.prepend(b"head").expect("four bytes of headroom");
+        sample.set_len(60).expect("it has 64");
+        let start = Some(ReferenceTime(1));
+        sample.properties_mut().set_time(start, None);
+    });
+    assert_allocates(0, "status", || {
+        assert_eq!(pool.status().free, pool.free_count());
+    });
+}
+
+fn sharing(pool: &Pool) {
+    assert_allocates(0, "freeze, clone, slice and back", || {
+        let mut sample = take(pool);
+        sample.put_slice(b"0123456789");
+        let mut shared = sample.freeze();
+        let clones: [SharedSample; 4] = std::array::from_fn(|_| shared.clone());
+        let slice = shared.slice(2..4);
+        let front = shared.split_to(3);
+        let back = shared.split_off(3);
+        drop((clones, slice, front, back));
+        let sample = shared.try_into_sample().expect("the only handle");
+        assert_eq!(&sample[..], b"345");
+    });
+    assert_allocates(1, "into_bytes", || {
+        let mut sample = take(pool);
+        sample.put_slice(b"0123456789");
+        let bytes = sample.into_bytes();
+        drop((bytes.clone(), bytes.slice(1..4)));
+    });
+    assert_allocates(1, "a slice into bytes", || {
+        let mut sample = take(pool);
+        sample.put_slice(b"0123456789");
+        drop(Bytes::from(sample.freeze().slice(1..4)));
+    });
+}
+
+fn waiting(pool: &Pool) {
+    assert_allocates(0, "a hand-over", || {
+        let held = [take(pool), take(pool)];
+        let mut first = pool.get_buffer();
+        let mut second = pool.get_buffer_owned();
+        wait(&mut first);
+        wait(&mut second);
+        drop(held);
+        drop((ready(&mut first), ready(&mut second)));
+    });
+    assert_allocates(0, "ten in line", || {
+        let held = [take(pool), take(pool)];
+        let mut line: [_; 10] = std::array::from_fn(|_| pool.get_buffer());
+        line.iter_mut().for_each(wait);
+        drop(held);
+        for get in &mut line {
+            drop(ready(get));
+        }
+    });
+    assert_allocates(0, "refusals", || {
+        let _held = [take(pool), take(pool)];
+        let _refused = pool.try_get_buffer().expect_err("none is home");
+        let _refused = pool.try_get_buffers(2).expect_err("none is home");
+        let _refused = pool.try_get_buffers(3).expect_err("it has two");
+    });
+}
+
+fn cancelling(pool: &Pool) {
+    assert_allocates(0, "leaving the line", || {
+        let _held = [take(pool), take(pool)];
+        let mut line: [_; 4] = std::array::from_fn(|_| pool.get_buffer());
+        line.iter_mut().for_each(wait);
+    });
+    assert_allocates(0, "dropping what was handed over", || {
+        let held = [take(pool), take(pool)];
+        let mut get = pool.get_buffer();
+        wait(&mut get);
+        drop(held);
+    });
+    assert_allocates(0, "handing on to the next in line", || {
+        let held = [take(pool), take(pool)];
+        let mut first = pool.get_buffers(2);
+        let mut second = pool.get_buffer();
+        let mut third = pool.get_buffer();
+        wait(&mut first);
+        wait(&mut second);
+        wait(&mut third);
+        drop(held);
+        drop(first);
+        drop((ready(&mut second), ready(&mut third)));
+    });
+    assert_allocates(0, "handing on what was gathered", || {
+        let [one, _held] = [take(pool), take(pool)];
+        let mut large = pool.get_buffers(2);
+        let mut next = pool.get_buffer();
+        wait(&mut large);
+        wait(&mut next);
+        drop(one);
+        drop(large);
+        drop(ready(&mut next));
+    });
+}
+
+fn many(pool: &Pool) {
+    let mut samples = Vec::with_capacity(2);
+    assert_allocates(0, "get_buffers_into", || {
+        ready(&mut pool.get_buffers_into(&mut samples, 2));
+        samples.clear();
+    });
+    assert_allocates(0, "get_buffers_into, waiting", || {
+        let held = [take(pool), take(pool)];
+        let mut get = pool.get_buffers_into(&mut samples, 2);
+        wait(&mut get);
+        drop(held);
+        ready(&mut get);
+        drop(get);
+        samples.clear();
+    });
+    assert_allocates(0, "get_buffers of none", || {
+        drop(ready(&mut pool.get_buffers(0)));
+    });
+    assert_allocates(1, "get_buffers", || {
+        drop(ready(&mut pool.get_buffers(2)));
+    });
+    assert_allocates(1, "try_get_buffers", || {
+        drop(pool.try_get_buffers(2).expect("two are home"));
+    });
+    assert_allocates(1, "get_buffers, waiting", || {
+        let held = [take(pool), take(pool)];
+        let mut get = pool.get_buffers(2);
+        wait(&mut get);
+        drop(held);
+        drop(ready(&mut get));
+    });
+}
+
+/// Waits inside a runtime whose clock moves only by the timers that are waited for.
+fn timed(pool: &Pool) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let limit = Duration::from_millis(10);
+        assert_await_allocates_nothing("a timed wait that is served", || async {
+            let held = [take(pool), take(pool)];
+            let mut get = pool.get_buffer_timeout(limit);
+            wait(&mut get);
+            drop(held);
+            drop(get.await.expect("it is served"));
+        })
+        .await;
+        assert_await_allocates_nothing("a timed wait that is cancelled", || async {
+            let _held = [take(pool), take(pool)];
+            wait(&mut pool.get_buffer_timeout(limit));
+        })
+        .await;
+        assert_await_allocates_nothing("a timed wait that times out", || async {
+            let _held = [take(pool), take(pool)];
+            let _late = pool.get_buffer_timeout(limit).await.expect_err("too late");
+        })
+        .await;
+    });
+}
+
+/// Two threads that hand samples to each other, most of them through the line.
+fn between_threads(pool: &Pool) {
+    let steps = Barrier::new(3);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                COUNTED.set(true);
+                let work = |count: usize| {
+                    for _ in 0..count {
+                        let both = futures::executor::block_on(pool.get_buffer());
+                        drop(both.expect("it comes home").freeze());
+                    }
+                };
+                work(200);
+                steps.wait();
+                steps.wait();
+                work(2000);
+                steps.wait();
+                steps.wait();
+            });
+        }
+        steps.wait();
+        let before = ALLOCATIONS.load(Ordering::SeqCst);
+        steps.wait();
+        steps.wait();
+        let counted = ALLOCATIONS.load(Ordering::SeqCst) - before;
+        steps.wait();
+        assert_eq!(counted, 0, "two threads that share two samples");
+    });
+}
+
+fn small() -> Builder {
+    Pool::builder().buffers(2).size(64).prefix(4)
+}
+
+/// The pool is there so that a busy server does not allocate; one hidden allocation for each packet
+/// would be as slow as no pool, and nothing else would show it.
+#[test]
+fn nothing_is_allocated_once_warm_but_what_a_vec_and_bytes_need() {
+    COUNTED.set(true);
+    let configurations = [
+        ("plain", small()),
+        ("with a callback", small().on_release(|_pool| {})),
+        (
+            "with everything on",
+            small()
+                .track_holders(true)
+                .measure_waits(true)
+                .zero_on_release(true),
+        ),
+    ];
+    for (name, builder) in configurations {
+        println!("{name}");
+        let pool = builder.build().expect("small");
+        gets_and_releases(&pool);
+        sharing(&pool);
+        waiting(&pool);
+        many(&pool);
+        timed(&pool);
+        between_threads(&pool);
+        cancelling(&pool);
+    }
+}

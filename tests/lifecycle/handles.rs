@@ -1,0 +1,126 @@
+//! Pool handles that go before the samples do, and what never calls the callback.
+
+use crate::{committed, polling::Polled, pool_in};
+use bytes::BufMut;
+use sample_pool::{GetBufferError, Pool, State};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+/// A callback that counts its calls, and a value whose count falls when the pool is freed.
+fn watch(pool: &Pool) -> (Arc<AtomicUsize>, Arc<()>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let alive = Arc::new(());
+    let (count, owned) = (calls.clone(), alive.clone());
+    pool.on_release(move |_pool| {
+        let _owned = &owned;
+        count.fetch_add(1, Ordering::SeqCst);
+    })
+    .detach();
+    (calls, alive)
+}
+
+/// The memory belongs to the samples as much as to the handles, and who is last is not known before.
+#[test]
+fn samples_outlive_the_last_handle_and_the_last_of_them_frees_the_pool() {
+    let pool = committed();
+    let (calls, alive) = watch(&pool);
+    let weak = pool.downgrade();
+    let mut samples = pool.try_get_buffers(3).expect("all are home");
+    drop(pool.clone());
+    drop(pool);
+    assert!(weak.upgrade().is_none(), "no handle is left");
+    for (n, sample) in samples.iter_mut().enumerate() {
+        sample.put_bytes(n as u8, 64);
+    }
+    let shared = samples.pop().expect("three").freeze();
+    let bytes = samples.pop().expect("two").into_bytes();
+    drop(samples);
+    let slice = shared.slice(1..2);
+    drop(shared);
+    assert_eq!((Arc::strong_count(&alive), &slice[..]), (2, &[2_u8][..]));
+    thread::spawn(move || drop(slice)).join().expect("no panic");
+    assert_eq!((Arc::strong_count(&alive), &bytes[..]), (2, &[1; 64][..]));
+    drop(bytes);
+    assert_eq!(Arc::strong_count(&alive), 1, "freed, once");
+    assert_eq!(calls.load(Ordering::SeqCst), 3, "once for each release");
+    assert!(weak.upgrade().is_none());
+}
+
+/// The future is the only way left to reach the pool, and must not be the way to reach freed memory.
+#[test]
+fn an_owned_get_keeps_the_pool_and_can_still_be_served() {
+    let pool = committed();
+    let (_calls, alive) = watch(&pool);
+    let mut samples = pool.try_get_buffers(4).expect("all are home");
+    let mut get = Polled::waiting(pool.get_buffer_owned());
+    drop(pool);
+    samples.pop();
+    let sample = get.expect_ready().expect("one came home");
+    drop(samples);
+    drop(get);
+    assert_eq!(Arc::strong_count(&alive), 2, "the sample is out");
+    drop(sample);
+    assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+/// Nobody can complete the drain of a pool that is gone, so who waits for it would wait for ever.
+#[test]
+fn drained_does_not_keep_the_pool_and_resolves_when_it_is_freed() {
+    for state in [State::Committed, State::Draining] {
+        let (pool, sample) = pool_in(state);
+        let (_calls, alive) = watch(&pool);
+        let mut drained = Polled::waiting(pool.drained());
+        drop(pool);
+        drop(sample);
+        assert_eq!(Arc::strong_count(&alive), 1, "the pool is freed");
+        drained.expect_ready();
+    }
+}
+
+/// The callback may keep the pool it is given, at the very moment when it would be freed.
+#[test]
+fn the_callback_of_the_last_sample_may_keep_the_pool() {
+    let pool = committed();
+    let (send, receive) = std::sync::mpsc::channel();
+    pool.on_release(move |pool| send.send(pool.clone()).expect("received below"))
+        .detach();
+    let sample = pool.try_get_buffer().expect("all are home");
+    drop(pool);
+    drop(sample);
+    let kept = receive.recv().expect("the callback sent it");
+    assert_eq!(kept.free_count(), 4);
+    drop(kept.set_notify(None));
+    drop(kept.try_get_buffer().expect("it works as before"));
+}
+
+/// A callback that counts buffers would count some that were never taken.
+#[test]
+fn only_a_release_calls_the_callback() {
+    let pool = Pool::builder().buffers(2).size(64).build_uncommitted();
+    let pool = pool.expect("small");
+    let (calls, alive) = watch(&pool);
+    pool.commit().expect("small");
+    let samples = pool.try_get_buffers(2).expect("all are home");
+    let refused = pool.try_get_buffers(2).map(drop);
+    assert_eq!(refused, Err(GetBufferError::Exhausted));
+    drop(Polled::waiting(pool.get_buffer()));
+    drop(Polled::waiting(pool.get_buffers(2)));
+    let mut handed = Polled::waiting(pool.get_buffer());
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    drop(samples);
+    assert_eq!(calls.load(Ordering::SeqCst), 2, "one each");
+    assert_eq!(handed.wakes(), 1);
+    drop(handed);
+    handed = Polled::new(pool.get_buffer());
+    drop(handed);
+    pool.set_flushing(true);
+    pool.decommit();
+    drop(pool);
+    assert_eq!(Arc::strong_count(&alive), 1, "the pool is freed");
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}

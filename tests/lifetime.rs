@@ -1,0 +1,358 @@
+//! Holds the promise about who keeps what alive: samples outlive their pool, the last of them frees it,
+//! exactly once, on whatever thread, and a future that is forgotten costs no more than its sample.
+
+#![deny(unsafe_code)]
+
+mod polling;
+mod wakers;
+
+use bytes::{BufMut, Bytes};
+use polling::{Polled, at_once, poll_once};
+use sample_pool::{GetBufferError, Pool, Sample, SharedSample, State};
+use std::{
+    cell::RefCell,
+    mem,
+    pin::Pin,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    task::{Context, Poll, Waker},
+    thread,
+};
+use wakers::hooked;
+
+/// Counts how often a pool was freed: its callback goes with it.
+struct Freed(Arc<AtomicUsize>);
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A pool, and how often it was freed.
+fn pool(buffers: usize) -> (Pool, Arc<AtomicUsize>) {
+    let freed = Arc::new(AtomicUsize::new(0));
+    let token = Freed(freed.clone());
+    let builder = Pool::builder().buffers(buffers).size(64);
+    let builder = builder.on_release(move |_| {
+        let _goes_with_the_pool = &token;
+    });
+    (builder.build().expect("small"), freed)
+}
+
+fn take(pool: &Pool) -> Sample {
+    pool.try_get_buffer().expect("home")
+}
+
+fn poll_with<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+fn count(freed: &AtomicUsize) -> usize {
+    freed.load(Ordering::SeqCst)
+}
+
+/// What is freed with the pool must not be what the samples need.
+#[test]
+fn samples_stay_usable_after_the_last_handle_is_gone() {
+    let (pool, freed) = pool(4);
+    let mut sample = take(&pool);
+    let mut shared = take(&pool);
+    shared.put_slice(b"shared");
+    let shared: SharedSample = shared.freeze();
+    let bytes: Bytes = take(&pool).into_bytes();
+    drop(pool);
+    sample.put_slice(b"written after");
+    sample.properties_mut().set_user(5);
+    assert_eq!(
+        (&sample[..], sample.capacity()),
+        (&b"written after"[..], 64)
+    );
+    let clone = shared.clone();
+    drop(shared);
+    let mut again = clone.try_into_sample().expect("the only handle");
+    again.put_slice(b" and written");
+    assert_eq!(&again[..], b"shared and written");
+    drop((bytes, sample));
+    assert_eq!(count(&freed), 0, "one is left");
+    drop(again);
+    assert_eq!(count(&freed), 1);
+}
+
+/// The pool is freed by a handle, or by a sample, and the two must not both think it is theirs.
+#[test]
+fn the_pool_is_freed_exactly_once_by_whatever_ends_last() {
+    for _ in 0..400 {
+        let (pool, freed) = pool(3);
+        let samples = [take(&pool), take(&pool)];
+        let handles = [pool.clone(), pool];
+        let together = Barrier::new(4);
+        thread::scope(|scope| {
+            for sample in samples {
+                scope.spawn(|| {
+                    together.wait();
+                    drop(sample);
+                });
+            }
+            for handle in handles {
+                scope.spawn(|| {
+                    together.wait();
+                    drop(handle);
+                });
+            }
+        });
+        assert_eq!(count(&freed), 1);
+    }
+}
+
+/// The same without a callback, where nothing is touched once the sample is home: a tool that watches
+/// memory finds a double free here, and the decommit in between shows the rest.
+#[test]
+fn a_pool_without_a_callback_is_freed_while_others_release() {
+    for round in 0..400 {
+        let built = Pool::builder().buffers(3).size(64).build();
+        let pool = built.expect("small");
+        let samples = [take(&pool), take(&pool), take(&pool)];
+        let weak = pool.downgrade();
+        let together = Barrier::new(4);
+        thread::scope(|scope| {
+            for sample in samples {
+                scope.spawn(|| {
+                    together.wait();
+                    drop(sample);
+                });
+            }
+            together.wait();
+            if round % 2 == 0 {
+                pool.decommit();
+            }
+            drop(pool);
+        });
+        assert!(weak.upgrade().is_none());
+    }
+}
+
+/// A weak handle to a pool that only samples keep is to nothing that anyone could use.
+#[test]
+fn a_weak_handle_upgrades_as_long_as_a_handle_is_left() {
+    let (pool, freed) = pool(2);
+    let weak = pool.downgrade();
+    let other = weak.clone();
+    let again = weak.upgrade().expect("a handle is left");
+    assert!(again.same_pool(&pool));
+    drop(pool);
+    let owned = again.get_buffer_owned();
+    drop(again);
+    assert!(weak.upgrade().is_some(), "the future owns a handle");
+    let sample = at_once(owned).expect("home");
+    assert!(weak.upgrade().is_none(), "the sample is none");
+    drop(sample);
+    assert!(other.upgrade().is_none());
+    assert_eq!(count(&freed), 1, "a weak handle does not keep it");
+}
+
+/// Neither waits for anything that only a handle could bring about.
+#[test]
+fn neither_drained_nor_a_guard_is_a_handle() {
+    let (pool, freed) = pool(1);
+    let guard = pool.on_release(|_| {});
+    let mut drained = Polled::waiting(pool.drained());
+    assert_eq!(count(&freed), 1, "the first callback was replaced");
+    let weak = pool.downgrade();
+    drop(pool);
+    assert!(weak.upgrade().is_none());
+    drained.expect_ready();
+    drop(guard);
+}
+
+thread_local! {
+    static AT_EXIT: RefCell<Vec<Sample>> = const { RefCell::new(Vec::new()) };
+    static LATER: RefCell<Option<Bytes>> = const { RefCell::new(None) };
+}
+
+/// By then other thread-locals are gone, the pool's own among them if it had one that needs a
+/// destructor.
+#[test]
+fn samples_in_a_thread_local_go_home_when_their_thread_ends() {
+    let (pool, freed) = pool(4);
+    let exclusive: Vec<_> = (0..3).map(|_| take(&pool)).collect();
+    let bytes = take(&pool).into_bytes();
+    let thread = thread::spawn(move || {
+        LATER.set(Some(bytes));
+        AT_EXIT.set(exclusive);
+    });
+    // A scope would wait for the closure only, and not for the thread-locals.
+    thread.join().expect("no panic");
+    assert_eq!(pool.free_count(), 4);
+    // And with a waiter, a callback, a drain and the end of the pool at once.
+    let last = take(&pool);
+    let mut get = Polled::waiting(pool.get_buffers(4));
+    let thread = thread::spawn(move || AT_EXIT.set(vec![last]));
+    thread.join().expect("no panic");
+    let all = get.expect_ready().expect("all four");
+    drop(get);
+    let mut drained = pool.drained();
+    pool.decommit();
+    drop(pool);
+    thread::spawn(move || AT_EXIT.set(all))
+        .join()
+        .expect("no panic");
+    assert!(poll_once(&mut drained).is_ready());
+    assert_eq!(count(&freed), 1);
+}
+
+/// The waker belongs to a runtime that is gone, and so does the thread's context.
+#[test]
+fn samples_may_be_released_after_the_runtime_is_gone() {
+    let (pool, freed) = pool(2);
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let held = runtime.block_on(async {
+        let held = [take(&pool), pool.get_buffer().await.expect("home")];
+        for _ in 0..3 {
+            let get = pool.get_buffer_owned();
+            tokio::spawn(async move {
+                let _never = get.await;
+            });
+            // Let them wait in line.
+            while pool.status().waiting == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        held
+    });
+    drop(runtime);
+    assert_eq!(pool.status().waiting, 0);
+    drop(held);
+    assert_eq!(pool.free_count(), 2);
+    drop(pool);
+    assert_eq!(count(&freed), 1);
+}
+
+/// A consumer's thread may be the one that ends it all.
+#[test]
+fn the_pool_is_freed_on_the_thread_that_drops_the_last_sample() {
+    let (pool, freed) = pool(8);
+    let (send, samples) = mpsc::channel::<SharedSample>();
+    let there = thread::spawn(move || samples.into_iter().map(|s| s.len()).sum::<usize>());
+    for _ in 0..8 {
+        let mut sample = take(&pool);
+        sample.put_slice(b"12345678");
+        send.send(sample.freeze()).expect("the consumer listens");
+    }
+    drop(pool);
+    drop(send);
+    assert_eq!(there.join().expect("no panic"), 64);
+    assert_eq!(count(&freed), 1);
+}
+
+/// Each way into and out of a drain, for who asks before and who asks after.
+#[test]
+fn drained_resolves_at_the_first_drain_that_completes_after_the_call() {
+    let (pool, _) = pool(1);
+    assert!(
+        poll_once(&mut Pool::new().drained()).is_ready(),
+        "unconfigured"
+    );
+    let mut early = Polled::waiting(pool.drained());
+    let unpolled = pool.drained();
+    let sample = take(&pool);
+    pool.decommit();
+    early.expect_pending();
+    let mut during = Polled::waiting(pool.drained());
+    pool.commit().expect("cancels the decommit");
+    drop(sample);
+    early.expect_pending();
+    during.expect_pending();
+    pool.decommit();
+    assert_eq!((early.wakes(), during.wakes()), (1, 1));
+    pool.commit().expect("small");
+    early.expect_ready();
+    during.expect_ready();
+    at_once(unpolled);
+    let mut late = Polled::waiting(pool.drained());
+    pool.decommit();
+    late.expect_ready();
+    assert_eq!(pool.state(), State::Configured);
+    at_once(pool.drained());
+}
+
+/// Forgetting is safe, so it may leak and must not corrupt: the sample stays out, and its bytes stay.
+#[test]
+fn a_forgotten_sample_stays_out_and_keeps_the_pool() {
+    let (pool, freed) = pool(2);
+    mem::forget(take(&pool));
+    mem::forget(take(&pool).freeze().clone());
+    assert_eq!(pool.free_count(), 0);
+    let mut drained = pool.drained();
+    pool.decommit();
+    assert!(poll_once(&mut drained).is_pending());
+    assert_eq!(pool.state(), State::Draining);
+    drop(pool);
+    assert_eq!(count(&freed), 0);
+}
+
+/// Its place in line is never given up, and a sample that comes to it is lost; the pool must survive
+/// both, and be freed if no sample is.
+#[test]
+fn a_forgotten_future_is_never_used_after_its_end() {
+    let (pool, freed) = pool(1);
+    let held = take(&pool);
+    let woken = Arc::new(AtomicUsize::new(0));
+    let hook = woken.clone();
+    let waker = hooked(move |_| {
+        hook.fetch_add(1, Ordering::SeqCst);
+    });
+    let mut get = pool.get_buffer();
+    assert!(poll_with(&mut get, &waker).is_pending());
+    mem::forget(get);
+    let mut released = pool.released();
+    assert!(poll_with(&mut released, &waker).is_pending());
+    mem::forget(released);
+    let mut drained = pool.drained();
+    assert!(poll_with(&mut drained, &waker).is_pending());
+    mem::forget(drained);
+    pool.decommit();
+    assert!(woken.load(Ordering::SeqCst) > 0, "it is told as any other");
+    drop(held);
+    assert_eq!(pool.free_count(), 1);
+    drop(pool);
+    assert_eq!(count(&freed), 1);
+}
+
+/// A future that is forgotten borrows its pool no longer, so the pool may end before the sample comes.
+#[test]
+fn a_pool_may_end_while_forgotten_futures_are_still_in_line() {
+    let (pool, freed) = pool(2);
+    let held = [take(&pool), take(&pool)];
+    let mut get = pool.get_buffer();
+    assert!(poll_once(&mut get).is_pending());
+    let mut many = pool.get_buffers(2);
+    assert!(poll_once(&mut many).is_pending());
+    mem::forget((get, many));
+    drop(pool);
+    drop(held);
+    assert_eq!(count(&freed), 1, "nobody will ever take what they wait for");
+}
+
+/// A drained pool is used again by whoever has a handle, with the samples of the first life long gone.
+#[test]
+fn a_pool_lives_through_many_lives() {
+    let (pool, freed) = pool(3);
+    for _ in 0..50 {
+        let held = [take(&pool), take(&pool)];
+        pool.decommit();
+        assert_eq!(
+            pool.try_get_buffer().unwrap_err(),
+            GetBufferError::NotCommitted
+        );
+        drop(held);
+        at_once(pool.drained());
+        pool.commit().expect("small");
+    }
+    assert_eq!((pool.status().acquired, pool.free_count()), (100, 3));
+    drop(pool);
+    assert_eq!(count(&freed), 1);
+}

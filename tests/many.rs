@@ -1,0 +1,322 @@
+//! Several samples at once: all or nothing, in line like one waiter, and nothing is left half-taken.
+
+#![forbid(unsafe_code)]
+
+mod polling;
+
+use polling::{Polled, at_once};
+use sample_pool::{GetBufferError, Pool, Sample};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+/// A pool, and the number of times that its callback was called.
+fn pool(buffers: usize) -> (Pool, Arc<AtomicUsize>) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let pool = Pool::builder()
+        .buffers(buffers)
+        .size(64)
+        .on_release(move |_pool| {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
+    (pool.build().expect("small"), calls)
+}
+
+fn take_all(pool: &Pool) -> Vec<Sample> {
+    pool.try_get_buffers(pool.properties().buffers)
+        .expect("all are home")
+}
+
+/// What each of the three ways answers at its first poll, as a number of samples.
+fn answers(pool: &Pool, count: usize) -> [Result<usize, GetBufferError>; 3] {
+    let mut samples = Vec::new();
+    let appended = at_once(pool.get_buffers_into(&mut samples, count));
+    let appended = appended.map(|()| samples.len());
+    drop(samples);
+    [
+        pool.try_get_buffers(count).map(|samples| samples.len()),
+        at_once(pool.get_buffers(count)).map(|samples| samples.len()),
+        appended,
+    ]
+}
+
+/// Slots are taken many in one step, and a step that takes one twice or too few shows here.
+#[test]
+fn exactly_as_many_distinct_samples_as_asked_for_are_given() {
+    for buffers in [1, 5, 52, 100, 1000] {
+        let (pool, _calls) = pool(buffers);
+        for count in [0, 1, buffers / 2, buffers - 1, buffers] {
+            assert_eq!(answers(&pool, count), [Ok(count); 3]);
+            let samples = at_once(pool.get_buffers(count)).expect("all are home");
+            assert_eq!(pool.free_count(), buffers - count);
+            let mut indices: Vec<usize> = samples.iter().map(Sample::index).collect();
+            indices.sort_unstable();
+            indices.dedup();
+            assert_eq!(indices.len(), count);
+            assert!(samples.iter().all(Sample::is_empty));
+        }
+        assert_eq!(pool.free_count(), buffers);
+    }
+}
+
+/// An impossible request would wait for ever, at the front, with everybody behind it.
+#[test]
+fn more_than_the_pool_has_is_refused_after_the_state_and_before_anything_is_taken() {
+    let (pool, calls) = pool(3);
+    for count in [4, 100, usize::MAX] {
+        assert_eq!(answers(&pool, count), [Err(GetBufferError::TooMany); 3]);
+        let held = take_all(&pool);
+        assert_eq!(answers(&pool, count), [Err(GetBufferError::TooMany); 3]);
+        drop(held);
+        pool.set_flushing(true);
+        assert_eq!(answers(&pool, count), [Err(GetBufferError::Flushing); 3]);
+        pool.decommit();
+        let not_committed = [Err(GetBufferError::NotCommitted); 3];
+        assert_eq!(answers(&pool, count), not_committed);
+        pool.set_flushing(false);
+        assert_eq!(answers(&pool, count), not_committed);
+        pool.commit().expect("small");
+        assert_eq!(pool.free_count(), 3);
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 9, "those of the holders");
+}
+
+/// Nothing is there to wait for, so neither the line nor an empty pool is in its way; a pool that is
+/// shut still says so.
+#[test]
+fn none_at_all_are_given_at_once_unless_the_pool_is_shut() {
+    let (pool, _calls) = pool(1);
+    let _held = take_all(&pool);
+    let _waiter = Polled::waiting(pool.get_buffer());
+    assert_eq!(answers(&pool, 0), [Ok(0); 3]);
+    assert_eq!((pool.status().waiting, pool.status().waited), (1, 1));
+    pool.set_flushing(true);
+    assert_eq!(answers(&pool, 0), [Err(GetBufferError::Flushing); 3]);
+    pool.decommit();
+    assert_eq!(answers(&pool, 0), [Err(GetBufferError::NotCommitted); 3]);
+}
+
+/// What a failed try took in passing must be home again, without anybody being told of a release.
+#[test]
+fn a_try_that_cannot_have_all_takes_none() {
+    let (pool, calls) = pool(120);
+    for free in [0, 1, 60, 119] {
+        let mut held = take_all(&pool);
+        held.truncate(120 - free);
+        let called = calls.load(Ordering::SeqCst);
+        for _ in 0..3 {
+            let refused = pool.try_get_buffers(free + 1).map(drop);
+            assert_eq!(refused, Err(GetBufferError::Exhausted));
+            assert_eq!(pool.free_count(), free);
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), called);
+        let rest = pool.try_get_buffers(free).expect("as many are home");
+        assert_eq!(rest.len(), free);
+    }
+}
+
+/// The limit counts waiters and not samples, and what the refused request found goes home.
+#[test]
+fn the_line_has_room_for_so_many_requests_whatever_their_size() {
+    let pool = Pool::builder().buffers(4).size(64).max_waiters(1).build();
+    let pool = pool.expect("small");
+    let held = pool.try_get_buffer().expect("all are home");
+    let mut large = Polled::waiting(pool.get_buffers(4));
+    let too_many_waiters = Err(GetBufferError::TooManyWaiters);
+    assert_eq!(at_once(pool.get_buffers(2)).map(drop), too_many_waiters);
+    assert_eq!(at_once(pool.get_buffer()).map(drop), too_many_waiters);
+    drop(held);
+    drop(large.expect_ready().expect("all came home"));
+
+    let refuses_to_wait = Pool::builder().buffers(4).size(64).max_waiters(0).build();
+    let pool = refuses_to_wait.expect("small");
+    let held = pool.try_get_buffer().expect("all are home");
+    assert_eq!(at_once(pool.get_buffers(4)).map(drop), too_many_waiters);
+    assert_eq!(pool.free_count(), 3);
+    drop(held);
+    assert_eq!(take_all(&pool).len(), 4);
+}
+
+/// Small requests fit whatever comes home, so served as it fits, the large one never is.
+#[test]
+fn a_large_request_at_the_front_is_not_starved_by_small_ones_behind_it() {
+    let (pool, _calls) = pool(3);
+    let mut held = take_all(&pool);
+    let mut large = Polled::waiting(pool.get_buffers(3));
+    let mut small: Vec<_> = (0..5).map(|_| Polled::waiting(pool.get_buffer())).collect();
+    for _ in 0..2 {
+        held.pop();
+        small.push(Polled::waiting(pool.get_buffer()));
+        for waiter in &mut small {
+            waiter.expect_pending();
+        }
+    }
+    held.pop();
+    let mut samples = large.expect_ready().expect("three came home");
+    assert_eq!(samples.len(), 3);
+    for waiter in &mut small {
+        if samples.pop().is_none() {
+            break;
+        }
+        waiter.expect_ready().expect("the next in line");
+    }
+}
+
+/// Served greedily, each would hold half of what the other needs, for ever.
+#[test]
+fn two_large_requests_do_not_hold_half_each() {
+    let (pool, _calls) = pool(4);
+    let mut held = take_all(&pool);
+    let mut first = Polled::waiting(pool.get_buffers(4));
+    let mut second = Polled::waiting(pool.get_buffers(4));
+    while held.pop().is_some() {
+        second.expect_pending();
+    }
+    assert_eq!((first.wakes(), second.wakes()), (1, 0));
+    drop(first.expect_ready().expect("all came home"));
+    assert_eq!(second.expect_ready().expect("all came home").len(), 4);
+}
+
+/// A request finds some samples home when it joins, and waits for the rest only.
+#[test]
+fn what_was_home_when_a_request_joined_counts_for_it() {
+    let (pool, calls) = pool(100);
+    let mut held = take_all(&pool);
+    held.truncate(30);
+    let called = calls.load(Ordering::SeqCst);
+    let mut large = Polled::waiting(pool.get_buffers(99));
+    assert_eq!((pool.free_count(), pool.status().outstanding), (0, 100));
+    held.truncate(2);
+    large.expect_pending();
+    held.pop();
+    assert_eq!(large.wakes(), 1);
+    assert_eq!(large.expect_ready().expect("99 came home").len(), 99);
+    assert_eq!(calls.load(Ordering::SeqCst), called + 29 + 99);
+}
+
+/// Nobody had what it gathered, so nobody released it; and the others still wait in line for it.
+#[test]
+fn what_a_cancelled_request_had_gathered_goes_to_the_next_in_line_without_a_callback() {
+    let (pool, calls) = pool(4);
+    let mut held = take_all(&pool);
+    let large = Polled::waiting(pool.get_buffers(4));
+    let mut one = Polled::waiting(pool.get_buffer());
+    let mut two = Polled::waiting(pool.get_buffers(2));
+    let mut last = Polled::waiting(pool.get_buffers(2));
+    held.truncate(1);
+    assert_eq!(calls.load(Ordering::SeqCst), 3);
+    drop(large);
+    assert_eq!((one.wakes(), two.wakes(), last.wakes()), (1, 1, 0));
+    let one = one.expect_ready().expect("three travelled on");
+    drop(two.expect_ready().expect("three travelled on"));
+    assert_eq!(calls.load(Ordering::SeqCst), 5, "the pair was released");
+    drop(last.expect_ready().expect("the pair came home"));
+    drop((held, one));
+    assert_eq!((pool.free_count(), pool.status().cancelled), (4, 1));
+    assert_eq!(calls.load(Ordering::SeqCst), 9);
+}
+
+/// A gathered slot is out for the drain and in nobody's hands, so nobody would bring it home.
+#[test]
+fn what_was_gathered_comes_home_before_a_drain_is_judged_complete() {
+    let (pool, calls) = pool(4);
+    let mut held = take_all(&pool);
+    let mut large = Polled::waiting(pool.get_buffers(3));
+    held.truncate(2);
+    let mut drained = Polled::waiting(pool.drained());
+    pool.decommit();
+    assert_eq!(pool.free_count(), 2);
+    assert_eq!(calls.load(Ordering::SeqCst), 2, "those of the holders");
+    drained.expect_pending();
+    drop(held);
+    drained.expect_ready();
+    assert_eq!(calls.load(Ordering::SeqCst), 4);
+    let told = large.expect_ready().map(drop);
+    assert_eq!(told, Err(GetBufferError::NotCommitted));
+}
+
+/// The same without a drain: the pool goes on, and needs every slot.
+#[test]
+fn what_was_gathered_comes_home_when_a_flush_begins() {
+    let (pool, calls) = pool(4);
+    let mut held = take_all(&pool);
+    let mut large = Polled::waiting(pool.get_buffers(4));
+    held.truncate(1);
+    pool.set_flushing(true);
+    assert_eq!((pool.free_count(), calls.load(Ordering::SeqCst)), (3, 3));
+    pool.set_flushing(false);
+    let told = large.expect_ready().map(drop);
+    assert_eq!(told, Err(GetBufferError::Flushing));
+    assert_eq!(pool.try_get_buffers(3).expect("they are home").len(), 3);
+}
+
+/// Samples already in the caller's hands are worth more than the ones that did not come.
+#[test]
+fn the_vec_is_appended_to_on_success_and_untouched_on_error() {
+    let (pool, _calls) = pool(5);
+    let mut samples = vec![pool.try_get_buffer().expect("all are home")];
+    let first = samples[0].index();
+    at_once(pool.get_buffers_into(&mut samples, 2)).expect("four are home");
+    assert_eq!((samples.len(), samples[0].index()), (3, first));
+    at_once(pool.get_buffers_into(&mut samples, 6)).expect_err("it has five");
+    assert_eq!(samples.len(), 3);
+    for stop in [Pool::decommit, |pool: &Pool| pool.set_flushing(true)] {
+        pool.commit().expect("it has its memory");
+        let mut waiting = Polled::waiting(pool.get_buffers_into(&mut samples, 3));
+        stop(&pool);
+        waiting.expect_ready().expect_err("it was turned away");
+        drop(waiting);
+        assert_eq!((samples.len(), pool.free_count()), (3, 2));
+    }
+    pool.set_flushing(false);
+    drop(Polled::waiting(pool.get_buffers_into(&mut samples, 3)));
+    assert_eq!((samples.len(), pool.free_count()), (3, 2));
+}
+
+/// The request was handed all it wanted, saw none of it, and is dropped: all of it travels on.
+#[test]
+fn a_served_request_that_is_dropped_hands_everything_on() {
+    let (pool, calls) = pool(3);
+    let held = take_all(&pool);
+    let large = Polled::waiting(pool.get_buffers(3));
+    let mut one = Polled::waiting(pool.get_buffer());
+    let mut behind = Polled::waiting(pool.get_buffer());
+    drop(held);
+    assert_eq!((large.wakes(), one.wakes(), behind.wakes()), (1, 0, 0));
+    drop(large);
+    assert_eq!((one.wakes(), behind.wakes(), pool.free_count()), (1, 1, 1));
+    assert_eq!(calls.load(Ordering::SeqCst), 3, "those of the holders");
+    one.expect_ready().expect("it travelled on");
+    behind.expect_ready().expect("it travelled on");
+}
+
+/// A request for one, by whichever way, is like any other get.
+#[test]
+fn the_numbers_of_a_request_for_many_add_up() {
+    let (pool, _calls) = pool(4);
+    let held = take_all(&pool);
+    let mut large = Polled::waiting(pool.get_buffers(4));
+    pool.try_get_buffers(2).expect_err("none is home");
+    drop(held);
+    let samples = large.expect_ready().expect("all came home");
+    let status = pool.status();
+    assert_eq!((status.acquired, status.released), (8, 4));
+    assert_eq!((status.waited, status.exhausted), (1, 1));
+    assert_eq!((status.outstanding, status.high_water), (4, 4));
+    drop(samples);
+    assert_eq!(pool.status().released, 8);
+}
+/// Who sizes a pool by its high water mark would make it too small for the request that waits.
+#[test]
+fn the_high_water_mark_counts_what_an_unfinished_request_has_gathered() {
+    let (pool, _calls) = pool(5);
+    let _held = pool.try_get_buffer().expect("all are home");
+    let large = Polled::waiting(pool.get_buffers(5));
+    let status = pool.status();
+    assert_eq!((status.outstanding, status.high_water), (5, 5));
+    drop(large);
+    let status = pool.status();
+    assert_eq!((status.outstanding, status.high_water), (1, 5));
+}

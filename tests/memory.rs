@@ -1,0 +1,224 @@
+//! Holds the promise about memory: it is the system's until it is used, goes back with a decommit, and
+//! little of it is in use while few samples are.
+
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+
+use bytes::BufMut;
+use sample_pool::{Builder, Pool, Sample};
+use std::{
+    fs::File,
+    os::unix::fs::FileExt,
+    sync::{Barrier, mpsc},
+    thread,
+};
+
+const MIB: usize = 1 << 20;
+
+/// Of the kernel's page map: the page is in memory.
+const PRESENT: u64 = 1 << 63;
+
+fn page_size() -> usize {
+    // Asking the kernel takes unsafe code, but its report on any mapping says it too.
+    let smaps = std::fs::read_to_string("/proc/self/smaps").expect("Linux");
+    let line = smaps
+        .lines()
+        .find(|line| line.starts_with("KernelPageSize:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1));
+    1024 * kilobytes
+        .and_then(|n| n.parse::<usize>().ok())
+        .expect("a number")
+}
+
+/// How many bytes of the pool's memory are in RAM, as the kernel's page map says. Other tests of the
+/// process do not disturb it, as they would the process's total.
+fn resident(pool: &Pool) -> usize {
+    let region = pool.region().expect("committed");
+    let page = page_size();
+    let first = region.base().addr() / page;
+    let last = (region.base().addr() + region.len() - 1) / page;
+    let mut entries = vec![0; 8 * (last - first + 1)];
+    let map = File::open("/proc/self/pagemap").expect("a process reads its own");
+    map.read_exact_at(&mut entries, 8 * first as u64)
+        .expect("mapped");
+    let present = entries.chunks_exact(8).filter(|entry| {
+        let entry = u64::from_ne_bytes((*entry).try_into().expect("eight"));
+        entry & PRESENT != 0
+    });
+    page * present.count()
+}
+
+fn of_a_mib(buffers: usize) -> Builder {
+    Pool::builder().buffers(buffers).size(MIB).align(4096)
+}
+
+fn take_full(pool: &Pool) -> Sample {
+    let mut sample = pool.try_get_buffer().expect("home");
+    sample.put_bytes(7, MIB);
+    sample
+}
+
+/// Many users size a pool for the worst day, and it must not cost them that on every other.
+#[test]
+fn four_gib_of_buffers_cost_nothing_until_they_are_used() {
+    let pool = of_a_mib(4096).build().expect("address space");
+    assert_eq!(resident(&pool), 0);
+    let held: Vec<_> = (0..4096).map(|_| pool.try_get_buffer()).collect();
+    assert!(held.iter().all(Result::is_ok));
+    assert_eq!(resident(&pool), 0, "taking one writes nothing into it");
+    drop(held);
+    assert_eq!(resident(&pool), 0, "and neither does releasing it");
+    drop(take_full(&pool));
+    let used = resident(&pool);
+    assert!((MIB..=2 * MIB).contains(&used), "{used}");
+}
+
+/// An idle channel is decommitted so that it costs nothing.
+#[test]
+fn a_decommit_gives_the_memory_back() {
+    let pool = of_a_mib(64).build().expect("address space");
+    for _ in 0..2 {
+        let mut held: Vec<_> = (0..64).map(|_| take_full(&pool)).collect();
+        assert_eq!(resident(&pool), 64 * MIB);
+        let last = held.pop();
+        drop(held);
+        assert_eq!(resident(&pool), 64 * MIB, "it is kept for the next get");
+        pool.decommit();
+        drop(last);
+        pool.commit().expect("the same memory");
+        assert_eq!(resident(&pool), 0);
+    }
+}
+
+/// The process as a whole, as its operator sees it; the page map above might be misread.
+#[test]
+fn a_decommit_makes_the_process_smaller() {
+    fn process() -> usize {
+        let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+        let pages = statm.split_whitespace().nth(1);
+        page_size()
+            * pages
+                .and_then(|n| n.parse::<usize>().ok())
+                .expect("a number")
+    }
+    // Large against what the other tests use meanwhile.
+    let pool = of_a_mib(512).build().expect("address space");
+    let before = process();
+    let held: Vec<_> = (0..512).map(|_| take_full(&pool)).collect();
+    let full = process();
+    assert!(full > before + 400 * MIB, "{before} {full}");
+    drop(held);
+    pool.decommit();
+    let after = process();
+    assert!(after + 400 * MIB < full, "{full} {after}");
+}
+
+/// A cancelled decommit must leave alone what is still out, and that is all of its memory.
+#[test]
+fn a_cancelled_decommit_gives_nothing_back() {
+    let pool = of_a_mib(4).build().expect("address space");
+    let held = take_full(&pool);
+    pool.decommit();
+    pool.commit().expect("cancels it");
+    assert_eq!(resident(&pool), MIB);
+    assert!(held.iter().all(|&byte| byte == 7));
+}
+
+/// A page fault in the middle of a frame is what it is there to avoid.
+#[test]
+fn prefault_backs_every_byte_at_each_commit() {
+    let pool = of_a_mib(16).prefault(true).build().expect("16 MiB");
+    for _ in 0..2 {
+        assert_eq!(resident(&pool), 16 * MIB);
+        pool.decommit();
+        pool.commit().expect("16 MiB");
+    }
+    // An odd stride, whose last page is not full.
+    let odd = Pool::builder()
+        .buffers(7)
+        .size(5001)
+        .align(3)
+        .prefault(true);
+    let odd = odd.build().expect("small");
+    assert!(resident(&odd) >= 7 * 5001);
+}
+
+/// Memory that was used once stays in use until a decommit, so a get must not go on to fresh slots
+/// while a lower one is home.
+#[test]
+fn a_get_takes_the_lowest_slot_that_is_home() {
+    let pool = of_a_mib(100).build().expect("address space");
+    let index = || pool.try_get_buffer().expect("home").index();
+    assert_eq!((index(), index()), (0, 0));
+    let mut held: Vec<_> = (0..10).map(|_| pool.try_get_buffer()).collect();
+    let indexes = held.iter().flatten().map(Sample::index);
+    assert!(indexes.eq(0..10));
+    drop(held.drain(3..5));
+    assert_eq!((index(), index()), (3, 3));
+    drop(held);
+    assert_eq!(index(), 0);
+}
+
+/// A stack of free buffers gives the one that is warm; a queue of them walks through all.
+#[test]
+fn one_thread_uses_no_more_memory_than_it_has_samples_out() {
+    let pool = of_a_mib(256).build().expect("address space");
+    for round in 0..2_000 {
+        let held: Vec<_> = (0..round % 16).map(|_| pool.try_get_buffer()).collect();
+        for mut sample in held.into_iter().flatten() {
+            sample.put_bytes(1, MIB / 64);
+        }
+    }
+    // Of each sample a sixty-fourth was written.
+    let used = resident(&pool);
+    assert!(used <= 16 * MIB / 64, "{used}");
+}
+
+/// Freed on another thread than it was taken on: with a list for each thread the buffers pile up on
+/// the consumer's side while the producer takes new ones.
+#[test]
+fn a_producer_and_a_consumer_in_turn_use_no_more_than_one_of_them() {
+    let pool = of_a_mib(256).build().expect("address space");
+    let (send, frames) = mpsc::channel::<Vec<Sample>>();
+    let (done, is_done) = mpsc::channel();
+    let consumer = thread::spawn(move || {
+        for frames in frames {
+            drop(frames);
+            done.send(()).expect("the producer waits");
+        }
+    });
+    for _ in 0..200 {
+        send.send((0..8).map(|_| take_full(&pool)).collect())
+            .expect("it listens");
+        is_done.recv().expect("it runs");
+        // And the other way round: the consumer's place is where this one takes next.
+        drop(take_full(&pool));
+    }
+    drop(send);
+    consumer.join().expect("no panic");
+    let used = resident(&pool);
+    assert!(used <= 8 * MIB, "{used}");
+}
+
+/// Each new thread starts without knowing where the warm buffers are.
+#[test]
+fn short_lived_threads_use_little_more_than_they_have_out_together() {
+    const THREADS: usize = 16;
+    let pool = of_a_mib(256).build().expect("address space");
+    for _ in 0..50 {
+        let (full, gone) = (Barrier::new(THREADS), Barrier::new(THREADS));
+        thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    let sample = take_full(&pool);
+                    full.wait();
+                    drop(sample);
+                    gone.wait();
+                });
+            }
+        });
+    }
+    let used = resident(&pool);
+    assert!(used >= THREADS * MIB, "{used}");
+    assert!(used <= THREADS * MIB / 4 * 5, "{} MiB for 16", used / MIB);
+}

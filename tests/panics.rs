@@ -1,0 +1,358 @@
+//! Holds the promise about foreign code that panics: it is swallowed and counted, and skips neither a
+//! later step nor another waker.
+
+#![deny(unsafe_code)]
+
+mod polling;
+mod wakers;
+
+use polling::{Polled, at_once, poll_once};
+use sample_pool::{GetBufferError, Pool, Sample, State};
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind, panic_any},
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    thread,
+};
+use wakers::{Moment, hooked_at};
+
+fn pool(buffers: usize) -> Pool {
+    let built = Pool::builder().buffers(buffers).size(64).build();
+    built.expect("small")
+}
+
+fn take(pool: &Pool) -> Sample {
+    pool.try_get_buffer().expect("one is home")
+}
+
+/// A future whose waker panics, polled once.
+struct Panicking<F> {
+    future: F,
+    panicked: Arc<AtomicUsize>,
+}
+
+impl<F: Future + Unpin> Panicking<F> {
+    fn waiting(moment: Moment, mut future: F) -> Self {
+        let panicked = Arc::new(AtomicUsize::new(0));
+        let count = panicked.clone();
+        let waker = hooked_at(moment, move || {
+            // Not more often, so that what holds the other clones can end.
+            if count.fetch_add(1, Ordering::SeqCst) == 0 {
+                panic!("a waker");
+            }
+        });
+        let polled = Pin::new(&mut future).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending(), "it has to wait");
+        std::mem::forget(waker);
+        Panicking { future, panicked }
+    }
+
+    fn assert_panicked(&self) {
+        assert!(self.panicked.load(Ordering::SeqCst) > 0, "it never ran");
+    }
+
+    fn poll(&mut self) -> Poll<F::Output> {
+        poll_once(&mut self.future)
+    }
+}
+
+/// A callback's bug must not cost the pool a sample, nor the releasing task its life.
+#[test]
+fn a_panicking_callback_is_counted_and_the_sample_is_home() {
+    let pool = pool(2);
+    pool.on_release(|_| panic!("a callback")).detach();
+    drop(take(&pool));
+    assert_eq!(pool.free_count(), 2);
+    let mut released = pool.released();
+    assert!(poll_once(&mut released).is_pending());
+    let held = (take(&pool), take(&pool));
+    let mut waiting = Polled::waiting(pool.get_buffer());
+    drop(held.0);
+    assert!(poll_once(&mut released).is_ready());
+    drop(waiting.expect_ready());
+    drop(held.1);
+    assert_eq!(pool.status().callback_panics, 4);
+    assert_eq!(pool.free_count(), 2);
+    drop(pool.set_notify(None));
+    drop(take(&pool));
+    assert_eq!(pool.status().callback_panics, 4);
+}
+
+/// A drain's last release, and a pool's, have steps around the callback that must still be done.
+#[test]
+fn a_panicking_callback_neither_undoes_a_drain_nor_keeps_a_pool() {
+    let pool = pool(1);
+    let token = Arc::new(());
+    let captured = token.clone();
+    let panics = move |_: &Pool| panic!("a callback with {captured:?}");
+    pool.on_release(panics).detach();
+    let sample = take(&pool);
+    let mut drained = pool.drained();
+    pool.decommit();
+    drop(sample);
+    assert_eq!(pool.state(), State::Configured);
+    assert!(poll_once(&mut drained).is_ready());
+    pool.commit().expect("small");
+    let last = take(&pool);
+    drop(pool);
+    assert_eq!(Arc::strong_count(&token), 2);
+    drop(last);
+    assert_eq!(Arc::strong_count(&token), 1, "freed all the same");
+}
+
+/// A panic that leaves a destructor while the thread unwinds ends the whole process.
+#[test]
+fn a_callback_may_panic_while_its_thread_is_unwinding() {
+    let pool = pool(2);
+    pool.on_release(|_| {
+        assert!(thread::panicking());
+        panic!("a callback");
+    })
+    .detach();
+    let (fast, slow) = (take(&pool), take(&pool));
+    let released = pool.released();
+    let unwound = catch_unwind(AssertUnwindSafe(|| {
+        let _held = (slow, fast);
+        panic!("the task");
+    }));
+    assert!(unwound.is_err());
+    at_once(released);
+    assert_eq!(pool.status().callback_panics, 2);
+    assert_eq!(pool.free_count(), 2);
+}
+
+/// What a panic throws is foreign as well, and is dropped in the middle of the release.
+#[test]
+fn the_payload_of_a_panic_may_panic_when_it_is_dropped() {
+    struct Payload;
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            panic!("a payload");
+        }
+    }
+    let pool = pool(1);
+    pool.on_release(|_| panic_any(Payload)).detach();
+    drop(take(&pool));
+    let released = pool.released();
+    drop(take(&pool));
+    at_once(released);
+    assert_eq!(pool.status().callback_panics, 2);
+    assert_eq!(pool.free_count(), 1);
+}
+
+/// Only the pool has it by then, so nobody else could catch what its drop throws.
+#[test]
+fn a_callback_may_panic_when_the_pool_drops_it() {
+    struct Bomb(Arc<AtomicUsize>);
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            panic!("a callback's drop");
+        }
+    }
+    let dropped = Arc::new(AtomicUsize::new(0));
+    for with_listener in [false, true] {
+        let pool = pool(1);
+        let bomb = Bomb(dropped.clone());
+        let remove = move |pool: &Pool| {
+            let _armed = &bomb;
+            // The call in flight has the last reference.
+            drop(pool.set_notify(None));
+        };
+        pool.on_release(remove).detach();
+        let listener = with_listener.then(|| pool.released());
+        drop(take(&pool));
+        drop(listener);
+        assert_eq!((pool.free_count(), pool.status().callback_panics), (1, 0));
+    }
+    assert_eq!(dropped.load(Ordering::SeqCst), 2);
+    let pool = pool(1);
+    let bomb = Bomb(dropped.clone());
+    let keep = move |_: &Pool| {
+        let _armed = &bomb;
+    };
+    pool.on_release(keep).detach();
+    let weak = pool.downgrade();
+    drop(pool);
+    assert!(weak.upgrade().is_none());
+    assert_eq!(dropped.load(Ordering::SeqCst), 3);
+}
+
+/// The first in line is woken first, so its panic could skip all others.
+#[test]
+fn one_waker_that_panics_does_not_keep_a_decommit_or_a_flush_from_the_others() {
+    type Stop = (fn(&Pool), GetBufferError);
+    let stops: [Stop; 2] = [
+        (|pool| pool.decommit(), GetBufferError::NotCommitted),
+        (|pool| pool.set_flushing(true), GetBufferError::Flushing),
+    ];
+    for (stop, error) in stops {
+        let pool = pool(1);
+        let held = take(&pool);
+        let mut first = Panicking::waiting(Moment::Wake, pool.get_buffer());
+        let mut others = [(); 2].map(|()| Polled::waiting(pool.get_buffer()));
+        stop(&pool);
+        first.assert_panicked();
+        assert!(matches!(first.poll(), Poll::Ready(Err(got)) if got == error));
+        for other in &mut others {
+            assert_eq!(other.wakes(), 1);
+            assert_eq!(other.expect_ready().unwrap_err(), error);
+        }
+        drop(held);
+        assert_eq!(pool.free_count(), 1);
+    }
+}
+
+/// Waking a whole list with one call of tokio's loses the rest of it when one panics.
+#[test]
+fn one_waker_that_panics_does_not_keep_a_release_or_a_drain_from_the_others() {
+    let pool = pool(1);
+    let held = take(&pool);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let callback = move |_: &Pool| {
+        count.fetch_add(1, Ordering::SeqCst);
+    };
+    pool.on_release(callback).detach();
+    let mut released = [(); 2].map(|()| Panicking::waiting(Moment::Wake, pool.released()));
+    let mut drained = [(); 2].map(|()| Panicking::waiting(Moment::Wake, pool.drained()));
+    let mut more_released = [(); 3].map(|()| Polled::waiting(pool.released()));
+    let mut more_drained = [(); 3].map(|()| Polled::waiting(pool.drained()));
+    pool.decommit();
+    drop(held);
+    for released in &mut released {
+        released.assert_panicked();
+        assert!(released.poll().is_ready());
+    }
+    for drained in &mut drained {
+        drained.assert_panicked();
+        assert!(drained.poll().is_ready());
+    }
+    for told in &mut more_released {
+        assert_eq!(told.wakes(), 1);
+        told.expect_ready();
+    }
+    for told in &mut more_drained {
+        assert_eq!(told.wakes(), 1);
+        told.expect_ready();
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    assert_eq!(pool.state(), State::Configured);
+}
+
+/// The waiter is woken in the middle of the release, with two more steps to do.
+#[test]
+fn a_waiter_whose_waker_panics_has_its_sample_and_the_callback_still_runs() {
+    let pool = pool(1);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let guard = pool.on_release(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    let held = take(&pool);
+    let mut waiting = Panicking::waiting(Moment::Wake, pool.get_buffer());
+    let released = pool.released();
+    drop(held);
+    waiting.assert_panicked();
+    at_once(released);
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+    assert!(matches!(waiting.poll(), Poll::Ready(Ok(_))));
+    drop(guard);
+    assert_eq!(pool.free_count(), 1);
+}
+
+/// What a cancelled request had in hand goes to several at once, and each of them must be woken.
+#[test]
+fn one_waker_that_panics_does_not_keep_the_samples_of_a_cancelled_request_from_the_others() {
+    let pool = pool(2);
+    let held = (take(&pool), take(&pool));
+    let many = Polled::waiting(pool.get_buffers(2));
+    let mut first = Panicking::waiting(Moment::Wake, pool.get_buffer());
+    let mut second = Polled::waiting(pool.get_buffer());
+    drop(held);
+    drop(many);
+    first.assert_panicked();
+    assert_eq!(second.wakes(), 1);
+    assert!(matches!(first.poll(), Poll::Ready(Ok(_))));
+    drop(second.expect_ready());
+    assert_eq!(pool.free_count(), 2);
+}
+
+/// The get has its place in line by the time that it clones the waker.
+#[test]
+fn a_waker_that_panics_when_it_is_cloned_costs_nobody_a_sample() {
+    let pool = pool(1);
+    let held = take(&pool);
+    let waker = hooked_at(Moment::Clone, || panic!("a waker's clone"));
+    let mut get = pool.get_buffer();
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        Pin::new(&mut get).poll(&mut Context::from_waker(&waker))
+    }));
+    assert!(polled.is_err(), "it is the caller's own waker");
+    let mut behind = Polled::waiting(pool.get_buffer());
+    drop(held);
+    drop(get);
+    drop(behind.expect_ready());
+    let status = pool.status();
+    assert_eq!((status.free, status.waiting), (1, 0));
+}
+
+/// A future lets go of its waker in the middle of leaving the line.
+#[test]
+fn a_waker_that_panics_when_it_is_dropped_costs_nobody_a_place() {
+    let pool = pool(1);
+    let held = take(&pool);
+    let first = Panicking::waiting(Moment::Drop, pool.get_buffer());
+    let mut second = Polled::waiting(pool.get_buffer());
+    let panicked = first.panicked.clone();
+    let _ = catch_unwind(AssertUnwindSafe(move || drop(first)));
+    assert!(panicked.load(Ordering::SeqCst) > 0);
+    assert_eq!(pool.status().waiting, 1);
+    drop(held);
+    drop(second.expect_ready());
+    assert_eq!(pool.free_count(), 1);
+    for _ in 0..3 {
+        let held = take(&pool);
+        drop(Polled::waiting(pool.get_buffer()));
+        drop(held);
+    }
+    assert_eq!(pool.free_count(), 1);
+}
+
+/// It was handed its sample but not woken yet, so it has both its waker and the sample when it goes:
+/// what the waker's drop throws must not take the sample with it.
+#[test]
+fn a_waker_that_panics_when_it_is_dropped_does_not_take_a_sample_with_it() {
+    let pool = pool(2);
+    let held = (take(&pool), take(&pool));
+    let many = Polled::waiting(pool.get_buffers(2));
+    let second = Arc::new(Mutex::new(None));
+    let cancel = second.clone();
+    let waker = hooked_at(Moment::Wake, move || {
+        let second = cancel.lock().expect("whole").take();
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(second)));
+    });
+    let mut first = pool.get_buffer_owned();
+    assert!(
+        Pin::new(&mut first)
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    let behind = Panicking::waiting(Moment::Drop, pool.get_buffer_owned());
+    let panicked = behind.panicked.clone();
+    *second.lock().expect("whole") = Some(behind);
+    drop(held);
+    // Both are handed one of these, and the first one's waker drops the second before it is woken.
+    drop(many);
+    assert!(
+        panicked.load(Ordering::SeqCst) > 0,
+        "it went with its waker"
+    );
+    assert!(matches!(poll_once(&mut first), Poll::Ready(Ok(_))));
+    assert_eq!(pool.free_count(), 2);
+}

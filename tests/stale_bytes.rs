@@ -1,0 +1,337 @@
+//! Holds the promise that nobody reads a byte which a previous owner of the buffer wrote.
+
+#![deny(unsafe_code)]
+
+use bytes::{BufMut, Bytes, BytesMut};
+use proptest::prelude::*;
+use sample_pool::{Pool, Properties, Sample};
+use std::io::Write;
+
+const SIZE: usize = 56;
+const PREFIX: usize = 8;
+/// What earlier owners wrote. The present one never writes it.
+const STALE: u8 = 0xAA;
+
+/// A pool of one buffer, so that every get finds what the last owner left.
+fn pool() -> Pool {
+    let builder = Pool::builder().buffers(1).size(SIZE).prefix(PREFIX);
+    builder.align(1).build().expect("small")
+}
+
+fn take(pool: &Pool) -> Sample {
+    pool.try_get_buffer().expect("home")
+}
+
+/// Fills every byte that an owner can reach, the prefix and the whole size, and releases the sample.
+fn soil(pool: &Pool) {
+    let mut sample = take(pool);
+    fill(&mut sample, STALE);
+}
+
+fn fill(sample: &mut Sample, byte: u8) {
+    let headroom = vec![byte; sample.headroom()];
+    sample.prepend(&headroom).expect("headroom");
+    sample.put_bytes(byte, sample.spare_capacity());
+}
+
+fn soiled() -> Pool {
+    let pool = pool();
+    soil(&pool);
+    pool
+}
+
+/// The length is only a number; raising it is how most pools show what was there.
+#[test]
+fn bytes_that_set_len_uncovers_read_as_zero() {
+    let pool = soiled();
+    let mut sample = take(&pool);
+    sample.set_len(SIZE).expect("it is the capacity");
+    assert_eq!(&sample[..], [0; SIZE]);
+}
+
+/// Not even one's own bytes come back, since at that point nobody knows whose they are.
+#[test]
+fn bytes_that_were_covered_and_are_uncovered_again_read_as_zero() {
+    let pool = soiled();
+    let mut sample = take(&pool);
+    sample.put_slice(b"abcd");
+    sample.set_len(2).expect("shorter");
+    sample.set_len(6).expect("longer");
+    assert_eq!(&sample[..], b"ab\0\0\0\0");
+    sample.clear();
+    sample.set_len(4).expect("longer");
+    assert_eq!(&sample[..], [0; 4]);
+}
+
+/// The headroom is right before the bytes, and a byte too many would come from it.
+#[test]
+fn prepending_shows_what_was_prepended_and_no_byte_more() {
+    let pool = soiled();
+    let mut sample = take(&pool);
+    sample.prepend(b"head").expect("headroom");
+    assert_eq!(&sample[..], b"head");
+    sample.set_len(PREFIX).expect("longer");
+    assert_eq!(&sample[..], b"head\0\0\0\0");
+    sample.clear();
+    sample.prepend(&[]).expect("nothing");
+    assert!(sample.is_empty());
+    sample.prepend(&[1; PREFIX]).expect("headroom");
+    assert_eq!(&sample[..], [1; PREFIX]);
+}
+
+/// Of a slice the rest of the buffer becomes headroom and spare, with all that is in it.
+#[test]
+fn what_lies_around_a_slice_cannot_be_read_once_it_is_writable_again() {
+    let pool = soiled();
+    let mut sample = take(&pool);
+    fill(&mut sample, 1);
+    let slice = sample.freeze().slice(20..24);
+    let mut sample = slice.try_into_sample().expect("the only handle");
+    assert_eq!(&sample[..], [1; 4]);
+    assert_eq!(sample.headroom(), 20);
+    sample.prepend(b"head").expect("headroom");
+    sample.set_len(12).expect("spare");
+    assert_eq!(&sample[..], b"head\x01\x01\x01\x01\0\0\0\0");
+    sample.clear();
+    sample.set_len(SIZE).expect("it is the capacity");
+    assert_eq!(&sample[..], [0; SIZE]);
+}
+
+/// The chunk can only be written, and what is written there without being counted is not readable.
+#[test]
+fn the_spare_bytes_can_be_written_and_not_read() {
+    let pool = soiled();
+    let mut sample = take(&pool);
+    let chunk = sample.chunk_mut();
+    assert_eq!(chunk.len(), SIZE);
+    chunk[..4].copy_from_slice(b"lost");
+    assert!(sample.is_empty());
+    sample.set_len(8).expect("spare");
+    assert_eq!(&sample[..], [0; 8]);
+}
+
+/// A reader may look at the buffer that it is given, and must find zeroes where it did not write.
+#[tokio::test]
+async fn a_reader_finds_no_stale_bytes_in_the_buffer_that_it_fills() {
+    use std::{
+        io,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+    use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+
+    struct Curious(Vec<u8>);
+    impl AsyncRead for Curious {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.0 = buffer.initialize_unfilled().to_vec();
+            buffer.advance(3);
+            Poll::Ready(Ok(()))
+        }
+    }
+    let pool = soiled();
+    let mut sample = take(&pool);
+    let mut reader = Curious(Vec::new());
+    assert_eq!(reader.read_buf(&mut sample).await.expect("no error"), 3);
+    assert_eq!(reader.0, [0; SIZE]);
+    assert_eq!(&sample[..], [0; 3]);
+}
+
+/// The memory is given back or it is not; neither may show.
+#[test]
+fn a_decommit_and_a_commit_show_no_stale_bytes() {
+    let pool = soiled();
+    for _ in 0..2 {
+        pool.decommit();
+        pool.commit().expect("small");
+        let mut sample = take(&pool);
+        sample.set_len(SIZE).expect("it is the capacity");
+        assert_eq!(&sample[..], [0; SIZE]);
+        drop(sample);
+        soil(&pool);
+    }
+}
+
+/// A sample that was out during a cancelled decommit must not lose its bytes to the system either.
+#[test]
+fn a_cancelled_decommit_leaves_the_bytes_of_those_that_are_out_alone() {
+    let pool = soiled();
+    let mut sample = take(&pool);
+    fill(&mut sample, 7);
+    pool.decommit();
+    pool.commit().expect("cancels the decommit");
+    assert_eq!(&sample[..], [7; PREFIX + SIZE]);
+}
+
+/// Other sizes draw other lines through the same memory.
+#[test]
+fn new_properties_show_no_stale_bytes() {
+    let pool = soiled();
+    for (buffers, size, prefix) in [(2, 20, 3), (1, 200, 0), (1, 30, 30), (3, 1, 1)] {
+        pool.decommit();
+        let requested = Properties {
+            buffers,
+            size,
+            align: 1,
+            prefix,
+        };
+        let actual = pool.set_properties(requested).expect("drained");
+        pool.commit().expect("small");
+        for mut sample in pool.try_get_buffers(buffers).expect("all are home") {
+            sample.prepend(&vec![1; prefix]).expect("headroom");
+            sample.set_len(prefix + actual.size).expect("exactly full");
+            assert_eq!(&sample[..prefix], vec![1; prefix]);
+            assert_eq!(&sample[prefix..], vec![0; actual.size]);
+            fill(&mut sample, STALE);
+        }
+        for mut sample in pool.try_get_buffers(buffers).expect("all are home") {
+            sample.clear();
+            fill(&mut sample, STALE);
+        }
+    }
+}
+
+/// What the system maps at the pool's region, byte by byte.
+#[allow(
+    unsafe_code,
+    reason = "no safe call shows the bytes of a sample that is home"
+)]
+fn memory_of(pool: &Pool) -> Vec<u8> {
+    let region = pool.region().expect("committed");
+    let read = |offset| {
+        // SAFETY: `offset` is within the region, whose memory stays mapped while `pool` is borrowed and
+        // nobody decommits it.
+        let byte = unsafe { region.base().add(offset) };
+        // SAFETY: as above; and nobody writes it meanwhile, as the test has one thread, which is here.
+        unsafe { byte.read_volatile() }
+    };
+    (0..region.len()).map(read).collect()
+}
+
+/// A writer may have written behind its length, and into the prefix, so wiping what is counted is not
+/// enough. Without the setting the scan finds all of it, which shows that it looks at the right place.
+#[test]
+fn zero_on_release_wipes_the_prefix_and_the_whole_size() {
+    for wipes in [false, true] {
+        let builder = Pool::builder().buffers(2).size(SIZE).prefix(PREFIX);
+        let builder = builder.align(1).zero_on_release(wipes);
+        let pool = builder.build().expect("small");
+        let mut written = pool.try_get_buffers(2).expect("home");
+        // One fills all that it can count, the other counts nothing of what it wrote.
+        fill(&mut written[0], STALE);
+        written[1].prepend(&[STALE; PREFIX]).expect("headroom");
+        written[1].clear();
+        let chunk = written[1].chunk_mut();
+        chunk.copy_from_slice(&[STALE; SIZE]);
+        assert_eq!(memory_of(&pool), [STALE; 2 * (PREFIX + SIZE)]);
+        let shared = written.remove(0).freeze();
+        drop(shared.slice(3..5).into_bytes());
+        drop((shared, written));
+        let left = if wipes { 0 } else { STALE };
+        assert_eq!(memory_of(&pool), [left; 2 * (PREFIX + SIZE)]);
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Put(Vec<u8>),
+    Write(Vec<u8>),
+    Prepend(Vec<u8>),
+    SetLen(usize),
+    Clear,
+    Overwrite(u8),
+    Uncounted(Vec<u8>),
+    Slice(usize, usize),
+    Renew,
+    Recommit,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let bytes = || prop::collection::vec(1..100_u8, 0..20);
+    prop_oneof![
+        bytes().prop_map(Step::Put),
+        bytes().prop_map(Step::Write),
+        bytes().prop_map(Step::Prepend),
+        (0..PREFIX + SIZE + 2).prop_map(Step::SetLen),
+        Just(Step::Clear),
+        (1..100_u8).prop_map(Step::Overwrite),
+        bytes().prop_map(Step::Uncounted),
+        (0..30_usize, 0..30_usize).prop_map(|(from, len)| Step::Slice(from, len)),
+        Just(Step::Renew),
+        Just(Step::Recommit),
+    ]
+}
+
+/// Does one step with the sample and with a plain vector, which is what can be read.
+fn apply(step: &Step, pool: &Pool, mut sample: Sample, model: &mut Vec<u8>) -> Sample {
+    match step {
+        Step::Put(bytes) | Step::Uncounted(bytes) if bytes.len() > sample.spare_capacity() => {}
+        Step::Put(bytes) => {
+            sample.put(&bytes[..]);
+            model.extend(bytes);
+        }
+        Step::Uncounted(bytes) => sample.chunk_mut()[..bytes.len()].copy_from_slice(bytes),
+        Step::Write(bytes) => {
+            let count = sample.write(bytes).expect("never fails");
+            model.extend(&bytes[..count]);
+        }
+        Step::Prepend(bytes) => {
+            if sample.prepend(bytes).is_ok() {
+                model.splice(0..0, bytes.iter().copied());
+            }
+        }
+        Step::SetLen(len) => {
+            if sample.set_len(*len).is_ok() {
+                model.resize(*len, 0);
+            }
+        }
+        Step::Clear => {
+            sample.clear();
+            model.clear();
+        }
+        Step::Overwrite(byte) => {
+            sample.fill(*byte);
+            model.fill(*byte);
+        }
+        Step::Slice(from, len) => {
+            let from = (*from).min(sample.len());
+            let to = (from + len).min(sample.len());
+            let slice = sample.freeze().slice(from..to);
+            *model = model[from..to].to_vec();
+            sample = slice.try_into_sample().expect("the only handle");
+        }
+        Step::Renew | Step::Recommit => {
+            drop(sample);
+            soil(pool);
+            if let Step::Recommit = step {
+                pool.decommit();
+                pool.commit().expect("small");
+            }
+            sample = take(pool);
+            model.clear();
+        }
+    }
+    sample
+}
+
+proptest! {
+    /// Each operation keeps the promise alone; what one leaves behind another must not uncover.
+    #[test]
+    fn no_sequence_of_safe_calls_shows_more_than_was_written_or_zeroed(
+        steps in prop::collection::vec(step(), 1..40),
+    ) {
+        let pool = soiled();
+        let mut sample = take(&pool);
+        let mut model = Vec::new();
+        for step in &steps {
+            sample = apply(step, &pool, sample, &mut model);
+            prop_assert_eq!(&sample[..], &model[..], "after {:?}", step);
+        }
+        prop_assert!(!sample.contains(&STALE));
+        let bytes: Bytes = sample.into_bytes();
+        prop_assert_eq!(BytesMut::from(bytes), &model[..]);
+    }
+}
