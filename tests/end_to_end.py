@@ -242,12 +242,16 @@ def check_stream(server, film, first):
     print(f"  widest gap of a healthy viewer: {gap * 1000:.0f} ms (bound {WIDEST_GAP * 1000:.0f} ms)")
     print(f"  the slow viewer saw {len(seen)} frames; stalled viewers held at most {most_held} frames")
     print(f"  {closed} stalled viewers were closed; gets that waited: {status['waited']}")
-    return stalled
+    return [*stalled, slow.stream]
 
 
-def check_recovery(server, stalled):
-    for stream in stalled:
-        stream.close()
+def check_recovery(server, watching):
+    for stream in watching:
+        try:
+            stream.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            # The server closed it already.
+            pass
     # What is left out is what the channels keep: their newest frames, and one being filled.
     kept = len(server.status()["channels"]) + 1
     server.wait_for("samples to come home", lambda: server.status()["outstanding"] <= kept, 15)
@@ -269,8 +273,8 @@ def main():
     try:
         check_bad_input(server, first)
         check_one_source_at_a_time(server, first)
-        stalled = check_stream(server, film, first)
-        check_recovery(server, stalled)
+        watching = check_stream(server, film, first)
+        check_recovery(server, watching)
         check_end(server)
     finally:
         server.process.kill()

@@ -360,7 +360,7 @@ fn run(settings: &Settings, operations: &[Operation]) -> TestCaseResult {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 1500,
+        cases: 800,
         max_shrink_iters: 20_000,
         failure_persistence: None,
         ..ProptestConfig::default()
