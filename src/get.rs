@@ -158,8 +158,9 @@ impl Pool {
     #[track_caller]
     pub fn try_get_buffer(&self) -> Result<Sample, GetBufferError> {
         let location = Location::caller();
-        let slot = self.engine().try_take()?;
-        Ok(Sample::new(slot, location))
+        let engine = self.engine();
+        let slot = engine.try_take()?;
+        Ok(Sample::new(engine, slot, location))
     }
 
     /// Waits for a sample and takes it, and blocks the thread meanwhile. In line with all others.
@@ -213,7 +214,7 @@ impl<'a> GetBuffer<'a> {
     }
 
     fn sample(&self, slot: OwnedSlot) -> Sample {
-        Sample::new(slot, self.location)
+        Sample::new(self.pool.engine(), slot, self.location)
     }
 }
 
@@ -260,7 +261,7 @@ impl Future for GetBufferOwned {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let slot = ready!(this.acquire.poll_one(this.pool.engine(), cx))?;
-        Poll::Ready(Ok(Sample::new(slot, this.location)))
+        Poll::Ready(Ok(Sample::new(this.pool.engine(), slot, this.location)))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::{
     acquire::Acquire,
+    engine::Engine,
     error::GetBufferError,
     raw::{handle::Pool, slot::Chain},
     sample::Sample,
@@ -109,9 +110,10 @@ impl Pool {
     #[track_caller]
     pub fn try_get_buffers(&self, count: usize) -> Result<Vec<Sample>, GetBufferError> {
         let location = Location::caller();
-        let slots = self.engine().try_take_many(count)?;
+        let engine = self.engine();
+        let slots = engine.try_take_many(count)?;
         let mut samples = Vec::new();
-        hand_out(slots, &mut samples, location);
+        hand_out(engine, slots, &mut samples, location);
         Ok(samples)
     }
 }
@@ -132,7 +134,7 @@ impl Request<'_> {
     ) -> Poll<Result<(), GetBufferError>> {
         let engine = self.pool.engine();
         let slots = ready!(self.acquire.poll(engine, self.count, cx))?;
-        hand_out(slots, samples, self.location);
+        hand_out(engine, slots, samples, self.location);
         Poll::Ready(Ok(()))
     }
 }
@@ -145,13 +147,14 @@ impl Drop for Request<'_> {
 
 /// Appends a sample for each slot of the chain, in the order of their numbers within a word.
 pub(crate) fn hand_out(
+    engine: &Engine,
     mut slots: Chain,
     samples: &mut Vec<Sample>,
     location: &'static Location<'static>,
 ) {
     samples.reserve(slots.len());
     while let Some(slot) = slots.pop() {
-        samples.push(Sample::new(slot, location));
+        samples.push(Sample::new(engine, slot, location));
     }
 }
 

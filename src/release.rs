@@ -31,15 +31,22 @@ use crate::{
 /// Releases a slot that a user had.
 #[inline]
 pub(crate) fn release(mut slot: OwnedSlot) {
-    slot.clear_properties();
-    if slot.wipes() {
-        bytes::wipe(&slot, &handle::engine_of(&slot).geometry);
+    if slot.needs_reset() {
+        reset(&mut slot);
     }
     slot.turn();
     match handle::put_home(slot) {
         Homecoming::Done => {}
         Homecoming::Claimed(claim) => call_with(&claim),
         Homecoming::Kept(slot) => release_under_the_lock(slot),
+    }
+}
+
+#[inline(never)]
+fn reset(slot: &mut OwnedSlot) {
+    slot.clear_properties();
+    if slot.wipes() {
+        bytes::wipe(slot, &handle::engine_of(slot).geometry);
     }
 }
 

@@ -3,13 +3,13 @@
 #![forbid(unsafe_code)]
 
 use crate::{
+    engine::Engine,
     error::BufferOverflow,
     raw::{
-        bytes::{Geometry, OwnedBytes},
+        bytes::{Geometry, OwnedBytes, SharedBytes},
         handle,
         slot::OwnedSlot,
     },
-    release,
     sample_properties::SampleProperties,
     shared::SharedSample,
 };
@@ -53,14 +53,17 @@ pub struct Sample {
 
 impl Sample {
     #[inline]
-    pub(crate) fn new(slot: OwnedSlot, location: &'static Location<'static>) -> Self {
-        let engine = handle::engine_of(&slot);
+    pub(crate) fn new(
+        engine: &Engine,
+        slot: OwnedSlot,
+        location: &'static Location<'static>,
+    ) -> Self {
         if engine.settings.track_holders {
             engine.record(&slot, location);
         }
         slot.turn();
         Sample {
-            bytes: OwnedBytes::fresh(slot, geometry_of),
+            bytes: OwnedBytes::fresh(slot, &engine.geometry),
         }
     }
 
@@ -233,8 +236,8 @@ impl Sample {
     /// ```
     #[inline]
     #[must_use]
-    pub fn freeze(mut self) -> SharedSample {
-        SharedSample::new(self.bytes.freeze())
+    pub fn freeze(self) -> SharedSample {
+        SharedSample::new(SharedBytes::freeze(self.into_slot()))
     }
 
     /// Makes [`Bytes`] of the sample. Copies nothing, and makes one small allocation.
@@ -286,15 +289,6 @@ impl Sample {
 #[inline]
 pub(crate) fn geometry_of(slot: &OwnedSlot) -> &Geometry {
     &handle::engine_of(slot).geometry
-}
-
-impl Drop for Sample {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(slot) = self.bytes.take_slot() {
-            release::release(slot);
-        }
-    }
 }
 
 impl Deref for Sample {

@@ -174,7 +174,7 @@ impl Engine {
             index,
             since: self.born + Duration::from_nanos(since),
             location,
-            len: (handles > 0).then(|| slot.frozen_len()),
+            len: (handles > 0).then(|| slot.len()),
             handles: handles.max(1),
         })
     }

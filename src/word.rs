@@ -30,7 +30,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::sync::{AtomicU64, Ordering, Setting, SettingU32};
+use crate::sync::{AtomicU64, Ordering, Setting, SettingPtr};
 
 /// How many slots one word has room for; the rest are flags and claims.
 pub(crate) const SLOTS_PER_WORD: usize = 52;
@@ -45,8 +45,10 @@ const OPEN: u64 = 1 << 63;
 #[derive(Debug)]
 pub(crate) struct Word {
     bits: AtomicU64,
-    /// The number of the slot that bit 0 stands for.
-    first: SettingU32,
+    /// The slot that bit 0 stands for, and the pool that it belongs to: addresses that this file does
+    /// not follow.
+    first: SettingPtr<()>,
+    owner: SettingPtr<()>,
     /// Of the word that stands for a stripe: where that stripe's threads look first, exclusive-or
     /// this word's own number, so that zero is the word itself.
     cursor: Setting,
@@ -86,15 +88,22 @@ impl Word {
     pub(crate) fn zero() -> Self {
         Word {
             bits: AtomicU64::new(0),
-            first: SettingU32::new(0),
+            first: SettingPtr::default(),
+            owner: SettingPtr::default(),
             cursor: Setting::new(0),
         }
     }
 
-    /// The number of the slot that bit 0 stands for.
+    /// The slot that bit 0 stands for.
     #[inline]
-    pub(crate) fn first(&self) -> usize {
-        self.first.load(Ordering::Relaxed) as usize
+    pub(crate) fn first(&self) -> *mut () {
+        self.first.load(Ordering::Relaxed)
+    }
+
+    /// The pool that the word belongs to.
+    #[inline]
+    pub(crate) fn owner(&self) -> *mut () {
+        self.owner.load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -219,10 +228,11 @@ impl Word {
         }
     }
 
-    /// Says which slot bit 0 stands for, before any slot of the word can be taken.
-    pub(crate) fn set_first(&self, first: usize) {
-        let first = u32::try_from(first).expect("at most u32::MAX slots");
+    /// Says which slot bit 0 stands for and which pool the word belongs to, before any slot of the
+    /// word can be taken.
+    pub(crate) fn set_up(&self, first: *mut (), owner: *mut ()) {
         self.first.store(first, Ordering::Relaxed);
+        self.owner.store(owner, Ordering::Relaxed);
     }
 
     /// Takes the lowest slot that is home in a parked word.

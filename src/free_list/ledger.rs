@@ -270,13 +270,12 @@ impl Ledger {
         }
         let first = index * self.per_word;
         let slots = (0..self.members(index)).map(|bit| SetUp {
-            owner: plan.owner,
             bytes: plan.memory.slot(first + bit),
             index: first + bit,
             bit: u32::try_from(bit).expect("a bit of a word"),
             wipe: plan.wipe,
         });
-        shelf.set_up(index, first, slots);
+        shelf.set_up(index, first, plan.owner, slots);
         self.used.insert(index);
     }
 

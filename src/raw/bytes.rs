@@ -45,89 +45,73 @@ pub(crate) fn wipe(slot: &OwnedSlot, geometry: &Geometry) {
     unsafe { bytes.write_bytes(0, geometry.prefix() + geometry.size()) };
 }
 
-/// A slot's bytes in the hands of its one owner.
+/// A slot's bytes in the hands of its one owner. One word: where they begin, how many were written and
+/// how many more can be stands in the slot's header, so that moving a sample moves a pointer.
 #[derive(Debug)]
 pub(crate) struct OwnedBytes {
-    /// `None` once the slot was moved out; then there are no bytes either.
-    slot: Option<OwnedSlot>,
-    start: NonNull<u8>,
-    len: usize,
-    spare: usize,
+    slot: OwnedSlot,
 }
-
-// SAFETY: the one owner of its bytes, on any thread (S1).
-unsafe impl Send for OwnedBytes {}
-// SAFETY: through a shared reference they are only read.
-unsafe impl Sync for OwnedBytes {}
 
 impl OwnedBytes {
     #[inline]
-    pub(crate) fn fresh(slot: OwnedSlot, geometry: impl FnOnce(&OwnedSlot) -> &Geometry) -> Self {
-        let geometry = geometry(&slot);
-        let (prefix, spare) = (geometry.prefix(), geometry.size());
-        OwnedBytes {
-            // SAFETY: the prefix is the first part of the slot's bytes (M2).
-            start: unsafe { slot.bytes().add(prefix) },
-            slot: Some(slot),
-            len: 0,
-            spare,
-        }
+    pub(crate) fn fresh(mut slot: OwnedSlot, geometry: &Geometry) -> Self {
+        // SAFETY: the prefix is the first part of the slot's bytes (M2).
+        let start = unsafe { slot.bytes().add(geometry.prefix()) };
+        slot.lay_out(start, 0, geometry.size());
+        OwnedBytes { slot }
     }
 
-    /// The slot; there is one until it is moved out.
     #[inline]
     pub(crate) fn slot(&self) -> &OwnedSlot {
-        self.slot
-            .as_ref()
-            .expect("moved out only by drop and freeze")
+        &self.slot
     }
 
     #[inline]
     pub(crate) fn slot_mut(&mut self) -> &mut OwnedSlot {
-        self.slot
-            .as_mut()
-            .expect("moved out only by drop and freeze")
+        &mut self.slot
     }
 
+    /// Moves the slot out.
+    ///
+    /// # Safety
+    ///
+    /// These bytes are not used any more (S1).
     #[inline]
-    pub(crate) fn take_slot(&mut self) -> Option<OwnedSlot> {
-        let slot = self.slot.take();
-        *self = OwnedBytes {
-            slot: None,
-            start: NonNull::dangling(),
-            len: 0,
-            spare: 0,
-        };
-        slot
+    pub(crate) unsafe fn move_out(&mut self) -> OwnedSlot {
+        // SAFETY: the caller promises that the original is not used any more.
+        unsafe { ptr::read(&self.slot) }
     }
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.slot().len()
     }
 
     #[inline]
     pub(crate) fn spare(&self) -> usize {
-        self.spare
+        self.slot().spare()
     }
 
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
+        let slot = self.slot();
         // SAFETY: `len` bytes from `start` are the slot's and were written (S4); the owner is
         // borrowed, so nobody writes them meanwhile (S1).
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts(slot.start().as_ptr(), slot.len()) }
     }
 
     #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        let slot = self.slot();
         // SAFETY: as above, and the owner is borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+        unsafe { std::slice::from_raw_parts_mut(slot.start().as_ptr(), slot.len()) }
     }
 
     #[inline]
     fn end(&self) -> NonNull<u8> {
+        let slot = self.slot();
         // SAFETY: `start + len` lies within the slot, or one past it (S4).
-        unsafe { self.start.add(self.len) }
+        unsafe { slot.start().add(slot.len()) }
     }
 
     /// The bytes that can be written behind the last one; they cannot be read.
@@ -136,7 +120,7 @@ impl OwnedBytes {
         let end: *mut MaybeUninit<u8> = self.end().as_ptr().cast();
         // SAFETY: `spare` bytes behind the last one are the slot's (S4), its owner is borrowed
         // mutably (S1), and `MaybeUninit` promises nothing about what they hold.
-        unsafe { std::slice::from_raw_parts_mut(end, self.spare) }
+        unsafe { std::slice::from_raw_parts_mut(end, self.spare()) }
     }
 
     /// Counts `count` spare bytes as written.
@@ -146,15 +130,16 @@ impl OwnedBytes {
     /// The present owner wrote the first `count` spare bytes (S4).
     #[inline]
     pub(crate) unsafe fn advance(&mut self, count: usize) {
-        debug_assert!(count <= self.spare);
-        self.len += count;
-        self.spare -= count;
+        let slot = self.slot_mut();
+        let (len, spare) = (slot.len(), slot.spare());
+        debug_assert!(count <= spare);
+        slot.set_len(len + count, spare - count);
     }
 
     /// Writes as much of `from` as there is room for, and says how much that was.
     #[inline]
     pub(crate) fn append(&mut self, from: &[u8]) -> usize {
-        let count = from.len().min(self.spare);
+        let count = from.len().min(self.spare());
         let end = self.end().as_ptr();
         // SAFETY: `count` bytes behind the last one are the slot's (S4) and its owner's alone (S1),
         // so `from` does not overlap them.
@@ -166,14 +151,14 @@ impl OwnedBytes {
 
     /// Sets the length; bytes that this uncovers are zeroed.
     pub(crate) fn set_len(&mut self, len: usize) -> Result<(), BufferOverflow> {
-        let capacity = self.len + self.spare;
+        let capacity = self.len() + self.spare();
         if len > capacity {
             return Err(BufferOverflow {
                 requested: len,
                 capacity,
             });
         }
-        if let Some(more) = len.checked_sub(self.len) {
+        if let Some(more) = len.checked_sub(self.len()) {
             let end = self.end();
             // SAFETY: `more <= spare` bytes behind the last one are the slot's, and its owner is
             // borrowed mutably (S1, S4).
@@ -190,26 +175,25 @@ impl OwnedBytes {
     ///
     /// `len <= self.len() + self.spare()`, and the present owner wrote the first `len` bytes (S4).
     pub(crate) unsafe fn set_len_unchecked(&mut self, len: usize) {
-        let capacity = self.len + self.spare;
+        let capacity = self.len() + self.spare();
         debug_assert!(len <= capacity);
-        self.len = len;
-        self.spare = capacity - len;
+        self.slot_mut().set_len(len, capacity - len);
     }
 
     /// Empties the sample and restores its headroom.
     pub(crate) fn clear(&mut self, geometry: impl FnOnce(&OwnedSlot) -> &Geometry) {
-        let slot = self.slot();
+        let slot = self.slot_mut();
         let geometry = geometry(slot);
         let (prefix, spare) = (geometry.prefix(), geometry.size());
         // SAFETY: the prefix is the first part of the slot's bytes (M2).
-        self.start = unsafe { slot.bytes().add(prefix) };
-        self.len = 0;
-        self.spare = spare;
+        let start = unsafe { slot.bytes().add(prefix) };
+        slot.lay_out(start, 0, spare);
     }
 
     /// How many bytes of the slot lie before the first one.
     pub(crate) fn headroom(&self) -> usize {
-        self.start.addr().get() - self.slot().bytes().addr().get()
+        let slot = self.slot();
+        slot.start().addr().get() - slot.bytes().addr().get()
     }
 
     /// Writes `from` before the first byte.
@@ -221,21 +205,13 @@ impl OwnedBytes {
                 capacity: headroom,
             });
         }
+        let slot = self.slot_mut();
         // SAFETY: `from.len() <= headroom` bytes before the first one are the slot's (S4).
-        let start = unsafe { self.start.sub(from.len()) };
+        let start = unsafe { slot.start().sub(from.len()) };
         // SAFETY: and they are its owner's alone (S1), so `from` does not overlap them.
         unsafe { ptr::copy_nonoverlapping(from.as_ptr(), start.as_ptr(), from.len()) };
-        self.start = start;
-        self.len += from.len();
+        slot.lay_out(start, slot.len() + from.len(), slot.spare());
         Ok(())
-    }
-
-    /// Shares the bytes written so far, and leaves nothing behind.
-    #[inline]
-    pub(crate) fn freeze(&mut self) -> SharedBytes {
-        let (start, len) = (self.start, self.len);
-        let slot = self.take_slot().map(|slot| slot.share(len));
-        SharedBytes { slot, start, len }
     }
 }
 
@@ -253,11 +229,22 @@ unsafe impl Send for SharedBytes {}
 unsafe impl Sync for SharedBytes {}
 
 impl SharedBytes {
+    /// Shares the bytes that the slot's owner wrote.
+    #[inline]
+    pub(crate) fn freeze(slot: OwnedSlot) -> Self {
+        let (start, len) = (slot.start(), slot.len());
+        SharedBytes {
+            slot: Some(slot.share()),
+            start,
+            len,
+        }
+    }
+
     #[inline]
     pub(crate) fn slot(&self) -> &SharedSlot {
         self.slot
             .as_ref()
-            .expect("moved out only by drop and try_into_owned")
+            .expect("moved out by drop and try_into_owned only")
     }
 
     #[inline]
@@ -325,16 +312,12 @@ impl SharedBytes {
         geometry: impl FnOnce(&OwnedSlot) -> &Geometry,
     ) -> Option<OwnedBytes> {
         match self.slot.take()?.into_owned() {
-            Ok(slot) => {
+            Ok(mut slot) => {
                 let before = self.start.addr().get() - slot.bytes().addr().get();
                 let geometry = geometry(&slot);
                 let spare = geometry.prefix() + geometry.size() - before - self.len;
-                Some(OwnedBytes {
-                    slot: Some(slot),
-                    start: self.start,
-                    len: self.len,
-                    spare,
-                })
+                slot.lay_out(self.start, self.len, spare);
+                Some(OwnedBytes { slot })
             }
             Err(slot) => {
                 self.slot = Some(slot);

@@ -17,7 +17,7 @@ use crate::{
     engine::Engine,
     foreign,
     notify::NotifyRelease,
-    raw::slot::{OwnedSlot, Owner},
+    raw::slot::{self, OwnedSlot, Owner},
     sync::{Arc, Ordering},
     word::{Put, Word},
 };
@@ -266,18 +266,16 @@ pub(crate) enum Homecoming {
 /// Puts a slot home without the lock, if its word is open.
 #[inline]
 pub(crate) fn put_home(slot: OwnedSlot) -> Homecoming {
-    let engine = slot.owner().0.cast();
     let word = slot.word();
     match slot.put() {
         (_, Some(slot)) => Homecoming::Kept(slot),
-        (Put::Claimed, None) => Homecoming::Claimed(Claim { engine, word }),
+        (Put::Claimed, None) => Homecoming::Claimed(Claim { word }),
         (_, None) => Homecoming::Done,
     }
 }
 
 /// Keeps the pool alive while a releaser whose slot is home calls the callback.
 pub(crate) struct Claim {
-    engine: NonNull<Engine>,
     word: NonNull<Word>,
 }
 
@@ -288,9 +286,8 @@ impl fmt::Debug for Claim {
 }
 
 impl Claim {
-    fn engine(&self) -> &Engine {
-        // SAFETY: the claim keeps the engine alive (H1).
-        unsafe { self.engine.as_ref() }
+    fn engine(&self) -> NonNull<Engine> {
+        slot::owner_of(self.word()).0.cast()
     }
 
     fn word(&self) -> &Word {
@@ -301,13 +298,15 @@ impl Claim {
     /// The pool, for the callback. It is not counted: the claim stands for it.
     pub(crate) fn pool(&self) -> impl Deref<Target = Pool> {
         ManuallyDrop::new(Pool {
-            engine: self.engine,
+            engine: self.engine(),
         })
     }
 
     /// The callback that is set.
     pub(crate) fn callback(&self) -> Option<&dyn NotifyRelease> {
-        let callback = NonNull::new(self.engine().callback.load(Ordering::Acquire))?;
+        // SAFETY: the claim keeps the engine alive (H1).
+        let engine = unsafe { self.engine().as_ref() };
+        let callback = NonNull::new(engine.callback.load(Ordering::Acquire))?;
         // SAFETY: a callback that is replaced is kept until every claim that was held at that time
         // is dropped, and this claim is held (H1).
         let callback = unsafe { callback.as_ref() };
@@ -320,7 +319,7 @@ impl Drop for Claim {
     fn drop(&mut self) {
         if !self.word().unclaim() {
             let mut retired = Vec::new();
-            drop_last(memory(self.engine), |engine| {
+            drop_last(memory(self.engine()), |engine| {
                 engine.drop_claim(self.word(), &mut retired)
             });
             for callback in retired {

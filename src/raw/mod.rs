@@ -21,12 +21,12 @@
 
 #![allow(unsafe_code, reason = "this is the one room for it")]
 
-mod buf_mut;
 pub(crate) mod bytes;
 pub(crate) mod handle;
 pub(crate) mod mapping;
 pub(crate) mod published;
 pub(crate) mod region;
+mod sample;
 pub(crate) mod shelf;
 pub(crate) mod slot;
 pub(crate) mod waiter;

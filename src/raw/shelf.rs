@@ -4,7 +4,9 @@
 //! room for as many slots as it was made for; a smaller configuration uses the first of them.
 
 use crate::{
-    raw::{mapping::Mapping, mapping::Zeroed, slot::OwnedSlot, slot::SetUp, slot::Slot},
+    raw::{
+        mapping::Mapping, mapping::Zeroed, slot::OwnedSlot, slot::Owner, slot::SetUp, slot::Slot,
+    },
     sync::{Ordering, Setting, SettingPtr, SettingU64},
     word::{Take, Word},
 };
@@ -100,7 +102,7 @@ impl Shelf {
     #[inline]
     pub(crate) fn take(&self, word: &Word) -> Result<OwnedSlot, bool> {
         match word.take() {
-            Take::Bit(bit) => Ok(self.owned(word, bit)),
+            Take::Bit(bit) => Ok(owned(word, bit)),
             Take::Dry => Err(false),
             Take::Contended => Err(true),
         }
@@ -112,31 +114,45 @@ impl Shelf {
         while taken != 0 {
             let bit = taken.trailing_zeros();
             taken &= taken - 1;
-            keep(self.owned(word, bit));
+            keep(owned(word, bit));
         }
     }
 
     /// Takes the lowest slot that is home in a parked word. Called under the pool's lock.
     pub(crate) fn take_parked(&self, word: &Word, absent: u64) -> Option<OwnedSlot> {
         let bit = word.take_parked(absent)?;
-        Some(self.owned(word, bit))
-    }
-
-    /// The token of the slot whose bit was just turned. The word's `first` is read after the turn,
-    /// so it is that of the configuration which the slot was taken from.
-    #[inline]
-    fn owned(&self, word: &Word, bit: u32) -> OwnedSlot {
-        let slot = NonNull::from(&self.slots[word.first() + bit as usize]);
-        // SAFETY: the caller turned this bit to *out*, and makes no other token of it (S1).
-        unsafe { OwnedSlot::assume(slot) }
+        Some(owned(word, bit))
     }
 
     /// Sets up the slots of word `index`, before any of them can be taken.
-    pub(crate) fn set_up(&self, index: usize, first: usize, slots: impl Iterator<Item = SetUp>) {
+    pub(crate) fn set_up(
+        &self,
+        index: usize,
+        first: usize,
+        owner: Owner,
+        slots: impl Iterator<Item = SetUp>,
+    ) {
         let word = &self.words[index];
-        word.set_first(first);
+        // Derived from the whole mapping, so that all slots of the word are within its provenance.
+        let first = self.slots[first..].as_ptr().cast_mut();
+        word.set_up(first.cast(), owner.0.as_ptr());
         for set_up in slots {
             self.slots[set_up.index].set_up(word, &set_up);
         }
     }
+}
+
+/// The token of the slot whose bit was just turned. The word's `first` is read after the turn, so it
+/// is that of the configuration which the slot was taken from.
+#[inline]
+fn owned(word: &Word, bit: u32) -> OwnedSlot {
+    let first: *mut Slot = word.first().cast();
+    debug_assert!(!first.is_null(), "a word is set up before it is taken from");
+    // SAFETY: a word is set up before one of its bits can be turned, and has a slot for each bit that
+    // is not absent (S1).
+    let slot = unsafe { first.add(bit as usize) };
+    // SAFETY: as above, so it is not null.
+    let slot = unsafe { NonNull::new_unchecked(slot) };
+    // SAFETY: the caller turned this bit to *out*, and makes no other token of it (S1).
+    unsafe { OwnedSlot::assume(slot) }
 }

@@ -24,7 +24,6 @@ use std::{fmt, mem::MaybeUninit, process, ptr::NonNull};
 #[repr(C, align(128))]
 pub(crate) struct Slot {
     // Set up under the pool's lock before the slot can be taken for the first time, then only read.
-    owner: SettingPtr<()>,
     word: SettingPtr<Word>,
     bytes: SettingPtr<u8>,
     index: SettingU32,
@@ -38,10 +37,13 @@ pub(crate) struct Slot {
     /// is odd while a user has it. Written by the owner only, read by the status.
     turns: SettingU64,
     references: AtomicUsize,
-    /// The sample's length once it is frozen, for the holders' report.
-    frozen_len: Setting,
-    /// The next slot of a [`Chain`]. Written by the owner only.
-    next: SettingPtr<Slot>,
+    /// Of a user's sample, its first byte; of a slot in a [`Chain`], the next one. Written by the owner
+    /// only, like the two below.
+    start: SettingPtr<()>,
+    /// How many bytes of the sample were written.
+    len: Setting,
+    /// How many more can be written behind them.
+    spare: Setting,
     properties: Cell<MaybeUninit<SampleProperties>>,
 }
 
@@ -54,7 +56,6 @@ unsafe impl Zeroed for Slot {
     #[cfg(all(test, loom))]
     fn zero() -> Self {
         Slot {
-            owner: SettingPtr::default(),
             word: SettingPtr::default(),
             bytes: SettingPtr::default(),
             index: SettingU32::new(0),
@@ -64,8 +65,9 @@ unsafe impl Zeroed for Slot {
             used: SettingBool::new(false),
             turns: SettingU64::new(0),
             references: AtomicUsize::new(0),
-            frozen_len: Setting::new(0),
-            next: SettingPtr::default(),
+            start: SettingPtr::default(),
+            len: Setting::new(0),
+            spare: Setting::new(0),
             properties: Cell::new(MaybeUninit::uninit()),
         }
     }
@@ -94,10 +96,18 @@ unsafe impl Send for Owner {}
 // SAFETY: as above.
 unsafe impl Sync for Owner {}
 
+/// The pool that a word belongs to, one of whose slots was taken.
+#[inline]
+pub(crate) fn owner_of(word: &Word) -> Owner {
+    let owner = word.owner();
+    debug_assert!(!owner.is_null(), "a word is set up before it is taken from");
+    // SAFETY: a word is set up, with an owner that is not null, before it is taken from (S2).
+    Owner(unsafe { NonNull::new_unchecked(owner) })
+}
+
 /// What a slot is told when its word is opened for the first time since the commit.
 #[derive(Debug)]
 pub(crate) struct SetUp {
-    pub(crate) owner: Owner,
     pub(crate) bytes: NonNull<u8>,
     pub(crate) index: usize,
     pub(crate) bit: u32,
@@ -109,7 +119,6 @@ impl Slot {
     pub(crate) fn set_up(&self, word: &Word, with: &SetUp) {
         let index = u32::try_from(with.index).expect("at most u32::MAX slots");
         let bit = u8::try_from(with.bit).expect("a bit of a word");
-        self.owner.store(with.owner.0.as_ptr(), Ordering::Relaxed);
         self.word
             .store(std::ptr::from_ref(word).cast_mut(), Ordering::Relaxed);
         self.bytes.store(with.bytes.as_ptr(), Ordering::Relaxed);
@@ -136,11 +145,17 @@ impl Slot {
         self.references.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn frozen_len(&self) -> usize {
-        self.frozen_len.load(Ordering::Relaxed)
+    /// How many bytes of the sample were written. It stands still once the sample is shared.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
     }
 
-    #[inline]
+    /// The next slot of the chain that this one is in.
+    fn next(&self) -> Option<NonNull<Slot>> {
+        NonNull::new(self.start.load(Ordering::Relaxed).cast())
+    }
+
     fn drop_description(&self) {
         if self.described.load(Ordering::Relaxed) {
             self.described.store(false, Ordering::Relaxed);
@@ -198,18 +213,53 @@ impl OwnedSlot {
 
     #[inline]
     pub(crate) fn owner(&self) -> Owner {
-        let owner = self.slot().owner.load(Ordering::Relaxed);
-        debug_assert!(!owner.is_null(), "a slot is set up before it is taken");
-        // SAFETY: a slot is set up, with an owner that is not null, before its word is opened (S2).
-        Owner(unsafe { NonNull::new_unchecked(owner) })
+        // SAFETY: the word is part of the pool, which the slot keeps alive (S2).
+        owner_of(unsafe { self.word().as_ref() })
     }
 
     #[inline]
     pub(crate) fn word(&self) -> NonNull<Word> {
         let word = self.slot().word.load(Ordering::Relaxed);
         debug_assert!(!word.is_null(), "a slot is set up before it is taken");
-        // SAFETY: as above.
+        // SAFETY: as above, of the slot.
         unsafe { NonNull::new_unchecked(word) }
+    }
+
+    /// The first byte that was written, or will be.
+    #[inline]
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        let start: *mut u8 = self.slot().start.load(Ordering::Relaxed).cast();
+        debug_assert!(
+            !start.is_null(),
+            "a slot is laid out before it is a sample's"
+        );
+        // SAFETY: `lay_out` stored an address that is not null.
+        unsafe { NonNull::new_unchecked(start) }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.slot().len()
+    }
+
+    #[inline]
+    pub(crate) fn spare(&self) -> usize {
+        self.slot().spare.load(Ordering::Relaxed)
+    }
+
+    /// Says where the sample's bytes begin, how many were written, and how many more can be.
+    #[inline]
+    pub(crate) fn lay_out(&mut self, start: NonNull<u8>, len: usize, spare: usize) {
+        self.slot()
+            .start
+            .store(start.as_ptr().cast(), Ordering::Relaxed);
+        self.set_len(len, spare);
+    }
+
+    #[inline]
+    pub(crate) fn set_len(&mut self, len: usize, spare: usize) {
+        self.slot().len.store(len, Ordering::Relaxed);
+        self.slot().spare.store(spare, Ordering::Relaxed);
     }
 
     /// The first byte of the slot, its prefix included.
@@ -225,8 +275,16 @@ impl OwnedSlot {
         self.slot().index.load(Ordering::Relaxed) as usize
     }
 
+    #[inline]
     pub(crate) fn bit(&self) -> u32 {
         self.slot().bit.load(Ordering::Relaxed).into()
+    }
+
+    /// Whether a release has more to reset than what the next owner lays out anyway.
+    #[inline]
+    pub(crate) fn needs_reset(&self) -> bool {
+        let slot = self.slot();
+        slot.described.load(Ordering::Relaxed) | slot.wipe.load(Ordering::Relaxed)
     }
 
     pub(crate) fn wipes(&self) -> bool {
@@ -267,7 +325,6 @@ impl OwnedSlot {
     }
 
     /// Forgets the properties, so that the next owner starts without.
-    #[inline]
     pub(crate) fn clear_properties(&mut self) {
         self.slot().drop_description();
     }
@@ -286,9 +343,8 @@ impl OwnedSlot {
 
     /// The first of the shared handles.
     #[inline]
-    pub(crate) fn share(self, len: usize) -> SharedSlot {
+    pub(crate) fn share(self) -> SharedSlot {
         let slot = self.slot();
-        slot.frozen_len.store(len, Ordering::Relaxed);
         slot.references.store(1, Ordering::Relaxed);
         SharedSlot(self.0)
     }
@@ -386,14 +442,14 @@ impl Chain {
 
     pub(crate) fn push(&mut self, slot: OwnedSlot) {
         let next = self.first.map_or(std::ptr::null_mut(), NonNull::as_ptr);
-        slot.slot().next.store(next, Ordering::Relaxed);
+        slot.slot().start.store(next.cast(), Ordering::Relaxed);
         self.first = Some(slot.0);
         self.len += 1;
     }
 
     pub(crate) fn pop(&mut self) -> Option<OwnedSlot> {
         let first = OwnedSlot(self.first?);
-        self.first = NonNull::new(first.slot().next.load(Ordering::Relaxed));
+        self.first = first.slot().next();
         self.len -= 1;
         Some(first)
     }
@@ -415,7 +471,7 @@ impl Chain {
             len += 1;
             // SAFETY: the chain owns each of its slots, which keeps their headers alive (S1, S2).
             let at = unsafe { at.as_ref() };
-            slot = NonNull::new(at.next.load(Ordering::Relaxed));
+            slot = at.next();
         }
         Chain {
             first: Some(first),
