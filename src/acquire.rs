@@ -18,7 +18,8 @@ use crate::{
     free_list::Miss,
     line::Left,
     raw::{
-        slot::{Chain, OwnedSlot},
+        chain::Chain,
+        slot::OwnedSlot,
         waiter::{Outcome, Ticket, Timer},
     },
     sync::Ordering,

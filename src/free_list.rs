@@ -21,11 +21,7 @@ mod ledger;
 pub(crate) use ledger::{Ledger, Plan, Tally};
 
 use crate::{
-    raw::{
-        published::Published,
-        shelf::Shelf,
-        slot::{Chain, OwnedSlot},
-    },
+    raw::{chain::Chain, published::Published, shelf::Shelf, slot::OwnedSlot},
     stripe,
     sync::{AtomicUsize, Ordering},
     word::Word,

@@ -6,7 +6,7 @@ use crate::{
     acquire::Acquire,
     engine::Engine,
     error::GetBufferError,
-    raw::{handle::Pool, slot::Chain},
+    raw::{chain::Chain, handle::Pool},
     sample::Sample,
 };
 use futures::future::FusedFuture;

@@ -35,7 +35,8 @@
 use crate::{
     error::GetBufferError,
     raw::{
-        slot::{Chain, OwnedSlot},
+        chain::Chain,
+        slot::OwnedSlot,
         waiter::{Outcome, OwnedWaiter, Returned, Ticket, WaiterRef},
     },
 };

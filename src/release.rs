@@ -22,8 +22,9 @@ use crate::{
     notify::NotifyRelease,
     raw::{
         bytes,
+        chain::Chain,
         handle::{self, Claim, Homecoming, Pool},
-        slot::{Chain, OwnedSlot},
+        slot::OwnedSlot,
     },
     sync::Ordering,
 };

@@ -31,6 +31,23 @@ use std::{
 /// What an earlier owner left in the buffer can never be read: neither the spare bytes nor the
 /// headroom are readable before they are written.
 ///
+/// It returns by being dropped, and there is no other way: it cannot return twice, to another pool, or
+/// be used after that.
+///
+/// ```compile_fail,E0382
+/// # let pool = sample_pool::Pool::builder().build().unwrap();
+/// let sample = pool.try_get_buffer().unwrap();
+/// drop(sample);
+/// drop(sample); // it is gone
+/// ```
+///
+/// ```compile_fail,E0382
+/// # let pool = sample_pool::Pool::builder().build().unwrap();
+/// let sample = pool.try_get_buffer().unwrap();
+/// let shared = sample.freeze();
+/// println!("{}", sample.len()); // it is shared, and cannot be written any more
+/// ```
+///
 /// Mirrors `IMediaSample`.
 ///
 /// # Examples

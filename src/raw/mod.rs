@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | **M1** | A [`Mapping`](mapping::Mapping) of `n` elements is `n` elements of zeroed memory of its own, for a type whose zero bytes are a value. | `raw::mapping::tests` |
 //! | **M2** | A [`Region`](region::Region)'s bytes are reached through raw pointers only, and slot `i` is the `stride` bytes at `base + i * stride`; no two slots overlap. | `tests/stale_bytes.rs`, `tests/properties.rs` |
-//! | **S1** | A slot whose bit says *out* has exactly one owner: an [`OwnedSlot`](slot::OwnedSlot), a [`Chain`](slot::Chain), an outcome in a waiter, or the shared handles together. Only the owner touches its bytes and its properties. | loom `a_slot_has_one_owner` |
+//! | **S1** | A slot whose bit says *out* has exactly one owner: an [`OwnedSlot`](slot::OwnedSlot), a [`Chain`](chain::Chain), an outcome in a waiter, or the shared handles together. Only the owner touches its bytes and its properties. | loom `a_slot_has_one_owner` |
 //! | **S2** | An owned slot keeps its pool alive: the pool is freed only when every slot is home, no claim is held and no handle is left. | loom `the_last_sample_frees_the_pool_once` |
 //! | **S3** | Shared handles only read; the slot is owned again by whoever saw the count fall from one. | loom `the_last_of_two_handles_releases` |
 //! | **S4** | In an [`OwnedBytes`](bytes::OwnedBytes), `start .. start + len + spare` lies within the slot, and `start .. start + len` was written by its present owner, or zeroed. | `tests/stale_bytes.rs`, `tests/model` |
@@ -22,6 +22,7 @@
 #![allow(unsafe_code, reason = "this is the one room for it")]
 
 pub(crate) mod bytes;
+pub(crate) mod chain;
 pub(crate) mod handle;
 pub(crate) mod mapping;
 pub(crate) mod published;

@@ -7,7 +7,7 @@
 //! |--------------|-------------------------------------------------------|------------------------------|
 //! | [`OwnedSlot`] | one owner, who may write (S1)                        | [`SharedSlot`], or home      |
 //! | [`SharedSlot`] | one of `references` readers (S3)                    | [`OwnedSlot`] again, by the last |
-//! | [`Chain`]    | several owned slots, linked through their headers     | owned slots                  |
+//! | [`Chain`](super::chain::Chain) | several owned slots, linked through their headers | owned slots        |
 
 use crate::{
     raw::mapping::Zeroed,
@@ -37,7 +37,7 @@ pub(crate) struct Slot {
     /// is odd while a user has it. Written by the owner only, read by the status.
     turns: SettingU64,
     references: AtomicUsize,
-    /// Of a user's sample, its first byte; of a slot in a [`Chain`], the next one. Written by the owner
+    /// Of a user's sample, its first byte; of a slot in a [`Chain`](super::chain::Chain), the next one. Written by the owner
     /// only, like the two below.
     start: SettingPtr<()>,
     /// How many bytes of the sample were written.
@@ -152,7 +152,7 @@ impl Slot {
     }
 
     /// The next slot of the chain that this one is in.
-    fn next(&self) -> Option<NonNull<Slot>> {
+    pub(crate) fn next(&self) -> Option<NonNull<Slot>> {
         NonNull::new(self.start.load(Ordering::Relaxed).cast())
     }
 
@@ -203,6 +203,17 @@ impl OwnedSlot {
     #[inline]
     pub(crate) unsafe fn assume(slot: NonNull<Slot>) -> Self {
         OwnedSlot(slot)
+    }
+
+    /// The slot without its token, to be turned back by [`assume`](OwnedSlot::assume).
+    pub(crate) fn into_address(self) -> NonNull<Slot> {
+        self.0
+    }
+
+    /// Says which slot follows in a chain.
+    pub(crate) fn set_next(&mut self, next: Option<NonNull<Slot>>) {
+        let next = next.map_or(std::ptr::null_mut(), NonNull::as_ptr);
+        self.slot().start.store(next.cast(), Ordering::Relaxed);
     }
 
     #[inline]
@@ -420,62 +431,5 @@ impl SharedSlot {
             return Ok(OwnedSlot(self.0));
         }
         Err(self)
-    }
-}
-
-/// Owned slots, linked through their headers, so that gathering many allocates nothing.
-#[derive(Debug, Default)]
-pub(crate) struct Chain {
-    first: Option<NonNull<Slot>>,
-    len: usize,
-}
-
-// SAFETY: a chain owns its slots (S1).
-unsafe impl Send for Chain {}
-// SAFETY: through a shared chain nothing can be reached.
-unsafe impl Sync for Chain {}
-
-impl Chain {
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    pub(crate) fn push(&mut self, slot: OwnedSlot) {
-        let next = self.first.map_or(std::ptr::null_mut(), NonNull::as_ptr);
-        slot.slot().start.store(next.cast(), Ordering::Relaxed);
-        self.first = Some(slot.0);
-        self.len += 1;
-    }
-
-    pub(crate) fn pop(&mut self) -> Option<OwnedSlot> {
-        let first = OwnedSlot(self.first?);
-        self.first = first.slot().next();
-        self.len -= 1;
-        Some(first)
-    }
-
-    /// The chain as one pointer, for an outcome; [`Chain::from_first`] has the counterpart.
-    pub(crate) fn into_first(self) -> Option<NonNull<Slot>> {
-        self.first
-    }
-
-    /// The chain that begins at `first`.
-    ///
-    /// # Safety
-    ///
-    /// `first` came from [`Chain::into_first`] and is turned back into a chain once (W3).
-    pub(crate) unsafe fn from_first(first: NonNull<Slot>) -> Self {
-        let mut len = 0;
-        let mut slot = Some(first);
-        while let Some(at) = slot {
-            len += 1;
-            // SAFETY: the chain owns each of its slots, which keeps their headers alive (S1, S2).
-            let at = unsafe { at.as_ref() };
-            slot = at.next();
-        }
-        Chain {
-            first: Some(first),
-            len,
-        }
     }
 }

@@ -12,7 +12,7 @@
 use crate::{
     error::GetBufferError,
     foreign,
-    raw::slot::{Chain, Slot},
+    raw::{chain::Chain, slot::Slot},
     sync::{AtomicPtr, Cell, Notified, Notify, Ordering, SettingPtr},
 };
 use std::{
