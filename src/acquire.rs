@@ -109,6 +109,11 @@ impl Acquire {
         loop {
             match self {
                 Acquire::New => match engine.take_or_join(wanted) {
+                    // Nothing was wanted, so there is nothing to wait for, not even the budget.
+                    Ok(Found::Slots(none)) if wanted == 0 => {
+                        *self = Acquire::Done;
+                        return Poll::Ready(Ok(none));
+                    }
                     Ok(Found::Slots(slots)) => *self = Acquire::InHand(slots),
                     Ok(Found::Place(ticket)) => *self = Acquire::InLine(ticket),
                     Err(error) => {
@@ -159,14 +164,16 @@ impl Acquire {
     #[inline]
     pub(crate) fn cancel(&mut self, engine: &Engine) {
         if let Acquire::InLine(_) | Acquire::InHand(_) = self {
-            let unclaimed = self.give_up(engine, Why::Cancelled);
-            engine.put_back(unclaimed);
+            if let Ok(unclaimed) = self.give_up(engine, Why::Cancelled) {
+                engine.put_back(unclaimed);
+            }
         }
     }
 
-    /// Gives up because the time is over. A get that was handed its slots meanwhile has them.
+    /// Gives up because the time is over. A get that was handed its slots meanwhile has them, and one
+    /// that was told of a failure fails with that.
     pub(crate) fn time_out(&mut self, engine: &Engine) -> Result<(), GetBufferError> {
-        let slots = self.give_up(engine, Why::TimedOut);
+        let slots = self.give_up(engine, Why::TimedOut)?;
         if slots.len() == 0 {
             return Err(GetBufferError::TimedOut);
         }
@@ -174,16 +181,17 @@ impl Acquire {
         Ok(())
     }
 
-    /// Leaves the line. The answer is the slots that were handed over already.
+    /// Leaves the line. The answer is the slots that were handed over already, or the failure that it
+    /// was told of.
     #[cold]
-    fn give_up(&mut self, engine: &Engine, why: Why) -> Chain {
+    fn give_up(&mut self, engine: &Engine, why: Why) -> Result<Chain, GetBufferError> {
         match mem::replace(self, Acquire::Done) {
             Acquire::InLine(ticket) => engine.leave_line(ticket, why),
             Acquire::InHand(slots) => {
                 engine.lock().count(why);
-                slots
+                Ok(slots)
             }
-            Acquire::New | Acquire::Done => Chain::default(),
+            Acquire::New | Acquire::Done => Ok(Chain::default()),
         }
     }
 }
@@ -292,22 +300,23 @@ impl Engine {
         answer
     }
 
-    /// Leaves the line. The answer is the slots that were handed over already; what was only
-    /// gathered goes to the next in line.
-    fn leave_line(&self, mut ticket: Ticket, why: Why) -> Chain {
+    /// Leaves the line. The answer is the slots that were handed over already, or the failure that was
+    /// told; what was only gathered goes to the next in line.
+    fn leave_line(&self, mut ticket: Ticket, why: Why) -> Result<Chain, GetBufferError> {
         let mut shared = self.lock();
-        let (handed, gathered) = match shared.line.leave(&mut ticket) {
-            Left::Waiting(gathered) => (Chain::default(), gathered),
-            Left::Told(Outcome::Slots(slots)) => (slots, Chain::default()),
-            Left::Told(Outcome::Failed(_)) => (Chain::default(), Chain::default()),
+        let (told, gathered) = match shared.line.leave(&mut ticket) {
+            Left::Waiting(gathered) => (Ok(Chain::default()), gathered),
+            Left::Told(Outcome::Slots(slots)) => (Ok(slots), Chain::default()),
+            Left::Told(Outcome::Failed(error)) => (Err(error), Chain::default()),
         };
-        if why == Why::Cancelled || handed.len() == 0 {
+        let too_late = matches!(&told, Ok(slots) if slots.len() == 0);
+        if why == Why::Cancelled || too_late {
             shared.count(why);
         }
         drop(shared);
         self.put_back(gathered);
         ticket.give_back(&self.returned);
-        handed
+        told
     }
 }
 
@@ -319,5 +328,56 @@ impl Shared {
             return Err(GetBufferError::TooMany);
         }
         Ok(())
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::Pool;
+    use std::task::Waker;
+
+    /// A get of the one slot of `pool`, which is out.
+    fn in_line(pool: &Pool) -> Acquire {
+        let mut acquire = Acquire::New;
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(acquire.poll_one(pool.engine(), cx).is_pending());
+        acquire
+    }
+
+    /// The timer can fire between the poll that found nothing and the look at it.
+    #[test]
+    fn a_get_that_was_told_of_a_failure_does_not_time_out() {
+        let pool = Pool::builder().buffers(1).build().unwrap();
+        let _held = pool.try_get_buffer().unwrap();
+        let mut acquire = in_line(&pool);
+        pool.decommit();
+        let told = acquire.time_out(pool.engine());
+        assert_eq!(told, Err(GetBufferError::NotCommitted));
+        assert_eq!(pool.status().timed_out, 0);
+    }
+
+    #[test]
+    fn a_get_that_was_handed_its_slot_does_not_time_out() {
+        let pool = Pool::builder().buffers(1).build().unwrap();
+        let held = pool.try_get_buffer().unwrap();
+        let mut acquire = in_line(&pool);
+        drop(held);
+        assert_eq!(acquire.time_out(pool.engine()), Ok(()));
+        acquire.cancel(pool.engine());
+        let status = pool.status();
+        assert_eq!((status.timed_out, status.cancelled, status.free), (0, 1, 1));
+    }
+
+    /// An empty request is served at once, also in a task that has used up its budget.
+    #[tokio::test]
+    async fn a_request_for_nothing_needs_no_budget() {
+        let pool = Pool::builder().buffers(1).build().unwrap();
+        while tokio::task::coop::has_budget_remaining() {
+            tokio::task::coop::consume_budget().await;
+        }
+        let mut acquire = Acquire::New;
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(acquire.poll(pool.engine(), 0, cx).is_ready());
     }
 }
