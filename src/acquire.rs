@@ -258,7 +258,11 @@ impl Engine {
         wanted: usize,
         otherwise: impl FnOnce(&mut Shared, Chain) -> (Result<Chain, GetBufferError>, Chain),
     ) -> Result<Chain, GetBufferError> {
-        let mut gathered = self.free_list.take_many(wanted);
+        // A get of one has looked already.
+        let mut gathered = match wanted {
+            1 => Chain::default(),
+            _ => self.free_list.take_many(wanted),
+        };
         if gathered.len() == wanted && wanted > 0 {
             return Ok(gathered);
         }

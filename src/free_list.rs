@@ -7,10 +7,9 @@
 //!
 //! This file is what happens without the lock. What a get does when its word is dry:
 //!
-//! 1. look at a few words from its stripe's own on ([`SWEEP`]), which costs loads of lines that
-//!    nobody writes;
-//! 2. if neither an open nor a stocked word is left, there is nothing: one load says so, however
+//! 1. if neither an open nor a stocked word is left, there is nothing: one load says so, however
 //!    many slots the pool has;
+//! 2. look at a few words from its stripe's own on ([`SWEEP`]);
 //! 3. otherwise go under the lock, where the [`Ledger`] knows which words have slots.
 
 #![forbid(unsafe_code)]
@@ -82,6 +81,8 @@ impl FreeList {
     fn take_elsewhere(&self, shelf: &Shelf, contended: bool) -> Result<OwnedSlot, Miss> {
         if contended {
             stripe::move_on();
+        } else if self.reachable.load(Ordering::Acquire) == 0 {
+            return Err(Miss::Empty);
         }
         let stripe = stripe::current() & shelf.mask.load(Ordering::Relaxed);
         if let Some(slot) = cursor(shelf, stripe).and_then(|word| shelf.take(word).ok()) {
