@@ -226,7 +226,7 @@ impl Engine {
 
     /// Takes `wanted` slots if as many are home and nobody is in line.
     pub(crate) fn try_take_many(&self, wanted: usize) -> Result<Chain, GetBufferError> {
-        self.take_many(wanted, |shared, gathered| {
+        self.take_many(wanted, true, |shared, gathered| {
             shared.counters.exhausted += 1;
             (Err(GetBufferError::Exhausted), gathered)
         })
@@ -235,7 +235,7 @@ impl Engine {
     /// Takes `wanted` slots, or joins the line for them.
     fn take_or_join(&self, wanted: usize) -> Result<Found, GetBufferError> {
         let mut place = None;
-        let taken = self.take_many(wanted, |shared, gathered| {
+        let taken = self.take_many(wanted, false, |shared, gathered| {
             if shared.line.len() >= self.settings.max_waiters {
                 return (Err(GetBufferError::TooManyWaiters), gathered);
             }
@@ -251,11 +251,13 @@ impl Engine {
         }
     }
 
-    /// Takes `wanted` slots. If that cannot be, `otherwise` decides, under the lock, with every word
-    /// parked and no slot home but those gathered; what it gives back beside its answer goes home.
+    /// Takes `wanted` slots. If that cannot be, `otherwise` decides, under the lock; what it gives back
+    /// beside its answer goes home. Unless it wants all or nothing, every word is parked then, and no
+    /// slot is home but those gathered.
     fn take_many(
         &self,
         wanted: usize,
+        all_or_nothing: bool,
         otherwise: impl FnOnce(&mut Shared, Chain) -> (Result<Chain, GetBufferError>, Chain),
     ) -> Result<Chain, GetBufferError> {
         // A get of one has looked already.
@@ -282,13 +284,7 @@ impl Engine {
             return Ok(gathered);
         }
         if shared.line.is_empty() {
-            let calm = shared.is_calm(self);
-            while gathered.len() < wanted {
-                match shared.ledger.take(&self.free_list, calm) {
-                    Some(slot) => gathered.push(slot),
-                    None => break,
-                }
-            }
+            self.gather(&mut shared, wanted, all_or_nothing, &mut gathered);
             if gathered.len() == wanted {
                 return Ok(gathered);
             }
@@ -304,6 +300,32 @@ impl Engine {
         answer
     }
 
+    /// Takes what is home, up to `wanted` slots with those gathered before; of many that must be all or
+    /// nothing, only if there are enough, so that others do not find the pool empty for nothing.
+    fn gather(
+        &self,
+        shared: &mut Shared,
+        wanted: usize,
+        all_or_nothing: bool,
+        gathered: &mut Chain,
+    ) {
+        let mut may_open = shared.is_calm(self);
+        if wanted > 1 {
+            let home = shared.ledger.park_all_and_count(&self.free_list);
+            if all_or_nothing && gathered.len() + home < wanted {
+                return;
+            }
+            // In an open word somebody else could be faster.
+            may_open = false;
+        }
+        while gathered.len() < wanted {
+            match shared.ledger.take(&self.free_list, may_open) {
+                Some(slot) => gathered.push(slot),
+                None => return,
+            }
+        }
+    }
+
     /// Leaves the line. The answer is the slots that were handed over already, or the failure that was
     /// told; what was only gathered goes to the next in line.
     fn leave_line(&self, mut ticket: Ticket, why: Why) -> Result<Chain, GetBufferError> {
@@ -313,8 +335,14 @@ impl Engine {
             Left::Told(Outcome::Slots(slots)) => (Ok(slots), Chain::default()),
             Left::Told(Outcome::Failed(error)) => (Err(error), Chain::default()),
         };
-        let too_late = matches!(&told, Ok(slots) if slots.len() == 0);
-        if why == Why::Cancelled || too_late {
+        // One that was told of a failure was neither cancelled nor too late, and one that has its slots
+        // beats the deadline.
+        let counts = match (&told, why) {
+            (Err(_), _) => false,
+            (Ok(_), Why::Cancelled) => true,
+            (Ok(slots), Why::TimedOut) => slots.len() == 0,
+        };
+        if counts {
             shared.count(why);
         }
         drop(shared);

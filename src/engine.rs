@@ -10,6 +10,7 @@
 use crate::{
     error::GetBufferError,
     free_list::{FreeList, Ledger, Tally},
+    handles::Handles,
     line::{Line, Offer},
     notify::NotifyRelease,
     properties::Properties,
@@ -20,14 +21,10 @@ use crate::{
     },
     signal::Listeners,
     status::State,
-    sync::{AtomicPtr, AtomicUsize, Changed, Lock, LockGuard, Ordering, SettingU8, SettingU64},
+    sync::{AtomicPtr, Changed, Lock, LockGuard, Ordering, SettingU8, SettingU64},
 };
 use crossbeam_utils::CachePadded;
-use std::{
-    fmt, io,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, io, sync::Arc, time::Instant};
 
 /// What the builder fixes for the life of the pool.
 #[derive(Clone, Debug)]
@@ -69,7 +66,7 @@ pub(crate) struct Engine {
     /// word is parked.
     pub(crate) callback: AtomicPtr<Arc<dyn NotifyRelease>>,
     /// Pool handles and futures that own one. The last one is dropped under the lock.
-    pub(crate) handles: CachePadded<AtomicUsize>,
+    pub(crate) handles: CachePadded<Handles>,
     pub(crate) shared: CachePadded<Lock<Shared>>,
     /// Announced when [`Shared::busy`] ends.
     pub(crate) settled: Changed,
@@ -122,8 +119,6 @@ pub(crate) struct Counters {
     /// Of the commits that have ended.
     pub(crate) tally: Tally,
     pub(crate) waited: u64,
-    pub(crate) wait_time: Duration,
-    pub(crate) max_wait: Duration,
     pub(crate) exhausted: u64,
     pub(crate) timed_out: u64,
     pub(crate) cancelled: u64,
@@ -138,7 +133,7 @@ impl Engine {
             born: Instant::now(),
             gate: SettingU8::new(Gate::Shut as u8),
             callback: AtomicPtr::new(std::ptr::null_mut()),
-            handles: CachePadded::new(AtomicUsize::new(1)),
+            handles: CachePadded::new(Handles::one()),
             shared: CachePadded::new(Lock::new(Shared {
                 state: State::Unconfigured,
                 flushing: false,
@@ -196,7 +191,7 @@ impl Shared {
         self.serves().is_ok()
             && self.line.is_empty()
             && self.released.is_empty()
-            && engine.handles.load(Ordering::Relaxed) > 0
+            && engine.handles.any()
     }
 
     /// Gives a slot to the first in line, or else puts it home. The answer is who is to be woken.
@@ -208,13 +203,7 @@ impl Shared {
                 None
             }
             Offer::Gathered => None,
-            Offer::Served(waiter, waited) => {
-                if let Some(waited) = waited {
-                    self.counters.wait_time += waited;
-                    self.counters.max_wait = self.counters.max_wait.max(waited);
-                }
-                Some(waiter)
-            }
+            Offer::Served(waiter) => Some(waiter),
         }
     }
 
@@ -229,7 +218,7 @@ impl Shared {
     /// Whether no handle, no claim and no sample is left. If so the caller frees the pool, and
     /// nobody else does.
     pub(crate) fn claim_end(&mut self, engine: &Engine) -> bool {
-        let ended = engine.handles.load(Ordering::Acquire) == 0
+        let ended = engine.handles.none_and_no_guests()
             && self.ledger.all_parked()
             && self.ledger.parked_out() == 0
             && self.ledger.parked_claims() == 0

@@ -197,10 +197,10 @@ impl GetBufferError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum BuildError {
     /// The properties were refused. Trying again can help if it can for the error inside.
-    #[error("the properties of the pool were refused")]
+    #[error("the properties of the pool were refused: {0}")]
     SetProperties(#[from] SetPropertiesError),
     /// The memory was refused. Trying again can help if it can for the error inside.
-    #[error("the pool could not be committed")]
+    #[error("the pool could not be committed: {0}")]
     Commit(#[from] CommitError),
 }
 

@@ -85,6 +85,13 @@ impl FreeList {
             return Err(Miss::Empty);
         }
         let stripe = stripe::current() & shelf.mask.load(Ordering::Relaxed);
+        if let Some(own) = shelf.word(stripe).filter(|own| own.cursor() == 0) {
+            if !own.is_open() {
+                // The ledger opens it, if it has slots: better once under the lock than at a word that
+                // other threads are busy with.
+                return Err(Miss::Unsure);
+            }
+        }
         if let Some(slot) = cursor(shelf, stripe).and_then(|word| shelf.take(word).ok()) {
             return Ok(slot);
         }
@@ -100,13 +107,23 @@ impl FreeList {
         })
     }
 
-    /// Takes up to `wanted` slots without the lock, many in one step.
+    /// Takes `wanted` slots without the lock, many in one step, if the words that it looks at have as
+    /// many. It may get fewer, if somebody else was faster.
     pub(crate) fn take_many(&self, wanted: usize) -> Chain {
         let shelf = self.shelf();
         let stripe = stripe::current() & shelf.mask.load(Ordering::Relaxed);
+        let first = cursor(shelf, stripe);
+        let words = || {
+            let others = sweep(shelf, stripe).map(|(_, word)| word);
+            let others =
+                others.filter(|word| !first.is_some_and(|first| std::ptr::eq(first, *word)));
+            first.into_iter().chain(others)
+        };
         let mut taken = Chain::default();
-        let first = cursor(shelf, stripe).into_iter();
-        for word in first.chain(sweep(shelf, stripe).map(|(_, word)| word)) {
+        if words().map(Word::home).sum::<usize>() < wanted {
+            return taken;
+        }
+        for word in words() {
             let missing = wanted - taken.len();
             if missing == 0 {
                 break;

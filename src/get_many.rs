@@ -145,7 +145,8 @@ impl Drop for Request<'_> {
     }
 }
 
-/// Appends a sample for each slot of the chain, in the order of their numbers within a word.
+/// Appends a sample for each slot of the chain. Chains grow at the front, so they are turned round: the
+/// lowest come first.
 pub(crate) fn hand_out(
     engine: &Engine,
     mut slots: Chain,
@@ -153,9 +154,11 @@ pub(crate) fn hand_out(
     location: &'static Location<'static>,
 ) {
     samples.reserve(slots.len());
+    let first = samples.len();
     while let Some(slot) = slots.pop() {
         samples.push(Sample::new(engine, slot, location));
     }
+    samples[first..].reverse();
 }
 
 /// The future of several samples; see [`Pool::get_buffers`].

@@ -118,6 +118,7 @@ mod foreign;
 mod free_list;
 mod get;
 mod get_many;
+mod handles;
 mod lifecycle;
 mod line;
 mod media_type;

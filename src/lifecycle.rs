@@ -8,8 +8,8 @@
 //!                                 └───────── the last sample comes home ────────────┘
 //! ```
 //!
-//! Mapping memory and giving it back can take long, so neither happens under the lock: the state is
-//! marked busy, and whoever wants to change it waits. Nothing foreign runs while it is busy.
+//! Mapping the samples' memory and giving it back can take long, so neither happens under the lock: the
+//! state is marked busy, and whoever wants to change it waits. Nothing foreign runs while it is busy.
 
 #![forbid(unsafe_code)]
 
@@ -18,11 +18,12 @@ use crate::{
     error::{CommitError, GetBufferError, SetPropertiesError},
     foreign,
     free_list::Plan,
+    handles::Holding,
     properties::{self, Properties},
     raw::{region::Region, slot::Owner, waiter::WaiterRef},
     signal::Signal,
     status::State,
-    sync::{LockGuard, Ordering},
+    sync::LockGuard,
     word::Word,
 };
 use std::{mem, sync::Arc};
@@ -118,7 +119,9 @@ impl Engine {
             .map_err(|_refused| CommitError::OutOfMemory)?,
         };
         if self.settings.prefault {
-            memory.prefault();
+            memory
+                .prefault()
+                .map_err(|_refused| CommitError::OutOfMemory)?;
         }
         Ok(memory)
     }
@@ -130,8 +133,11 @@ impl Engine {
         }
         shared.state = State::Draining;
         self.set_gate(&shared);
+        // Somebody waits only while a sample is out, so if anybody has to be woken the drain does not
+        // end here: no foreign code runs while the state is busy.
         let failed = self.turn_away(&mut shared, GetBufferError::NotCommitted);
         let drained = shared.claim_drain();
+        debug_assert!(failed.is_empty() || !drained);
         drop(shared);
         wake_all(failed);
         if drained {
@@ -191,60 +197,36 @@ impl Engine {
         }
     }
 
-    /// Drops a handle that is not the last one. `false` if it may be, and is still held.
-    #[inline]
-    pub(crate) fn drop_one_of_many_handles(&self) -> bool {
-        let mut handles = self.handles.load(Ordering::Relaxed);
-        while handles > 1 {
-            let dropped = self.handles.compare_exchange_weak(
-                handles,
-                handles - 1,
-                Ordering::Release,
-                Ordering::Relaxed,
-            );
-            match dropped {
-                Ok(_) => return true,
-                Err(now) => handles = now,
-            }
-        }
-        false
-    }
-
-    /// Drops what may be the last handle. `true` if nothing is left: the caller frees the pool.
-    ///
-    /// The last handle goes under the lock, as only there it can be seen in the same step whether a
-    /// sample or a claim is left, which would free the pool later.
-    pub(crate) fn drop_last_handle(&self) -> bool {
+    /// Drops what may be the last handle or guest. `true` if nothing is left: the caller frees the pool.
+    pub(crate) fn drop_last(&self, holding: Holding) -> bool {
         let mut shared = self.lock();
-        if self.handles.fetch_sub(1, Ordering::AcqRel) > 1 {
+        if !self.handles.drop_under_the_lock(holding) {
             return false;
         }
-        // Only futures that were forgotten can still be in line, and nobody will poll those.
-        let _forgotten = self.turn_away(&mut shared, GetBufferError::NotCommitted);
+        shared.ledger.park_all(&self.free_list);
+        self.turn_away_the_forgotten(&mut shared);
         shared.claim_end(self)
+    }
+
+    /// With no handle and no claim left, whoever is still in line is a future that was forgotten, and
+    /// nobody will poll it: what it has or would be given goes home instead.
+    fn turn_away_the_forgotten(&self, shared: &mut Shared) {
+        if !self.handles.any() && shared.ledger.parked_claims() == 0 {
+            let _forgotten = self.turn_away(shared, GetBufferError::NotCommitted);
+        }
     }
 
     /// Counts another handle, unless none is left.
     pub(crate) fn count_another_handle(&self) -> bool {
-        let mut handles = self.handles.load(Ordering::Relaxed);
-        while handles > 0 {
-            let counted = self.handles.compare_exchange_weak(
-                handles,
-                handles + 1,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            );
-            match counted {
-                Ok(_) => return true,
-                Err(now) => handles = now,
-            }
+        if self.handles.count_one_more_if_any() {
+            return true;
         }
-        // A claim is a handle too: that of a releaser who calls the callback.
+        // A claim is a handle too: that of a releaser who calls the callback. With no other handle left
+        // every word is parked, so all claims are counted here.
         let shared = self.lock();
-        let alive = !shared.ended
-            && (shared.ledger.parked_claims() > 0 || self.handles.load(Ordering::Relaxed) > 0);
+        let alive = !shared.ended && (shared.ledger.parked_claims() > 0 || self.handles.any());
         if alive {
-            self.handles.fetch_add(1, Ordering::Relaxed);
+            self.handles.count_one_more();
         }
         alive
     }
@@ -258,6 +240,7 @@ impl Engine {
                     *retired = mem::take(&mut shared.retired);
                     shared.ledger.hold_claims = false;
                 }
+                self.turn_away_the_forgotten(&mut shared);
                 return shared.claim_end(self);
             }
             drop(shared);
@@ -277,8 +260,11 @@ impl Engine {
         let memory = shared.ledger.memory().cloned();
         shared.ledger.abandon(&self.free_list);
         shared.state = State::Unconfigured;
+        // The nodes of futures that were forgotten have their wakers.
+        let line = mem::take(&mut shared.line);
         drop(shared);
         drop(memory);
+        foreign::quietly(|| drop(line));
         listeners.tell_all();
         foreign::quietly(|| drop(callback));
         for callback in retired {

@@ -54,6 +54,14 @@ pub(crate) struct Line {
     front: Option<usize>,
     back: Option<usize>,
     len: usize,
+    waits: Waits,
+}
+
+/// How long those have waited who joined with the time at which they did, whatever came of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Waits {
+    pub(crate) total: Duration,
+    pub(crate) longest: Duration,
 }
 
 #[derive(Debug)]
@@ -75,7 +83,7 @@ pub(crate) enum Offer {
     /// The front has it, and wants more.
     Gathered,
     /// The front has all it wanted, and is to be woken once the lock is free.
-    Served(WaiterRef, Option<Duration>),
+    Served(WaiterRef),
 }
 
 /// What somebody leaves behind who gives up waiting.
@@ -94,6 +102,10 @@ impl Line {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    pub(crate) fn waits(&self) -> Waits {
+        self.waits
     }
 
     /// Joins the back of the line, with what was gathered already.
@@ -152,9 +164,7 @@ impl Line {
         if seat.gathered.len() < seat.wanted {
             return Offer::Gathered;
         }
-        let waited = seat.joined.map(|joined| joined.elapsed());
-        let waiter = self.unseat(front, Outcome::Slots);
-        Offer::Served(waiter, waited)
+        Offer::Served(self.unseat(front, Outcome::Slots))
     }
 
     /// Takes a seat out of the line and tells its waiter what `outcome` makes of what it gathered.
@@ -169,6 +179,10 @@ impl Line {
         let seat = &mut self.seats[number];
         let (ahead, behind) = (seat.ahead.take(), seat.behind.take());
         seat.waiting = false;
+        if let Some(waited) = seat.joined.take().map(|joined| joined.elapsed()) {
+            self.waits.total += waited;
+            self.waits.longest = self.waits.longest.max(waited);
+        }
         let gathered = mem::take(&mut seat.gathered);
         match ahead {
             Some(ahead) => self.seats[ahead].behind = behind,

@@ -257,10 +257,13 @@ impl Pool {
     /// ```
     pub fn on_release(&self, f: impl Fn(&Pool) + Send + Sync + 'static) -> NotifyGuard {
         let callback: Arc<dyn NotifyRelease> = Arc::new(f);
-        drop(self.set_notify(Some(callback.clone())));
-        NotifyGuard {
+        let old = self.set_notify(Some(callback.clone()));
+        // Made before the old one is dropped, which is foreign and may panic.
+        let guard = NotifyGuard {
             callback: Some((self.downgrade(), callback)),
-        }
+        };
+        drop(old);
+        guard
     }
 
     /// Waits for the next release after this call.

@@ -23,7 +23,7 @@ use crate::{
     raw::{
         bytes,
         chain::Chain,
-        handle::{self, Claim, Homecoming, Pool},
+        handle::{self, Claim, Guest, Homecoming, Pool},
         slot::OwnedSlot,
     },
     sync::Ordering,
@@ -68,8 +68,8 @@ fn call(callback: &dyn NotifyRelease, pool: &Pool) {
 
 #[cold]
 fn release_under_the_lock(slot: OwnedSlot) {
-    let pool = Pool::of(&slot);
-    let engine = pool.engine();
+    let guest = Guest::of(&slot);
+    let engine = guest.engine();
     let mut shared = engine.lock();
     let listeners = std::mem::take(&mut shared.released);
     let callback = shared.callback.as_deref().cloned();
@@ -85,6 +85,7 @@ fn release_under_the_lock(slot: OwnedSlot) {
     }
     listeners.tell_all();
     if let Some(callback) = callback {
+        let pool = guest.into_handle();
         call(&*callback, &pool);
         foreign::quietly(|| drop(callback));
     }

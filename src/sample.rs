@@ -17,16 +17,21 @@ use bytes::Bytes;
 use std::{
     fmt, io,
     ops::{Deref, DerefMut},
-    panic::Location,
+    panic::{Location, RefUnwindSafe, UnwindSafe},
 };
 
 /// A buffer of a pool, owned exclusively: empty when it is handed out, to be filled and frozen.
 ///
-/// It derefs to the bytes that were written so far. Fill it through [`bytes::BufMut`] or
+/// It derefs to the bytes that were written so far. Fill it through [`BufMut`](bytes::BufMut) or
 /// [`io::Write`], with [`set_len`](Sample::set_len), or put a header in front with
 /// [`prepend`](Sample::prepend). Then [`freeze`](Sample::freeze) it, or make
 /// [`Bytes`](Sample::into_bytes), to send it to many without a copy. When the last handle to any of
 /// its bytes is gone, the buffer goes home.
+///
+/// It does not grow: `put_*` panics when it is full, `write_all` fails, and
+/// [`spare_capacity`](Sample::spare_capacity) says beforehand. Reading from a socket goes through Tokio's
+/// `AsyncReadExt::read_buf(&mut sample)`, which appends; with no room left it returns `Ok(0)`, as at the
+/// end of a file, so look at the spare capacity before reading on.
 ///
 /// What an earlier owner left in the buffer can never be read: neither the spare bytes nor the
 /// headroom are readable before they are written.
@@ -323,6 +328,10 @@ impl DerefMut for Sample {
         self.bytes.as_mut_slice()
     }
 }
+
+// A panic in the middle of a write leaves what was written by then, as with a `Vec`.
+impl UnwindSafe for Sample {}
+impl RefUnwindSafe for Sample {}
 
 impl AsRef<[u8]> for Sample {
     fn as_ref(&self) -> &[u8] {

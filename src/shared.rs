@@ -10,9 +10,12 @@ use crate::{
 };
 use bytes::{Buf, Bytes};
 use std::{
+    borrow::Borrow,
+    cmp::Ordering,
     fmt,
     hash::{Hash, Hasher},
     ops::{Bound, Deref, RangeBounds},
+    panic::{RefUnwindSafe, UnwindSafe},
 };
 
 /// A frozen sample, or a slice of one: read-only, and cheap to clone.
@@ -280,11 +283,58 @@ impl PartialEq for SharedSample {
 
 impl Eq for SharedSample {}
 
+impl PartialOrd for SharedSample {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SharedSample {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
+}
+
+/// Hashes and compares as the bytes do, so that a map is asked with bytes.
+impl Borrow<[u8]> for SharedSample {
+    fn borrow(&self) -> &[u8] {
+        self
+    }
+}
+
 impl PartialEq<[u8]> for SharedSample {
     fn eq(&self, other: &[u8]) -> bool {
         **self == *other
     }
 }
+
+impl PartialEq<&[u8]> for SharedSample {
+    fn eq(&self, other: &&[u8]) -> bool {
+        **self == **other
+    }
+}
+
+impl<const N: usize> PartialEq<[u8; N]> for SharedSample {
+    fn eq(&self, other: &[u8; N]) -> bool {
+        **self == other[..]
+    }
+}
+
+impl PartialEq<Vec<u8>> for SharedSample {
+    fn eq(&self, other: &Vec<u8>) -> bool {
+        **self == other[..]
+    }
+}
+
+impl PartialEq<Bytes> for SharedSample {
+    fn eq(&self, other: &Bytes) -> bool {
+        **self == other[..]
+    }
+}
+
+// Its bytes do not change while a panic unwinds, and what counts handles does not break.
+impl UnwindSafe for SharedSample {}
+impl RefUnwindSafe for SharedSample {}
 
 impl Hash for SharedSample {
     fn hash<H: Hasher>(&self, state: &mut H) {

@@ -13,7 +13,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 /// The pool's half: those to be told at the next event.
@@ -25,6 +25,7 @@ pub(crate) struct Listeners(Vec<Arc<Notify>>);
 pub(crate) struct Signal {
     notify: Arc<Notify>,
     notified: Option<Pin<Box<OwnedNotified>>>,
+    polled: bool,
 }
 
 impl Listeners {
@@ -62,6 +63,7 @@ impl Signal {
         Signal {
             notified: Some(Box::pin(notify.clone().notified_owned())),
             notify,
+            polled: false,
         }
     }
 
@@ -70,6 +72,7 @@ impl Signal {
         Signal {
             notify: Arc::new(Notify::new()),
             notified: None,
+            polled: false,
         }
     }
 
@@ -79,10 +82,18 @@ impl Signal {
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(notified) = &mut self.notified {
-            std::task::ready!(notified.as_mut().poll(cx));
-            self.notified = None;
+        let Some(notified) = &mut self.notified else {
+            return Poll::Ready(());
+        };
+        if self.polled && !notified.as_mut().enable() {
+            // Polled again without being woken, perhaps with another waker, which is foreign: it would
+            // be cloned under the lock of the `Notify`. A new one clones it before.
+            let again = self.notify.clone().notified_owned();
+            foreign::quietly(|| notified.set(again));
         }
+        self.polled = true;
+        ready!(notified.as_mut().poll(cx));
+        self.notified = None;
         Poll::Ready(())
     }
 }

@@ -110,7 +110,7 @@ pub struct Status {
     /// How many gets ran out of time. Counted when the future is polled after that, so it may lag.
     pub timed_out: u64,
     /// How many gets were dropped while in line, or with a sample that they had been handed and
-    /// never saw. One that is dropped later was not cancelled.
+    /// never saw. One that is dropped later, or was told of a failure, was not cancelled.
     pub cancelled: u64,
     /// How many release callbacks panicked. Only panics that unwind can be counted, and the release
     /// is finished either way.

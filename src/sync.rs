@@ -305,6 +305,14 @@ mod explored {
         step: std::sync::Arc<Step>,
     }
 
+    impl OwnedNotified {
+        pub(crate) fn enable(mut self: Pin<&mut Self>) -> bool {
+            self.step.take();
+            let real = self.real.as_mut().expect("taken by drop only");
+            real.as_mut().enable()
+        }
+    }
+
     impl Future for OwnedNotified {
         type Output = ();
 
@@ -328,6 +336,12 @@ mod explored {
     pub(crate) struct Notified<'a> {
         inner: OwnedNotified,
         _notify: std::marker::PhantomData<&'a Notify>,
+    }
+
+    impl Notified<'_> {
+        pub(crate) fn enable(mut self: Pin<&mut Self>) -> bool {
+            Pin::new(&mut self.inner).enable()
+        }
     }
 
     impl Future for Notified<'_> {

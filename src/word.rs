@@ -152,6 +152,19 @@ impl Word {
         }
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        self.bits.load(Ordering::Relaxed) & OPEN != 0
+    }
+
+    /// How many slots can be taken without the lock.
+    pub(crate) fn home(&self) -> usize {
+        let seen = self.bits.load(Ordering::Relaxed);
+        match seen & OPEN {
+            0 => 0,
+            _ => (!seen & SLOTS).count_ones() as usize,
+        }
+    }
+
     /// Puts the slot of `bit` home if the word is open.
     #[inline]
     pub(crate) fn put(&self, bit: u32) -> Put {
@@ -254,10 +267,6 @@ impl Word {
     /// Drops a claim of a parked word.
     pub(crate) fn unclaim_parked(&self) {
         self.bits.fetch_sub(CLAIM, Ordering::AcqRel);
-    }
-
-    pub(crate) fn is_open(&self) -> bool {
-        self.bits.load(Ordering::Relaxed) & OPEN != 0
     }
 
     pub(crate) fn has_claims(&self) -> bool {

@@ -163,11 +163,23 @@ impl Ledger {
         self.parked_out + open.sum::<usize>()
     }
 
-    /// Takes the lowest slot that is home. Words that turn out dry are parked, so with no answer
-    /// every word is parked and no slot is home.
+    /// Parks every word, and says how many slots are home. They stay until the lock is free.
+    pub(crate) fn park_all_and_count(&mut self, list: &FreeList) -> usize {
+        self.park_all(list);
+        self.slots() - self.parked_out
+    }
+
+    /// Takes a slot that is home: of this thread's own word if that is parked, so that busy threads
+    /// end up in words of their own, and otherwise the lowest. Words that turn out dry are parked, so
+    /// with no answer every word is parked and no slot is home.
     pub(crate) fn take(&mut self, list: &FreeList, may_open: bool) -> Option<OwnedSlot> {
         let shelf = list.shelf();
-        while let Some(index) = lowest(self.open.next(0), self.stocked.next(0)) {
+        let own = stripe::current() & shelf.mask.load(Ordering::Relaxed);
+        while let Some(lowest) = lowest(self.open.next(0), self.stocked.next(0)) {
+            let index = match self.stocked.contains(own) {
+                true => own,
+                false => lowest,
+            };
             let word = shelf.word(index)?;
             if self.stocked.contains(index) {
                 if !(may_open && self.may_open(word)) {
@@ -243,6 +255,8 @@ impl Ledger {
         let shelf = list.shelf();
         self.set_up(shelf, index);
         if let Some(word) = shelf.word(index) {
+            // Whoever belongs here comes back: the slots that it took elsewhere are higher ones.
+            word.set_cursor(0);
             let held = word.open(self.absent(index), self.notify);
             self.parked_out -= held.out;
             self.parked_claims -= held.claims;

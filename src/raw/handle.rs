@@ -3,19 +3,21 @@
 //! | what keeps it alive     | where it is counted                    | given up                           |
 //! |-------------------------|----------------------------------------|------------------------------------|
 //! | a [`Pool`]              | `Engine::handles`                      | the last one under the lock        |
+//! | a [`Guest`]             | there too, apart                       | the last one under the lock        |
 //! | a slot that is out      | its bit                                | by the exchange that puts it home  |
 //! | a [`Claim`]             | in the word the slot went home to      | by an exchange, or under the lock  |
 //!
-//! When all three are gone, the one who saw it under the lock frees the pool. Samples are not counted
+//! When all are gone, the one who saw it under the lock frees the pool. Samples are not counted
 //! anywhere: cloning an `Arc` for each would be two more writes of a line that all threads share.
 //!
-//! The engine's own memory is in an `Arc`, of which the three together hold one reference, a
+//! The engine's own memory is in an `Arc`, of which they hold one reference together, a
 //! [`WeakPool`] one, and whoever gives up the last of something under the lock one more, so that the
 //! lock it is about to release outlives it.
 
 use crate::{
     engine::Engine,
     foreign,
+    handles::Holding,
     notify::NotifyRelease,
     raw::slot::{self, OwnedSlot, Owner},
     sync::{Arc, Ordering},
@@ -99,15 +101,6 @@ impl Pool {
         Owner(self.engine.cast())
     }
 
-    /// A counted handle to the pool of a slot.
-    pub(crate) fn of(slot: &OwnedSlot) -> Pool {
-        let engine = engine_of(slot);
-        engine.handles.fetch_add(1, Ordering::Relaxed);
-        Pool {
-            engine: NonNull::from(engine),
-        }
-    }
-
     /// A reference to the engine's memory.
     fn memory(&self) -> Arc<Engine> {
         memory(self.engine)
@@ -152,11 +145,7 @@ impl Pool {
 
 impl Clone for Pool {
     fn clone(&self) -> Self {
-        let before = self.engine().handles.fetch_add(1, Ordering::Relaxed);
-        if before > usize::MAX / 2 {
-            // More handles than memory can hold: some were forgotten, and the count is near its end.
-            std::process::abort();
-        }
+        self.engine().handles.count_one_more();
         Pool {
             engine: self.engine,
         }
@@ -166,8 +155,8 @@ impl Clone for Pool {
 impl Drop for Pool {
     #[inline]
     fn drop(&mut self) {
-        if !self.engine().drop_one_of_many_handles() {
-            drop_last(self.memory(), Engine::drop_last_handle);
+        if !self.engine().handles.drop_one_of_many(Holding::Handle) {
+            drop_last(self.memory(), |engine| engine.drop_last(Holding::Handle));
         }
     }
 }
@@ -230,7 +219,7 @@ impl fmt::Debug for WeakPool {
 impl WeakPool {
     /// A handle to the pool, or `None` once no handle is left, whether samples are still out or not.
     ///
-    /// While a release callback runs, its releaser holds a handle.
+    /// While a release callback runs, its releaser holds a handle; otherwise a release does not.
     ///
     /// # Examples
     ///
@@ -242,13 +231,61 @@ impl WeakPool {
     /// ```
     #[must_use]
     pub fn upgrade(&self) -> Option<Pool> {
+        let engine = Arc::as_ptr(&self.engine).cast_mut();
         self.engine.count_another_handle().then(|| Pool {
-            engine: NonNull::from(&*self.engine),
+            // SAFETY: an `Arc` never points to null.
+            engine: unsafe { NonNull::new_unchecked(engine) },
         })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+}
+
+/// Keeps the pool alive while a release goes the slow way. Not a handle: a pool that has none left
+/// cannot be had again through its guests.
+pub(crate) struct Guest {
+    engine: NonNull<Engine>,
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest").finish_non_exhaustive()
+    }
+}
+
+impl Guest {
+    /// A guest of the pool that a slot belongs to.
+    pub(crate) fn of(slot: &OwnedSlot) -> Self {
+        engine_of(slot).handles.count_guest();
+        Guest {
+            engine: slot.owner().0.cast(),
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        // SAFETY: the guest is counted, which keeps the engine alive (H1).
+        unsafe { self.engine.as_ref() }
+    }
+
+    /// Becomes a handle, for the callback.
+    pub(crate) fn into_handle(self) -> Pool {
+        let guest = ManuallyDrop::new(self);
+        guest.engine().handles.turn_guest_into_handle();
+        Pool {
+            engine: guest.engine,
+        }
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if !self.engine().handles.drop_one_of_many(Holding::Guest) {
+            drop_last(memory(self.engine), |engine| {
+                engine.drop_last(Holding::Guest)
+            });
+        }
     }
 }
 

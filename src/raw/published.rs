@@ -2,7 +2,7 @@
 //!
 //! A get may stall between looking at a version and using it. There is no way to know, short of a
 //! line that every get writes, so old versions are kept until the owner goes. Versions grow in
-//! powers of two, so all old ones together are smaller than the last.
+//! powers of two, so there are few of them.
 
 use crate::sync::{AtomicPtr, Ordering};
 

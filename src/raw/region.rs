@@ -75,17 +75,26 @@ impl Region {
     }
 
     /// Makes the system back every byte now. Called while every slot is home.
-    pub(crate) fn prefault(&self) {
+    pub(crate) fn prefault(&self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
-        if self.map.advise(memmap2::Advice::PopulateWrite).is_ok() {
-            return;
+        {
+            let skip = self.base.addr().get() - self.map.as_mut_ptr().addr();
+            let populate = memmap2::Advice::PopulateWrite;
+            match self.map.advise_range(populate, skip, self.len()) {
+                Ok(()) => return Ok(()),
+                // A kernel that does not know this advice calls it invalid.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                Err(error) => return Err(error),
+            }
         }
-        for offset in (0..self.len()).step_by(4096) {
+        let last = self.len() - 1;
+        for offset in (0..last).step_by(4096).chain([last]) {
             // SAFETY: `offset < len`, so the byte is one of the region's (M2).
             let byte = unsafe { self.base.add(offset) };
             // SAFETY: no slot is out, so nobody else touches the region's bytes (S1).
             unsafe { byte.write_volatile(0) };
         }
+        Ok(())
     }
 
     /// Gives the physical memory back to the system and keeps the addresses. Called while every

@@ -187,20 +187,27 @@ impl Ticket {
         self.waiter().listening.with_mut(|listening| {
             // SAFETY: this is the one ticket, borrowed mutably (W2).
             let listening = unsafe { &mut *listening };
-            if listening.is_none() {
-                // SAFETY: the node outlives what listens in it: `stop_listening` or the order of the
-                // node's fields drops that first (W1, W2).
-                let notify: &'static Notify = unsafe { &*notify };
-                *listening = Some(notify.notified());
-            }
             // SAFETY: the node does not move, and what listens in it is dropped in place.
-            let pinned = unsafe { Pin::new_unchecked(&mut *listening) };
-            let Some(notified) = pinned.as_pin_mut() else {
+            let mut listening = unsafe { Pin::new_unchecked(listening) };
+            if let Some(notified) = listening.as_mut().as_pin_mut() {
+                if notified.enable() {
+                    listening.set(None);
+                    return Poll::Ready(());
+                }
+            }
+            // Polled again without being woken, perhaps with another waker. `Notified` would clone it
+            // under the lock of its `Notify`, where it must not call back in; a new one clones it before.
+            foreign::quietly(|| listening.set(None));
+            // SAFETY: the node outlives what listens in it: `give_back` or the order of the node's
+            // fields drops that first (W1, W2).
+            let notify: &'static Notify = unsafe { &*notify };
+            listening.set(Some(notify.notified()));
+            let Some(notified) = listening.as_mut().as_pin_mut() else {
                 unreachable!("filled just now");
             };
             let woken = notified.poll(cx);
             if woken.is_ready() {
-                *listening = None;
+                listening.set(None);
             }
             woken
         })
