@@ -165,3 +165,59 @@ fn sweep(shelf: &Shelf, stripe: usize) -> impl Iterator<Item = (usize, &Word)> {
         Some((index, shelf.word(index)?))
     })
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::Pool;
+
+    fn pool(buffers: usize) -> Pool {
+        Pool::builder().buffers(buffers).size(64).build().unwrap()
+    }
+
+    /// A fresh pool has one open word. A thread that met another one there must not come back to it only
+    /// because its own word was never opened.
+    #[test]
+    fn a_thread_that_moved_on_gets_slots_of_a_word_of_its_own() {
+        let pool = pool(64);
+        let first = pool.try_get_buffer().unwrap();
+        let other = pool.clone();
+        let second = std::thread::spawn(move || {
+            stripe::move_on();
+            let (one, two) = (other.try_get_buffer(), other.try_get_buffer());
+            [one, two].map(|sample| sample.unwrap().index())
+        });
+        let per_word = 64 / stripe::count();
+        let own = second.join().unwrap().map(|index| index / per_word);
+        assert_eq!(first.index() / per_word, 0);
+        assert!(own.iter().all(|&word| word > 0), "words {own:?}");
+    }
+
+    /// After a burst the low slots are home again, and theirs is the memory that is warm.
+    #[test]
+    fn after_a_burst_the_lowest_slots_are_used_again() {
+        let pool = pool(2000);
+        let burst = pool.try_get_buffers(1500).unwrap();
+        let also_one_by_one: Vec<_> = (0..400).map(|_| pool.try_get_buffer().unwrap()).collect();
+        drop((burst, also_one_by_one));
+        let again: Vec<_> = (0..10).map(|_| pool.try_get_buffer().unwrap()).collect();
+        let highest = again.iter().map(|sample| sample.index()).max().unwrap();
+        assert!(highest < 64, "slot {highest} of 2000");
+    }
+
+    /// Others would find the pool empty for a moment, and the high water mark would count it.
+    #[test]
+    fn a_request_that_cannot_be_served_takes_nothing() {
+        let pool = pool(100);
+        let held = pool.try_get_buffer().unwrap();
+        pool.try_get_buffers(101).unwrap_err();
+        pool.try_get_buffers(100).unwrap_err();
+        assert_eq!(pool.status().high_water, 1);
+        drop(held);
+        let all: Vec<_> = pool.try_get_buffers(100).unwrap();
+        assert!(
+            all.iter().map(|sample| sample.index()).eq(0..100),
+            "lowest first"
+        );
+    }
+}

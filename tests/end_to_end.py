@@ -159,7 +159,8 @@ def check_bad_input(server, first):
     refused(400, "GET", "/live/test?limit=all", None, "limit")
     most = BUFFERS // 2 // 5
     names = [channel["name"] for channel in server.status()["channels"]]
-    assert names == ["bad", "test"] and most == 3, names
+    assert names == ["test"] and most == 3, f"a refused source leaves no channel: {names}"
+    assert server.request("PUT", "/ingest/bad", first)[0] == 200
     assert server.request("PUT", "/ingest/cam", first)[0] == 200
     refused(503, "PUT", "/ingest/one-more", first, "all 3 channels")
     print("bad input: 400, 404, 413, 415 and 503, each with its reason")
@@ -169,17 +170,18 @@ def check_one_source_at_a_time(server, first):
     source = socket.create_connection(("127.0.0.1", server.port))
     source.sendall(b"POST /ingest/bad HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
     source.sendall(b"%x\r\n" % len(first) + first + b"\r\n")
-    server.wait_for("the first source", lambda: server.channel("bad")["sequence"] == 1)
+    server.wait_for("the first source", lambda: server.channel("bad")["sequence"] == 2)
     code, said = server.request("PUT", "/ingest/bad", first)
     assert code == 409, (code, said)
     # The source vanishes in the middle of its second frame.
     source.sendall(b"%x\r\n" % len(first) + first[:1000])
-    server.wait_for("a frame that is being filled", lambda: server.status()["outstanding"] > 0)
+    # The test pattern takes samples too, so the one that is being filled cannot be seen by counting.
+    time.sleep(0.2)
     source.close()
     server.wait_for("the source to go", lambda: not server.channel("bad")["live"])
-    assert server.channel("bad")["sequence"] == 1, "the cut frame is lost, and only that one"
+    assert server.channel("bad")["sequence"] == 2, "the cut frame is lost, and only that one"
     assert server.request("PUT", "/ingest/bad", first)[0] == 200
-    assert server.channel("bad")["sequence"] == 2, "the numbers go on"
+    assert server.channel("bad")["sequence"] == 3, "the numbers go on"
     print("one source at a time: 409; a cut frame is lost alone; the numbers go on")
 
 

@@ -92,11 +92,11 @@ pub(crate) struct ChannelStatus {
 }
 
 impl Channels {
-    pub(crate) fn new(pool: &Pool) -> Self {
-        Channels {
+    pub(crate) fn new(pool: &Pool) -> Arc<Self> {
+        Arc::new(Channels {
             most: most_channels(pool.properties().buffers),
             by_name: Mutex::default(),
-        }
+        })
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Channel>> {
@@ -104,7 +104,7 @@ impl Channels {
     }
 
     /// Opens a channel for a source; it is the only one until the [`Source`] is dropped.
-    pub(crate) fn open(&self, name: &str) -> Result<Source, Unavailable> {
+    pub(crate) fn open(self: &Arc<Self>, name: &str) -> Result<Source, Unavailable> {
         if !is_name(name) {
             return Err(Unavailable::BadName);
         }
@@ -116,14 +116,28 @@ impl Channels {
             .entry(name.to_owned())
             .or_insert_with(|| Arc::new(Channel::new(name)))
             .clone();
-        drop(by_name);
+        // Still under the first lock, so that nobody forgets the channel meanwhile.
         let mut state = lock(&channel.state);
         if state.live || state.followers.is_none() {
             return Err(Unavailable::Busy);
         }
         state.live = true;
-        drop(state);
-        Ok(Source { channel })
+        drop((state, by_name));
+        let channels = self.clone();
+        Ok(Source { channels, channel })
+    }
+
+    /// Forgets a channel that has shown nothing and is followed by nobody: its source was refused.
+    fn forget_if_unused(&self, channel: &Channel) {
+        let mut by_name = lock(&self.by_name);
+        let state = lock(&channel.state);
+        let followers = state.followers.as_ref();
+        let unused = !state.live
+            && state.sequence == 0
+            && followers.is_none_or(|followers| followers.receiver_count() == 0);
+        if unused {
+            by_name.remove(&channel.name);
+        }
     }
 
     pub(crate) fn status(&self) -> Vec<ChannelStatus> {
@@ -186,6 +200,7 @@ impl Channel {
 /// The right to feed a channel.
 #[derive(Debug)]
 pub(crate) struct Source {
+    channels: Arc<Channels>,
     channel: Arc<Channel>,
 }
 
@@ -210,6 +225,7 @@ impl Source {
 impl Drop for Source {
     fn drop(&mut self) {
         lock(&self.channel.state).live = false;
+        self.channels.forget_if_unused(&self.channel);
     }
 }
 
@@ -257,8 +273,10 @@ mod tests {
             assert_eq!(channels.open(name).unwrap_err(), Unavailable::BadName);
         }
         let most = most_channels(20);
+        let pool = pool();
         for number in 0..most {
-            channels.open(&format!("cam-{number}")).unwrap();
+            let source = channels.open(&format!("cam-{number}")).unwrap();
+            source.publish(sample(&pool));
         }
         let one_more = channels.open("one_more").unwrap_err();
         assert_eq!(one_more, Unavailable::TooMany { most });
@@ -266,6 +284,16 @@ mod tests {
             channels.open("cam-0").is_ok(),
             "known ones can be fed again"
         );
+    }
+
+    /// Or anybody who posts nonsense could use up the names.
+    #[test]
+    fn a_source_that_sent_no_frame_leaves_no_channel() {
+        let channels = Channels::new(&pool());
+        for number in 0..100 {
+            drop(channels.open(&format!("refused-{number}")).unwrap());
+        }
+        assert!(channels.status().is_empty());
     }
 
     #[test]

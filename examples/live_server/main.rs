@@ -1,7 +1,7 @@
 //! A live video relay: sources post motion JPEG, any number of viewers watch it.
 //!
 //! ```text
-//! cargo run --release --example live_server [--listen ADDR] [--buffers N] [--size BYTES]
+//! cargo run --release --example live_server -- [--listen ADDR] [--buffers N] [--size BYTES]
 //! ffmpeg -re -i film.mp4 -f mpjpeg -method POST http://127.0.0.1:8000/ingest/cam
 //! ```
 //!
@@ -82,12 +82,14 @@ async fn main() -> ExitCode {
 /// Runs the server until it is told to end. `true` if every sample came home.
 async fn serve(arguments: Arguments) -> Result<bool, Error> {
     let pool = frame::pool(arguments.buffers, arguments.size)?;
-    let listener = TcpListener::bind(arguments.listen).await?;
+    let listen = arguments.listen;
+    let refused = |error| format!("{listen}: {error}; --listen 127.0.0.1:0 picks a free port");
+    let listener = TcpListener::bind(listen).await.map_err(refused)?;
     println!("http://{}", listener.local_addr()?);
 
     let (end, ending) = watch::channel(false);
     let server = Server {
-        channels: Arc::new(Channels::new(&pool)),
+        channels: Channels::new(&pool),
         viewers: Viewers::new(arguments.buffers),
         most: arguments.size,
         epoch: Instant::now(),

@@ -146,6 +146,8 @@ async fn ingest(
     match ingested {
         Ok(ingested) => Ok(format!("{ingested}\n")),
         Err(failure) => {
+            // ffmpeg does not show the answer, only that the connection broke.
+            eprintln!("ingest {name}: {} {}", failure.0.as_u16(), failure.1);
             let rest = async {
                 let mut read = 0;
                 while let Some(Ok(chunk)) = body.next().await {

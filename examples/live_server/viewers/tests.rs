@@ -8,7 +8,7 @@ use sample_pool::Pool;
 /// A channel's frames, as ingest makes them.
 struct Feed {
     pool: Pool,
-    channels: Channels,
+    channels: Arc<Channels>,
     source: crate::channel::Source,
 }
 
