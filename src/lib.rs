@@ -36,7 +36,7 @@
 //!
 //! # Guarantees
 //!
-//! Each is held by tests of its name in `tests/`, and where threads meet by a model in `src/models/`.
+//! The README names the tests that hold each, and where threads meet the models.
 //!
 //! 1. **First come, first served**, by first poll. While anyone is in line nobody overtakes: no new
 //!    get, no `try_get_buffer`, no `get_buffers`. A large request at the front is filled as samples

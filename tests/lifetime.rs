@@ -8,13 +8,13 @@ mod wakers;
 
 use bytes::{BufMut, Bytes};
 use polling::{Polled, at_once, poll_once};
-use sample_pool::{GetBufferError, Pool, Sample, SharedSample, State};
+use sample_pool::{GetBufferError, Pool, Sample, SharedSample, State, WeakPool};
 use std::{
     cell::RefCell,
     mem,
     pin::Pin,
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, Mutex,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
@@ -355,4 +355,37 @@ fn a_pool_lives_through_many_lives() {
     assert_eq!((pool.status().acquired, pool.free_count()), (100, 3));
     drop(pool);
     assert_eq!(count(&freed), 1);
+}
+
+/// Wakes by looking whether the pool can still be had.
+struct Look {
+    weak: WeakPool,
+    had: Mutex<Option<bool>>,
+}
+
+impl std::task::Wake for Look {
+    fn wake(self: Arc<Self>) {
+        let had = self.weak.upgrade().is_some();
+        *self.had.lock().expect("nothing panics under it") = Some(had);
+    }
+}
+
+/// A release keeps the pool alive while it lasts, but nobody may get a handle out of that.
+#[test]
+fn once_no_handle_is_left_a_release_does_not_bring_one_back() {
+    let pool = Pool::builder().buffers(1).size(8).build().expect("small");
+    let sample = pool.try_get_buffer().expect("home");
+    let look = Arc::new(Look {
+        weak: pool.downgrade(),
+        had: Mutex::new(None),
+    });
+    let mut drained = pool.drained();
+    let waker = look.clone().into();
+    let polled = Pin::new(&mut drained).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    pool.decommit();
+    drop(pool);
+    drop(sample);
+    let had = *look.had.lock().expect("nothing panics under it");
+    assert_eq!(had, Some(false), "woken in the middle of the last release");
 }
