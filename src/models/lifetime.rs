@@ -1,6 +1,6 @@
 //! The end: the last sample against the last handle.
 
-use super::{pool, spawn};
+use super::{pool, spawn, take_two};
 use crate::sync::Lock;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ fn the_last_sample_frees_the_pool_once() {
 fn two_last_samples_and_the_last_handle() {
     loom::model(|| {
         let pool = pool(2);
-        let mut samples = pool.try_get_buffers(2).unwrap();
+        let mut samples = take_two(&pool);
         let weak = pool.downgrade();
         let (one, two) = (samples.pop(), samples.pop());
         let first = spawn(move || drop(one));

@@ -1,6 +1,6 @@
 //! The line: joining against releases, leaving against being served.
 
-use super::{assert_all_home, get_and_release, poll_once, pool, spawn, use_exclusively};
+use super::{assert_all_home, get_and_release, poll_once, pool, spawn, take_two, use_exclusively};
 use loom::future::block_on;
 
 /// A waiter joins while the last sample comes home. A lost wake-up is a deadlock here.
@@ -23,7 +23,7 @@ fn no_slot_is_home_while_anyone_waits() {
 fn two_releases_wake_two_waiters() {
     loom::model(|| {
         let pool = pool(2);
-        let samples = pool.try_get_buffers(2).unwrap();
+        let samples = take_two(&pool);
         let mut first = pool.get_buffer();
         let mut second = pool.get_buffer();
         assert!(poll_once(&mut first).is_pending());
@@ -80,7 +80,7 @@ fn cancel_of_the_only_waiter_meets_hand_over() {
 fn a_large_request_is_served_before_a_small_one_behind_it() {
     loom::model(|| {
         let pool = pool(2);
-        let samples = pool.try_get_buffers(2).unwrap();
+        let samples = take_two(&pool);
         let mut large = pool.get_buffers(2);
         let mut small = pool.get_buffer();
         assert!(poll_once(&mut large).is_pending());
@@ -100,7 +100,7 @@ fn a_large_request_is_served_before_a_small_one_behind_it() {
 fn cancel_of_a_large_request_meets_a_release() {
     loom::model(|| {
         let pool = pool(2);
-        let mut samples = pool.try_get_buffers(2).unwrap();
+        let mut samples = take_two(&pool);
         let mut large = pool.get_buffers(2);
         let mut small = pool.get_buffer();
         assert!(poll_once(&mut large).is_pending());

@@ -40,6 +40,13 @@ fn use_exclusively(sample: &mut Sample) {
     sample.properties_mut().set_user(7);
 }
 
+/// Takes two samples one by one, which leaves their words open: a request for both would park them, and
+/// the releases would all go under the lock.
+fn take_two(pool: &Pool) -> Vec<Sample> {
+    let samples = [pool.try_get_buffer(), pool.try_get_buffer()];
+    samples.map(Result::unwrap).into()
+}
+
 /// Waits for a sample, uses it and releases it.
 fn get_and_release(pool: &Pool) -> Result<(), GetBufferError> {
     let mut sample = block_on(pool.get_buffer())?;

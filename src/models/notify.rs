@@ -1,6 +1,6 @@
 //! The callback and `released()` against releases.
 
-use super::{assert_all_home, pool, spawn};
+use super::{assert_all_home, pool, spawn, take_two};
 use crate::{
     Pool,
     sync::{Ordering, Setting, SettingBool},
@@ -70,7 +70,7 @@ fn a_callback_that_removes_itself_is_dropped_after_the_last_call() {
             tell.fetch_or(watch.strong_count() == 0, Ordering::Relaxed);
         };
         pool.set_notify(Some(Arc::new(callback)));
-        let mut samples = pool.try_get_buffers(2).unwrap();
+        let mut samples = take_two(&pool);
         let one = samples.pop();
         let thread = spawn(move || drop(one));
         drop(samples);
@@ -86,7 +86,7 @@ fn a_callback_that_removes_itself_is_dropped_after_the_last_call() {
 fn released_meets_a_release() {
     loom::model(|| {
         let pool = pool(2);
-        let mut samples = pool.try_get_buffers(2).unwrap();
+        let mut samples = take_two(&pool);
         let one = samples.pop();
         let thread = spawn(move || drop(one));
         let released = pool.released();
