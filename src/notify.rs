@@ -208,7 +208,8 @@ impl Pool {
     /// look* misses nothing. After `set_notify(None)` returned, only a call that is in flight on
     /// another thread may still run; such a call may also drop the old callback's last reference.
     ///
-    /// A closure needs its argument annotated: `Arc::new(|pool: &Pool| ..)`. The cost grows with the
+    /// While a call is in flight the pool keeps its own reference to what was replaced since that call
+    /// began. A closure needs its argument annotated: `Arc::new(|pool: &Pool| ..)`. The cost grows with the
     /// number of buffers that were used since the last release or get went the slow way.
     ///
     /// Mirrors `IMemAllocatorCallbackTemp::SetNotify`.

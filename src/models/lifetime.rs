@@ -64,6 +64,39 @@ fn the_last_release_calls_back_before_the_pool_is_freed() {
     });
 }
 
+/// A callback is set by the last handle, which then goes, while the last sample comes home with a claim
+/// on the old one: each is called at most once, and the pool is freed with whichever is set then.
+#[test]
+fn set_notify_meets_the_last_release() {
+    loom::model(|| {
+        let pool = pool(1);
+        let first = watch(&pool);
+        let sample = pool.try_get_buffer().unwrap();
+        let thread = spawn(move || drop(sample));
+        let second = Arc::new(());
+        let watched = Arc::downgrade(&second);
+        let callback = move |_pool: &crate::Pool| drop(second.clone());
+        drop(pool.set_notify(Some(Arc::new(callback))));
+        drop(pool);
+        thread.join().unwrap();
+        assert!(freed(&first) && freed(&watched));
+    });
+}
+
+/// A weak handle is upgraded while a release goes the slow way and no handle is left.
+#[test]
+fn upgrade_meets_the_last_release() {
+    loom::model(|| {
+        let pool = pool(1);
+        let sample = pool.try_get_buffer().unwrap();
+        let weak = pool.downgrade();
+        drop(pool);
+        let thread = spawn(move || drop(sample));
+        assert!(weak.upgrade().is_none(), "a release is no handle");
+        thread.join().unwrap();
+    });
+}
+
 /// The callback of the last release clones the pool that it is given: the pool lives on.
 #[test]
 fn a_handle_cloned_in_the_last_callback_keeps_the_pool() {

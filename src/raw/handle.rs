@@ -193,7 +193,8 @@ pub(crate) fn engine_of(slot: &OwnedSlot) -> &Engine {
 
 /// A handle to a pool that does not keep it alive.
 ///
-/// A callback or a background task that must not prolong the pool's life holds one of these.
+/// A callback or a background task that must not prolong the pool's life holds one of these. It keeps
+/// the pool's headers in memory, but not its buffers.
 ///
 /// # Examples
 ///
