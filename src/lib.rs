@@ -103,7 +103,7 @@
 //! | `word` | one word of the free list: the protocol of get and release without a lock |
 //! | `raw` | the room of `unsafe`: mappings, slots, bytes, waiters' nodes, the counted handle |
 //! | `free_list` | which slots are home; beneath it `ledger`, what the holder of the lock knows |
-//! | `line`, `signal` | who waits for samples, and who for events |
+//! | `line`, `signal`, `handles` | who waits for samples, who for events, and who keeps the pool alive |
 //! | `engine` | all of the above in one place |
 //! | `lifecycle`, `acquire`, `release`, `notify`, `watch` | what is done with it |
 //! | `sample`, `shared`, `get`, `get_many`, `pool`, `builder` | the public face |
