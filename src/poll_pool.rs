@@ -1,0 +1,259 @@
+//! A pool to be polled, for futures and streams that are written by hand.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    budget::{Budget, GetCharged},
+    error::GetBufferError,
+    get_owned::GetBufferOwned,
+    line::Rank,
+    raw::handle::Pool,
+    sample::Sample,
+};
+use futures::Stream;
+use std::{
+    fmt,
+    future::Future,
+    panic::Location,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// A handle to a pool that can be polled for samples, and keeps its place in line between polls.
+///
+/// For `poll` functions that are written by hand: they cannot keep the future of
+/// [`get_buffer`](Pool::get_buffer), which borrows the pool, and would have to box what they keep. This
+/// keeps a [`GetBufferOwned`], in place, and makes one when it is needed. Nothing is allocated. With a
+/// [`Budget`] in place of the pool, all of it goes through that.
+///
+/// It is a [`Stream`] of fresh samples as well, one that never ends: when the pool refuses, it yields
+/// the error and asks again when it is polled again.
+///
+/// # Cancel safety
+///
+/// Whoever stops polling leaves this in line, and can be handed a sample that nobody fetches: it is out
+/// until this is polled, [cancelled](PollPool::cancel) or dropped, and can hold up a drain. A sample
+/// that is given up so goes to the next in line.
+///
+/// # Examples
+///
+/// As a stream, with a limit of its own:
+///
+/// ```
+/// use bytes::BufMut;
+/// use futures::StreamExt;
+/// use sample_pool::{Pool, PollPool};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().buffers(1).build()?;
+/// let mut samples = PollPool::new(&pool).take(10);
+/// while let Some(sample) = samples.next().await {
+///     sample?.put_u32(7); // and it is home again, or the next one would wait
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct PollPool {
+    source: Source,
+    get: Option<Get>,
+    location: &'static Location<'static>,
+}
+
+#[derive(Clone)]
+enum Source {
+    Pool(Pool),
+    Budget(Budget),
+}
+
+enum Get {
+    Free(GetBufferOwned),
+    Charged(GetCharged),
+}
+
+impl PollPool {
+    /// Polls `pool`, and keeps it alive. [`Holder::location`](crate::Holder::location) is where this was
+    /// called.
+    #[must_use]
+    #[track_caller]
+    pub fn new(pool: &Pool) -> Self {
+        PollPool::from(pool)
+    }
+
+    /// The pool that is polled, or that the budget is a share of.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        match &self.source {
+            Source::Pool(pool) => pool,
+            Source::Budget(budget) => budget.pool(),
+        }
+    }
+
+    /// Waits for several samples, from the same source.
+    #[cfg(feature = "net")]
+    pub(crate) async fn get_buffers_into(
+        &self,
+        samples: &mut Vec<Sample>,
+        count: usize,
+    ) -> Result<(), GetBufferError> {
+        match &self.source {
+            Source::Pool(pool) => pool.get_buffers_into(samples, count).await,
+            Source::Budget(budget) => budget.get_buffers_into(samples, count).await,
+        }
+    }
+
+    /// Takes a sample, or takes a place in line and registers the waker.
+    ///
+    /// Polling again keeps the place, and replaces the waker. Served as
+    /// [`get_buffer`](Pool::get_buffer) is.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_buffer`](Pool::get_buffer). The next call asks anew.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{GetBufferError, Pool, PollPool, SharedSample};
+    /// use std::{future::Future, pin::Pin, task::{Context, Poll, ready}};
+    ///
+    /// /// Copies a packet into a sample.
+    /// struct Keep<'a> {
+    ///     packet: &'a [u8],
+    ///     pool: PollPool,
+    /// }
+    ///
+    /// impl Future for Keep<'_> {
+    ///     type Output = Result<SharedSample, GetBufferError>;
+    ///
+    ///     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    ///         let mut sample = ready!(self.pool.poll_get_buffer(cx))?;
+    ///         bytes::BufMut::put_slice(&mut sample, self.packet);
+    ///         Poll::Ready(Ok(sample.freeze()))
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build()?;
+    /// let kept = Keep { packet: b"packet", pool: PollPool::new(&pool) }.await?;
+    /// assert_eq!(&kept[..], b"packet");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_get_buffer(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Sample, GetBufferError>> {
+        let get = self.get.get_or_insert_with(|| match &self.source {
+            Source::Pool(pool) => {
+                Get::Free(GetBufferOwned::new(pool, Rank::Ordinary, self.location))
+            }
+            Source::Budget(budget) => Get::Charged(GetCharged::new(budget, self.location)),
+        });
+        let result = ready!(match get {
+            Get::Free(get) => Pin::new(get).poll(cx),
+            Get::Charged(get) => Pin::new(get).poll(cx),
+        });
+        self.get = None;
+        Poll::Ready(result)
+    }
+
+    /// Gives up the place in line, if there is one. A sample that it was handed goes to the next.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{Pool, PollPool};
+    /// use std::task::{Context, Waker};
+    ///
+    /// let pool = Pool::builder().buffers(1).build()?;
+    /// let held = pool.try_get_buffer()?;
+    /// let mut polled = PollPool::new(&pool);
+    /// assert!(polled.poll_get_buffer(&mut Context::from_waker(Waker::noop())).is_pending());
+    /// assert_eq!(pool.status().waiting, 1);
+    /// polled.cancel();
+    /// assert_eq!(pool.status().waiting, 0);
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn cancel(&mut self) {
+        self.get = None;
+    }
+
+    /// Whether it is in line, or was handed a sample that was not fetched.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.get.is_some()
+    }
+}
+
+/// Polls the pool itself.
+impl From<&Pool> for PollPool {
+    #[track_caller]
+    fn from(pool: &Pool) -> Self {
+        PollPool {
+            source: Source::Pool(pool.clone()),
+            get: None,
+            location: Location::caller(),
+        }
+    }
+}
+
+/// Polls through a budget, for whatever takes an `Into<PollPool>`.
+///
+/// # Examples
+///
+/// ```
+/// use futures::StreamExt;
+/// use sample_pool::{Pool, PollPool};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().build()?;
+/// let camera = pool.budget("camera 1", 2);
+/// let mut samples = PollPool::from(&camera);
+/// let first = samples.next().await.expect("it never ends")?;
+/// assert_eq!(camera.status().charged, 1);
+/// # drop(first);
+/// # Ok(())
+/// # }
+/// ```
+impl From<&Budget> for PollPool {
+    #[track_caller]
+    fn from(budget: &Budget) -> Self {
+        PollPool {
+            source: Source::Budget(budget.clone()),
+            get: None,
+            location: Location::caller(),
+        }
+    }
+}
+
+/// Polls the same pool or budget, from a place of its own.
+impl Clone for PollPool {
+    fn clone(&self) -> Self {
+        PollPool {
+            source: self.source.clone(),
+            get: None,
+            location: self.location,
+        }
+    }
+}
+
+/// Fresh samples, without end.
+impl Stream for PollPool {
+    type Item = Result<Sample, GetBufferError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_get_buffer(cx).map(Some)
+    }
+}
+
+impl fmt::Debug for PollPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PollPool")
+            .field("waiting", &self.is_waiting())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,51 @@
+//! Samples where Tokio's readers and writers, streams and sinks are used.
+//!
+//! | | |
+//! |---|---|
+//! | [`SampleReader`] | an `AsyncRead` becomes a `Stream` of samples |
+//! | [`FrameReader`] | an `AsyncRead` becomes a `Stream` of frames that are slices of the samples they were read into |
+//! | [`SampleWriter`] | an `AsyncWrite` becomes a `Sink` of samples or `Bytes`, written many at a time |
+#![cfg_attr(
+    feature = "net",
+    doc = "| [`ReadableFirst`] | a socket that takes a buffer only when there is something to read |"
+)]
+#![cfg_attr(
+    feature = "net",
+    doc = "| [`DatagramReceiver`] | a UDP socket becomes a `Stream` of datagrams, each in a sample of its own |"
+)]
+//!
+//! All of them wait when the pool is exhausted, in line with everybody else, and so slow their source
+//! down. None holds a buffer while it waits for its source, but for bytes that it has read already.
+//! Nothing is allocated per sample. [`PollPool`](crate::PollPool) is what they take samples with.
+//!
+//! The traits with `next`, `send`, `forward` and the like are those of the crate `futures`: `StreamExt` and `SinkExt`.
+//!
+//! A reader that is not polled can be in line all the same, and be handed a sample that nobody fetches:
+//! drop what you no longer read from.
+
+#![forbid(unsafe_code)]
+
+mod decode_frame;
+mod frame_reader;
+mod read_sample;
+mod sample_reader;
+mod sample_writer;
+mod unparsed;
+
+#[cfg(feature = "net")]
+mod datagram_receiver;
+#[cfg(feature = "net")]
+mod readable_first;
+
+pub use decode_frame::{DecodeFrame, Decoded, FrameError};
+pub use frame_reader::FrameReader;
+pub use read_sample::{ReadError, ReadSample};
+pub use sample_reader::SampleReader;
+pub use sample_writer::SampleWriter;
+
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use datagram_receiver::DatagramReceiver;
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use readable_first::{ReadReady, ReadableFirst};

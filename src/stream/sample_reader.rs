@@ -1,0 +1,211 @@
+//! A source of bytes as a stream of samples.
+//!
+//! | state      | holds                      | left by                                                   |
+//! |------------|----------------------------|-----------------------------------------------------------|
+//! | `Reading`  | what was read, if anything | a sample's end: `Reading`; the source's end: `Ended`; an error: `Failed` |
+//! | `Failed`   | the error                  | poll: `Ended`                                             |
+//! | `Ended`    | nothing                    | –                                                         |
+//!
+//! An empty sample is not kept while the source has nothing: it goes home, and the next poll takes one.
+
+use super::read_sample::{ReadError, ReadSample};
+use crate::{poll_pool::PollPool, sample::Sample};
+use futures::{Stream, stream::FusedStream};
+use pin_project::pin_project;
+use std::{
+    fmt, io, mem,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// Reads a source into samples: a [`Stream`] of them.
+///
+/// The source is any [`AsyncRead`](tokio::io::AsyncRead), or another [`ReadSample`]. A sample is yielded
+/// as soon as there is something in it, or when it is full, as [asked](SampleReader::whole_buffers).
+/// Then it is yours: set its properties, freeze it, send it.
+///
+/// With no buffer home it waits in line, reads nothing meanwhile, and so slows the source down. While
+/// it waits for the source it holds no buffer, unless it has begun to fill one. To learn that the source
+/// has ended it needs a buffer as well.
+///
+/// The stream ends at the end of the source, or after the source failed; what was read before comes
+/// first. When the pool refuses, it yields the error and goes on when it is polled again.
+///
+/// # Cancel safety
+///
+/// Dropping the future of `next()` loses nothing: what was read, and a place in line, stay in the
+/// reader. Dropping the reader loses the bytes of a sample that was begun, which
+/// [`into_parts`](SampleReader::into_parts) gives out.
+///
+/// # Examples
+///
+/// ```
+/// use futures::StreamExt;
+/// use sample_pool::{Pool, stream::SampleReader};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().buffers(2).size(64).build()?;
+/// let source: &[u8] = &[7; 100];
+/// let mut samples = SampleReader::new(&pool, source).whole_buffers(true);
+/// let mut lengths = Vec::new();
+/// while let Some(sample) = samples.next().await {
+///     lengths.push(sample?.len());
+/// }
+/// assert_eq!(lengths, [64, 36]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// As the body of an HTTP message, with `StreamBody` of the crate `http-body-util`:
+///
+/// ```
+/// use futures::TryStreamExt;
+/// use http_body_util::{BodyExt, StreamBody};
+/// use hyper::body::Frame;
+/// use sample_pool::{Pool, stream::SampleReader};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().buffers(4).size(64).build()?;
+/// let file: &[u8] = &[7; 100];
+/// let samples = SampleReader::new(&pool, file);
+/// let body = StreamBody::new(samples.map_ok(|sample| Frame::data(sample.into_bytes())));
+/// assert_eq!(body.collect().await?.to_bytes().len(), 100);
+/// # Ok(())
+/// # }
+/// ```
+#[pin_project]
+#[must_use = "a stream does nothing until it is polled"]
+pub struct SampleReader<S> {
+    #[pin]
+    source: S,
+    pool: PollPool,
+    whole_buffers: bool,
+    state: State,
+}
+
+enum State {
+    Reading(Option<Sample>),
+    Failed(io::Error),
+    Ended,
+}
+
+impl<S: ReadSample> SampleReader<S> {
+    /// Reads `source` into samples of `pool`: a [`&Pool`](crate::Pool), or a [`&Budget`](crate::Budget).
+    #[track_caller]
+    pub fn new(pool: impl Into<PollPool>, source: S) -> Self {
+        SampleReader {
+            source,
+            pool: pool.into(),
+            whole_buffers: false,
+            state: State::Reading(None),
+        }
+    }
+}
+
+impl<S> SampleReader<S> {
+    /// Whether a sample is yielded only when it is full, or the source at its end. Otherwise, and by
+    /// default, each read is a sample of its own.
+    pub fn whole_buffers(mut self, yes: bool) -> Self {
+        self.whole_buffers = yes;
+        self
+    }
+
+    /// The source. Bytes that are read from it here are missing in the samples.
+    pub fn get_ref(&self) -> &S {
+        &self.source
+    }
+
+    /// The source, pinned. Bytes that are read from it here are missing in the samples.
+    pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut S> {
+        self.project().source
+    }
+
+    /// The source, and the sample that was begun, if any.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// use sample_pool::stream::SampleReader;
+    ///
+    /// let (source, begun) = SampleReader::new(&pool, &b"all of it"[..]).into_parts();
+    /// assert_eq!(source, b"all of it");
+    /// assert!(begun.is_none());
+    /// ```
+    pub fn into_parts(self) -> (S, Option<Sample>) {
+        let begun = match self.state {
+            State::Reading(begun) => begun,
+            State::Failed(_) | State::Ended => None,
+        };
+        (self.source, begun)
+    }
+}
+
+impl<S: ReadSample> Stream for SampleReader<S> {
+    type Item = Result<Sample, ReadError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut this = self.project();
+        loop {
+            let begun = match this.state {
+                State::Reading(begun) => begun,
+                State::Failed(_) | State::Ended => {
+                    return Poll::Ready(match mem::replace(this.state, State::Ended) {
+                        State::Failed(error) => Some(Err(error.into())),
+                        State::Reading(_) | State::Ended => None,
+                    });
+                }
+            };
+            if begun.is_none() {
+                if let Err(error) = ready!(this.source.as_mut().poll_readable(cx)) {
+                    *this.state = State::Failed(error);
+                    continue;
+                }
+            }
+            let mut sample = match begun.take() {
+                Some(sample) => sample,
+                None => ready!(this.pool.poll_get_buffer(cx))?,
+            };
+            let ended = match this.source.as_mut().poll_read_sample(cx, &mut sample) {
+                Poll::Pending => {
+                    *begun = Some(sample).filter(|sample| !sample.is_empty());
+                    return Poll::Pending;
+                }
+                Poll::Ready(Ok(0)) => State::Ended,
+                Poll::Ready(Ok(_)) if !*this.whole_buffers || sample.spare_capacity() == 0 => {
+                    return Poll::Ready(Some(Ok(sample)));
+                }
+                Poll::Ready(Ok(_)) => {
+                    *begun = Some(sample);
+                    continue;
+                }
+                Poll::Ready(Err(error)) => State::Failed(error),
+            };
+            *this.state = ended;
+            if !sample.is_empty() {
+                return Poll::Ready(Some(Ok(sample)));
+            }
+        }
+    }
+}
+
+impl<S: ReadSample> FusedStream for SampleReader<S> {
+    fn is_terminated(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+}
+
+/// Says how much of a sample was read; never prints the bytes.
+impl<S> fmt::Debug for SampleReader<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut reader = f.debug_struct("SampleReader");
+        match &self.state {
+            State::Reading(begun) => reader.field("begun", begun),
+            State::Failed(error) => reader.field("failed", error),
+            State::Ended => reader.field("ended", &true),
+        };
+        reader.finish_non_exhaustive()
+    }
+}

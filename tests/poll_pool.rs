@@ -1,0 +1,178 @@
+//! A polled pool keeps its place in line between polls, and gives it up when told to.
+
+#![forbid(unsafe_code)]
+
+mod polling;
+
+use futures::{StreamExt, stream};
+use polling::{Wakes, at_once, poll_once};
+use sample_pool::{GetBufferError, PollPool, Pool};
+use std::{
+    future::Future,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+fn pool(buffers: usize) -> Pool {
+    Pool::builder()
+        .buffers(buffers)
+        .size(8)
+        .build()
+        .expect("small")
+}
+
+/// A future that is made anew at each poll would go to the end of the line each time.
+#[test]
+fn polling_again_keeps_the_place_in_line_and_wakes_the_last_waker() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("one is home");
+    let mut polled = PollPool::new(&pool);
+    let [first, second] = [(); 2].map(|()| Arc::new(Wakes::default()));
+    let wakers = [&first, &second].map(|wakes| Waker::from(wakes.clone()));
+    assert!(
+        polled
+            .poll_get_buffer(&mut Context::from_waker(&wakers[0]))
+            .is_pending()
+    );
+    let mut other = pool.get_buffer();
+    assert!(poll_once(&mut other).is_pending());
+    assert!(
+        polled
+            .poll_get_buffer(&mut Context::from_waker(&wakers[1]))
+            .is_pending()
+    );
+    assert_eq!(pool.status().waiting, 2);
+    drop(held);
+    assert_eq!((first.count(), second.count()), (0, 1));
+    assert!(poll_once(&mut other).is_pending(), "it came later");
+    let sample = polled.poll_get_buffer(&mut Context::from_waker(Waker::noop()));
+    assert!(sample.is_ready());
+    assert!(!polled.is_waiting());
+}
+
+/// Whoever stops reading would otherwise keep a sample that nobody fetches.
+#[test]
+fn a_cancelled_poll_hands_its_sample_to_the_next_in_line() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("one is home");
+    let mut polled = PollPool::new(&pool);
+    assert!(at_once(std::future::poll_fn(|cx| {
+        std::task::Poll::Ready(polled.poll_get_buffer(cx).is_pending())
+    })));
+    let mut other = pool.get_buffer();
+    assert!(poll_once(&mut other).is_pending());
+    drop(held);
+    assert!(polled.is_waiting());
+    polled.cancel();
+    assert!(!polled.is_waiting());
+    assert!(poll_once(&mut other).is_ready());
+}
+
+/// A clone that shared the place would fetch what the other was handed.
+#[test]
+fn a_clone_has_a_place_of_its_own() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("one is home");
+    let mut polled = PollPool::new(&pool);
+    assert!(poll_once(&mut polled.next()).is_pending());
+    let clone = polled.clone();
+    assert!(!clone.is_waiting());
+    assert_eq!(pool.status().waiting, 1);
+    drop((held, clone));
+    assert!(poll_once(&mut polled.next()).is_ready());
+}
+
+/// After a refusal the next poll must ask anew, and not panic as a future does that has resolved.
+#[test]
+fn the_stream_of_samples_goes_on_after_a_refusal() {
+    let pool = pool(2);
+    let mut samples = PollPool::new(&pool);
+    pool.set_flushing(true);
+    for _ in 0..2 {
+        let refused = at_once(samples.next()).expect("it never ends");
+        assert_eq!(refused.expect_err("flushing"), GetBufferError::Flushing);
+    }
+    pool.set_flushing(false);
+    let both = at_once(stream::StreamExt::take(&mut samples, 2).collect::<Vec<_>>());
+    assert!(both.iter().all(Result::is_ok));
+    assert!(poll_once(&mut samples.next()).is_pending());
+}
+
+/// All readers of a server take their samples at one line of this crate, which would tell nothing.
+#[test]
+fn a_holder_is_where_the_polled_pool_was_made() {
+    let pool = Pool::builder()
+        .buffers(1)
+        .size(8)
+        .track_holders(true)
+        .build()
+        .expect("small");
+    let line = line!() + 1;
+    let mut samples = PollPool::new(&pool);
+    let _held = at_once(samples.next());
+    let holders = pool.holders();
+    assert_eq!(
+        (holders[0].location.file(), holders[0].location.line()),
+        (file!(), line)
+    );
+}
+
+/// Everything that polls a pool can be given a budget in its place.
+#[test]
+fn a_polled_budget_waits_for_room_and_its_samples_are_charged() {
+    let pool = Pool::builder().buffers(3).size(8).track_holders(true);
+    let pool = pool.build().expect("small");
+    let budget = pool.budget("camera", 1);
+    let mut polled = PollPool::from(&budget);
+    let line = line!() - 1;
+    assert!(polled.pool().same_pool(&pool));
+    let poll = |polled: &mut PollPool| {
+        let polled = polled.poll_get_buffer(&mut Context::from_waker(Waker::noop()));
+        polled.map(|got| got.expect("it is committed"))
+    };
+    let Poll::Ready(first) = poll(&mut polled) else {
+        panic!("there is room");
+    };
+    assert_eq!(budget.status().charged, 1);
+    let holder = pool.holders().remove(0);
+    assert_eq!(holder.budget.as_deref(), Some("camera"));
+    assert_eq!(
+        (holder.location.file(), holder.location.line()),
+        (file!(), line)
+    );
+
+    let mut other = polled.clone();
+    assert!(poll(&mut polled).is_pending() && poll(&mut other).is_pending());
+    assert_eq!((pool.status().waiting, budget.status().waiting), (0, 2));
+    polled.cancel();
+    assert_eq!(budget.status().waiting, 1);
+    drop(first);
+    assert!(poll(&mut polled).is_pending(), "the other was first");
+    let Poll::Ready(second) = poll(&mut other) else {
+        panic!("there is room");
+    };
+    drop((second, polled, other));
+    let status = budget.status();
+    assert_eq!((status.charged, status.waiting), (0, 0));
+    assert_eq!(pool.free_count(), 3);
+}
+
+/// It has a lease or a handle from the beginning, as an owned get has.
+#[test]
+fn a_polled_budget_keeps_the_pool_alive() {
+    let pool = pool(1);
+    let weak = pool.downgrade();
+    let held = pool.try_get_buffer().expect("one is home");
+    let budget = pool.budget("camera", 1);
+    let mut get = Box::pin(budget.get_buffer_owned());
+    let waits = get
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+        .is_pending();
+    assert!(waits);
+    drop((pool, budget));
+    assert!(weak.upgrade().is_some());
+    drop(held);
+    drop(at_once(get).expect("it was handed over"));
+    assert!(weak.upgrade().is_none());
+}

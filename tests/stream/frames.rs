@@ -1,0 +1,361 @@
+//! `FrameReader`: frames are found wherever the reads cut them, and copied only where they must be.
+
+use crate::{
+    polling::{Polled, at_once},
+    pool,
+    script::{Script, Step},
+};
+use futures::StreamExt;
+use sample_pool::{
+    GetBufferError, SharedSample,
+    stream::{DecodeFrame, Decoded, FrameError, FrameReader, ReadError},
+};
+use std::convert::Infallible;
+
+/// Lines; the last may have no end.
+struct Lines;
+
+impl DecodeFrame for Lines {
+    type Error = Infallible;
+
+    fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Infallible> {
+        Ok(match bytes.iter().position(|&byte| byte == b'\n') {
+            Some(end) => Decoded::Frame {
+                frame: 0..end,
+                consumed: end + 1,
+            },
+            None => Decoded::Incomplete { needed: None },
+        })
+    }
+
+    fn decode_eof(&mut self, bytes: &[u8]) -> Result<Decoded, Infallible> {
+        Ok(match self.decode(bytes)? {
+            Decoded::Incomplete { .. } => Decoded::Frame {
+                frame: 0..bytes.len(),
+                consumed: bytes.len(),
+            },
+            line => line,
+        })
+    }
+}
+
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("a frame of no bytes")]
+struct Empty;
+
+/// One byte says how many follow.
+#[derive(Default)]
+struct LengthDelimited {
+    calls: usize,
+}
+
+impl DecodeFrame for LengthDelimited {
+    type Error = Empty;
+
+    fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Empty> {
+        self.calls += 1;
+        let end = 1 + usize::from(bytes[0]);
+        match bytes.len() {
+            _ if end == 1 => Err(Empty),
+            len if len < end => Ok(Decoded::Incomplete { needed: Some(end) }),
+            _ => Ok(Decoded::Frame {
+                frame: 1..end,
+                consumed: end,
+            }),
+        }
+    }
+}
+
+type Result<T, E> = std::result::Result<T, E>;
+
+#[track_caller]
+fn next<D: DecodeFrame>(reader: &mut FrameReader<Script, D>) -> SharedSample {
+    at_once(reader.next())
+        .expect("not at the end")
+        .expect("no error")
+}
+
+#[track_caller]
+fn error<D: DecodeFrame>(reader: &mut FrameReader<Script, D>) -> FrameError<D::Error> {
+    let error = at_once(reader.next())
+        .expect("not at the end")
+        .expect_err("an error");
+    assert!(at_once(reader.next()).is_none(), "it has ended");
+    error
+}
+
+/// That is the point: what one read brought is one buffer, however many frames are in it.
+#[test]
+fn frames_of_one_read_are_slices_of_one_sample() {
+    let pool = pool(2, 16);
+    let mut lines = FrameReader::new(&pool, Script::new([Step::Bytes(b"one\ntwo\n\nend")]), Lines);
+    let frames = [(); 3].map(|()| next(&mut lines));
+    assert_eq!(
+        frames.each_ref().map(|frame| &frame[..]),
+        [&b"one"[..], b"two", b""]
+    );
+    assert_eq!(pool.free_count(), 1);
+    assert_eq!(lines.unparsed(), 3);
+    let start = frames[0].as_ptr() as usize;
+    assert_eq!(frames[1].as_ptr() as usize - start, 4, "it was not moved");
+    drop(frames);
+    assert_eq!(&next(&mut lines)[..], b"end");
+    assert!(at_once(lines.next()).is_none());
+    assert_eq!(pool.free_count(), 2);
+}
+
+/// Its first bytes must not be overwritten while a reader of the frame before it looks on.
+#[test]
+fn a_frame_that_crosses_is_moved_while_earlier_ones_are_held() {
+    let pool = pool(2, 8);
+    let steps = [Step::Bytes(b"one\ntw"), Step::Bytes(b"o\n")];
+    let mut lines = FrameReader::new(&pool, Script::new(steps), Lines);
+    let one = next(&mut lines);
+    let two = next(&mut lines);
+    assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]));
+    assert_ne!(one.index(), two.index());
+}
+
+/// With nobody looking on and room behind it, it need not be copied.
+#[test]
+fn a_frame_that_crosses_is_read_on_in_its_place_when_earlier_ones_are_gone() {
+    let pool = pool(1, 8);
+    let steps = [Step::Bytes(b"one\ntw"), Step::Bytes(b"o\n")];
+    let mut lines = FrameReader::new(&pool, Script::new(steps), Lines);
+    let start = next(&mut lines).as_ptr() as usize;
+    let two = next(&mut lines);
+    assert_eq!(&two[..], b"two");
+    assert_eq!(two.as_ptr() as usize - start, 4);
+}
+
+/// With the only buffer full, the beginning of a frame must not wait in it for another.
+#[test]
+fn a_frame_at_the_end_of_the_only_buffer_waits_for_it_outside_and_is_moved_to_its_front() {
+    let pool = pool(1, 8);
+    let steps = [Step::Bytes(b"one\nsecond\n3")];
+    let mut lines = FrameReader::new(&pool, Script::new(steps), Lines);
+    let one = next(&mut lines);
+    let mut waiting = Polled::waiting(lines.next());
+    assert_eq!(pool.status().waiting, 1);
+    drop(one);
+    assert_eq!(waiting.wakes(), 1, "it holds the buffer that it waits for");
+    let second = waiting
+        .expect_ready()
+        .expect("not at the end")
+        .expect("no error");
+    assert_eq!(&second[..], b"second");
+    drop((waiting, second));
+    assert_eq!(&next(&mut lines)[..], b"3");
+}
+
+/// Each held the beginning of a frame and waited for the other's buffer, for ever.
+#[test]
+fn readers_that_need_a_second_buffer_do_not_wait_for_each_other() {
+    let pool = pool(2, 8);
+    let script = || Script::new([Step::Bytes(b"one\nseco"), Step::Bytes(b"nd\n")]);
+    let mut readers = [(); 2].map(|()| FrameReader::new(&pool, script(), Lines));
+    let mut first = readers.each_mut().map(next);
+    for reader in &mut readers {
+        drop(Polled::waiting(reader.next()));
+    }
+    assert_eq!(&first[0][..], b"one");
+    // What they hold now are the frames alone.
+    first = first.map(|frame| frame.slice(1..));
+    drop(first);
+    for reader in &mut readers {
+        assert_eq!(&next(reader)[..], b"second");
+    }
+}
+
+/// An idle connection between two frames holds nothing; one in the middle of a frame holds that.
+#[test]
+fn a_reader_that_waits_for_its_source_holds_a_buffer_only_for_a_frame_that_was_begun() {
+    let pool = pool(1, 8);
+    let steps = [
+        Step::Pending,
+        Step::Bytes(b"one\n"),
+        Step::Pending,
+        Step::Bytes(b"t"),
+        Step::Pending,
+        Step::Bytes(b"wo\n"),
+    ];
+    let mut lines = FrameReader::new(&pool, Script::new(steps), Lines);
+    drop(Polled::waiting(lines.next()));
+    assert_eq!(pool.free_count(), 1);
+    drop(next(&mut lines));
+    drop(Polled::waiting(lines.next()));
+    assert_eq!(pool.free_count(), 1);
+    drop(Polled::waiting(lines.next()));
+    assert_eq!(pool.free_count(), 0);
+    assert_eq!(&next(&mut lines)[..], b"two");
+}
+
+/// However the reads cut the bytes, and wherever a `next` is dropped, the frames are the same.
+#[test]
+fn frames_do_not_depend_on_where_reads_end() {
+    let text: &[u8] = b"a\nbc\n\ndefg\nhijklm\nno\npqrstuv\nwx\nyz";
+    let expected: Vec<&[u8]> = text.split(|&byte| byte == b'\n').collect();
+    for size in 8..40 {
+        for step in 1..text.len() {
+            for hold in [false, true] {
+                let steps = text
+                    .chunks(step)
+                    .flat_map(|part| [Step::Pending, Step::Bytes(part)]);
+                let pool = pool(expected.len() + 2, size);
+                let mut lines = FrameReader::new(&pool, Script::new(steps), Lines);
+                let (mut found, mut held) = (Vec::new(), Vec::new());
+                loop {
+                    match Polled::new(lines.next()).poll() {
+                        std::task::Poll::Pending => {}
+                        std::task::Poll::Ready(None) => break,
+                        std::task::Poll::Ready(Some(frame)) => {
+                            let frame = frame.expect("no error");
+                            found.push(frame.to_vec());
+                            held.extend(hold.then_some(frame));
+                        }
+                    }
+                }
+                assert_eq!(found, expected, "buffers of {size}, reads of {step}");
+                for (frame, found) in held.iter().zip(&found) {
+                    assert_eq!(frame, found, "it changed while it was held");
+                }
+                drop((lines, held));
+                assert_eq!(pool.free_count(), expected.len() + 2);
+            }
+        }
+    }
+}
+
+/// Both sizes are what tells whoever runs the server what to change.
+#[test]
+fn a_frame_that_is_larger_than_a_buffer_is_an_error_with_both_sizes() {
+    let pool = pool(2, 8);
+    let script = Script::new([Step::Bytes(b"\x02ab\x09c"), Step::Bytes(b"defghijk")]);
+    let mut frames = FrameReader::new(&pool, script, LengthDelimited::default());
+    assert_eq!(&next(&mut frames)[..], b"ab");
+    match error(&mut frames) {
+        FrameError::TooLarge { frame, buffer } => assert_eq!((frame, buffer), (10, 8)),
+        other => panic!("{other}"),
+    }
+    let mut lines = FrameReader::new(&pool, Script::new([Step::Bytes(b"12345678\n")]), Lines);
+    match error(&mut lines) {
+        FrameError::TooLarge { frame, buffer } => assert_eq!((frame, buffer), (9, 8)),
+        other => panic!("{other}"),
+    }
+    assert_eq!(pool.free_count(), 2);
+}
+
+/// With all buffers held it would wait for ever for a buffer that does not help.
+#[test]
+fn that_a_frame_is_too_large_is_told_before_a_wait() {
+    let pool = pool(1, 8);
+    let script = Script::new([Step::Bytes(b"\x02ab\x09c")]);
+    let mut frames = FrameReader::new(&pool, script, LengthDelimited::default());
+    let _held = next(&mut frames);
+    assert!(matches!(
+        error(&mut frames),
+        FrameError::TooLarge {
+            frame: 10,
+            buffer: 8
+        }
+    ));
+}
+
+/// A frame that is cut short must not be taken for one.
+#[test]
+fn a_source_that_ends_in_a_frame_is_an_error() {
+    let script = Script::new([Step::Bytes(b"\x02ab\x04cd")]);
+    let mut frames = FrameReader::new(&pool(1, 8), script, LengthDelimited::default());
+    drop(next(&mut frames));
+    assert!(matches!(
+        error(&mut frames),
+        FrameError::Unfinished { bytes: 3 }
+    ));
+}
+
+/// What follows bytes that are no frame cannot be trusted either.
+#[test]
+fn what_the_decoder_refuses_ends_the_stream() {
+    let pool = pool(1, 8);
+    let script = Script::new([Step::Bytes(b"\x00\x02ab")]);
+    let mut frames = FrameReader::new(&pool, script, LengthDelimited::default());
+    assert!(matches!(error(&mut frames), FrameError::Decode(Empty)));
+    assert_eq!(pool.free_count(), 1);
+}
+
+/// The frames that were complete came before it.
+#[test]
+fn an_error_of_the_source_ends_the_stream_after_the_frames() {
+    let script = Script::new([Step::Bytes(b"one\ntw"), Step::Error]);
+    let mut lines = FrameReader::new(&pool(1, 8), script, Lines);
+    assert_eq!(&next(&mut lines)[..], b"one");
+    assert!(matches!(
+        error(&mut lines),
+        FrameError::Read(ReadError::Io(_))
+    ));
+}
+
+/// A refusal is for a while; the beginning of the frame must still be there afterwards.
+#[test]
+fn it_goes_on_after_the_pool_refused() {
+    let pool = pool(2, 8);
+    let steps = [Step::Bytes(b"one\nsec"), Step::Bytes(b"ond\n")];
+    let mut lines = FrameReader::new(&pool, Script::new(steps), Lines);
+    let _one = next(&mut lines);
+    pool.set_flushing(true);
+    let refused = at_once(lines.next())
+        .expect("not at the end")
+        .expect_err("flushing");
+    assert!(matches!(
+        refused,
+        FrameError::Read(ReadError::GetBuffer(GetBufferError::Flushing))
+    ));
+    pool.set_flushing(false);
+    assert_eq!(&next(&mut lines)[..], b"second");
+}
+
+/// A frame of a megabyte that comes in small pieces would be looked through from its start at each.
+#[test]
+fn a_decoder_that_knows_the_size_is_not_asked_before_all_is_there() {
+    let steps = b"\x06abcdef".chunks(1).map(Step::Bytes);
+    let mut frames = FrameReader::new(&pool(1, 8), Script::new(steps), LengthDelimited::default());
+    assert_eq!(&next(&mut frames)[..], b"abcdef");
+    assert_eq!(frames.decoder().calls, 2);
+}
+
+/// Thousands of small frames in one buffer need no read, which is where others spend their budget.
+#[tokio::test]
+async fn a_buffer_full_of_small_frames_lets_other_tasks_run() {
+    let bytes: &[u8] = &[b'\n'; 4096];
+    let mut lines = FrameReader::new(&pool(1, 4096), bytes, Lines);
+    let other = tokio::spawn(async {});
+    for _ in 0..1000 {
+        drop(lines.next().await.expect("it has more").expect("no error"));
+        if other.is_finished() {
+            return;
+        }
+    }
+    panic!("1000 frames, and the other task did not run");
+}
+
+/// Says that a frame ends behind the bytes.
+struct Liar;
+
+impl DecodeFrame for Liar {
+    type Error = Infallible;
+
+    fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Infallible> {
+        Ok(Decoded::Frame {
+            frame: 0..bytes.len() + 1,
+            consumed: bytes.len(),
+        })
+    }
+}
+
+/// What is behind them is an earlier owner's.
+#[test]
+#[should_panic(expected = "a frame that ends at")]
+fn a_decoder_cannot_reach_behind_what_was_read() {
+    let mut frames = FrameReader::new(&pool(1, 8), Script::new([Step::Bytes(b"abc")]), Liar);
+    drop(next(&mut frames));
+}

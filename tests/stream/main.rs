@@ -1,0 +1,24 @@
+//! The adapters: what is read, written, cut into frames and received, one file for each of them.
+
+#![forbid(unsafe_code)]
+
+#[path = "../polling/mod.rs"]
+mod polling;
+
+mod datagrams;
+mod frames;
+mod readable_first;
+mod reader;
+mod script;
+mod writer;
+
+use sample_pool::Pool;
+
+fn pool(buffers: usize, size: usize) -> Pool {
+    Pool::builder()
+        .buffers(buffers)
+        .size(size)
+        .align(1)
+        .build()
+        .expect("small")
+}

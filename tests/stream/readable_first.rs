@@ -1,0 +1,118 @@
+//! `ReadableFirst`: who has nothing to read takes no buffer, and no place in line for one.
+
+use crate::{polling::Polled, pool};
+use futures::StreamExt;
+use sample_pool::stream::{ReadReady, ReadSample, ReadableFirst, SampleReader};
+use tokio::{
+    io::{AsyncWriteExt, Interest},
+    net::{TcpListener, TcpStream, UnixStream, unix::pipe},
+};
+
+/// The end that writes, and the end that is read. The latter connected: Tokio takes one that it accepted
+/// for readable, until it was read once.
+async fn connection() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let address = listener.local_addr().expect("it is bound");
+    let (client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+    (accepted.expect("loopback").0, client.expect("loopback"))
+}
+
+/// In line, an idle connection would be handed a buffer, and bring it home, before those who have
+/// something to read.
+#[tokio::test]
+async fn an_idle_socket_is_not_in_line_until_it_can_be_read() {
+    let pool = pool(1, 8);
+    let held = pool.try_get_buffer().expect("one is home");
+    let (mut client, socket) = connection().await;
+    let mut reader = SampleReader::new(&pool, ReadableFirst::new(socket));
+    drop(Polled::waiting(reader.next()));
+    assert_eq!(pool.status().waiting, 0);
+
+    client.write_all(b"hello").await.expect("it is open");
+    reader
+        .get_ref()
+        .get_ref()
+        .ready(Interest::READABLE)
+        .await
+        .expect("it is open");
+    drop(Polled::waiting(reader.next()));
+    assert_eq!(pool.status().waiting, 1);
+    drop(held);
+    let sample = reader.next().await.expect("it is open").expect("no error");
+    assert_eq!(&sample[..], b"hello");
+}
+
+/// Readiness is remembered until a read finds nothing, so the second poll takes a buffer in vain.
+#[tokio::test]
+async fn a_socket_that_was_read_empty_gives_the_buffer_back() {
+    let pool = pool(1, 8);
+    let (mut client, socket) = connection().await;
+    let mut reader = SampleReader::new(&pool, ReadableFirst::new(socket));
+    client.write_all(b"12345678").await.expect("it is open");
+    drop(reader.next().await.expect("it is open").expect("no error"));
+    drop(Polled::waiting(reader.next()));
+    assert_eq!(pool.free_count(), 1);
+    let held = pool.try_get_buffer();
+    drop(Polled::waiting(reader.next()));
+    assert_eq!(pool.status().waiting, 0);
+    drop(held);
+    drop(client);
+    assert!(reader.next().await.is_none(), "the client has gone");
+}
+
+async fn reads<S: ReadReady + Unpin>(socket: S)
+where
+    ReadableFirst<S>: ReadSample,
+{
+    let mut reader = SampleReader::new(&pool(1, 8), ReadableFirst::new(socket));
+    let sample = reader.next().await.expect("it is open").expect("no error");
+    assert_eq!(&sample[..], b"hello");
+    drop(sample);
+    assert!(reader.next().await.is_none(), "the other end has gone");
+}
+
+/// One that asks the wrong end, or the wrong interest, would wait for ever.
+#[tokio::test]
+async fn every_socket_that_it_is_made_for_is_read_to_its_end() {
+    let (mut client, socket) = connection().await;
+    client.write_all(b"hello").await.expect("it is open");
+    drop(client);
+    reads(socket).await;
+
+    let (mut client, socket) = connection().await;
+    client.write_all(b"hello").await.expect("it is open");
+    drop(client);
+    reads(socket.into_split().0).await;
+
+    for halves in [false, true] {
+        let (mut client, socket) = UnixStream::pair().expect("a pair");
+        client.write_all(b"hello").await.expect("it is open");
+        drop(client);
+        match halves {
+            true => reads(socket.into_split().0).await,
+            false => reads(socket).await,
+        }
+    }
+
+    let (mut sender, receiver) = pipe::pipe().expect("a pipe");
+    sender.write_all(b"hello").await.expect("it is open");
+    drop(sender);
+    reads(receiver).await;
+}
+
+/// The socket can be taken back and used for something else.
+#[tokio::test]
+async fn the_socket_comes_back_with_all_that_was_not_read() {
+    let (mut client, socket) = connection().await;
+    let mut reader = SampleReader::new(&pool(1, 5), ReadableFirst::new(socket));
+    client.write_all(b"hello, world").await.expect("it is open");
+    drop(reader.next().await.expect("it is open").expect("no error"));
+    let (source, begun) = reader.into_parts();
+    assert!(begun.is_none());
+    let mut rest = [0; 7];
+    let mut socket = source.into_inner();
+    tokio::io::AsyncReadExt::read_exact(&mut socket, &mut rest)
+        .await
+        .expect("seven more");
+    assert_eq!(&rest, b", world");
+}
