@@ -1,0 +1,182 @@
+//! A charge on its way to a sample, and the wait for the room that it needs.
+//!
+//! | stage    | owns          | left by                                                                |
+//! |----------|---------------|------------------------------------------------------------------------|
+//! | `New`    | nothing       | first poll: a charge, the account's line, or an error                  |
+//! | `InLine` | a ticket      | told: a charge or an error; drop: leaves, what was charged is given back |
+//! | `Done`   | nothing       | polling again panics                                                   |
+
+#![forbid(unsafe_code)]
+
+use super::{
+    Budget,
+    account::{Account, Asked},
+};
+use crate::{
+    error::GetBufferError,
+    line::Rank,
+    raw::waiter::{Outcome, Ticket},
+    sample::Sample,
+    take::Why,
+};
+use std::{
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// What is charged for samples that are still to come. Given back when it is dropped.
+#[derive(Debug)]
+#[must_use = "what is charged is given back when this is dropped"]
+pub(crate) struct Charge {
+    /// `None` once nothing is left to give back.
+    account: Option<Arc<Account>>,
+    count: usize,
+}
+
+impl Charge {
+    /// What was charged already becomes a charge.
+    #[inline]
+    pub(super) fn of(account: &Arc<Account>, count: usize) -> Self {
+        Charge {
+            account: Some(account.clone()),
+            count,
+        }
+    }
+
+    /// The sample has it from now on, and gives it back when it comes home.
+    #[inline]
+    pub(super) fn onto(mut self, mut sample: Sample) -> Sample {
+        debug_assert_eq!(self.count, 1);
+        if let Some(account) = self.account.take() {
+            sample.charge_to(account);
+        }
+        sample
+    }
+
+    /// Each of the samples has its part from now on.
+    pub(super) fn onto_each(mut self, samples: &mut [Sample]) {
+        debug_assert_eq!(self.count, samples.len());
+        if let Some(account) = self.account.take() {
+            for sample in samples {
+                sample.charge_to(account.clone());
+            }
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if let Some(account) = self.account.take() {
+            account.give_back(self.count);
+        }
+    }
+}
+
+/// Waits until a budget has room.
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub(super) struct Admission {
+    account: Arc<Account>,
+    count: usize,
+    /// Of the get that follows, which says what it may want.
+    rank: Rank,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    New,
+    InLine(Ticket),
+    Done,
+}
+
+impl Admission {
+    pub(super) fn new(budget: &Budget, count: usize) -> Self {
+        Admission {
+            account: budget.account.clone(),
+            count,
+            rank: budget.rank,
+            stage: Stage::New,
+        }
+    }
+
+    fn begin(&mut self, cx: &Context<'_>) -> Poll<Result<Charge, GetBufferError>> {
+        self.stage = Stage::Done;
+        if self.account.try_charge(self.count) {
+            return Poll::Ready(Ok(self.charged()));
+        }
+        let asked = self
+            .account
+            .charge_or_join(self.count, self.rank, cx.waker());
+        match asked {
+            Ok(Asked::Charged) => Poll::Ready(Ok(self.charged())),
+            Ok(Asked::Place(ticket)) => {
+                self.stage = Stage::InLine(ticket);
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    fn charged(&self) -> Charge {
+        Charge::of(&self.account, self.count)
+    }
+
+    /// Gives up because the time is over. One that was admitted meanwhile goes on, and one that was told
+    /// of a failure fails with that.
+    pub(super) fn time_out(&mut self) -> Result<Charge, GetBufferError> {
+        self.leave(Why::TimedOut)
+            .unwrap_or(Err(GetBufferError::TimedOut))
+    }
+
+    /// Leaves the account's line. `None` if it had not been told anything.
+    fn leave(&mut self, why: Why) -> Option<Result<Charge, GetBufferError>> {
+        let Stage::InLine(ticket) = mem::replace(&mut self.stage, Stage::Done) else {
+            return None;
+        };
+        let told = self.account.leave(ticket);
+        let charge = told.map(|was_charged| was_charged.then(|| self.charged()));
+        let counts = match (&charge, why) {
+            (Err(_), _) => false,
+            (Ok(_), Why::Cancelled) => true,
+            (Ok(charge), Why::TimedOut) => charge.is_none(),
+        };
+        if counts {
+            self.account.engine().lock().count(why);
+        }
+        charge.transpose()
+    }
+}
+
+impl Future for Admission {
+    type Output = Result<Charge, GetBufferError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let ticket = match &mut this.stage {
+            Stage::New => return this.begin(cx),
+            Stage::InLine(ticket) => ticket,
+            Stage::Done => panic!("a get was polled after it had resolved"),
+        };
+        let Some(outcome) = this.account.wait_on(ticket, cx.waker()) else {
+            return Poll::Pending;
+        };
+        if let Stage::InLine(ticket) = mem::replace(&mut this.stage, Stage::Done) {
+            ticket.give_back();
+        }
+        Poll::Ready(match outcome {
+            Outcome::Slots(_) => Ok(this.charged()),
+            Outcome::Failed(error) => Err(error),
+        })
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        // The charge of one that was admitted and never looked is dropped, and so given back.
+        drop(self.leave(Why::Cancelled));
+    }
+}

@@ -1,0 +1,352 @@
+//! The gets of a budget: a charge, then what the pool does for everybody, and the charge goes onto what
+//! came of it.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    Budget,
+    charge::{Admission, Charge},
+    get_charged::GetCharged,
+};
+use crate::{
+    error::GetBufferError,
+    get::{GetBuffer, GetBufferTimeout},
+    get_many::{self, GetBuffers, GetBuffersInto},
+    line::Wanted,
+    sample::Sample,
+    sync::assert_may_block,
+    trace,
+};
+use std::{
+    future::{Future, poll_fn},
+    panic::Location,
+    pin::Pin,
+    task::Poll,
+    time::Duration,
+};
+use tokio::time::{Instant, timeout};
+
+impl Budget {
+    /// Waits for room in the budget, then for a sample, and takes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::get_buffer`](crate::Pool::get_buffer); [`TooManyWaiters`](GetBufferError::TooManyWaiters) also if the budget's own
+    /// line has [`Builder::max_waiters`](crate::Builder::max_waiters), and
+    /// [`TooMany`](GetBufferError::TooMany) if the budget is one of nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. Dropping the future gives up its place in whichever line it is, and gives back what was
+    /// charged. A sample that it was handed goes to the next in line.
+    ///
+    /// # Panics
+    ///
+    /// If the future is polled after it has resolved.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = sample_pool::Pool::builder().build()?;
+    /// let sample = pool.budget("camera 1", 4).get_buffer().await?;
+    /// assert!(sample.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn get_buffer(
+        &self,
+    ) -> impl Future<Output = Result<Sample, GetBufferError>> + Send + use<'_> {
+        let location = Location::caller();
+        async move {
+            let charge = self.charge(1).await?;
+            let sample = GetBuffer::new(&self.pool, self.rank, location).await?;
+            Ok(charge.onto(sample))
+        }
+    }
+
+    /// As [`get_buffer`](Budget::get_buffer), with a future that owns a handle to the budget.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_buffer`](Budget::get_buffer).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_buffer`](Budget::get_buffer).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = sample_pool::Pool::builder().build()?;
+    /// let get = pool.budget("camera 1", 4).get_buffer_owned();
+    /// let sample = tokio::spawn(get).await??;
+    /// # drop(sample);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn get_buffer_owned(
+        &self,
+    ) -> impl Future<Output = Result<Sample, GetBufferError>> + Send + use<> {
+        GetCharged::new(self, Location::caller())
+    }
+
+    /// As [`get_buffer`](Budget::get_buffer), for at most `limit`, both waits together.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_buffer`](Budget::get_buffer), and [`TimedOut`](GetBufferError::TimedOut).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_buffer`](Budget::get_buffer).
+    ///
+    /// # Panics
+    ///
+    /// If it has to wait outside a Tokio runtime with a timer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{GetBufferError, Pool};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build()?;
+    /// let camera = pool.budget("camera 1", 1);
+    /// let frame = camera.get_buffer().await?;
+    /// let late = camera.get_buffer_timeout(Duration::from_millis(5)).await;
+    /// assert_eq!(late.unwrap_err(), GetBufferError::TimedOut);
+    /// # drop(frame);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn get_buffer_timeout(
+        &self,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Sample, GetBufferError>> + Send + use<'_> {
+        let location = Location::caller();
+        async move {
+            let (charge, left) = self.admission_within(limit).await?;
+            let get = GetBuffer::new(&self.pool, self.rank, location);
+            Ok(charge.onto(GetBufferTimeout::new(get, left).await?))
+        }
+    }
+
+    /// Takes a sample if one is home, nobody is in line who comes first, and the budget has room.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::try_get_buffer`](crate::Pool::try_get_buffer); [`Exhausted`](GetBufferError::Exhausted) also if the budget has no room.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = sample_pool::Pool::builder().build()?;
+    /// let sample = pool.budget("camera 1", 4).try_get_buffer()?;
+    /// # drop(sample);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn try_get_buffer(&self) -> Result<Sample, GetBufferError> {
+        let location = Location::caller();
+        let charge = self.try_charge(1)?;
+        let engine = self.pool.engine();
+        let slot = match engine.free_list.take() {
+            Ok(slot) => slot,
+            Err(_) => engine.try_take_one(self.rank)?,
+        };
+        Ok(charge.onto(Sample::new(engine, slot, location)))
+    }
+
+    /// As [`get_buffer`](Budget::get_buffer), and blocks the thread meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_buffer`](Budget::get_buffer).
+    ///
+    /// # Panics
+    ///
+    /// On a thread that drives asynchronous tasks. In `spawn_blocking` it does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = sample_pool::Pool::builder().build()?;
+    /// let sample = pool.budget("camera 1", 4).blocking_get_buffer()?;
+    /// # drop(sample);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn blocking_get_buffer(&self) -> Result<Sample, GetBufferError> {
+        assert_may_block();
+        futures::executor::block_on(self.get_buffer())
+    }
+
+    /// Waits for room for `count` samples, then for the samples, and takes them, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::get_buffers`](crate::Pool::get_buffers); [`TooMany`](GetBufferError::TooMany) also if the budget is smaller.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_buffer`](Budget::get_buffer).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = sample_pool::Pool::builder().build()?;
+    /// let samples = pool.budget("camera 1", 4).get_buffers(3).await?;
+    /// assert_eq!(samples.len(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn get_buffers(
+        &self,
+        count: usize,
+    ) -> impl Future<Output = Result<Vec<Sample>, GetBufferError>> + Send + use<'_> {
+        let location = Location::caller();
+        async move {
+            let charge = self.charge(count).await?;
+            let get = GetBuffers::new(&self.pool, count, self.rank, location);
+            let mut samples = get.await?;
+            charge.onto_each(&mut samples);
+            Ok(samples)
+        }
+    }
+
+    /// As [`get_buffers`](Budget::get_buffers), and appends them to `samples`, which is untouched on error.
+    ///
+    /// Allocates nothing if the `Vec` has room.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_buffers`](Budget::get_buffers).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_buffer`](Budget::get_buffer); the `Vec` is untouched.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = sample_pool::Pool::builder().build()?;
+    /// let camera = pool.budget("camera 1", 4);
+    /// let mut batch = Vec::with_capacity(4);
+    /// camera.get_buffers_into(&mut batch, 4).await?;
+    /// assert_eq!(camera.status().charged, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn get_buffers_into<'a>(
+        &'a self,
+        samples: &'a mut Vec<Sample>,
+        count: usize,
+    ) -> impl Future<Output = Result<(), GetBufferError>> + Send + use<'a> {
+        let location = Location::caller();
+        async move {
+            let charge = self.charge(count).await?;
+            let first = samples.len();
+            let get = GetBuffers::new(&self.pool, count, self.rank, location);
+            GetBuffersInto::new(get, samples).await?;
+            charge.onto_each(&mut samples[first..]);
+            Ok(())
+        }
+    }
+
+    /// Takes `count` samples if as many are home, nobody is in line who comes first, and the budget has
+    /// room.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_buffers`](Budget::get_buffers), but [`Exhausted`](GetBufferError::Exhausted) where that
+    /// would wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{GetBufferError, Pool};
+    ///
+    /// let pool = Pool::builder().build()?;
+    /// let camera = pool.budget("camera 1", 4);
+    /// assert_eq!(camera.try_get_buffers(3)?.len(), 3);
+    /// assert_eq!(camera.try_get_buffers(5).unwrap_err(), GetBufferError::TooMany);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn try_get_buffers(&self, count: usize) -> Result<Vec<Sample>, GetBufferError> {
+        let location = Location::caller();
+        let charge = self.try_charge(count)?;
+        let mut samples = get_many::try_get(&self.pool, count, self.rank, location)?;
+        charge.onto_each(&mut samples);
+        Ok(samples)
+    }
+
+    /// The charge for `count` samples if there is room, or if they are none.
+    #[inline]
+    fn charge_at_once(&self, count: usize) -> Option<Charge> {
+        let charged = count == 0 || self.account.try_charge(count);
+        charged.then(|| Charge::of(&self.account, count))
+    }
+
+    /// Waits for room for `count` samples.
+    #[inline]
+    async fn charge(&self, count: usize) -> Result<Charge, GetBufferError> {
+        match self.charge_at_once(count) {
+            Some(charge) => Ok(charge),
+            None => Admission::new(self, count).await,
+        }
+    }
+
+    fn try_charge(&self, count: usize) -> Result<Charge, GetBufferError> {
+        if let Some(charge) = self.charge_at_once(count) {
+            return Ok(charge);
+        }
+        let mut shared = self.pool.engine().lock();
+        let rank = self.rank;
+        shared.may_want(Wanted { slots: count, rank })?;
+        if count > self.account.limit() {
+            return Err(GetBufferError::TooMany);
+        }
+        shared.counters.exhausted += 1;
+        drop(shared);
+        trace::exhausted(self.pool.engine(), count);
+        Err(GetBufferError::Exhausted)
+    }
+
+    /// Waits for room for one sample, and says how much time is left.
+    async fn admission_within(
+        &self,
+        limit: Duration,
+    ) -> Result<(Charge, Duration), GetBufferError> {
+        if let Some(charge) = self.charge_at_once(1) {
+            return Ok((charge, limit));
+        }
+        let begun = Instant::now();
+        let mut admission = Admission::new(self, 1);
+        // Only who has to wait needs a timer, and a runtime that has one.
+        let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut admission).poll(cx))).await;
+        let charge = match first {
+            Poll::Ready(admitted) => admitted?,
+            Poll::Pending => match timeout(limit, &mut admission).await {
+                Ok(admitted) => admitted?,
+                Err(_elapsed) => admission.time_out()?,
+            },
+        };
+        Ok((charge, limit.saturating_sub(begun.elapsed())))
+    }
+}

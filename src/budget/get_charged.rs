@@ -1,0 +1,61 @@
+//! A get of one sample through a budget, with a future that borrows nothing.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    Budget,
+    charge::{Admission, Charge},
+};
+use crate::{error::GetBufferError, get_owned::GetBufferOwned, sample::Sample};
+use std::{
+    future::Future,
+    panic::Location,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// Waits for room, and then for a sample. What it waits with for the sample keeps the pool alive from
+/// the beginning.
+#[derive(Debug)]
+pub(crate) struct GetCharged {
+    charge: Stage,
+    get: GetBufferOwned,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Asked(Admission),
+    Charged(Charge),
+    Done,
+}
+
+impl GetCharged {
+    pub(crate) fn new(budget: &Budget, location: &'static Location<'static>) -> Self {
+        GetCharged {
+            charge: Stage::Asked(Admission::new(budget, 1)),
+            get: GetBufferOwned::new(&budget.pool, budget.rank, location),
+        }
+    }
+}
+
+impl Future for GetCharged {
+    type Output = Result<Sample, GetBufferError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Stage::Asked(admission) = &mut this.charge {
+            let Poll::Ready(admitted) = Pin::new(admission).poll(cx) else {
+                // Leases are few, and this may wait for long.
+                this.get.hold_by_handle();
+                return Poll::Pending;
+            };
+            let charge = admitted?;
+            this.charge = Stage::Charged(charge);
+        }
+        let got = ready!(Pin::new(&mut this.get).poll(cx));
+        let Stage::Charged(charge) = std::mem::replace(&mut this.charge, Stage::Done) else {
+            panic!("a get was polled after it had resolved");
+        };
+        Poll::Ready(got.map(|sample| charge.onto(sample)))
+    }
+}

@@ -1,0 +1,71 @@
+//! What a budget tells of itself.
+
+#![forbid(unsafe_code)]
+
+use super::{Account, Accounts};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// How much of a budget is used; see [`Budget::status`](crate::Budget::status) and [`Pool::budgets`](crate::Pool::budgets).
+///
+/// # Examples
+///
+/// ```
+/// let pool = sample_pool::Pool::builder().build()?;
+/// let status = pool.budget("camera 1", 4).status();
+/// assert_eq!((&*status.name, status.limit, status.charged), ("camera 1", 4, 0));
+/// # Ok::<(), sample_pool::BuildError>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BudgetStatus {
+    /// As it was named.
+    pub name: Arc<str>,
+    /// How many samples can be charged to it at a time.
+    pub limit: usize,
+    /// How many are charged: those that are out, and those that gets with room for them wait for.
+    pub charged: usize,
+    /// How many gets wait for room; not those that wait for a sample.
+    pub waiting: usize,
+    /// How long the first of them has waited; `None` if there is none, or waits are not measured: see
+    /// [`Status::oldest_wait`](crate::Status::oldest_wait).
+    pub oldest_wait: Option<Duration>,
+}
+
+impl BudgetStatus {
+    pub(super) fn of(account: &Account) -> Self {
+        let (waiting, oldest) = account.waiting();
+        BudgetStatus {
+            name: account.name().clone(),
+            limit: account.limit(),
+            charged: account.charged(),
+            waiting,
+            oldest_wait: oldest.map(|joined| joined.elapsed()),
+        }
+    }
+}
+
+impl Accounts {
+    /// Of those that are in use.
+    pub(crate) fn statuses(&self) -> Vec<BudgetStatus> {
+        let accounts = self.in_use();
+        accounts.map(|account| BudgetStatus::of(account)).collect()
+    }
+}
+
+/// `camera 1: 2 of 4, 0 waiting`
+impl fmt::Display for BudgetStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BudgetStatus {
+            name,
+            limit,
+            charged,
+            waiting,
+            oldest_wait,
+        } = self;
+        write!(f, "{name}: {charged} of {limit}, {waiting} waiting")?;
+        match oldest_wait {
+            Some(oldest) => write!(f, ", the first for {oldest:.1?}"),
+            None => Ok(()),
+        }
+    }
+}
