@@ -1,0 +1,92 @@
+//! Events for `tracing`.
+//!
+//! A subscriber is foreign code: it may call back into the pool, block or panic. So an event is emitted
+//! once the lock is free and the life cycle is not busy, after what it tells of has happened, and never on
+//! a hit. Its panic is swallowed, because what is lost with the stack that it would unwind can be a sample.
+//!
+//! A subscriber that takes its own buffers from a pool would be told of itself without end, so what
+//! happens inside an event is not told.
+
+#![forbid(unsafe_code)]
+
+use crate::{engine::Engine, foreign, raw::waiter::Ticket, watch_waits::LongWait};
+use std::cell::Cell;
+
+thread_local! {
+    /// Whether this thread is inside an event of ours.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+#[cold]
+fn emit(event: impl FnOnce()) {
+    if INSIDE.replace(true) {
+        return;
+    }
+    foreign::quietly(event);
+    INSIDE.set(false);
+}
+
+fn name(engine: &Engine) -> Option<&str> {
+    engine.settings.name.as_deref()
+}
+
+macro_rules! event {
+    ($level:ident, $engine:expr, $($rest:tt)+) => {
+        emit(|| tracing::event!(
+            target: "sample_pool",
+            tracing::Level::$level,
+            pool = name($engine),
+            $($rest)+
+        ))
+    };
+}
+
+pub(crate) fn wait_began(engine: &Engine, ticket: &Ticket, wanted: usize) {
+    let seat = ticket.seat().get();
+    event!(TRACE, engine, seat, wanted, "a get waits in line");
+}
+
+pub(crate) fn wait_ended(engine: &Engine, ticket: &Ticket, how: &'static str) {
+    let seat = ticket.seat().get();
+    event!(TRACE, engine, seat, how, "a get waits no more");
+}
+
+pub(crate) fn exhausted(engine: &Engine, wanted: usize) {
+    event!(
+        DEBUG,
+        engine,
+        wanted,
+        "a get that may not wait found too few samples"
+    );
+}
+
+pub(crate) fn drain_began(engine: &Engine) {
+    event!(DEBUG, engine, "a drain began");
+}
+
+pub(crate) fn drain_cancelled(engine: &Engine) {
+    event!(DEBUG, engine, "a commit cancelled a drain");
+}
+
+pub(crate) fn drain_ended(engine: &Engine) {
+    event!(DEBUG, engine, "a drain ended");
+}
+
+pub(crate) fn callback_panicked(engine: &Engine) {
+    event!(ERROR, engine, "a release callback panicked");
+}
+
+pub(crate) fn long_wait(wait: &LongWait) {
+    emit(|| {
+        tracing::warn!(
+            target: "sample_pool",
+            pool = wait.report.name.as_deref(),
+            waited = ?wait.waited,
+            budget = wait.budget.as_deref(),
+            waiting = wait.report.status.waiting,
+            outstanding = wait.report.status.outstanding,
+            report = %wait.report,
+            "a get has waited for long"
+        );
+    });
+}

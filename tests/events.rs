@@ -1,0 +1,375 @@
+//! Holds the promise about events: what is told and what is not, that a subscriber may call back into the
+//! pool, and that one which panics loses nothing.
+
+#![forbid(unsafe_code)]
+
+mod entry_points;
+mod polling;
+mod recorder;
+
+use entry_points::{BUFFERS, ENTRIES, Scene};
+use polling::{Polled, at_once, poll_once};
+use recorder::{Recorder, Told};
+use sample_pool::{GetBufferError, Pool};
+use std::{
+    panic::{self, AssertUnwindSafe},
+    process,
+    sync::{Arc, atomic::Ordering, mpsc},
+    thread,
+    time::Duration,
+};
+use tracing::{Level, subscriber::with_default};
+
+/// Something that is told, in a pool that is whole before and after.
+type Happening = fn(&Scene);
+
+/// What happens, and what is told of it: the level, the message, and a field with its value.
+type Row = (
+    &'static str,
+    Happening,
+    &'static [(Level, &'static str, &'static str)],
+);
+
+const WAITS: (Level, &str, &str) = (Level::TRACE, "a get waits in line", "wanted=1");
+const BEGAN: (Level, &str, &str) = (Level::DEBUG, "a drain began", "");
+const ENDED: (Level, &str, &str) = (Level::DEBUG, "a drain ended", "");
+
+const fn ended(how: &'static str) -> (Level, &'static str, &'static str) {
+    (Level::TRACE, "a get waits no more", how)
+}
+
+const fn exhausted(wanted: &'static str) -> (Level, &'static str, &'static str) {
+    (
+        Level::DEBUG,
+        "a get that may not wait found too few samples",
+        wanted,
+    )
+}
+
+const HAPPENINGS: &[Row] = &[
+    (
+        "a wait that is served",
+        |s| {
+            let held = s.exhaust();
+            let mut get = Box::pin(s.pool.get_buffer());
+            assert!(poll_once(&mut get).is_pending());
+            drop(held);
+            drop(poll_once(&mut get));
+        },
+        &[WAITS, ended("how=\"served\"")],
+    ),
+    (
+        "a wait for several that is cancelled",
+        |s| {
+            let _held = s.exhaust();
+            let mut get = Box::pin(s.pool.get_buffers(2));
+            assert!(poll_once(&mut get).is_pending());
+            drop(get);
+        },
+        &[
+            (Level::TRACE, "a get waits in line", "wanted=2"),
+            ended("how=\"cancelled\""),
+        ],
+    ),
+    (
+        "a wait that is cancelled after it was served",
+        |s| {
+            let held = s.exhaust();
+            let mut get = Box::pin(s.pool.get_buffer());
+            assert!(poll_once(&mut get).is_pending());
+            drop(held);
+            drop(get);
+        },
+        &[WAITS, ended("how=\"served\"")],
+    ),
+    (
+        "a wait that a flush fails",
+        |s| {
+            let _held = s.exhaust();
+            let mut get = Box::pin(s.pool.get_buffer());
+            assert!(poll_once(&mut get).is_pending());
+            s.pool.set_flushing(true);
+            s.pool.set_flushing(false);
+            drop(poll_once(&mut get));
+        },
+        &[WAITS, ended("how=\"failed\"")],
+    ),
+    (
+        "tries that find nothing",
+        |s| {
+            let _held = s.exhaust();
+            drop(s.pool.try_get_buffer());
+            drop(s.pool.try_get_buffers(3));
+        },
+        &[exhausted("wanted=1"), exhausted("wanted=3")],
+    ),
+    (
+        "a try that finds no room in its budget",
+        |s| {
+            let budget = s.pool.budget("one", 1);
+            let _held = budget.try_get_buffer();
+            drop(budget.try_get_buffer());
+        },
+        &[exhausted("wanted=1")],
+    ),
+    (
+        "a try that may not overtake",
+        |s| {
+            let held = s.exhaust();
+            s.line_up();
+            drop(held);
+            drop(s.pool.try_get_buffer());
+        },
+        &[WAITS, WAITS, exhausted("wanted=1")],
+    ),
+    (
+        "a drain of a pool whose samples are home",
+        |s| {
+            s.pool.decommit();
+            s.pool.commit().expect("small");
+        },
+        &[BEGAN, ENDED],
+    ),
+    (
+        "a drain that the last sample ends",
+        |s| {
+            let held = s.exhaust();
+            s.samples.lock().expect("whole").clear();
+            s.pool.decommit();
+            drop(held);
+            s.pool.commit().expect("small");
+        },
+        &[BEGAN, ENDED],
+    ),
+    (
+        "a drain that a commit cancels",
+        |s| {
+            let _held = s.exhaust();
+            s.pool.decommit();
+            s.pool.commit().expect("small");
+        },
+        &[BEGAN, (Level::DEBUG, "a commit cancelled a drain", "")],
+    ),
+    (
+        "a callback that panics",
+        |s| {
+            let held = s.exhaust();
+            let guard = s.pool.on_release(|_| panic!("a callback"));
+            drop(held);
+            drop(guard);
+        },
+        &[(Level::ERROR, "a release callback panicked", "")],
+    ),
+];
+
+fn named(fields: &Told, expected: &str) -> bool {
+    let told = fields
+        .fields
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    expected.is_empty() || told.into_iter().any(|told| told == expected)
+}
+
+/// Everything of the scene is home, and the pool goes on.
+fn assert_whole(scene: &Scene, after: &str) {
+    scene.waiting.lock().expect("whole").clear();
+    scene.samples.lock().expect("whole").clear();
+    drop(scene.guard.lock().expect("whole").take());
+    scene.pool.set_flushing(false);
+    scene.pool.commit().expect("small");
+    let all = scene.pool.try_get_buffers(BUFFERS);
+    assert!(
+        all.is_ok(),
+        "after {after}: {all:?}, {:?}",
+        scene.pool.status()
+    );
+}
+
+/// A log that misses one of them tells half of a story.
+#[test]
+fn each_happening_is_told_with_its_level_and_its_fields() {
+    for (name, happens, expected) in HAPPENINGS {
+        let scene = Scene::new();
+        let recorder = Recorder::new(|_| {});
+        with_default(recorder.clone(), || happens(&scene));
+        let told = recorder.take();
+        assert_eq!(told.len(), expected.len(), "{name}: {told:#?}");
+        for (told, &(level, message, field)) in told.iter().zip(*expected) {
+            assert_eq!(
+                (told.level, told.message.as_str()),
+                (level, message),
+                "{name}"
+            );
+            assert!(named(told, field), "{name}: {told:?} lacks {field}");
+            assert!(!told.fields.contains_key("pool"), "it has no name");
+        }
+        assert_whole(&scene, name);
+    }
+}
+
+/// Two pools in one log are told apart by nothing else.
+#[test]
+fn an_event_has_the_name_of_its_pool() {
+    let recorder = Recorder::new(|_| {});
+    with_default(recorder.clone(), || {
+        let pool = Pool::builder()
+            .buffers(1)
+            .name("relay")
+            .build()
+            .expect("small");
+        pool.decommit();
+    });
+    let told = recorder.take();
+    assert_eq!(told.len(), 2);
+    assert!(
+        told.iter().all(|told| named(told, "pool=\"relay\"")),
+        "{told:?}"
+    );
+}
+
+/// A wait and its end are one story only if it can be seen that they belong together.
+#[test]
+fn a_wait_and_its_end_have_the_same_seat() {
+    let pool = Pool::builder().buffers(1).build().expect("small");
+    let held = pool.try_get_buffer().expect("home");
+    let recorder = Recorder::new(|_| {});
+    with_default(recorder.clone(), || {
+        let (first, second) = (
+            Polled::waiting(pool.get_buffer()),
+            Polled::waiting(pool.get_buffer()),
+        );
+        drop(second);
+        drop(first);
+    });
+    let seats: Vec<_> = recorder
+        .take()
+        .iter()
+        .map(|told| told.fields["seat"].clone())
+        .collect();
+    assert_eq!(seats.len(), 4);
+    assert!(
+        seats[0] != seats[1] && seats[1] == seats[2] && seats[0] == seats[3],
+        "{seats:?}"
+    );
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_wait_that_timed_out_is_told_as_that() {
+    let pool = Pool::builder().buffers(1).build().expect("small");
+    let held = pool.try_get_buffer().expect("home");
+    let recorder = Recorder::new(|_| {});
+    let guard = tracing::subscriber::set_default(recorder.clone());
+    let late = pool.get_buffer_timeout(Duration::from_millis(1)).await;
+    assert_eq!(late.unwrap_err(), GetBufferError::TimedOut);
+    drop(guard);
+    let told = recorder.take();
+    assert!(named(&told[1], "how=\"timed out\""), "{told:?}");
+    drop(held);
+}
+
+/// It is what wakes the operator, so it must say all that is needed.
+#[tokio::test]
+async fn a_long_wait_is_told_as_a_warning_with_the_report() {
+    let builder = Pool::builder().buffers(1).name("relay").track_holders(true);
+    let pool = builder.build().expect("small");
+    let held = pool.try_get_buffer().expect("home");
+    let (warned, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let recorder = Recorder::new(move |told| {
+        if told.level == Level::WARN {
+            // The test may have seen enough.
+            let _gone = warned.send(told.clone());
+        }
+    });
+    let guard = tracing::subscriber::set_default(recorder);
+    let watch = tokio::spawn(pool.watch_waits(Duration::from_millis(10), |_| {}));
+    let get = tokio::spawn(pool.get_buffer_owned());
+    let told = heard.recv().await.expect("it is told");
+    drop(guard);
+    assert_eq!(told.message, "a get has waited for long");
+    for field in ["pool=\"relay\"", "waiting=1", "outstanding=1"] {
+        assert!(named(&told, field), "{told:?} lacks {field}");
+    }
+    assert!(
+        told.fields["report"].contains("tests/events.rs:"),
+        "{told:?}"
+    );
+    assert!(told.fields["waited"].ends_with("ms"), "{told:?}");
+    watch.abort();
+    drop((held, get));
+}
+
+/// They happen a million times a second, and are no news.
+#[test]
+fn a_hit_a_release_and_a_look_are_not_told() {
+    let recorder = Recorder::new(|_| {});
+    with_default(recorder.clone(), || {
+        let pool = Pool::builder().buffers(4).build().expect("small");
+        drop(at_once(pool.get_buffer()));
+        drop(at_once(pool.get_buffer_owned()));
+        drop(at_once(pool.get_buffers(3)));
+        drop(pool.try_get_buffer().expect("home").into_bytes());
+        drop(pool.try_get_buffers(3));
+        drop((pool.status(), pool.report(), pool.holders()));
+        drop(pool.set_notify(Some(Arc::new(|_: &Pool| {}))));
+        drop(pool.try_get_buffer());
+    });
+    let told = recorder.take();
+    assert!(told.is_empty(), "{told:?}");
+}
+
+/// Runs `scene` on a thread of its own, and ends the process instead of hanging.
+fn within_bounds(name: String, scene: impl FnOnce() + Send + 'static) {
+    let (done, over) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        scene();
+        // The test waits for this.
+        let _gone = done.send(());
+    });
+    if over.recv_timeout(Duration::from_secs(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
+        eprintln!("{name}: it deadlocks");
+        process::abort();
+    }
+    thread.join().unwrap_or_else(|_| panic!("{name}"));
+}
+
+/// A subscriber that ships its lines through a pool, or looks at the pool that an event is about.
+#[test]
+fn a_subscriber_may_call_every_entry_point_from_inside_every_event() {
+    for &(happening, happens, _) in HAPPENINGS {
+        for &(entry, enter) in ENTRIES {
+            within_bounds(format!("{entry} in {happening}"), move || {
+                let scene = Scene::new();
+                let inner = scene.clone();
+                let recorder = Recorder::new(move |_| {
+                    inner.ran.fetch_add(1, Ordering::SeqCst);
+                    enter(&inner);
+                });
+                // What it does may be what the rest of the scene did not expect.
+                let _either = with_default(recorder, || {
+                    panic::catch_unwind(AssertUnwindSafe(|| happens(&scene)))
+                });
+                assert!(scene.ran.load(Ordering::SeqCst) >= 1);
+                assert_whole(&scene, happening);
+            });
+        }
+    }
+}
+
+/// What is lost with an event that unwinds is a sample, a place in line, or the end of a drain.
+#[test]
+fn a_subscriber_that_panics_loses_nothing() {
+    for &(happening, happens, expected) in HAPPENINGS {
+        let scene = Scene::new();
+        let inner = scene.clone();
+        let recorder = Recorder::new(move |_| {
+            inner.ran.fetch_add(1, Ordering::SeqCst);
+            panic!("a subscriber");
+        });
+        with_default(recorder, || happens(&scene));
+        let panics = scene.ran.load(Ordering::SeqCst);
+        assert_eq!(panics, expected.len(), "{happening}");
+        assert_whole(&scene, happening);
+        assert_eq!(scene.pool.status().waiting, 0);
+    }
+}

@@ -1,0 +1,33 @@
+//! Holds the promise that a subscriber for the whole program is not told of what it does itself. Alone in
+//! its file: such a subscriber is there for good.
+
+#![forbid(unsafe_code)]
+
+mod recorder;
+
+use recorder::Recorder;
+use sample_pool::Pool;
+use tracing::Level;
+
+/// A log that takes its lines' buffers from a pool would, once that is exhausted, call itself until the
+/// stack ends. `tracing` keeps a subscriber of one thread from that, and not one of the program.
+#[test]
+fn a_subscriber_that_finds_its_own_pool_exhausted_is_told_once() {
+    let pool = Pool::builder().buffers(1).build().expect("small");
+    let held = pool.try_get_buffer().expect("home");
+    let its_own = pool.clone();
+    let recorder = Recorder::new(move |_| {
+        assert!(its_own.try_get_buffer().is_err());
+        if its_own.status().exhausted > 10 {
+            panic!("it is told of itself");
+        }
+    });
+    tracing::subscriber::set_global_default(recorder.clone()).expect("the only one");
+    for round in 1..=2 {
+        assert!(pool.try_get_buffer().is_err());
+        let levels: Vec<_> = recorder.take().iter().map(|told| told.level).collect();
+        assert_eq!(levels, [Level::DEBUG], "in round {round}");
+        assert_eq!(pool.status().exhausted, 2 * round);
+    }
+    drop(held);
+}

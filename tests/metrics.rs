@@ -1,0 +1,353 @@
+//! Holds the promise about metrics: they are what the status says, each wait is recorded once, and nothing
+//! is recorded where samples move.
+
+#![forbid(unsafe_code)]
+
+mod polling;
+
+use bytes::BufMut;
+use metrics::{
+    Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    with_local_recorder,
+};
+use metrics_util::{
+    MetricKind,
+    debugging::{DebugValue, DebuggingRecorder, Snapshotter},
+};
+use polling::Polled;
+use sample_pool::{Builder, Pool, metrics::PoolMetrics};
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process,
+    rc::Rc,
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+use tokio::time::timeout;
+
+fn builder() -> Builder {
+    Pool::builder().buffers(4).size(1024).name("relay")
+}
+
+/// What the recorder has: by name, with the name of the pool.
+fn recorded(from: &Snapshotter) -> BTreeMap<(String, String), DebugValue> {
+    let metrics = from.snapshot().into_vec().into_iter();
+    metrics
+        .map(|(key, _unit, _described, value)| {
+            let key = key.key();
+            let labels: Vec<_> = key
+                .labels()
+                .map(|label| label.clone().into_parts())
+                .collect();
+            let pool = match &labels[..] {
+                [] => String::new(),
+                [(name, value)] if name.as_ref() == "pool" => value.to_string(),
+                others => panic!("{others:?}"),
+            };
+            ((key.name().to_owned(), pool), value)
+        })
+        .collect()
+}
+
+/// Records with a recorder of this thread alone.
+fn record(metrics: &mut PoolMetrics) -> BTreeMap<(String, String), DebugValue> {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    assert!(with_local_recorder(&recorder, || metrics.record()));
+    recorded(&snapshotter)
+}
+
+/// Of the pool with this name, a number of any kind.
+#[track_caller]
+fn number(of: &BTreeMap<(String, String), DebugValue>, pool: &str, name: &str) -> f64 {
+    match of.get(&(name.to_owned(), pool.to_owned())) {
+        Some(DebugValue::Gauge(value)) => value.into_inner(),
+        Some(DebugValue::Counter(value)) => *value as f64,
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+/// One that is mixed up with its neighbour is worse than none.
+#[test]
+fn each_metric_is_what_the_status_says() {
+    let pool = builder().buffers(5).reserve(1).build().expect("small");
+    let mut held = pool.try_get_buffers(4).expect("home");
+    held[0].put_slice(&[7; 100]);
+    assert!(pool.try_get_buffer().is_err());
+    drop(Polled::waiting(pool.get_buffer()));
+    let guard = pool.on_release(|_| panic!("a callback"));
+    held.truncate(3);
+    drop(guard);
+    let waiting = Polled::waiting(pool.get_buffers(3));
+    let other = Polled::waiting(pool.get_buffer());
+    let told = record(&mut PoolMetrics::new(&pool));
+    for (name, value) in [
+        ("buffers", 5.0),
+        ("free", 1.0),
+        ("reserved", 1.0),
+        ("outstanding", 4.0),
+        ("used_bytes", 100.0),
+        ("pinned_bytes", 4096.0),
+        ("waiting", 2.0),
+        ("high_water", 4.0),
+        ("acquired_total", 4.0),
+        ("released_total", 1.0),
+        ("waited_total", 3.0),
+        ("exhausted_total", 1.0),
+        ("timed_out_total", 0.0),
+        ("cancelled_total", 1.0),
+        ("callback_panics_total", 1.0),
+    ] {
+        let name = format!("sample_pool_{name}");
+        assert_eq!(number(&told, "relay", &name), value, "{name}");
+    }
+    assert_eq!(told.len(), 15, "waits are not measured: {told:?}");
+    drop((waiting, other));
+    drop(held);
+    let told = record(&mut PoolMetrics::new(&pool));
+    assert_eq!(number(&told, "relay", "sample_pool_free"), 5.0);
+    assert_eq!(number(&told, "relay", "sample_pool_used_bytes"), 0.0);
+}
+
+#[tokio::test]
+async fn a_get_that_timed_out_is_counted() {
+    let pool = builder().build().expect("small");
+    let held = pool.try_get_buffers(4).expect("home");
+    let late = pool.get_buffer_timeout(Duration::from_millis(1)).await;
+    assert!(late.is_err());
+    let told = record(&mut PoolMetrics::new(&pool));
+    assert_eq!(number(&told, "relay", "sample_pool_timed_out_total"), 1.0);
+    drop(held);
+}
+
+/// Without the label the last of several pools would overwrite all others.
+#[test]
+fn pools_are_told_apart_by_their_names() {
+    let (named, plain) = (builder().build(), Pool::builder().buffers(2).build());
+    let (named, plain) = (named.expect("small"), plain.expect("small"));
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    with_local_recorder(&recorder, || {
+        assert!(PoolMetrics::new(&named).record());
+        assert!(PoolMetrics::new(&plain).record());
+    });
+    let told = recorded(&snapshotter);
+    assert_eq!(number(&told, "relay", "sample_pool_buffers"), 4.0);
+    assert_eq!(number(&told, "", "sample_pool_buffers"), 2.0);
+}
+
+fn waits(of: &BTreeMap<(String, String), DebugValue>) -> Vec<f64> {
+    let key = ("sample_pool_wait_seconds".to_owned(), "relay".to_owned());
+    match of.get(&key) {
+        Some(DebugValue::Histogram(values)) => values.iter().map(|v| v.into_inner()).collect(),
+        None => Vec::new(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A sum over all time hides this minute's waits, and one that is recorded twice makes two of them.
+#[test]
+fn each_wait_is_recorded_once_with_how_long_it_took() {
+    let pool = builder().measure_waits(true).build().expect("small");
+    let held = pool.try_get_buffers(4).expect("home");
+    let mut metrics = PoolMetrics::new(&pool);
+    for _ in 0..2 {
+        drop(Polled::waiting(pool.get_buffer()));
+    }
+    assert_eq!(waits(&record(&mut metrics)).len(), 2);
+    assert_eq!(waits(&record(&mut metrics)), []);
+    let pause = Duration::from_millis(20);
+    let long = Polled::waiting(pool.get_buffer());
+    thread::sleep(pause);
+    let told = record(&mut metrics);
+    assert_eq!(waits(&told), [], "it has not ended");
+    let oldest = number(&told, "relay", "sample_pool_oldest_wait_seconds");
+    assert!(oldest >= pause.as_secs_f64());
+    drop(long);
+    let exact = pool.status().max_wait.expect("measured").as_secs_f64();
+    let told = record(&mut metrics);
+    let [waited] = waits(&told)[..] else {
+        panic!("{told:?}");
+    };
+    assert!(
+        waited >= exact && waited <= exact * 1.125,
+        "{waited} of {exact}"
+    );
+    assert_eq!(
+        number(&told, "relay", "sample_pool_oldest_wait_seconds"),
+        0.0
+    );
+    assert_eq!(
+        waits(&record(&mut PoolMetrics::new(&pool))).len(),
+        3,
+        "another recorder"
+    );
+    drop(held);
+}
+
+/// A recorder is foreign code, and the pool knows nothing of it until it is asked.
+#[test]
+fn nothing_is_recorded_where_samples_move() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    with_local_recorder(&recorder, || {
+        let pool = builder().measure_waits(true).build().expect("small");
+        let mut metrics = PoolMetrics::new(&pool);
+        let held = pool.try_get_buffers(4).expect("home");
+        drop(Polled::waiting(pool.get_buffer()));
+        assert!(pool.try_get_buffer().is_err());
+        drop(held);
+        assert!(recorded(&snapshotter).is_empty());
+        assert!(metrics.record());
+        assert!(!recorded(&snapshotter).is_empty());
+    });
+}
+
+/// What measures a pool must not be what keeps its memory.
+#[test]
+fn it_does_not_keep_the_pool_and_records_nothing_of_one_that_is_gone() {
+    let pool = builder().build().expect("small");
+    let held = pool.try_get_buffer().expect("home");
+    let mut metrics = PoolMetrics::new(&pool);
+    drop(pool);
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    assert!(!with_local_recorder(&recorder, || metrics.record()));
+    assert!(recorded(&snapshotter).is_empty());
+    drop(held);
+}
+
+/// In a task of its own: at once, again and again, and to its end.
+#[tokio::test(start_paused = true)]
+async fn it_records_in_intervals_until_the_pool_is_gone() {
+    let pool = builder().build().expect("small");
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let interval = Duration::from_secs(1);
+    let mut records = PoolMetrics::new(&pool).record_every(interval);
+    let free = || {
+        let told = recorded(&snapshotter);
+        let of = ("sample_pool_free".to_owned(), "relay".to_owned());
+        told.contains_key(&of)
+            .then(|| number(&told, "relay", "sample_pool_free"))
+    };
+    assert_eq!(free(), None, "not before it is polled");
+    assert!(timeout(interval / 10, &mut records).await.is_err());
+    assert_eq!(free(), Some(4.0), "at once");
+    let held = pool.try_get_buffers(3).expect("home");
+    assert!(timeout(interval / 2, &mut records).await.is_err());
+    assert_eq!(free(), Some(0.0), "fetched before, and nothing since");
+    assert!(timeout(interval, &mut records).await.is_err());
+    assert_eq!(free(), Some(1.0));
+    drop(pool);
+    timeout(2 * interval, &mut records)
+        .await
+        .expect("it resolves");
+    drop(held);
+}
+
+/// An interval of nothing must neither panic nor starve its runtime.
+#[tokio::test(start_paused = true)]
+async fn an_interval_of_zero_leaves_time_for_others() {
+    let pool = builder().build().expect("small");
+    let mut records = PoolMetrics::new(&pool).record_every(Duration::ZERO);
+    assert!(timeout(Duration::from_secs(1), &mut records).await.is_err());
+}
+
+/// Recorded and described are two lists, and an exporter shows both.
+#[test]
+fn each_metric_that_is_recorded_is_described_with_its_unit() {
+    let pool = builder().measure_waits(true).build().expect("small");
+    let held = pool.try_get_buffers(4).expect("home");
+    drop(Polled::waiting(pool.get_buffer()));
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    with_local_recorder(&recorder, || {
+        sample_pool::metrics::describe();
+        assert!(PoolMetrics::new(&pool).record());
+    });
+    let told = snapshotter.snapshot().into_vec();
+    assert_eq!(told.len(), 17);
+    for (key, unit, described, _value) in told {
+        let name = key.key().name().to_owned();
+        let expected = match &name {
+            bytes if bytes.ends_with("_bytes") => Unit::Bytes,
+            seconds if seconds.ends_with("_seconds") => Unit::Seconds,
+            _ => Unit::Count,
+        };
+        assert_eq!(unit, Some(expected), "{name}");
+        assert!(described.is_some_and(|text| !text.is_empty()), "{name}");
+        let counts = key.kind() == MetricKind::Counter;
+        assert_eq!(counts, name.ends_with("_total"), "{name}");
+    }
+    drop(held);
+}
+
+/// A recorder that does what a test wants whenever it is asked for a metric.
+struct Foreign(Box<dyn Fn()>);
+
+impl Recorder for Foreign {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+        (self.0)();
+        Counter::noop()
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        (self.0)();
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        (self.0)();
+        Histogram::noop()
+    }
+}
+
+/// It is foreign code, and would wait for the lock that it was called under.
+#[test]
+fn a_recorder_may_look_at_the_pool_that_it_is_told_of() {
+    let (done, over) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let pool = builder().measure_waits(true).build().expect("small");
+        let (looks, looked) = (Rc::new(Cell::new(0)), pool.clone());
+        let counts = looks.clone();
+        let recorder = Foreign(Box::new(move || {
+            drop(looked.try_get_buffer().expect("home"));
+            counts.set(counts.get() + 1);
+        }));
+        assert!(with_local_recorder(&recorder, || PoolMetrics::new(&pool).record()));
+        assert_eq!(looks.get(), 17);
+        // The test waits for this.
+        let _gone = done.send(());
+    });
+    if over.recv_timeout(Duration::from_secs(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
+        eprintln!("it deadlocks");
+        process::abort();
+    }
+    thread.join().expect("no panic");
+}
+
+/// It runs in the caller's own task, so its panic is the caller's, who may go on with the pool.
+#[test]
+fn a_recorder_that_panics_leaves_the_pool_and_its_metrics_whole() {
+    let pool = builder().build().expect("small");
+    let mut metrics = PoolMetrics::new(&pool);
+    let panics = Foreign(Box::new(|| panic!("a recorder")));
+    let record = AssertUnwindSafe(|| with_local_recorder(&panics, || metrics.record()));
+    assert!(catch_unwind(record).is_err());
+    assert_eq!(pool.free_count(), 4);
+    assert_eq!(
+        number(&self::record(&mut metrics), "relay", "sample_pool_free"),
+        4.0
+    );
+}

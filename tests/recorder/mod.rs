@@ -1,0 +1,85 @@
+//! A subscriber that writes down the events of pools, and does what a test wants inside of each.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex},
+};
+use tracing::{
+    Event, Level, Metadata, Subscriber,
+    field::{Field, Visit},
+    span,
+};
+
+/// An event as it was told.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) level: Level,
+    pub(crate) message: String,
+    pub(crate) fields: BTreeMap<&'static str, String>,
+}
+
+impl Visit for Told {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let value = format!("{value:?}");
+        match field.name() {
+            "message" => self.message = value,
+            name => drop(self.fields.insert(name, value)),
+        }
+    }
+}
+
+type Act = dyn Fn(&Told) + Send + Sync;
+
+/// See the module's documentation.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    told: Arc<Mutex<Vec<Told>>>,
+    act: Arc<Act>,
+}
+
+impl Recorder {
+    pub(crate) fn new(act: impl Fn(&Told) + Send + Sync + 'static) -> Self {
+        Recorder {
+            told: Arc::default(),
+            act: Arc::new(act),
+        }
+    }
+
+    /// What was told since it was asked last.
+    pub(crate) fn take(&self) -> Vec<Told> {
+        std::mem::take(&mut self.told.lock().expect("nothing panics under it"))
+    }
+}
+
+impl Subscriber for Recorder {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "sample_pool"
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut told = Told {
+            level: *event.metadata().level(),
+            message: String::new(),
+            fields: BTreeMap::new(),
+        };
+        event.record(&mut told);
+        self.told
+            .lock()
+            .expect("nothing panics under it")
+            .push(told.clone());
+        (self.act)(&told);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}

@@ -1,0 +1,207 @@
+//! Holds the promise about reports: by call site, the largest first, and honest about what is not known.
+
+#![forbid(unsafe_code)]
+
+mod polling;
+
+use bytes::BufMut;
+use polling::Polled;
+use sample_pool::{Builder, CallSite, Pool, Sample};
+use std::{thread, time::Duration};
+
+const KIB: usize = 1024;
+
+fn builder(buffers: usize) -> Builder {
+    Pool::builder()
+        .buffers(buffers)
+        .size(64 * KIB)
+        .name("relay")
+}
+
+fn tracking(buffers: usize) -> Pool {
+    builder(buffers).track_holders(true).build().expect("small")
+}
+
+fn one(pool: &Pool) -> Sample {
+    pool.try_get_buffer().expect("home")
+}
+
+fn many(pool: &Pool, count: usize) -> Vec<Sample> {
+    pool.try_get_buffers(count).expect("home")
+}
+
+fn call_sites(pool: &Pool) -> Vec<CallSite> {
+    pool.report().call_sites.expect("they are kept")
+}
+
+/// A hundred lines with one sample each hide the one line with the leak.
+#[test]
+fn samples_are_grouped_by_the_line_that_asked_and_the_largest_group_comes_first() {
+    let pool = tracking(10);
+    let single = one(&pool);
+    let mut filled = many(&pool, 3);
+    filled[0].put_slice(&[1; 2 * KIB]);
+    filled[1].put_slice(&[1; KIB]);
+    let shared = filled.pop().map(Sample::freeze);
+    let clones = (shared.clone(), shared.clone());
+    let sites = call_sites(&pool);
+    let told: Vec<_> = sites
+        .iter()
+        .map(|site| {
+            (
+                site.samples,
+                site.bytes_used,
+                site.bytes_pinned,
+                site.handles,
+            )
+        })
+        .collect();
+    let expected = [(3, 3 * KIB, 192 * KIB, 5), (1, 0, 64 * KIB, 1)];
+    assert_eq!(told, expected);
+    assert!(sites[0].location.line() > sites[1].location.line());
+    assert!(sites.iter().all(|site| site.location.file() == file!()));
+    drop((single, filled, shared, clones));
+    assert_eq!(call_sites(&pool), []);
+}
+
+/// Who holds longest is the first to be suspected.
+#[test]
+fn of_two_call_sites_with_as_many_samples_the_older_comes_first_with_its_age() {
+    let pool = tracking(4);
+    let old = many(&pool, 1);
+    let pause = Duration::from_millis(20);
+    thread::sleep(pause);
+    let young = one(&pool);
+    let sites = call_sites(&pool);
+    assert_eq!(sites.len(), 2);
+    assert!(sites[0].oldest >= sites[1].oldest + pause, "{sites:?}");
+    drop((old, young));
+}
+
+/// Of the group it is the oldest that counts, not the last one looked at.
+#[test]
+fn the_age_of_a_call_site_is_that_of_its_oldest_sample() {
+    let pool = tracking(4);
+    let old = one(&pool);
+    let pause = Duration::from_millis(20);
+    thread::sleep(pause);
+    let young = one(&pool);
+    let sites = call_sites(&pool);
+    assert_eq!((sites.len(), sites[0].samples), (1, 2));
+    assert!(sites[0].oldest >= pause);
+    drop((old, young));
+}
+
+/// An operator reads it at night.
+#[test]
+fn it_reads_as_a_head_line_and_a_line_for_each_call_site() {
+    let pool = builder(4).track_holders(true).measure_waits(true);
+    let pool = pool.build().expect("small");
+    let mut held = many(&pool, 3);
+    held[0].put_slice(&[1; KIB + KIB / 2]);
+    let last = one(&pool).freeze();
+    let waiting = Polled::waiting(pool.get_buffers(2));
+    drop(Polled::waiting(pool.get_buffer()));
+    let said = pool.report().to_string();
+    let lines: Vec<_> = said.lines().collect();
+    let [head, waits, largest, smallest] = lines[..] else {
+        panic!("{said}");
+    };
+    let start = "pool \"relay\": 0 of 4 free, 4 out, 1 waiting, the first for ";
+    assert!(head.starts_with(start), "{said}");
+    assert!(
+        head.ends_with("s; 1.5 KiB used of 256.0 KiB pinned"),
+        "{said}"
+    );
+    assert!(
+        waits.starts_with("  1 wait so far: half took at most "),
+        "{said}"
+    );
+    assert!(largest.starts_with("  3 samples for "), "{said}");
+    let middle = "s, 1.5 KiB used of 192.0 KiB pinned, 3 handles: tests/report.rs:";
+    assert!(largest.contains(middle), "{said}");
+    assert!(smallest.starts_with("  1 sample for "), "{said}");
+    let middle = "s, 0 bytes used of 64.0 KiB pinned, 1 handle: tests/report.rs:";
+    assert!(smallest.contains(middle), "{said}");
+    drop(last);
+    let said = pool.report().to_string();
+    assert!(said.ends_with("\n  1 sample on the way"), "{said}");
+    drop((waiting, held));
+    let said = pool.report().to_string();
+    assert!(
+        said.starts_with("pool \"relay\": 4 of 4 free, 0 out, none waiting; 0 bytes"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 2, "nobody holds anything: {said}");
+}
+
+/// An empty list would read as if nobody held anything.
+#[test]
+fn without_holders_it_says_that_it_does_not_know_them() {
+    let pool = builder(2).build().expect("small");
+    let held = one(&pool);
+    let report = pool.report();
+    assert!(report.call_sites.is_none() && report.wait_times.is_none());
+    let said = report.to_string();
+    let lines: Vec<_> = said.lines().collect();
+    let [head, unknown] = lines[..] else {
+        panic!("{said}");
+    };
+    assert_eq!(
+        head,
+        "pool \"relay\": 1 of 2 free, 1 out, none waiting; 0 bytes used of 64.0 KiB pinned"
+    );
+    assert!(unknown.contains("track_holders was not set"));
+    drop(held);
+}
+
+/// A pool that hands out nothing is no pool that is exhausted.
+#[test]
+fn it_says_if_the_pool_hands_out_nothing_and_has_no_name_unless_it_was_given_one() {
+    let starts = |pool: &Pool, with: &str| {
+        let said = pool.report().to_string();
+        assert!(said.starts_with(with), "{said}");
+    };
+    starts(&Pool::new(), "pool, not configured: 0 of 0 free, 0 out");
+    let pool = Pool::builder().buffers(2).build_uncommitted();
+    let pool = pool.expect("small");
+    starts(&pool, "pool, not committed: 2 of 2 free");
+    pool.commit().expect("small");
+    starts(&pool, "pool: 2 of 2 free");
+    let held = one(&pool);
+    pool.decommit();
+    starts(&pool, "pool, draining: 1 of 2 free, 1 out");
+    drop(held);
+    assert_eq!(pool.name(), None);
+    assert_eq!(tracking(1).name(), Some("relay"));
+}
+
+/// Who is at its limit is seen by the budget, and where its samples went by the line that asked.
+#[test]
+fn budgets_are_told_and_samples_of_one_line_are_told_apart_by_them() {
+    let builder = builder(8).track_holders(true).reserve(1);
+    let pool = builder.build().expect("small");
+    let (camera, relay) = (pool.budget("camera", 2), pool.budget("relay", 4));
+    let mut held = Vec::new();
+    for budget in [&camera, &relay, &camera] {
+        held.push(budget.try_get_buffer().expect("room"));
+    }
+    let told: Vec<_> = call_sites(&pool)
+        .into_iter()
+        .map(|site| (site.budget.as_deref().map(str::to_owned), site.samples))
+        .collect();
+    let expected = [("camera", 2), ("relay", 1)];
+    assert_eq!(
+        told,
+        expected.map(|(name, samples)| (Some(name.to_owned()), samples))
+    );
+    let said = pool.report().to_string();
+    for part in [
+        ": 5 of 8 free, 1 of them reserved, 3 out, ",
+        "\n  budget camera: 2 of 2, 0 waiting\n  budget relay: 1 of 4, 0 waiting\n",
+        " pinned, 2 handles, of camera: tests/report.rs:",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    drop(held);
+}

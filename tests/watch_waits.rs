@@ -1,0 +1,312 @@
+//! Holds the promise about long waits: each stall is told once, with who holds the samples, and a watch
+//! keeps nothing alive.
+
+#![forbid(unsafe_code)]
+
+use sample_pool::{GetBufferOwned, LongWait, Pool};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::mpsc,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+/// Long for a machine that is busy, and short for whoever waits for the tests.
+const LIMIT: Duration = Duration::from_millis(60);
+/// For what must come, however slow the machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn pool(buffers: usize) -> Pool {
+    let builder = Pool::builder().buffers(buffers).size(64);
+    builder.track_holders(true).build().expect("small")
+}
+
+/// A watch in a task of its own, and what it tells.
+fn watch(pool: &Pool) -> (JoinHandle<()>, mpsc::UnboundedReceiver<LongWait>) {
+    let (tell, told) = mpsc::unbounded_channel();
+    let watch = pool.watch_waits(LIMIT, move |wait| {
+        // The test may have seen enough.
+        let _gone = tell.send(wait);
+    });
+    (tokio::spawn(watch), told)
+}
+
+/// A get in a task of its own, which is in line once this returns.
+async fn in_line(pool: &Pool) -> JoinHandle<<GetBufferOwned as Future>::Output> {
+    let before = pool.status().waiting;
+    let get = tokio::spawn(pool.get_buffer_owned());
+    while pool.status().waiting == before {
+        tokio::task::yield_now().await;
+    }
+    get
+}
+
+async fn next(told: &mut mpsc::UnboundedReceiver<LongWait>) -> LongWait {
+    let told = timeout(PATIENCE, told.recv()).await.expect("it is told");
+    told.expect("the watch goes on")
+}
+
+/// The watch resolves by itself.
+async fn ends(watch: JoinHandle<()>) {
+    let ended = timeout(PATIENCE, watch).await.expect("it resolves");
+    ended.expect("no panic");
+}
+
+/// Nothing more is told for several limits.
+async fn silence(told: &mut mpsc::UnboundedReceiver<LongWait>) {
+    sleep(3 * LIMIT).await;
+    assert!(told.try_recv().is_err(), "told again");
+}
+
+/// The stall must be told while it lasts, and with the one line that is to blame.
+#[tokio::test]
+async fn a_get_that_waits_for_too_long_is_told_with_who_holds_the_samples() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("home");
+    let (_watch, mut told) = watch(&pool);
+    let began = Instant::now();
+    let get = in_line(&pool).await;
+    let wait = next(&mut told).await;
+    assert!(began.elapsed() >= LIMIT && wait.waited >= LIMIT, "{wait}");
+    assert_eq!(wait.report.status.waiting, 1);
+    assert!(wait.report.status.oldest_wait >= Some(wait.waited));
+    let said = wait.to_string();
+    assert!(said.starts_with("a get has waited for "), "{said}");
+    assert!(said.contains("tests/watch_waits.rs:"), "{said}");
+    drop(held);
+    assert!(get.await.expect("no panic").is_ok());
+}
+
+/// One warning for each waiter, or each look, would bury the log in the moment in which it is read.
+#[tokio::test]
+async fn a_stall_is_told_once_whoever_waits_and_however_long_it_lasts() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("home");
+    let (_watch, mut told) = watch(&pool);
+    let first = in_line(&pool).await;
+    let second = in_line(&pool).await;
+    next(&mut told).await;
+    let third = in_line(&pool).await;
+    silence(&mut told).await;
+    drop((first, second, third, held));
+}
+
+/// The same watch has to see the next stall as well, or the first one of a year is the last one told.
+#[tokio::test]
+async fn after_the_line_has_moved_on_or_was_empty_the_next_stall_is_told() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("home");
+    let (_watch, mut told) = watch(&pool);
+    let first = in_line(&pool).await;
+    let second = in_line(&pool).await;
+    next(&mut told).await;
+    drop(held);
+    let held = first.await.expect("no panic").expect("served");
+    let wait = next(&mut told).await;
+    assert!(
+        wait.waited >= LIMIT,
+        "of the second, which joined long before"
+    );
+    drop(held);
+    let held = second.await.expect("no panic").expect("served");
+    silence(&mut told).await;
+    let third = in_line(&pool).await;
+    assert_eq!(next(&mut told).await.report.status.waiting, 1);
+    drop((third, held));
+}
+
+/// Otherwise each busy second of a healthy server is told.
+#[tokio::test]
+async fn gets_that_are_served_in_time_are_not_told() {
+    let pool = pool(1);
+    let (_watch, mut told) = watch(&pool);
+    let (began, mut longest) = (Instant::now(), Duration::ZERO);
+    while began.elapsed() < 3 * LIMIT {
+        let held = pool.try_get_buffer().expect("home");
+        let round = Instant::now();
+        let get = in_line(&pool).await;
+        drop(held);
+        drop(get.await.expect("no panic").expect("served"));
+        longest = longest.max(round.elapsed());
+    }
+    // A machine that stands still makes a wait long; only then may it be told.
+    assert!(told.try_recv().is_err() || longest >= LIMIT);
+}
+
+/// It is often started by whoever finds the pool stuck already.
+#[tokio::test]
+async fn a_wait_that_began_before_the_watch_counts_from_when_the_watch_was_made() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("home");
+    let get = in_line(&pool).await;
+    assert_eq!(pool.status().oldest_wait, None, "nobody measures");
+    sleep(LIMIT).await;
+    let began = Instant::now();
+    let (_watch, mut told) = watch(&pool);
+    let wait = next(&mut told).await;
+    assert!(wait.waited >= LIMIT && wait.waited <= began.elapsed());
+    drop((get, held));
+}
+
+/// Whoever dropped the watch does not want to pay for it.
+#[tokio::test]
+async fn waits_are_measured_only_while_somebody_watches() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("home");
+    let watches = (
+        pool.watch_waits(LIMIT, |_| {}),
+        pool.watch_waits(LIMIT, |_| {}),
+    );
+    drop(watches.0);
+    let get = in_line(&pool).await;
+    assert!(pool.status().oldest_wait.is_some());
+    assert_eq!(pool.status().wait_time, None, "that was not asked for");
+    get.abort();
+    assert!(get.await.is_err());
+    drop(watches.1);
+    let get = in_line(&pool).await;
+    assert_eq!(pool.status().oldest_wait, None);
+    drop((get, held));
+}
+
+/// A watchdog that keeps what it watches alive is a leak.
+#[tokio::test]
+async fn a_watch_ends_with_the_last_handle_and_does_not_keep_the_pool() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("home");
+    let (watch, mut told) = watch(&pool);
+    tokio::task::yield_now().await;
+    let weak = pool.downgrade();
+    drop(pool);
+    assert!(weak.upgrade().is_none());
+    let ended = timeout(PATIENCE, watch).await.expect("it resolves");
+    ended.expect("no panic");
+    assert!(told.recv().await.is_none());
+    drop(held);
+}
+
+/// A get that owns its pool is a handle: its wait is watched after all others are gone.
+#[tokio::test]
+async fn a_watch_lasts_as_long_as_somebody_waits() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("home");
+    let (watch, mut told) = watch(&pool);
+    let get = in_line(&pool).await;
+    drop(pool);
+    next(&mut told).await;
+    assert!(!watch.is_finished());
+    drop(held);
+    drop(get.await.expect("no panic").expect("served"));
+    ends(watch).await;
+}
+
+/// It is called in the middle of a stall, and the first thing to try is to do something about it.
+#[tokio::test]
+async fn the_callback_may_end_the_stall_itself() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("home");
+    let get = in_line(&pool).await;
+    let (mut held, weak) = (Some(held), pool.downgrade());
+    let watch = tokio::spawn(pool.watch_waits(LIMIT, move |_| {
+        drop(held.take());
+        let pool = weak.upgrade().expect("the test has a handle");
+        assert!(pool.try_get_buffer().is_err(), "handed over");
+        assert!(pool.report().status.waiting == 0);
+    }));
+    let served = timeout(PATIENCE, get).await.expect("in time");
+    drop(served.expect("no panic").expect("served"));
+    assert!(!watch.is_finished());
+}
+
+/// Who has given up is not waiting, and what comes of it shows that nothing else was lost with the task.
+#[tokio::test]
+async fn a_callback_that_panics_ends_its_watch_and_nothing_else() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("home");
+    let get = in_line(&pool).await;
+    let watch = tokio::spawn(pool.watch_waits(LIMIT, |_| panic!("a callback")));
+    let ended = timeout(PATIENCE, watch).await.expect("it resolves");
+    assert!(ended.expect_err("it panicked").is_panic());
+    drop(held);
+    drop(get.await.expect("no panic").expect("served"));
+    let held = pool.try_get_buffer().expect("home");
+    let get = in_line(&pool).await;
+    assert_eq!(pool.status().oldest_wait, None, "nobody watches any more");
+    drop((get, held));
+}
+
+/// A limit of nothing must not turn the watch into a busy loop that starves its runtime.
+#[tokio::test]
+async fn a_limit_of_zero_leaves_time_for_others() {
+    let pool = pool(1);
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let watch = tokio::spawn(pool.watch_waits(Duration::ZERO, move |wait| {
+        let _gone = told.send(wait);
+    }));
+    let held = pool.try_get_buffer().expect("home");
+    let get = in_line(&pool).await;
+    next(&mut heard).await;
+    drop(held);
+    drop(get.await.expect("no panic").expect("served"));
+    drop(pool);
+    ends(watch).await;
+}
+
+/// A budget that is smaller than the pool moves the wait into a line of its own: the stall is the same.
+#[tokio::test]
+async fn a_wait_for_room_in_a_budget_is_told_as_well() {
+    let pool = pool(4);
+    let budget = pool.budget("camera", 1);
+    let held = budget.try_get_buffer().expect("home");
+    let before = tokio::spawn(budget.get_buffer_owned());
+    while budget.status().waiting == 0 {
+        tokio::task::yield_now().await;
+    }
+    let (_watch, mut told) = watch(&pool);
+    let wait = next(&mut told).await;
+    assert!(wait.waited >= LIMIT, "{wait}");
+    assert_eq!(wait.budget.as_deref(), Some("camera"));
+    let said = wait.to_string();
+    let first = said.lines().next().expect("a line");
+    assert!(first.ends_with(" for room in camera"), "{said}");
+    assert!(
+        said.contains("camera: 1 of 1, 1 waiting, the first for "),
+        "{said}"
+    );
+    silence(&mut told).await;
+
+    // The next one is another stall. It joined while waits were measured.
+    let another = tokio::spawn(budget.get_buffer_owned());
+    while budget.status().waiting == 1 {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    let held = before.await.expect("no panic").expect("it has room");
+    let wait = next(&mut told).await;
+    assert_eq!(wait.budget.as_deref(), Some("camera"));
+    assert!(budget.status().oldest_wait >= Some(wait.waited));
+    drop(held);
+    assert!(another.await.expect("no panic").is_ok());
+    assert_eq!(budget.status().oldest_wait, None);
+    silence(&mut told).await;
+}
+
+/// A budget that is full for long is usual, and must not hide that the pool stands still.
+#[tokio::test]
+async fn a_stall_in_one_line_does_not_hide_one_in_another() {
+    let pool = pool(2);
+    let budget = pool.budget("camera", 1);
+    let held = budget.try_get_buffer().expect("home");
+    let _over = tokio::spawn(budget.get_buffer_owned());
+    let (_watch, mut told) = watch(&pool);
+    assert_eq!(next(&mut told).await.budget.as_deref(), Some("camera"));
+    let all = pool.try_get_buffer().expect("home");
+    let _waiting = in_line(&pool).await;
+    let wait = next(&mut told).await;
+    assert_eq!((wait.budget, wait.report.status.waiting), (None, 1));
+    silence(&mut told).await;
+    drop((held, all));
+}
