@@ -1,7 +1,7 @@
 //! Decommit, commit and flush against gets and releases.
 
-use super::{assert_all_home, get_and_release, poll_once, pool, spawn, use_exclusively};
-use crate::{GetBufferError, Properties, State};
+use super::{assert_all_home, get_and_release, poll_once, pool, spawn, take_two, use_exclusively};
+use crate::{GetBufferError, Properties, SetPropertiesError, State};
 use loom::future::block_on;
 
 /// A get finds the pool open or shut, and a drain completes in either case.
@@ -116,6 +116,133 @@ fn a_stalled_get_survives_a_reconfiguration() {
             pool.commit().unwrap();
         }
         thread.join().unwrap();
+        assert_all_home(&pool);
+    });
+}
+
+/// Both want the same state: one of them is last, and gets are served accordingly.
+#[test]
+fn decommit_meets_commit() {
+    loom::model(|| {
+        let pool = pool(1);
+        let sample = pool.try_get_buffer().unwrap();
+        let other = pool.clone();
+        let thread = spawn(move || other.decommit());
+        pool.commit().unwrap();
+        thread.join().unwrap();
+        drop(sample);
+        match pool.state() {
+            State::Committed => assert!(pool.try_get_buffer().is_ok()),
+            state => {
+                assert_eq!(state, State::Configured);
+                let refused = pool.try_get_buffer().unwrap_err();
+                assert_eq!(refused, GetBufferError::NotCommitted);
+            }
+        }
+        assert_all_home(&pool);
+    });
+}
+
+/// Nothing is out, so the decommit ends its own drain while a commit waits for that, or comes first.
+#[test]
+fn commit_meets_a_decommit_that_drains_at_once() {
+    loom::model(|| {
+        let pool = pool(1);
+        drop(pool.try_get_buffer().unwrap());
+        let other = pool.clone();
+        let thread = spawn(move || other.decommit());
+        pool.commit().unwrap();
+        thread.join().unwrap();
+        pool.commit().unwrap();
+        drop(pool.try_get_buffer().unwrap());
+        assert_eq!(pool.status().acquired, 2, "each turn is counted once");
+        assert_all_home(&pool);
+    });
+}
+
+/// The last two come home at the same time: one of them ends the drain, and counts for both.
+#[test]
+fn the_last_two_releases_end_a_drain_once() {
+    loom::model(|| {
+        let pool = pool(2);
+        let mut samples = take_two(&pool);
+        let (one, two) = (samples.pop(), samples.pop());
+        let drained = pool.drained();
+        pool.decommit();
+        let thread = spawn(move || drop(one));
+        drop(two);
+        block_on(drained);
+        assert_eq!(pool.state(), State::Configured);
+        thread.join().unwrap();
+        assert_eq!(pool.status().acquired, 2, "each turn is counted once");
+        assert_all_home(&pool);
+    });
+}
+
+/// A get finds the pool open or flushing; once the flush is announced none is served.
+#[test]
+fn flush_meets_get() {
+    loom::model(|| {
+        let pool = pool(1);
+        drop(pool.try_get_buffer().unwrap());
+        let other = pool.clone();
+        let thread = spawn(move || match get_and_release(&other) {
+            Ok(()) | Err(GetBufferError::Flushing) => {}
+            Err(error) => panic!("{error}"),
+        });
+        pool.set_flushing(true);
+        let refused = pool.try_get_buffer().unwrap_err();
+        assert_eq!(refused, GetBufferError::Flushing);
+        pool.set_flushing(false);
+        thread.join().unwrap();
+        assert_all_home(&pool);
+    });
+}
+
+/// A waiter is handed its slot or told of the flush, never both.
+#[test]
+fn flush_meets_a_hand_over() {
+    loom::model(|| {
+        let pool = pool(1);
+        let sample = pool.try_get_buffer().unwrap();
+        let mut get = pool.get_buffer();
+        assert!(poll_once(&mut get).is_pending());
+        let thread = spawn(move || drop(sample));
+        pool.set_flushing(true);
+        match block_on(get) {
+            Ok(mut sample) => use_exclusively(&mut sample),
+            Err(error) => assert_eq!(error, GetBufferError::Flushing),
+        }
+        thread.join().unwrap();
+        pool.set_flushing(false);
+        assert!(pool.try_get_buffer().is_ok());
+        assert_all_home(&pool);
+    });
+}
+
+/// Memory is mapped without the lock, and for the properties that the commit began with: whoever sets
+/// others meanwhile waits.
+#[test]
+fn set_properties_meets_commit() {
+    loom::model(|| {
+        let pool = crate::Builder::default().buffers(1).size(64);
+        let pool = pool.build_uncommitted().unwrap();
+        let other = pool.clone();
+        let thread = spawn(move || other.commit().unwrap());
+        let two = Properties {
+            buffers: 2,
+            ..pool.properties()
+        };
+        let buffers = match pool.set_properties(two) {
+            Ok(_) => 2,
+            Err(error) => {
+                assert_eq!(error, SetPropertiesError::AlreadyCommitted);
+                1
+            }
+        };
+        thread.join().unwrap();
+        assert_eq!(pool.properties().buffers, buffers);
+        assert_eq!(pool.try_get_buffers(buffers).unwrap().len(), buffers);
         assert_all_home(&pool);
     });
 }

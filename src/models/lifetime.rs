@@ -1,22 +1,8 @@
 //! The end: the last sample against the last handle.
 
-use super::{pool, spawn, take_two};
+use super::{freed, pool, spawn, take_two, watch};
 use crate::sync::Lock;
 use std::sync::Arc;
-
-/// Tells whether the pool, which owns the callback, was freed.
-fn freed(callback: &std::sync::Weak<()>) -> bool {
-    callback.upgrade().is_none()
-}
-
-/// Sets a callback that dies with the pool.
-fn watch(pool: &crate::Pool) -> std::sync::Weak<()> {
-    let life = Arc::new(());
-    let watched = Arc::downgrade(&life);
-    let callback = move |_pool: &crate::Pool| drop(life.clone());
-    assert!(pool.set_notify(Some(Arc::new(callback))).is_none());
-    watched
-}
 
 /// One thread drops the last sample, the other the last handle. Loom reports an access after the end,
 /// and a leak; that the pool is freed is asserted.
@@ -30,6 +16,23 @@ fn the_last_sample_frees_the_pool_once() {
         drop(pool);
         thread.join().unwrap();
         assert!(weak.upgrade().is_none());
+    });
+}
+
+/// The end, seen by what dies with the pool: not while a sample is left, and then at once.
+#[test]
+fn a_sample_keeps_the_pool_without_a_handle() {
+    loom::model(|| {
+        let pool = pool(1);
+        let watched = watch(&pool);
+        let one = pool.try_get_buffer().unwrap().freeze();
+        let two = one.clone();
+        drop(pool);
+        assert!(!freed(&watched), "the sample is left");
+        let thread = spawn(move || drop(one));
+        drop(two);
+        thread.join().unwrap();
+        assert!(freed(&watched));
     });
 }
 

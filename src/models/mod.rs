@@ -6,8 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+mod budget;
 mod decommit;
 mod get;
+mod lease;
 mod lifetime;
 mod line;
 mod notify;
@@ -18,6 +20,7 @@ use loom::{future::block_on, thread};
 use std::{
     future::Future,
     pin::pin,
+    sync::{Arc, Weak},
     task::{Context, Poll, Waker},
 };
 
@@ -47,6 +50,20 @@ fn take_two(pool: &Pool) -> Vec<Sample> {
     samples.map(Result::unwrap).into()
 }
 
+/// Tells whether the pool, which owns the callback, was freed.
+fn freed(callback: &Weak<()>) -> bool {
+    callback.upgrade().is_none()
+}
+
+/// Sets a callback that dies with the pool.
+fn watch(pool: &Pool) -> Weak<()> {
+    let life = Arc::new(());
+    let watched = Arc::downgrade(&life);
+    let callback = move |_pool: &Pool| drop(life.clone());
+    assert!(pool.set_notify(Some(Arc::new(callback))).is_none());
+    watched
+}
+
 /// Waits for a sample, uses it and releases it.
 fn get_and_release(pool: &Pool) -> Result<(), GetBufferError> {
     let mut sample = block_on(pool.get_buffer())?;
@@ -68,6 +85,16 @@ fn assert_all_home(pool: &Pool) {
     assert_eq!(status.free, status.buffers, "every sample is home");
     assert_eq!(status.waiting, 0, "nobody is in line");
     assert_eq!(status.acquired, status.released);
+}
+
+/// Explores a model that three preemptions would keep busy for long.
+fn with_two_preemptions(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder
+        .preemption_bound
+        .map(|bound| bound.min(2))
+        .or(Some(2));
+    builder.check(model);
 }
 
 fn spawn(f: impl FnOnce() + 'static) -> thread::JoinHandle<()> {

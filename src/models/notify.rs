@@ -1,9 +1,9 @@
 //! The callback and `released()` against releases.
 
-use super::{assert_all_home, pool, spawn, take_two};
+use super::{assert_all_home, get_and_release, pool, spawn, take_two};
 use crate::{
-    Pool,
-    sync::{Ordering, Setting, SettingBool},
+    Pool, Sample,
+    sync::{Lock, Ordering, Setting, SettingBool},
 };
 use loom::future::block_on;
 use std::sync::Arc;
@@ -12,6 +12,19 @@ fn count(calls: &Arc<Setting>) -> Option<Arc<dyn crate::NotifyRelease>> {
     let calls = calls.clone();
     Some(Arc::new(move |_pool: &Pool| {
         calls.fetch_add(1, Ordering::Relaxed);
+    }))
+}
+
+/// Counts its calls, and releases one of `held` in each: calls in flight lie within each other.
+fn count_and_release(
+    calls: &Arc<Setting>,
+    held: &Arc<Lock<Vec<Sample>>>,
+) -> Option<Arc<dyn crate::NotifyRelease>> {
+    let (calls, held) = (calls.clone(), held.clone());
+    Some(Arc::new(move |_pool: &Pool| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        let next = held.lock().pop();
+        drop(next);
     }))
 }
 
@@ -81,6 +94,39 @@ fn a_callback_that_removes_itself_is_dropped_after_the_last_call() {
     });
 }
 
+/// Two calls in flight have all the claims of a word that a model has. The third release goes under the
+/// lock although its word is open, and a callback that is replaced meanwhile is told of what comes home
+/// after that; the old one is dropped once nobody calls it any more.
+#[test]
+fn a_release_without_a_claim_left_meets_set_notify() {
+    loom::model(|| {
+        let pool = pool(6);
+        let (before, after) = (Arc::new(Setting::new(0)), Arc::new(Setting::new(0)));
+        let held = Arc::new(Lock::new(Vec::new()));
+        let old = count_and_release(&before, &held).unwrap();
+        let watched = Arc::downgrade(&old);
+        pool.set_notify(Some(old));
+        let samples = [(); 3].map(|()| pool.try_get_buffer().unwrap());
+        held.lock().extend(samples);
+        let first = held.lock().pop();
+        let thread = spawn(move || drop(first));
+        drop(pool.set_notify(count_and_release(&after, &held)));
+        let seen = pool.free_count() - 3;
+        thread.join().unwrap();
+        let (before, after) = (
+            before.load(Ordering::Relaxed),
+            after.load(Ordering::Relaxed),
+        );
+        assert_eq!(before + after, 3, "one call for each release");
+        assert!(seen + after >= 3, "home before the look, or told after it");
+        assert!(
+            watched.upgrade().is_none(),
+            "nobody calls the old one any more"
+        );
+        assert_all_home(&pool);
+    });
+}
+
 /// The future counts from the call: a release after it resolves it, whenever it is polled.
 #[test]
 fn released_meets_a_release() {
@@ -91,6 +137,21 @@ fn released_meets_a_release() {
         let thread = spawn(move || drop(one));
         let released = pool.released();
         drop(samples);
+        block_on(released);
+        thread.join().unwrap();
+        assert_all_home(&pool);
+    });
+}
+
+/// While somebody listens no get may open a word, or the release after it would tell nobody.
+#[test]
+fn released_meets_a_get() {
+    loom::model(|| {
+        let pool = pool(2);
+        drop(take_two(&pool));
+        let released = pool.released();
+        let other = pool.clone();
+        let thread = spawn(move || get_and_release(&other).unwrap());
         block_on(released);
         thread.join().unwrap();
         assert_all_home(&pool);

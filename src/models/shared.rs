@@ -43,3 +43,26 @@ fn try_into_sample_meets_another_handle() {
         assert_all_home(&pool);
     });
 }
+
+/// Both handles try to become the owner: one at most does, and the slot goes home once.
+#[test]
+fn two_handles_try_to_become_the_owner() {
+    loom::model(|| {
+        let pool = pool(1);
+        let mut sample = pool.try_get_buffer().unwrap();
+        use_exclusively(&mut sample);
+        let one = sample.freeze();
+        let two = one.clone();
+        let thread = spawn(move || {
+            if let Ok(mut sample) = two.try_into_sample() {
+                sample.properties_mut().set_user(8);
+            }
+        });
+        if let Ok(mut sample) = one.try_into_sample() {
+            sample.properties_mut().set_user(9);
+        }
+        thread.join().unwrap();
+        assert!(pool.try_get_buffer().is_ok());
+        assert_all_home(&pool);
+    });
+}

@@ -1,0 +1,180 @@
+//! Budgets and the reserve: more users than a model can have, some of whom give up.
+
+use super::*;
+use crate::Budget;
+
+impl Stage {
+    /// A stage of which `reserve` samples are kept.
+    fn with_reserve(buffers: usize, reserve: usize) -> Self {
+        let pool = crate::Builder::default().buffers(buffers).size(64);
+        let pool = pool.reserve(reserve).build();
+        Stage {
+            pool: pool.expect("a page of memory"),
+            ..Stage::new(buffers)
+        }
+    }
+
+    /// Waits for some samples of a budget, of which no more than its limit may be out, and uses them up.
+    fn get_charged(&self, budget: &Budget, count: usize) {
+        let samples = block_on(budget.get_buffers(count)).expect("it is committed");
+        assert_eq!(samples.len(), count);
+        let status = budget.status();
+        assert!(status.charged >= count && status.charged <= status.limit);
+        samples.into_iter().for_each(|sample| self.use_up(sample));
+    }
+
+    /// What must hold of a budget when everybody has gone.
+    fn assert_given_back(&self, budget: &Budget) {
+        let status = budget.status();
+        assert_eq!((status.charged, status.waiting), (0, 0));
+        let limit = status.limit.min(self.taken.len());
+        drop(budget.try_get_buffers(limit).expect("all of it"));
+    }
+}
+
+/// Waits for room, or for a sample, and gives up at some moment.
+fn give_up(budget: &Budget, count: usize) {
+    let mut get = Box::pin(budget.get_buffers(count));
+    let _ready = poll_once(&mut get);
+    thread::yield_now();
+    drop(get);
+}
+
+/// Two budgets of one pool, and users of the pool itself: all are served, and nothing stays charged.
+#[test]
+fn budgets_share_a_pool() {
+    play(|| {
+        let stage = Stage::new(3);
+        let (camera, screen) = (
+            stage.pool.budget("camera", 2),
+            stage.pool.budget("screen", 1),
+        );
+        let threads = (0..5).map(|number| {
+            let (stage, camera, screen) = (stage.clone(), camera.clone(), screen.clone());
+            start(move || match number {
+                0 => stage.get_charged(&camera, 2),
+                1 => stage.get_charged(&camera, 1),
+                2 => stage.get_charged(&screen, 1),
+                3 => give_up(&screen, 1),
+                _ => stage.get_many(2).expect("it is committed"),
+            })
+        });
+        join_all(threads.collect::<Vec<_>>());
+        stage.assert_given_back(&camera);
+        stage.assert_given_back(&screen);
+        stage.assert_all_home();
+    });
+}
+
+/// Waiters of one budget that want different numbers, of whom some leave at any moment.
+#[test]
+fn a_storm_of_those_who_give_up_leaves_no_room_charged() {
+    play(|| {
+        let stage = Stage::new(3);
+        let budget = stage.pool.budget("camera", 2);
+        let held = budget.try_get_buffers(2).expect("all of it");
+        let mut threads: Vec<_> = (0..4)
+            .map(|number| {
+                let (stage, budget) = (stage.clone(), budget.clone());
+                start(move || match number {
+                    0 => give_up(&budget, 2),
+                    1 => give_up(&budget, 1),
+                    2 => stage.get_charged(&budget, 1),
+                    _ => stage.get_charged(&budget, 2),
+                })
+            })
+            .collect();
+        threads.extend(held.into_iter().map(|sample| start(move || drop(sample))));
+        join_all(threads);
+        stage.assert_given_back(&budget);
+        stage.assert_all_home();
+    });
+}
+
+/// Ordinary and privileged users of a pool that is too small for them: all are served, and the reserve
+/// is whole at the end.
+#[test]
+fn the_reserve_is_whole_when_everybody_has_gone() {
+    play(|| {
+        let stage = Stage::with_reserve(3, 1);
+        let control = stage.pool.budget("control", 3).privileged();
+        let threads = (0..5).map(|number| {
+            let (stage, control) = (stage.clone(), control.clone());
+            start(move || match number {
+                0 => stage.get_charged(&control, 1),
+                1 => stage.get_charged(&control, 2),
+                2 => {
+                    // All or nothing, while others wait.
+                    drop(control.try_get_buffers(2));
+                    give_up(&control, 1);
+                }
+                3 => stage.get().expect("it is committed"),
+                _ => stage.get_many(2).expect("it is committed"),
+            })
+        });
+        join_all(threads.collect::<Vec<_>>());
+        assert_eq!(stage.pool.status().reserved, 1);
+        stage.assert_given_back(&control);
+        let status = stage.pool.status();
+        assert_eq!((status.free, status.waiting), (3, 0));
+        drop(control.try_get_buffers(3).expect("all are home"));
+    });
+}
+
+/// A decommit and a commit at any moment: whoever waits for room is told or served, and the reserve is
+/// filled again.
+#[test]
+fn a_decommit_meets_budgets_and_the_reserve() {
+    play(|| {
+        let stage = Stage::with_reserve(3, 1);
+        let budget = stage.pool.budget("camera", 1);
+        let control = stage.pool.budget("control", 3).privileged();
+        let threads = (0..5).map(|number| {
+            let (stage, budget, control) = (stage.clone(), budget.clone(), control.clone());
+            start(move || {
+                let got = match number {
+                    0 | 1 => block_on(budget.get_buffer()),
+                    2 => block_on(control.get_buffer()),
+                    3 => block_on(stage.pool.get_buffer()),
+                    _ => {
+                        stage.pool.decommit();
+                        return stage.pool.commit().expect("the memory is there");
+                    }
+                };
+                match got {
+                    Ok(sample) => stage.use_up(sample),
+                    Err(error) => assert_eq!(error, GetBufferError::NotCommitted),
+                }
+            })
+        });
+        join_all(threads.collect::<Vec<_>>());
+        assert_eq!(stage.pool.status().reserved, 1);
+        stage.assert_given_back(&budget);
+        stage.assert_given_back(&control);
+    });
+}
+
+/// A privileged try takes what it can get, finds too little, and puts that back while others are in line.
+#[test]
+fn a_privileged_try_meets_those_in_line() {
+    play(|| {
+        let stage = Stage::new(3);
+        let control = stage.pool.budget("control", 3).privileged();
+        // Every word is open from now on.
+        drop(stage.take_all());
+        let threads = (0..3).map(|number| {
+            let (stage, control) = (stage.clone(), control.clone());
+            start(move || match number {
+                0 => {
+                    let all = control.try_get_buffers(3);
+                    let all = all.into_iter().flatten();
+                    all.for_each(|sample| stage.use_up(sample));
+                }
+                _ => (0..2).for_each(|_| stage.get().expect("it is committed")),
+            })
+        });
+        join_all(threads.collect::<Vec<_>>());
+        stage.assert_given_back(&control);
+        stage.assert_all_home();
+    });
+}
