@@ -13,90 +13,72 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    engine::{Engine, Shared},
+    engine::Engine,
     error::GetBufferError,
-    free_list::Miss,
-    line::Left,
+    line::{Rank, Wanted},
     raw::{
         chain::Chain,
         slot::OwnedSlot,
         waiter::{Outcome, Ticket, Timer},
     },
-    sync::Ordering,
+    take::{Found, Why},
+    trace,
 };
 use std::{
     mem,
-    task::{Context, Poll, ready},
-    time::Instant,
+    task::{Context, Poll},
 };
 use tokio::task::coop;
 
 /// Where a get stands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) enum Acquire {
-    #[default]
-    New,
+    New(Rank),
     InLine(Ticket),
     InHand(Chain),
     Done,
 }
 
-/// Why a get is given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
-    Cancelled,
-    TimedOut,
-}
-
-/// What a get found under the lock.
-enum Found {
-    Slots(Chain),
-    Place(Ticket),
-}
-
 impl Acquire {
-    /// Polls for one slot.
+    /// The first poll for one slot, if one is home and the task has budget left. Otherwise
+    /// [`begin`](Acquire::begin) or [`go_on`](Acquire::go_on) goes on from here.
     #[inline]
-    pub(crate) fn poll_one(
-        &mut self,
-        engine: &Engine,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<OwnedSlot, GetBufferError>> {
-        if let Acquire::New = self {
-            if let Ok(slot) = engine.free_list.take() {
-                if let Poll::Ready(budget) = coop::poll_proceed(cx) {
-                    budget.made_progress();
-                    *self = Acquire::Done;
-                    return Poll::Ready(Ok(slot));
-                }
-                return self.keep_in_hand(slot);
-            }
+    pub(crate) fn poll_hit(&mut self, engine: &Engine, cx: &mut Context<'_>) -> Option<OwnedSlot> {
+        let Acquire::New(_) = self else {
+            return None;
+        };
+        let slot = engine.free_list.take().ok()?;
+        if self.spend(cx) {
+            return Some(slot);
         }
-        self.poll_one_slowly(engine, cx)
+        self.keep_in_hand(slot);
+        None
+    }
+
+    /// Asks for the budget of a get whose slot is in hand, and is done with it.
+    #[inline]
+    pub(crate) fn spend(&mut self, cx: &mut Context<'_>) -> bool {
+        let Poll::Ready(budget) = coop::poll_proceed(cx) else {
+            return false;
+        };
+        // What its drop would do is to give the budget back, because no progress was made.
+        mem::forget(budget);
+        *self = Acquire::Done;
+        true
     }
 
     /// The task has used up its budget: it yields, and its waker is woken at once.
     #[cold]
-    fn keep_in_hand<T>(&mut self, slot: OwnedSlot) -> Poll<T> {
+    pub(crate) fn keep_in_hand(&mut self, slot: OwnedSlot) {
         slot.mark_used();
         let mut slots = Chain::default();
         slots.push(slot);
         *self = Acquire::InHand(slots);
-        Poll::Pending
     }
 
-    #[inline(never)]
-    fn poll_one_slowly(
-        &mut self,
-        engine: &Engine,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<OwnedSlot, GetBufferError>> {
-        self.poll(engine, 1, cx).map_ok(|mut slots| {
-            let Some(slot) = slots.pop() else {
-                unreachable!("one slot was wanted");
-            };
-            slot
-        })
+    #[inline]
+    pub(crate) fn is_new(&self) -> bool {
+        matches!(self, Acquire::New(_))
     }
 
     /// Polls for `wanted` slots.
@@ -106,46 +88,90 @@ impl Acquire {
         wanted: usize,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Chain, GetBufferError>> {
-        loop {
-            match self {
-                Acquire::New => match engine.take_or_join(wanted) {
-                    // Nothing was wanted, so there is nothing to wait for, not even the budget.
-                    Ok(Found::Slots(none)) if wanted == 0 => {
-                        *self = Acquire::Done;
-                        return Poll::Ready(Ok(none));
-                    }
-                    Ok(Found::Slots(slots)) => *self = Acquire::InHand(slots),
-                    Ok(Found::Place(ticket)) => *self = Acquire::InLine(ticket),
-                    Err(error) => {
-                        *self = Acquire::Done;
-                        return Poll::Ready(Err(error));
-                    }
-                },
-                Acquire::InLine(ticket) => {
-                    let outcome = ready!(ticket.poll(cx));
-                    self.leave_line(engine, outcome)?;
-                }
-                Acquire::InHand(slots) => {
-                    ready!(coop::poll_proceed(cx)).made_progress();
-                    let slots = mem::take(slots);
-                    *self = Acquire::Done;
-                    return Poll::Ready(Ok(slots));
-                }
-                Acquire::Done => panic!("a get was polled after it had resolved"),
-            }
+        match self {
+            Acquire::New(_) => self.begin(engine, wanted, cx),
+            _ => self.go_on(engine, cx),
         }
     }
 
-    /// Takes up the outcome and gives the node back.
-    fn leave_line(&mut self, engine: &Engine, outcome: Outcome) -> Result<(), GetBufferError> {
-        let (next, result) = match outcome {
-            Outcome::Slots(slots) => (Acquire::InHand(slots), Ok(())),
-            Outcome::Failed(error) => (Acquire::Done, Err(error)),
+    /// The first poll: takes what is wanted, or joins the line.
+    // Always, here and below: called, they hand on what they got through memory, at each hand-over.
+    #[inline(always)]
+    pub(crate) fn begin(
+        &mut self,
+        engine: &Engine,
+        wanted: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Chain, GetBufferError>> {
+        let rank = match self {
+            Acquire::New(rank) => *rank,
+            _ => unreachable!("a get begins once"),
         };
-        if let Acquire::InLine(ticket) = mem::replace(self, next) {
-            ticket.give_back(&engine.returned);
+        let slots = wanted;
+        match engine.take_or_join(Wanted { slots, rank }, cx.waker()) {
+            Ok(Found::Place(ticket)) => {
+                *self = Acquire::InLine(ticket);
+                Poll::Pending
+            }
+            // Nothing was wanted, so there is nothing to wait for, not even the budget.
+            Ok(Found::Slots(none)) if wanted == 0 => {
+                *self = Acquire::Done;
+                Poll::Ready(Ok(none))
+            }
+            Ok(Found::Slots(slots)) => self.hand_over(slots, cx),
+            Err(error) => self.fail(error),
         }
-        result
+    }
+
+    /// Every later poll.
+    #[inline(always)]
+    pub(crate) fn go_on(
+        &mut self,
+        engine: &Engine,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Chain, GetBufferError>> {
+        match self {
+            Acquire::InLine(ticket) => {
+                let told = ticket.take_outcome();
+                let told = told.or_else(|| engine.wait_on(ticket, cx.waker()));
+                let Some(outcome) = told else {
+                    return Poll::Pending;
+                };
+                if let Acquire::InLine(ticket) = mem::replace(self, Acquire::Done) {
+                    trace::wait_ended(engine, &ticket, outcome.name());
+                    ticket.give_back();
+                }
+                match outcome {
+                    Outcome::Slots(slots) => self.hand_over(slots, cx),
+                    Outcome::Failed(error) => self.fail(error),
+                }
+            }
+            Acquire::InHand(slots) => {
+                let slots = mem::take(slots);
+                self.hand_over(slots, cx)
+            }
+            Acquire::New(_) | Acquire::Done => panic!("a get was polled after it had resolved"),
+        }
+    }
+
+    /// Resolves if the task has budget left; otherwise the slots stay in hand until the next poll.
+    #[inline]
+    fn hand_over(
+        &mut self,
+        slots: Chain,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Chain, GetBufferError>> {
+        if self.spend(cx) {
+            return Poll::Ready(Ok(slots));
+        }
+        *self = Acquire::InHand(slots);
+        Poll::Pending
+    }
+
+    #[cold]
+    fn fail(&mut self, error: GetBufferError) -> Poll<Result<Chain, GetBufferError>> {
+        *self = Acquire::Done;
+        Poll::Ready(Err(error))
     }
 
     /// The timer of a get that is in line.
@@ -164,9 +190,15 @@ impl Acquire {
     #[inline]
     pub(crate) fn cancel(&mut self, engine: &Engine) {
         if let Acquire::InLine(_) | Acquire::InHand(_) = self {
-            if let Ok(unclaimed) = self.give_up(engine, Why::Cancelled) {
-                engine.put_back(unclaimed);
-            }
+            self.put_back(engine);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn put_back(&mut self, engine: &Engine) {
+        if let Ok(unclaimed) = self.give_up(engine, Why::Cancelled) {
+            engine.put_back(unclaimed);
         }
     }
 
@@ -191,175 +223,8 @@ impl Acquire {
                 engine.lock().count(why);
                 Ok(slots)
             }
-            Acquire::New | Acquire::Done => Ok(Chain::default()),
+            Acquire::New(_) | Acquire::Done => Ok(Chain::default()),
         }
-    }
-}
-
-impl Shared {
-    fn count(&mut self, why: Why) {
-        match why {
-            Why::Cancelled => self.counters.cancelled += 1,
-            Why::TimedOut => self.counters.timed_out += 1,
-        }
-    }
-}
-
-impl Engine {
-    /// Takes a slot if one is home and nobody is in line.
-    #[inline]
-    pub(crate) fn try_take(&self) -> Result<OwnedSlot, GetBufferError> {
-        match self.free_list.take() {
-            Ok(slot) => Ok(slot),
-            Err(Miss::Empty) if self.is_open() => {
-                self.misses.fetch_add(1, Ordering::Relaxed);
-                Err(GetBufferError::Exhausted)
-            }
-            Err(_) => self.try_take_many(1).map(|mut slots| {
-                let Some(slot) = slots.pop() else {
-                    unreachable!("one slot was wanted");
-                };
-                slot
-            }),
-        }
-    }
-
-    /// Takes `wanted` slots if as many are home and nobody is in line.
-    pub(crate) fn try_take_many(&self, wanted: usize) -> Result<Chain, GetBufferError> {
-        self.take_many(wanted, true, |shared, gathered| {
-            shared.counters.exhausted += 1;
-            (Err(GetBufferError::Exhausted), gathered)
-        })
-    }
-
-    /// Takes `wanted` slots, or joins the line for them.
-    fn take_or_join(&self, wanted: usize) -> Result<Found, GetBufferError> {
-        let mut place = None;
-        let taken = self.take_many(wanted, false, |shared, gathered| {
-            if shared.line.len() >= self.settings.max_waiters {
-                return (Err(GetBufferError::TooManyWaiters), gathered);
-            }
-            shared.counters.waited += 1;
-            let joined = self.settings.measure_waits.then(Instant::now);
-            let ticket = shared.line.join(&self.returned, wanted, gathered, joined);
-            place = Some(ticket);
-            (Ok(Chain::default()), Chain::default())
-        });
-        match place {
-            Some(ticket) => Ok(Found::Place(ticket)),
-            None => taken.map(Found::Slots),
-        }
-    }
-
-    /// Takes `wanted` slots. If that cannot be, `otherwise` decides, under the lock; what it gives back
-    /// beside its answer goes home. Unless it wants all or nothing, every word is parked then, and no
-    /// slot is home but those gathered.
-    fn take_many(
-        &self,
-        wanted: usize,
-        all_or_nothing: bool,
-        otherwise: impl FnOnce(&mut Shared, Chain) -> (Result<Chain, GetBufferError>, Chain),
-    ) -> Result<Chain, GetBufferError> {
-        // A get of one has looked already.
-        let mut gathered = match wanted {
-            1 => Chain::default(),
-            _ => self.free_list.take_many(wanted),
-        };
-        if gathered.len() == wanted && wanted > 0 {
-            return Ok(gathered);
-        }
-        let mut shared = self.lock();
-        if gathered.len() > 0 && (shared.serves().is_err() || !shared.line.is_empty()) {
-            // Somebody joined, or the pool was shut, after these were taken: they are not ours.
-            drop(shared);
-            self.put_back(mem::take(&mut gathered));
-            shared = self.lock();
-        }
-        if let Err(error) = shared.may_want(wanted) {
-            drop(shared);
-            self.put_back(gathered);
-            return Err(error);
-        }
-        if wanted == 0 {
-            return Ok(gathered);
-        }
-        if shared.line.is_empty() {
-            self.gather(&mut shared, wanted, all_or_nothing, &mut gathered);
-            if gathered.len() == wanted {
-                return Ok(gathered);
-            }
-        }
-        let (answer, mut unwanted) = otherwise(&mut shared, gathered);
-        while let Some(slot) = unwanted.pop() {
-            let nobody = shared.settle(self, slot);
-            debug_assert!(
-                nobody.is_none(),
-                "slots are gathered only while nobody is in line"
-            );
-        }
-        answer
-    }
-
-    /// Takes what is home, up to `wanted` slots with those gathered before; of many that must be all or
-    /// nothing, only if there are enough, so that others do not find the pool empty for nothing.
-    fn gather(
-        &self,
-        shared: &mut Shared,
-        wanted: usize,
-        all_or_nothing: bool,
-        gathered: &mut Chain,
-    ) {
-        let mut may_open = shared.is_calm(self);
-        if wanted > 1 {
-            let home = shared.ledger.park_all_and_count(&self.free_list);
-            if all_or_nothing && gathered.len() + home < wanted {
-                return;
-            }
-            // In an open word somebody else could be faster.
-            may_open = false;
-        }
-        while gathered.len() < wanted {
-            match shared.ledger.take(&self.free_list, may_open) {
-                Some(slot) => gathered.push(slot),
-                None => return,
-            }
-        }
-    }
-
-    /// Leaves the line. The answer is the slots that were handed over already, or the failure that was
-    /// told; what was only gathered goes to the next in line.
-    fn leave_line(&self, mut ticket: Ticket, why: Why) -> Result<Chain, GetBufferError> {
-        let mut shared = self.lock();
-        let (told, gathered) = match shared.line.leave(&mut ticket) {
-            Left::Waiting(gathered) => (Ok(Chain::default()), gathered),
-            Left::Told(Outcome::Slots(slots)) => (Ok(slots), Chain::default()),
-            Left::Told(Outcome::Failed(error)) => (Err(error), Chain::default()),
-        };
-        // One that was told of a failure was neither cancelled nor too late, and one that has its slots
-        // beats the deadline.
-        let counts = match (&told, why) {
-            (Err(_), _) => false,
-            (Ok(_), Why::Cancelled) => true,
-            (Ok(slots), Why::TimedOut) => slots.len() == 0,
-        };
-        if counts {
-            shared.count(why);
-        }
-        drop(shared);
-        self.put_back(gathered);
-        ticket.give_back(&self.returned);
-        told
-    }
-}
-
-impl Shared {
-    /// Whether a get of `wanted` samples can ever be served.
-    fn may_want(&self, wanted: usize) -> Result<(), GetBufferError> {
-        self.serves()?;
-        if wanted > self.properties.buffers {
-            return Err(GetBufferError::TooMany);
-        }
-        Ok(())
     }
 }
 
@@ -371,9 +236,9 @@ mod tests {
 
     /// A get of the one slot of `pool`, which is out.
     fn in_line(pool: &Pool) -> Acquire {
-        let mut acquire = Acquire::New;
+        let mut acquire = Acquire::New(Rank::Ordinary);
         let cx = &mut Context::from_waker(Waker::noop());
-        assert!(acquire.poll_one(pool.engine(), cx).is_pending());
+        assert!(acquire.poll(pool.engine(), 1, cx).is_pending());
         acquire
     }
 
@@ -408,7 +273,7 @@ mod tests {
         while tokio::task::coop::has_budget_remaining() {
             tokio::task::coop::consume_budget().await;
         }
-        let mut acquire = Acquire::New;
+        let mut acquire = Acquire::New(Rank::Ordinary);
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(acquire.poll(pool.engine(), 0, cx).is_ready());
     }

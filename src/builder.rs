@@ -93,7 +93,8 @@ impl Builder {
         self
     }
 
-    /// How many gets may be in line; a further one fails with
+    /// How many gets may be in line, of the pool and of each budget; a further one that is not privileged
+    /// fails with
     /// [`TooManyWaiters`](crate::GetBufferError::TooManyWaiters). Default unlimited.
     ///
     /// # Examples
@@ -113,6 +114,32 @@ impl Builder {
     /// ```
     pub fn max_waiters(mut self, n: usize) -> Self {
         self.settings.max_waiters = n;
+        self
+    }
+
+    /// How many buffers are kept for [privileged](crate::Budget::privileged) budgets. Default none.
+    ///
+    /// A get that is not privileged finds the pool as if it were smaller by so many. A privileged one takes
+    /// from the reserve only when no other sample is home; the next that come home fill it up again,
+    /// before anyone else in line is served. One buffer is always left for all others, so of a pool with
+    /// fewer buffers all but one are kept. While the reserve is short, releases and gets go under a lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{GetBufferError, Pool};
+    ///
+    /// let pool = Pool::builder().buffers(3).reserve(1).build()?;
+    /// let frames = pool.try_get_buffers(2)?;
+    /// assert_eq!(pool.try_get_buffer().unwrap_err(), GetBufferError::Exhausted);
+    ///
+    /// let control = pool.budget("control messages", 1).privileged();
+    /// let message = control.try_get_buffer()?;
+    /// # drop((frames, message));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reserve(mut self, n: usize) -> Self {
+        self.settings.reserve = n;
         self
     }
 
@@ -144,6 +171,23 @@ impl Builder {
         self
     }
 
+    /// What the pool is called in [reports](Pool::report), events and metrics, so that the pools of a
+    /// program are told apart. Default none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::builder().name("camera 3").build()?;
+    /// assert!(pool.report().to_string().starts_with("pool \"camera 3\": 32 of 32 free"));
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
+    pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.settings.name = Some(name.into());
+        self
+    }
+
     /// Sets the callback that is called at each release; see [`Pool::set_notify`].
     ///
     /// # Examples
@@ -163,7 +207,8 @@ impl Builder {
         self
     }
 
-    /// Whether to measure how long gets wait, for [`Status::wait_time`](crate::Status) and `max_wait`.
+    /// Whether to measure how long gets wait, for [`Status::wait_time`](crate::Status), `max_wait` and
+    /// `oldest_wait`, and for [`Pool::wait_times`].
     /// Default no: reading the clock twice is a fifth of a hand-over.
     pub fn measure_waits(mut self, yes: bool) -> Self {
         self.settings.measure_waits = yes;

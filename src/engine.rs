@@ -8,44 +8,46 @@
 #![forbid(unsafe_code)]
 
 use crate::{
+    budget::Accounts,
     error::GetBufferError,
     free_list::{FreeList, Ledger, Tally},
-    handles::Handles,
+    handles::{Guests, Handles},
     line::{Line, Offer},
     notify::NotifyRelease,
     properties::Properties,
-    raw::{
-        bytes::Geometry,
-        slot::OwnedSlot,
-        waiter::{Returned, WaiterRef},
-    },
+    raw::{bytes::Geometry, slot::OwnedSlot},
+    reserve::Reserve,
     signal::Listeners,
     status::State,
     sync::{AtomicPtr, Changed, Lock, LockGuard, Ordering, SettingU8, SettingU64},
 };
 use crossbeam_utils::CachePadded;
-use std::{fmt, io, sync::Arc, time::Instant};
+use std::{fmt, io, sync::Arc, task::Waker, time::Instant};
 
 /// What the builder fixes for the life of the pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) max_waiters: usize,
+    pub(crate) reserve: usize,
     pub(crate) zero_on_release: bool,
     pub(crate) prefault: bool,
     pub(crate) huge_pages: bool,
     pub(crate) track_holders: bool,
     pub(crate) measure_waits: bool,
+    pub(crate) name: Option<Arc<str>>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Settings {
             max_waiters: usize::MAX,
+            reserve: 0,
             zero_on_release: false,
             prefault: false,
             huge_pages: false,
             track_holders: false,
             measure_waits: false,
+            name: None,
         }
     }
 }
@@ -70,7 +72,6 @@ pub(crate) struct Engine {
     pub(crate) shared: CachePadded<Lock<Shared>>,
     /// Announced when [`Shared::busy`] ends.
     pub(crate) settled: Changed,
-    pub(crate) returned: Returned,
     /// Tries that found nothing, without the lock.
     pub(crate) misses: CachePadded<SettingU64>,
     pub(crate) callback_panics: SettingU64,
@@ -92,8 +93,9 @@ enum Gate {
     Open = 1,
 }
 
-/// What is under the lock.
+/// What is under the lock. What a hand-over needs comes first, so that it lies on few cache lines.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Shared {
     pub(crate) state: State,
     pub(crate) flushing: bool,
@@ -102,15 +104,22 @@ pub(crate) struct Shared {
     pub(crate) busy: bool,
     /// The last handle, claim and sample are gone: somebody is about to free the pool.
     pub(crate) ended: bool,
+    pub(crate) guests: Guests,
+    pub(crate) reserve: Reserve,
+    pub(crate) line: Line,
+    pub(crate) callback: Option<Callback>,
+    pub(crate) released: Listeners,
     pub(crate) properties: Properties,
     pub(crate) ledger: Ledger,
-    pub(crate) line: Line,
-    pub(crate) released: Listeners,
     pub(crate) drained: Listeners,
-    pub(crate) callback: Option<Callback>,
+    pub(crate) accounts: Accounts,
     /// Callbacks that were replaced while calls may have been in flight.
     pub(crate) retired: Vec<Callback>,
     pub(crate) counters: Counters,
+    /// How many watch for long waits.
+    pub(crate) watchers: usize,
+    /// Of futures that were forgotten and have no pool any more. Foreign, so dropped without the lock.
+    pub(crate) forgotten: Vec<Waker>,
 }
 
 /// Counted under the lock, on the slow path.
@@ -126,11 +135,16 @@ pub(crate) struct Counters {
 
 impl Engine {
     pub(crate) fn new(settings: Settings) -> io::Result<Self> {
+        let born = Instant::now();
+        let mut line = Line::new(born);
+        if settings.measure_waits {
+            line.keep_times();
+        }
         Ok(Engine {
             free_list: FreeList::new()?,
             settings,
             geometry: Geometry::default(),
-            born: Instant::now(),
+            born,
             gate: SettingU8::new(Gate::Shut as u8),
             callback: AtomicPtr::new(std::ptr::null_mut()),
             handles: CachePadded::new(Handles::one()),
@@ -139,17 +153,21 @@ impl Engine {
                 flushing: false,
                 busy: false,
                 ended: false,
+                guests: Guests::default(),
+                reserve: Reserve::default(),
                 properties: Properties::default(),
                 ledger: Ledger::default(),
-                line: Line::default(),
+                line,
                 released: Listeners::default(),
                 drained: Listeners::default(),
+                accounts: Accounts::default(),
                 callback: None,
                 retired: Vec::new(),
                 counters: Counters::default(),
+                watchers: 0,
+                forgotten: Vec::new(),
             })),
             settled: Changed::new(),
-            returned: Returned::new(),
             misses: CachePadded::new(SettingU64::new(0)),
             callback_panics: SettingU64::new(0),
         })
@@ -194,8 +212,19 @@ impl Shared {
             && engine.handles.any()
     }
 
-    /// Gives a slot to the first in line, or else puts it home. The answer is who is to be woken.
-    pub(crate) fn settle(&mut self, engine: &Engine, slot: OwnedSlot) -> Option<WaiterRef> {
+    /// Whether those who join write down when they do.
+    pub(crate) fn measures_waits(&self, engine: &Engine) -> bool {
+        engine.settings.measure_waits || self.watchers > 0
+    }
+
+    /// Gives a slot to the first in line, or else puts it home; the reserve comes before those who may
+    /// not take from it. The answer is who is to be woken.
+    #[inline]
+    pub(crate) fn settle(&mut self, engine: &Engine, slot: OwnedSlot) -> Option<Waker> {
+        if self.reserve.is_short() && !self.line.has_privileged() {
+            self.reserve.keep(slot);
+            return None;
+        }
         match self.line.offer(slot) {
             Offer::Refused(slot) => {
                 let calm = self.is_calm(engine);
@@ -203,7 +232,7 @@ impl Shared {
                 None
             }
             Offer::Gathered => None,
-            Offer::Served(waiter) => Some(waiter),
+            Offer::Served(waker) => Some(waker),
         }
     }
 
@@ -215,13 +244,13 @@ impl Shared {
         drained
     }
 
-    /// Whether no handle, no claim and no sample is left. If so the caller frees the pool, and
+    /// Whether no handle, no claim, no lease and no sample is left. If so the caller frees the pool, and
     /// nobody else does.
     pub(crate) fn claim_end(&mut self, engine: &Engine) -> bool {
-        let ended = engine.handles.none_and_no_guests()
+        let ended = engine.handles.none_and_no_guests(self.guests.entered())
             && self.ledger.all_parked()
-            && self.ledger.parked_out() == 0
-            && self.ledger.parked_claims() == 0
+            && self.ledger.parked_out() == self.reserve.len()
+            && self.ledger.parked_ties() == 0
             && !self.ended;
         self.ended |= ended;
         ended

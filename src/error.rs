@@ -110,7 +110,8 @@ pub enum GetBufferError {
     /// Trying again helps only after [`Pool::set_flushing(false)`](crate::Pool::set_flushing).
     #[error("the pool is flushing")]
     Flushing,
-    /// No sample could be had without waiting: none is home, or others are in line for it.
+    /// No sample could be had without waiting: none is home but those of the reserve, others are in line for
+    /// it, or the budget has no room.
     ///
     /// Trying again helps when samples come home, and waiting in line is the fair way to do it.
     ///
@@ -122,12 +123,14 @@ pub enum GetBufferError {
     /// Trying again can help, from the end of the line.
     #[error("no sample came home within the time limit")]
     TimedOut,
-    /// The line is as long as [`Builder::max_waiters`](crate::Builder::max_waiters) lets it be.
+    /// The line, of the pool or of the budget, is as long as
+    /// [`Builder::max_waiters`](crate::Builder::max_waiters) lets it be.
     ///
     /// Trying again helps when the line is shorter.
     #[error("too many are waiting in line already")]
     TooManyWaiters,
-    /// More samples were asked for at once than the pool has buffers.
+    /// More samples were asked for at once than the pool has buffers, those of the reserve not counted unless
+    /// the get is privileged; or than the budget has.
     ///
     /// Trying again with the same number cannot help.
     #[error("more samples were requested at once than the pool has buffers")]

@@ -7,7 +7,7 @@
 
 use std::{
     mem,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
 /// Runs `foreign` and swallows its panic. Says whether there was one.
@@ -26,6 +26,44 @@ pub(crate) fn panics(foreign: impl FnOnce()) -> bool {
 /// Runs `foreign` and swallows its panic.
 pub(crate) fn quietly(foreign: impl FnOnce()) {
     let _panicked = panics(foreign);
+}
+
+/// Runs `foreign`, and if it panics `first` before the panic goes on.
+pub(crate) fn returns<T>(foreign: impl FnOnce() -> T, first: impl FnOnce()) -> T {
+    match catch_unwind(AssertUnwindSafe(foreign)) {
+        Ok(value) => value,
+        Err(payload) => {
+            first();
+            resume_unwind(payload)
+        }
+    }
+}
+
+/// A foreign value that is dropped quietly unless it is taken out.
+#[derive(Debug)]
+pub(crate) struct Spare<T>(Option<T>);
+
+impl<T> Spare<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Spare(Some(value))
+    }
+
+    #[inline]
+    pub(crate) fn into_inner(mut self) -> T {
+        let Some(value) = self.0.take() else {
+            unreachable!("it is taken once, with the whole");
+        };
+        value
+    }
+}
+
+impl<T> Drop for Spare<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(value) = self.0.take() {
+            quietly(|| drop(value));
+        }
+    }
 }
 
 #[cfg(all(test, not(loom)))]

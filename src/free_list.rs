@@ -20,10 +20,10 @@ mod ledger;
 pub(crate) use ledger::{Ledger, Plan, Tally};
 
 use crate::{
-    raw::{chain::Chain, published::Published, shelf::Shelf, slot::OwnedSlot},
+    raw::{block::BlockRef, chain::Chain, shelf::Shelf, slot::OwnedSlot},
     stripe,
     sync::{AtomicUsize, Ordering},
-    word::Word,
+    word::{Leased, Word},
 };
 use crossbeam_utils::CachePadded;
 use std::io;
@@ -43,7 +43,7 @@ pub(crate) enum Miss {
 /// The words and slots, and how many words there are that may have a slot.
 #[derive(Debug)]
 pub(crate) struct FreeList {
-    shelf: Published<Shelf>,
+    pub(crate) shelf: Shelf,
     /// Open words and stocked ones together. Written under the lock, when a word is parked or
     /// opened, so never in the common get or release.
     reachable: CachePadded<AtomicUsize>,
@@ -53,50 +53,79 @@ impl FreeList {
     /// A free list with no slots.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(FreeList {
-            shelf: Published::new(Shelf::new(1, 0, false)?),
+            shelf: Shelf::new()?,
             reachable: CachePadded::new(AtomicUsize::new(0)),
         })
-    }
-
-    #[inline]
-    pub(crate) fn shelf(&self) -> &Shelf {
-        self.shelf.get()
     }
 
     /// Takes a slot that is home, without the lock.
     #[inline]
     pub(crate) fn take(&self) -> Result<OwnedSlot, Miss> {
-        let shelf = self.shelf();
-        let stripe = stripe::current() & shelf.mask.load(Ordering::Relaxed);
-        let Some(word) = cursor(shelf, stripe) else {
-            return Err(Miss::Unsure);
-        };
-        match shelf.take(word) {
-            Ok(slot) => Ok(slot),
-            Err(contended) => self.take_elsewhere(shelf, contended),
+        match self.cursor(self.stripe()) {
+            Some(word) => word
+                .take()
+                .or_else(|contended| self.take_elsewhere(contended)),
+            None => Err(Miss::Unsure),
+        }
+    }
+
+    /// Takes a lease in the word where this thread looks first, for who has a handle to the pool.
+    #[inline]
+    pub(crate) fn lease(&self) -> Option<BlockRef<'_>> {
+        let word = self.cursor(self.stripe())?;
+        match word.lease() {
+            Leased::Yes => Some(word),
+            Leased::Refused => None,
+            Leased::Contended => {
+                stripe::move_on();
+                None
+            }
+        }
+    }
+
+    /// The stripe of this thread.
+    #[inline]
+    fn stripe(&self) -> usize {
+        stripe::current() & self.shelf.mask.load(Ordering::Relaxed)
+    }
+
+    /// The word where the threads of `stripe` look first.
+    #[inline]
+    fn cursor(&self, stripe: usize) -> Option<BlockRef<'_>> {
+        let own = self.shelf.block(stripe)?;
+        match own.cursor() {
+            0 => Some(own),
+            elsewhere => self.shelf.block(stripe ^ elsewhere),
         }
     }
 
     #[cold]
-    fn take_elsewhere(&self, shelf: &Shelf, contended: bool) -> Result<OwnedSlot, Miss> {
+    #[inline(never)]
+    fn take_elsewhere(&self, contended: bool) -> Result<OwnedSlot, Miss> {
         if contended {
             stripe::move_on();
         } else if self.reachable.load(Ordering::Acquire) == 0 {
             return Err(Miss::Empty);
         }
-        let stripe = stripe::current() & shelf.mask.load(Ordering::Relaxed);
-        if let Some(own) = shelf.word(stripe).filter(|own| own.cursor() == 0) {
+        self.take_from_another_word()
+    }
+
+    /// On its own, so that a miss is as short as its one load.
+    #[inline(never)]
+    fn take_from_another_word(&self) -> Result<OwnedSlot, Miss> {
+        let stripe = self.stripe();
+        if let Some(own) = self.shelf.block(stripe).filter(|own| own.cursor() == 0) {
             if !own.is_open() {
                 // The ledger opens it, if it has slots: better once under the lock than at a word that
                 // other threads are busy with.
                 return Err(Miss::Unsure);
             }
         }
-        if let Some(slot) = cursor(shelf, stripe).and_then(|word| shelf.take(word).ok()) {
+        if let Some(slot) = self.cursor(stripe).and_then(|word| word.take().ok()) {
             return Ok(slot);
         }
-        for (index, word) in sweep(shelf, stripe) {
-            if let Ok(slot) = shelf.take(word) {
+        for (index, word) in self.sweep(stripe) {
+            if let Ok(slot) = word.take() {
                 self.look_here_next(index);
                 return Ok(slot);
             }
@@ -110,17 +139,15 @@ impl FreeList {
     /// Takes `wanted` slots without the lock, many in one step, if the words that it looks at have as
     /// many. It may get fewer, if somebody else was faster.
     pub(crate) fn take_many(&self, wanted: usize) -> Chain {
-        let shelf = self.shelf();
-        let stripe = stripe::current() & shelf.mask.load(Ordering::Relaxed);
-        let first = cursor(shelf, stripe);
+        let stripe = self.stripe();
+        let first = self.cursor(stripe);
         let words = || {
-            let others = sweep(shelf, stripe).map(|(_, word)| word);
-            let others =
-                others.filter(|word| !first.is_some_and(|first| std::ptr::eq(first, *word)));
+            let others = self.sweep(stripe).map(|(_, word)| word);
+            let others = others.filter(|word| !first.is_some_and(|first| first.is(*word)));
             first.into_iter().chain(others)
         };
         let mut taken = Chain::default();
-        if words().map(Word::home).sum::<usize>() < wanted {
+        if words().map(|word| Word::home(&word)).sum::<usize>() < wanted {
             return taken;
         }
         for word in words() {
@@ -128,7 +155,7 @@ impl FreeList {
             if missing == 0 {
                 break;
             }
-            shelf.take_many(word, missing, |slot| {
+            word.take_many(missing, |slot| {
                 // It may wait in a chain for a long time before it has its first turn.
                 slot.mark_used();
                 taken.push(slot);
@@ -139,37 +166,29 @@ impl FreeList {
 
     /// Lets this thread's stripe start at word `index` from now on.
     fn look_here_next(&self, index: usize) {
-        let shelf = self.shelf();
-        let stripe = stripe::current() & shelf.mask.load(Ordering::Relaxed);
-        if let Some(word) = shelf.word(stripe) {
+        let stripe = self.stripe();
+        if let Some(word) = self.shelf.block(stripe) {
             word.set_cursor(index ^ stripe);
         }
     }
-}
 
-/// The word where the threads of `stripe` look first.
-#[inline]
-fn cursor(shelf: &Shelf, stripe: usize) -> Option<&Word> {
-    let own = shelf.word(stripe)?;
-    match own.cursor() {
-        0 => Some(own),
-        elsewhere => shelf.word(stripe ^ elsewhere),
+    /// The first words from `stripe` on, wrapping round.
+    fn sweep(&self, stripe: usize) -> impl Iterator<Item = (usize, BlockRef<'_>)> {
+        let words = self.shelf.word_count.load(Ordering::Relaxed);
+        (0..words.min(SWEEP)).filter_map(move |step| {
+            let index = (stripe + step) % words;
+            Some((index, self.shelf.block(index)?))
+        })
     }
 }
 
-/// The first words from `stripe` on, wrapping round.
-fn sweep(shelf: &Shelf, stripe: usize) -> impl Iterator<Item = (usize, &Word)> {
-    let words = shelf.word_count.load(Ordering::Relaxed);
-    (0..words.min(SWEEP)).filter_map(move |step| {
-        let index = (stripe + step) % words;
-        Some((index, shelf.word(index)?))
-    })
-}
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod without_the_lock;
 
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::Pool;
+    use crate::{Pool, line::Rank};
 
     fn pool(buffers: usize) -> Pool {
         Pool::builder().buffers(buffers).size(64).build().unwrap()
@@ -191,6 +210,30 @@ mod tests {
         let own = second.join().unwrap().map(|index| index / per_word);
         assert_eq!(first.index() / per_word, 0);
         assert!(own.iter().all(|&word| word > 0), "words {own:?}");
+    }
+
+    /// One that goes under the lock from an open word of its own must not be sent to another thread's: all
+    /// that follow it would go there too.
+    #[test]
+    fn a_get_under_the_lock_keeps_to_its_own_word() {
+        let pool = pool(64);
+        let first = pool.try_get_buffer().unwrap();
+        let other = pool.clone();
+        let second = std::thread::spawn(move || {
+            stripe::move_on();
+            let lock_free = other.try_get_buffer().unwrap().index();
+            let slot = other.engine().try_take_one(Rank::Ordinary).unwrap();
+            let under_the_lock = slot.index();
+            let mut unwanted = Chain::default();
+            unwanted.push(slot);
+            other.engine().put_back(unwanted);
+            let after = other.try_get_buffer().unwrap().index();
+            [lock_free, under_the_lock, after]
+        });
+        let per_word = 64 / stripe::count();
+        let own = second.join().unwrap().map(|index| index / per_word);
+        assert_eq!(first.index() / per_word, 0);
+        assert_eq!(own, [1, 1, 1]);
     }
 
     /// After a burst the low slots are home again, and theirs is the memory that is warm.

@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    acquire::Acquire, error::GetBufferError, raw::handle::Pool, raw::slot::OwnedSlot,
-    sample::Sample, sync::assert_may_block,
+    acquire::Acquire, error::GetBufferError, get_owned::GetBufferOwned, line::Rank,
+    raw::handle::Pool, sample::Sample, sync::assert_may_block,
 };
 use futures::future::FusedFuture;
 use std::{
@@ -63,13 +63,14 @@ impl Pool {
     #[inline]
     #[track_caller]
     pub fn get_buffer(&self) -> GetBuffer<'_> {
-        GetBuffer::new(self, Location::caller())
+        GetBuffer::new(self, Rank::Ordinary, Location::caller())
     }
 
     /// Waits for a sample and takes it; the future owns a handle to the pool, so it is `'static`.
     ///
-    /// Otherwise as [`get_buffer`](Pool::get_buffer). The handle is counted on a line that all threads
-    /// share; where a lifetime does, `get_buffer` is cheaper.
+    /// Otherwise as [`get_buffer`](Pool::get_buffer), at the price of one more atomic read-modify-write of
+    /// the line that a get writes anyway. Only a future that has to wait, or one of many that were made
+    /// and not polled, is counted with the pool's handles, on a line that all threads share.
     ///
     /// # Errors
     ///
@@ -91,9 +92,10 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     #[track_caller]
     pub fn get_buffer_owned(&self) -> GetBufferOwned {
-        GetBufferOwned::new(self.clone(), Location::caller())
+        GetBufferOwned::new(self, Rank::Ordinary, Location::caller())
     }
 
     /// Waits for a sample for at most `limit` and takes it.
@@ -129,9 +131,11 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     #[track_caller]
     pub fn get_buffer_timeout(&self, limit: Duration) -> GetBufferTimeout<'_> {
-        GetBufferTimeout::new(GetBuffer::new(self, Location::caller()), limit)
+        let get = GetBuffer::new(self, Rank::Ordinary, Location::caller());
+        GetBufferTimeout::new(get, limit)
     }
 
     /// Takes a sample if one is home and nobody is in line.
@@ -205,67 +209,55 @@ pub struct GetBuffer<'a> {
 
 impl<'a> GetBuffer<'a> {
     #[inline]
-    pub(crate) fn new(pool: &'a Pool, location: &'static Location<'static>) -> Self {
+    pub(crate) fn new(pool: &'a Pool, rank: Rank, location: &'static Location<'static>) -> Self {
         GetBuffer {
             pool,
-            acquire: Acquire::New,
+            acquire: Acquire::New(rank),
             location,
         }
     }
 
-    fn sample(&self, slot: OwnedSlot) -> Sample {
-        Sample::new(self.pool.engine(), slot, self.location)
+    /// Two functions, because neither needs all the registers that both together would have to save.
+    #[cold]
+    #[inline(never)]
+    fn poll_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sample, GetBufferError>> {
+        match self.acquire.is_new() {
+            true => self.begin(cx),
+            false => self.go_on(cx),
+        }
+    }
+
+    #[inline(never)]
+    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sample, GetBufferError>> {
+        let engine = self.pool.engine();
+        let slots = ready!(self.acquire.begin(engine, 1, cx))?;
+        Poll::Ready(Ok(Sample::new(engine, slots.into_only(), self.location)))
+    }
+
+    #[inline(never)]
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sample, GetBufferError>> {
+        let engine = self.pool.engine();
+        let slots = ready!(self.acquire.go_on(engine, cx))?;
+        Poll::Ready(Ok(Sample::new(engine, slots.into_only(), self.location)))
     }
 }
 
 impl Future for GetBuffer<'_> {
     type Output = Result<Sample, GetBufferError>;
 
-    #[inline]
+    // Always: called, it hands the sample back through memory, and a get and drop takes a tenth longer.
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let slot = ready!(this.acquire.poll_one(this.pool.engine(), cx))?;
-        Poll::Ready(Ok(this.sample(slot)))
-    }
-}
-
-impl Drop for GetBuffer<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.acquire.cancel(self.pool.engine());
-    }
-}
-
-/// The future of a sample that owns a handle to its pool; see [`Pool::get_buffer_owned`].
-#[must_use = "a future does nothing until it is awaited"]
-pub struct GetBufferOwned {
-    pool: Pool,
-    acquire: Acquire,
-    location: &'static Location<'static>,
-}
-
-impl GetBufferOwned {
-    pub(crate) fn new(pool: Pool, location: &'static Location<'static>) -> Self {
-        GetBufferOwned {
-            pool,
-            acquire: Acquire::New,
-            location,
+        let engine = this.pool.engine();
+        match this.acquire.poll_hit(engine, cx) {
+            Some(slot) => Poll::Ready(Ok(Sample::new(engine, slot, this.location))),
+            None => this.poll_slowly(cx),
         }
     }
 }
 
-impl Future for GetBufferOwned {
-    type Output = Result<Sample, GetBufferError>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let slot = ready!(this.acquire.poll_one(this.pool.engine(), cx))?;
-        Poll::Ready(Ok(Sample::new(this.pool.engine(), slot, this.location)))
-    }
-}
-
-impl Drop for GetBufferOwned {
+impl Drop for GetBuffer<'_> {
     #[inline]
     fn drop(&mut self) {
         self.acquire.cancel(self.pool.engine());
@@ -337,6 +329,5 @@ macro_rules! terminates {
 
 terminates! {
     GetBuffer<'_>, acquire;
-    GetBufferOwned, acquire;
     GetBufferTimeout<'_>, get.acquire;
 }

@@ -6,6 +6,7 @@ use crate::{
     acquire::Acquire,
     engine::Engine,
     error::GetBufferError,
+    line::{Rank, Wanted},
     raw::{chain::Chain, handle::Pool},
     sample::Sample,
 };
@@ -48,7 +49,7 @@ impl Pool {
     /// ```
     #[track_caller]
     pub fn get_buffers(&self, count: usize) -> GetBuffers<'_> {
-        GetBuffers::new(self, count, Location::caller())
+        GetBuffers::new(self, count, Rank::Ordinary, Location::caller())
     }
 
     /// Waits for `count` samples and appends them to `samples`, all or nothing.
@@ -84,7 +85,7 @@ impl Pool {
         samples: &'a mut Vec<Sample>,
         count: usize,
     ) -> GetBuffersInto<'a> {
-        let get = GetBuffers::new(self, count, Location::caller());
+        let get = GetBuffers::new(self, count, Rank::Ordinary, Location::caller());
         GetBuffersInto::new(get, samples)
     }
 
@@ -109,13 +110,23 @@ impl Pool {
     /// ```
     #[track_caller]
     pub fn try_get_buffers(&self, count: usize) -> Result<Vec<Sample>, GetBufferError> {
-        let location = Location::caller();
-        let engine = self.engine();
-        let slots = engine.try_take_many(count)?;
-        let mut samples = Vec::new();
-        hand_out(engine, slots, &mut samples, location);
-        Ok(samples)
+        try_get(self, count, Rank::Ordinary, Location::caller())
     }
+}
+
+/// Takes `count` samples if as many are home.
+pub(crate) fn try_get(
+    pool: &Pool,
+    count: usize,
+    rank: Rank,
+    location: &'static Location<'static>,
+) -> Result<Vec<Sample>, GetBufferError> {
+    let engine = pool.engine();
+    let slots = count;
+    let slots = engine.try_take_many(Wanted { slots, rank })?;
+    let mut samples = Vec::new();
+    hand_out(engine, slots, &mut samples, location);
+    Ok(samples)
 }
 
 /// A request for several samples.
@@ -168,8 +179,13 @@ pub struct GetBuffers<'a> {
 }
 
 impl<'a> GetBuffers<'a> {
-    pub(crate) fn new(pool: &'a Pool, count: usize, location: &'static Location<'static>) -> Self {
-        let acquire = Acquire::New;
+    pub(crate) fn new(
+        pool: &'a Pool,
+        count: usize,
+        rank: Rank,
+        location: &'static Location<'static>,
+    ) -> Self {
+        let acquire = Acquire::New(rank);
         GetBuffers {
             request: Request {
                 pool,

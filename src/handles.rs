@@ -1,8 +1,12 @@
-//! How many handles a pool has, and how many releases are its guests, in one number.
+//! How many handles a pool has, and how many guests have left, in one number.
 //!
 //! A guest keeps the pool alive as a handle does, while a release goes the slow way, but it is not one:
 //! [`WeakPool::upgrade`](crate::WeakPool::upgrade) must not give a handle to a pool that has none left,
 //! only because one of its last samples is coming home at this moment.
+//!
+//! Guests enter under the pool's lock, where they are counted without an atomic operation. They leave
+//! without it, so that is counted here. Those who have entered and not left are there; both numbers
+//! start anew after 24 bits, which is more than there can be guests at a time.
 //!
 //! The last of both goes under the pool's lock: only there it can be seen in the same step whether a
 //! sample or a claim is left, which would free the pool later.
@@ -11,8 +15,10 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-const GUEST: u64 = 1 << 40;
+const HANDLE_BITS: u32 = 40;
+const GUEST: u64 = 1 << HANDLE_BITS;
 const HANDLES: u64 = GUEST - 1;
+const GUESTS: u32 = (1 << 24) - 1;
 
 /// What somebody has who keeps the pool alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +28,26 @@ pub(crate) enum Holding {
 }
 
 impl Holding {
-    fn unit(self) -> u64 {
+    /// The number after one has left.
+    fn left(self, seen: u64) -> u64 {
         match self {
-            Holding::Handle => 1,
-            Holding::Guest => GUEST,
+            Holding::Handle => seen - 1,
+            Holding::Guest => seen.wrapping_add(GUEST),
         }
+    }
+}
+
+/// How many guests have entered; kept under the pool's lock.
+#[derive(Debug, Default)]
+pub(crate) struct Guests(u32);
+
+impl Guests {
+    pub(crate) fn enter(&mut self) {
+        self.0 = (self.0 + 1) & GUESTS;
+    }
+
+    pub(crate) fn entered(&self) -> u32 {
+        self.0
     }
 }
 
@@ -45,9 +66,9 @@ impl Handles {
         self.0.load(Ordering::Relaxed) & HANDLES > 0
     }
 
-    /// Whether neither a handle nor a guest is left. Exact under the lock.
-    pub(crate) fn none_and_no_guests(&self) -> bool {
-        self.0.load(Ordering::Acquire) == 0
+    /// Whether neither a handle nor one of those guests is left who `entered`. Exact under the lock.
+    pub(crate) fn none_and_no_guests(&self, entered: u32) -> bool {
+        self.0.load(Ordering::Acquire) == u64::from(entered) << HANDLE_BITS
     }
 
     /// Counts a handle beside one that exists.
@@ -71,12 +92,8 @@ impl Handles {
         false
     }
 
-    pub(crate) fn count_guest(&self) {
-        self.0.fetch_add(GUEST, Ordering::Relaxed);
-    }
-
     pub(crate) fn turn_guest_into_handle(&self) {
-        self.0.fetch_sub(GUEST - 1, Ordering::Relaxed);
+        self.0.fetch_add(GUEST + 1, Ordering::Relaxed);
     }
 
     /// Drops one that is not the last. `false` if it may be, and is still held.
@@ -84,7 +101,7 @@ impl Handles {
     pub(crate) fn drop_one_of_many(&self, holding: Holding) -> bool {
         let mut seen = self.0.load(Ordering::Relaxed);
         while self.leaves_a_handle(seen, holding) {
-            match self.exchange(seen, seen - holding.unit(), Ordering::Release) {
+            match self.exchange(seen, holding.left(seen), Ordering::Release) {
                 Ok(_) => return true,
                 Err(now) => seen = now,
             }
@@ -103,7 +120,10 @@ impl Handles {
 
     /// Drops one under the lock, where it may be the last. Whether no handle is left.
     pub(crate) fn drop_under_the_lock(&self, holding: Holding) -> bool {
-        let before = self.0.fetch_sub(holding.unit(), Ordering::AcqRel);
+        let before = match holding {
+            Holding::Handle => self.0.fetch_sub(1, Ordering::AcqRel),
+            Holding::Guest => self.0.fetch_add(GUEST, Ordering::AcqRel),
+        };
         !self.leaves_a_handle(before, holding)
     }
 
@@ -116,12 +136,14 @@ impl Handles {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use std::{env, process::Command};
 
     #[test]
     fn the_last_handle_and_the_last_guest_are_not_dropped_without_a_look() {
         let handles = Handles::one();
+        let mut guests = Guests::default();
         handles.count_one_more();
-        handles.count_guest();
+        guests.enter();
         assert!(handles.drop_one_of_many(Holding::Handle));
         assert!(
             !handles.drop_one_of_many(Holding::Handle),
@@ -134,18 +156,58 @@ mod tests {
             "no handle is left"
         );
         assert!(handles.drop_under_the_lock(Holding::Guest));
-        assert!(handles.none_and_no_guests());
+        assert!(handles.none_and_no_guests(guests.entered()));
     }
 
     #[test]
     fn a_guest_is_no_handle_until_it_becomes_one() {
         let handles = Handles::one();
-        handles.count_guest();
+        let mut guests = Guests::default();
+        guests.enter();
         assert!(handles.drop_under_the_lock(Holding::Handle));
+        assert!(!handles.none_and_no_guests(guests.entered()));
         assert!(!handles.count_one_more_if_any());
         handles.turn_guest_into_handle();
         assert!(handles.count_one_more_if_any());
         assert!(handles.drop_one_of_many(Holding::Handle));
         assert!(!handles.drop_one_of_many(Holding::Handle));
+    }
+
+    #[test]
+    fn the_numbers_of_those_who_entered_and_left_start_anew_together() {
+        let handles = Handles::one();
+        let mut guests = Guests::default();
+        for _ in 0..=GUESTS {
+            guests.enter();
+            assert!(handles.drop_one_of_many(Holding::Guest));
+        }
+        guests.enter();
+        assert!(handles.drop_under_the_lock(Holding::Handle));
+        assert!(!handles.none_and_no_guests(guests.entered()));
+        assert!(handles.drop_under_the_lock(Holding::Guest));
+        assert!(handles.none_and_no_guests(guests.entered()));
+    }
+
+    /// A count that began anew would free the pool under all who have it. The end of the process is shown
+    /// in one of its own.
+    #[test]
+    fn more_handles_than_half_the_count_end_the_process() {
+        const CHILD: &str = "MORE_HANDLES_CHILD";
+        const TEST: &str = "handles::tests::more_handles_than_half_the_count_end_the_process";
+        let handles = Handles(AtomicU64::new(HANDLES / 2));
+        handles.count_one_more();
+        if env::var_os(CHILD).is_some() {
+            handles.count_one_more();
+            return;
+        }
+        let child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", TEST, "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(said.contains("running 1 test"), "{said}");
+        assert!(!said.contains("test result"), "it went on: {said}");
+        assert!(!child.status.success());
     }
 }

@@ -34,6 +34,11 @@
 //! buffer out), or when nothing bounds how many must be out at once: then allocate. Samples do not
 //! grow.
 //!
+//! # Coming from something else
+//!
+//! [`moving_in`] has before and after, gained and lost, for those who come from a semaphore and `BytesMut`,
+//! deadpool, a channel, `IMemAllocator` or `GstBufferPool`.
+//!
 //! # Guarantees
 //!
 //! The README names the tests that hold each, and where threads meet the models.
@@ -41,9 +46,9 @@
 //! 1. **First come, first served**, by first poll. While anyone is in line nobody overtakes: no new
 //!    get, no `try_get_buffer`, no `get_buffers`. A large request at the front is filled as samples
 //!    come home. A future that was not polled has no place; one that ran out of Tokio's cooperative
-//!    budget keeps it.
-//! 2. **No lost wake-up.** No sample is home while someone waits, but for the instant of handing it
-//!    over.
+//!    budget keeps it. The one exception is asked for: [privileged](Budget::privileged) gets.
+//! 2. **No lost wake-up.** No sample is home while someone is in line who may have it, but for the instant
+//!    of handing it over; those of the [reserve](Builder::reserve) are for the privileged.
 //! 3. **Cancel safe.** Dropping a future in any state loses neither a sample nor anyone's place. A
 //!    sample that it was handed goes to the next in line.
 //! 4. **No trace.** Gets that failed, timed out or were cancelled do not slow later ones.
@@ -94,23 +99,78 @@
 //! commit is missed by nobody; the old callback is given back instead of released under the lock;
 //! memory goes back to the system after a decommit.
 //!
+//! # Beside a pool
+//!
+//! | | |
+//! |---|---|
+//! | [`PollPool`] | a pool to be polled, for futures written by hand; and a stream of fresh samples |
+//! | [`fan_out`] | one producer, many subscribers, and a bound on what they hold together |
+//! | [`Budget`] | a bound for each consumer, so that one of them cannot take all the buffers |
+//! | [`Builder::reserve`] | buffers that are kept for what must not fail |
+//! | [`SharedSample::copy_out_below`] | a sparse slice is copied, so that it does not keep its buffer out |
+#![cfg_attr(
+    feature = "stream",
+    doc = "| [`stream`] | samples where readers, writers, streams and sinks are used |"
+)]
+//!
+//! # Features
+//!
+//! None is on unless it is asked for.
+//!
+//! | feature | what it brings | which depends on |
+//! |---|---|---|
+//! | `stream` | the module `stream`: `SampleReader`, `FrameReader`, `SampleWriter` | `pin-project`, `tokio-util` |
+//! | `net` | in it, `ReadableFirst` and `DatagramReceiver`; and all of `stream` | Tokio's `net` and `io-util` |
+//! | `tracing` | events for waits, exhaustion, drains, callbacks that panic and waits that are too long; none on a hit | `tracing` |
+//! | `metrics` | the module `metrics`: what the pool says of itself, for an exporter | `metrics` |
+//!
+//! # Seeing what it does
+//!
+//! | to see | ask |
+//! |---|---|
+//! | how busy it is, and how much memory is held and not used | [`Pool::status`] |
+//! | who holds the samples, and for how long | [`Pool::report`] to read, [`Pool::holders`] one by one |
+//! | how long gets wait | [`Pool::wait_times`] |
+//! | that a get has waited for too long, when it happens | [`Pool::watch_waits`] |
+//! | all of it in a log or a dashboard | the features `tracing` and `metrics` |
+//!
+//! With the feature `tracing`, events have the target `sample_pool` and the field `pool`, with the pool's
+//! [name](Builder::name). A subscriber may call back into the pool, and one that panics loses nothing.
+//!
+//! | level | message | fields |
+//! |---|---|---|
+//! | `TRACE` | a get waits in line | `seat`, `wanted` |
+//! | `TRACE` | a get waits no more | `seat`, `how`: served, failed, cancelled or timed out |
+//! | `DEBUG` | a get that may not wait found too few samples | `wanted` |
+//! | `DEBUG` | a drain began; a commit cancelled a drain; a drain ended | |
+//! | `ERROR` | a release callback panicked | |
+//! | `WARN` | a get has waited for long; from [`Pool::watch_waits`] alone | `waited`, `budget`, `waiting`, `outstanding`, `report` |
+//!
+//! Waits for room in a [`Budget`] begin and end without an event; those that are too long are told.
+//!
 //! # The modules, from the ground up
 //!
 //! | | |
 //! |---|---|
-//! | `sync`, `foreign`, `stripe` | locks and atomics, std's or loom's; foreign code; which stripe a thread is at |
-//! | `error`, `properties`, `reference_time`, `media_type`, `sample_properties`, `status`, `region_info` | plain values |
+//! | `sync`, `foreign`, `stripe` | locks and atomics, the real ones or those of a model; foreign code; which stripe a thread is at |
+//! | `error`, `properties`, `reference_time`, `media_type`, `sample_properties`, `status`, `region_info`, `wait_times` | plain values |
 //! | `word` | one word of the free list: the protocol of get and release without a lock |
 //! | `raw` | the room of `unsafe`: mappings, slots, bytes, waiters' nodes, the counted handle |
 //! | `free_list` | which slots are home; beneath it `ledger`, what the holder of the lock knows |
-//! | `line`, `signal`, `handles` | who waits for samples, who for events, and who keeps the pool alive |
+//! | `line`, `reserve`, `signal`, `handles` | who waits for samples, what is kept for whom, who waits for events, and who keeps the pool alive |
 //! | `engine` | all of the above in one place |
-//! | `lifecycle`, `acquire`, `release`, `notify`, `watch` | what is done with it |
+//! | `lifecycle`, `take`, `acquire`, `release`, `notify`, `watch` | what is done with it |
+//! | `report`, `watch_waits`, `trace`, `metrics` | what it tells: to people, of long waits, to a log, to an exporter |
 //! | `sample`, `shared`, `get`, `get_many`, `pool`, `builder` | the public face |
-//! | `models` | the loom models |
+//! | `budget` | a get with a bound before it; `account`, how much is charged and who waits for room |
+//! | `poll_pool`, `fan_out`, `stream` | what is built on it, with no knowledge of what is beneath |
+//! | `models`, `scenes` | what must hold when threads meet: loom models, and larger scenes for shuttle |
 
 #![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod acquire;
+mod budget;
 mod builder;
 mod engine;
 mod error;
@@ -118,17 +178,21 @@ mod foreign;
 mod free_list;
 mod get;
 mod get_many;
+mod get_owned;
 mod handles;
 mod lifecycle;
 mod line;
 mod media_type;
 mod notify;
+mod poll_pool;
 mod pool;
 mod properties;
 mod raw;
 mod reference_time;
 mod region_info;
 mod release;
+mod report;
+mod reserve;
 mod sample;
 mod sample_properties;
 mod shared;
@@ -136,27 +200,53 @@ mod signal;
 mod status;
 mod stripe;
 mod sync;
+mod take;
+#[cfg(feature = "tracing")]
+mod trace;
+#[cfg(not(feature = "tracing"))]
+#[path = "trace/silent.rs"]
+mod trace;
+mod wait_times;
 mod watch;
+mod watch_waits;
 mod word;
 
+pub use budget::{Budget, BudgetStatus};
 pub use builder::Builder;
 pub use error::{BufferOverflow, BuildError, CommitError, GetBufferError, SetPropertiesError};
-pub use get::{GetBuffer, GetBufferOwned, GetBufferTimeout};
+pub use get::{GetBuffer, GetBufferTimeout};
 pub use get_many::{GetBuffers, GetBuffersInto};
+pub use get_owned::GetBufferOwned;
 pub use media_type::MediaType;
 pub use notify::{NotifyGuard, NotifyRelease, Released};
+pub use poll_pool::PollPool;
 pub use pool::Drained;
 pub use properties::Properties;
 pub use raw::handle::{Pool, WeakPool};
 pub use reference_time::{ReferenceTime, ReferenceTimeError};
 pub use region_info::Region;
+pub use report::{CallSite, Report};
 pub use sample::Sample;
 pub use sample_properties::SampleProperties;
 pub use shared::SharedSample;
 pub use status::{Holder, State, Status};
+pub use wait_times::WaitTimes;
+pub use watch_waits::{LongWait, WatchWaits};
+
+pub mod fan_out;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub mod metrics;
+#[cfg(doc)]
+pub mod moving_in;
+#[cfg(feature = "stream")]
+#[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
+pub mod stream;
 
 #[cfg(all(test, loom))]
 mod models;
+#[cfg(all(test, shuttle))]
+mod scenes;
 
 /// The README's example, so that it stays true.
 #[cfg(doctest)]

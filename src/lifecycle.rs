@@ -19,14 +19,17 @@ use crate::{
     foreign,
     free_list::Plan,
     handles::Holding,
+    line::Line,
     properties::{self, Properties},
-    raw::{region::Region, slot::Owner, waiter::WaiterRef},
+    raw::{region::Region, slot::Owner},
+    reserve::Reserve,
     signal::Signal,
     status::State,
     sync::LockGuard,
-    word::Word,
+    trace,
+    word::{Tie, Word},
 };
-use std::{mem, sync::Arc};
+use std::{mem, sync::Arc, task::Waker};
 
 impl Engine {
     fn lock_settled(&self) -> LockGuard<'_, Shared> {
@@ -67,8 +70,9 @@ impl Engine {
         match shared.state {
             State::Committed => return Ok(()),
             State::Draining => {
-                shared.state = State::Committed;
-                self.set_gate(&shared);
+                self.open(&mut shared);
+                drop(shared);
+                trace::drain_cancelled(self);
                 return Ok(());
             }
             _ => {}
@@ -96,9 +100,22 @@ impl Engine {
             .adopt(&self.free_list, plan)
             .map_err(|_refused| CommitError::OutOfMemory)?;
         self.geometry.set(wanted.prefix, wanted.size);
-        shared.state = State::Committed;
-        self.set_gate(&shared);
+        self.open(&mut shared);
         Ok(())
+    }
+
+    /// Lets gets in, once the reserve has what is home. Every word is parked at this time.
+    fn open(&self, shared: &mut Shared) {
+        shared.state = State::Committed;
+        let size = Reserve::of(self.settings.reserve, shared.properties.buffers);
+        shared.reserve.open(size);
+        while shared.reserve.is_short() {
+            let Some(slot) = shared.ledger.take(&self.free_list, false) else {
+                break;
+            };
+            shared.reserve.keep(slot);
+        }
+        self.set_gate(shared);
     }
 
     /// The memory of the last commit, or new memory if the properties were set since.
@@ -133,15 +150,18 @@ impl Engine {
         }
         shared.state = State::Draining;
         self.set_gate(&shared);
-        // Somebody waits only while a sample is out, so if anybody has to be woken the drain does not
-        // end here: no foreign code runs while the state is busy.
+        self.close_reserve(&mut shared);
         let failed = self.turn_away(&mut shared, GetBufferError::NotCommitted);
         let drained = shared.claim_drain();
-        debug_assert!(failed.is_empty() || !drained);
         drop(shared);
-        wake_all(failed);
+        // First, because no foreign code may run while the state is busy.
         if drained {
-            self.end_drain();
+            self.finish_drain();
+        }
+        wake_all(failed);
+        trace::drain_began(self);
+        if drained {
+            trace::drain_ended(self);
         }
     }
 
@@ -157,20 +177,34 @@ impl Engine {
         wake_all(failed);
     }
 
-    /// Parks the free list, tells everybody in line that it failed, and puts home what unfinished
-    /// requests had gathered.
-    fn turn_away(&self, shared: &mut Shared, error: GetBufferError) -> Vec<WaiterRef> {
+    /// Puts home what is in the reserve.
+    fn close_reserve(&self, shared: &mut Shared) {
+        let mut kept = shared.reserve.close();
+        while let Some(slot) = kept.pop() {
+            shared.ledger.put(&self.free_list, slot, false);
+        }
+    }
+
+    /// Parks the free list, tells everybody in line that it failed, also in the lines of budgets, and
+    /// puts home what unfinished requests had gathered.
+    fn turn_away(&self, shared: &mut Shared, error: GetBufferError) -> Vec<Waker> {
         shared.ledger.park_all(&self.free_list);
-        let (failed, mut orphans) = shared.line.fail_all(error);
+        let (mut failed, mut orphans) = shared.line.fail_all(error);
         while let Some(slot) = orphans.pop() {
             let nobody = shared.settle(self, slot);
             debug_assert!(nobody.is_none(), "nobody is in line any more");
         }
+        shared.accounts.fail_all(error, &mut failed);
         failed
     }
 
     /// Ends a drain whose last slot has come home. The caller claimed it, so the state is busy.
     pub(crate) fn end_drain(&self) {
+        self.finish_drain();
+        trace::drain_ended(self);
+    }
+
+    fn finish_drain(&self) {
         let memory = self.lock().ledger.memory().cloned();
         if let Some(memory) = memory {
             memory.give_back();
@@ -211,8 +245,9 @@ impl Engine {
     /// With no handle and no claim left, whoever is still in line is a future that was forgotten, and
     /// nobody will poll it: what it has or would be given goes home instead.
     fn turn_away_the_forgotten(&self, shared: &mut Shared) {
-        if !self.handles.any() && shared.ledger.parked_claims() == 0 {
-            let _forgotten = self.turn_away(shared, GetBufferError::NotCommitted);
+        if !self.handles.any() && shared.ledger.parked_ties() == 0 {
+            let forgotten = self.turn_away(shared, GetBufferError::NotCommitted);
+            shared.forgotten.extend(forgotten);
         }
     }
 
@@ -221,21 +256,26 @@ impl Engine {
         if self.handles.count_one_more_if_any() {
             return true;
         }
-        // A claim is a handle too: that of a releaser who calls the callback. With no other handle left
-        // every word is parked, so all claims are counted here.
         let shared = self.lock();
-        let alive = !shared.ended && (shared.ledger.parked_claims() > 0 || self.handles.any());
+        let alive = self.can_be_had(&shared);
         if alive {
             self.handles.count_one_more();
         }
         alive
     }
 
-    /// Drops a claim whose word was parked. `true` if nothing is left: the caller frees the pool.
-    pub(crate) fn drop_claim(&self, word: &Word, retired: &mut Vec<Callback>) -> bool {
+    /// Whether a handle is left that another one can be made of.
+    pub(crate) fn can_be_had(&self, shared: &Shared) -> bool {
+        // A claim is a handle too, that of a releaser who calls the callback, and so is a lease. With no
+        // other handle left every word is parked, so all of them are counted here.
+        !shared.ended && (self.handles.any() || shared.ledger.parked_ties() > 0)
+    }
+
+    /// Drops a claim or lease whose word was parked. `true` if nothing is left: the caller frees the pool.
+    pub(crate) fn drop_tie(&self, word: &Word, tie: Tie, retired: &mut Vec<Callback>) -> bool {
         loop {
             let mut shared = self.lock();
-            if shared.ledger.unclaim(word) {
+            if shared.ledger.untie(word, tie) {
                 if shared.ledger.parked_claims() == 0 {
                     *retired = mem::take(&mut shared.retired);
                     shared.ledger.hold_claims = false;
@@ -245,7 +285,7 @@ impl Engine {
             }
             drop(shared);
             // The word was opened in between.
-            if word.unclaim() {
+            if word.untie(tie) {
                 return false;
             }
         }
@@ -258,13 +298,18 @@ impl Engine {
         let retired = mem::take(&mut shared.retired);
         let listeners = mem::take(&mut shared.drained);
         let memory = shared.ledger.memory().cloned();
+        self.close_reserve(&mut shared);
         shared.ledger.abandon(&self.free_list);
         shared.state = State::Unconfigured;
-        // The nodes of futures that were forgotten have their wakers.
-        let line = mem::take(&mut shared.line);
+        let forgotten = mem::take(&mut shared.forgotten);
+        let accounts = mem::take(&mut shared.accounts);
+        let line = mem::replace(&mut shared.line, Line::new(self.born));
         drop(shared);
         drop(memory);
-        foreign::quietly(|| drop(line));
+        for waker in forgotten.into_iter().chain(line.into_wakers()) {
+            foreign::quietly(|| drop(waker));
+        }
+        drop(accounts);
         listeners.tell_all();
         foreign::quietly(|| drop(callback));
         for callback in retired {
@@ -273,8 +318,8 @@ impl Engine {
     }
 }
 
-fn wake_all(waiters: Vec<WaiterRef>) {
-    for waiter in waiters {
-        foreign::quietly(|| waiter.wake());
+fn wake_all(wakers: Vec<Waker>) {
+    for waker in wakers {
+        foreign::quietly(|| waker.wake());
     }
 }

@@ -9,6 +9,10 @@
 //! filled until it has what it wants, so a large request is not starved by small ones behind it.
 //! Whoever joins parked every word of the free list first, in the same hold of the lock.
 //!
+//! Those of a privileged budget stand in a queue of their own, which is served before the other; all
+//! else is the same for both. A [budget](crate::Budget) has a line of its own too, in which its gets
+//! wait for room instead of slots.
+//!
 //! # Invariants, true whenever the lock is free
 //!
 //! - **L1** No slot is home while anyone waits. loom `no_slot_is_home_while_anyone_waits`
@@ -16,14 +20,17 @@
 //!   `tests/model`
 //! - **L3** No foreign code runs under the lock: waiters are told under it, woken and dropped after.
 //!   `reentrancy: *`
-//! - **L4** Only the front gathers: every other seat in line has no slot. `many: *`
+//! - **L4** Only the front gathers, and a front that a privileged one came before: every other seat in
+//!   line has no slot. `many: *`, `budgets: *`
 //!
-//! # Why not one `Notify` for all, or a `Semaphore`
+//! # Why not a `Notify`, or a `Semaphore`
 //!
-//! One `Notify` remembers one permit, so two releases between a waiter's look and its registration
-//! wake one waiter; newcomers overtake, and a woken loser joins at the end again. A `Semaphore` takes
-//! its lock on every release even when nobody waits, and cannot hand over a particular slot. Here each
-//! waiter has a `Notify` of its own, and the slot is in its hands before it is woken.
+//! One `Notify` for all remembers one permit, so two releases between a waiter's look and its registration
+//! wake one waiter; newcomers overtake, and a woken loser joins at the end again. A `Notify` for each
+//! has none of this, and costs a lock of its own at each poll and each wake-up, a quarter of a
+//! hand-over, to guard a waker that can lie in the seat, under the lock that is held anyway. A
+//! `Semaphore` takes its lock on every release even when nobody waits, and cannot hand over a particular
+//! slot. Here the slot is in the waiter's hands before it is woken.
 //!
 //! # Why a mutex
 //!
@@ -32,47 +39,75 @@
 
 #![forbid(unsafe_code)]
 
+mod seats;
+
 use crate::{
     error::GetBufferError,
     raw::{
         chain::Chain,
         slot::OwnedSlot,
-        waiter::{Outcome, OwnedWaiter, Returned, Ticket, WaiterRef},
+        waiter::{Outcome, Ticket},
     },
+    wait_times::WaitTimes,
 };
+use seats::{Queue, SeatNumber, Seats};
 use std::{
     mem,
+    task::Waker,
     time::{Duration, Instant},
 };
 
 /// The waiters, first come first served.
-#[derive(Debug, Default)]
+#[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Line {
-    seats: Vec<Seat>,
-    /// Seats that nobody sits on.
-    vacant: Vec<usize>,
-    front: Option<usize>,
-    back: Option<usize>,
     len: usize,
+    waiting: Queue,
+    /// Served before those who are `waiting`.
+    privileged: Queue,
+    /// The seats that nobody waits on, in the order in which they were left. A future that was told its
+    /// outcome may still have the node of such a seat.
+    left: Queue,
+    seats: Seats,
     waits: Waits,
 }
 
 /// How long those have waited who joined with the time at which they did, whatever came of it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Waits {
     pub(crate) total: Duration,
     pub(crate) longest: Duration,
+    /// By length, if that is kept.
+    pub(crate) times: Option<WaitTimes>,
 }
 
-#[derive(Debug)]
-struct Seat {
-    waiter: OwnedWaiter,
-    ahead: Option<usize>,
-    behind: Option<usize>,
-    waiting: bool,
-    wanted: usize,
-    gathered: Chain,
-    joined: Option<Instant>,
+impl Waits {
+    fn add(&mut self, waited: Duration) {
+        self.total += waited;
+        self.longest = self.longest.max(waited);
+        if let Some(times) = &mut self.times {
+            times.add(waited);
+        }
+    }
+}
+
+/// How many seats are looked at before a new one is made.
+const LOOK_AT: usize = 8;
+
+/// Who overtakes whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Rank {
+    #[default]
+    Ordinary,
+    /// Served before the others, and from the reserve too.
+    Privileged,
+}
+
+/// What a get wants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) slots: usize,
+    pub(crate) rank: Rank,
 }
 
 /// What came of offering a slot to the front.
@@ -83,124 +118,219 @@ pub(crate) enum Offer {
     /// The front has it, and wants more.
     Gathered,
     /// The front has all it wanted, and is to be woken once the lock is free.
-    Served(WaiterRef),
+    Served(Waker),
 }
 
 /// What somebody leaves behind who gives up waiting.
 #[derive(Debug)]
 pub(crate) enum Left {
     /// It was in line, with what it had gathered.
-    Waiting(Chain),
+    Waiting(Chain, Option<Waker>),
     /// It had been told already.
     Told(Outcome),
 }
 
 impl Line {
+    /// A line without a seat. Times are remembered as they lie behind `born`.
+    pub(crate) fn new(born: Instant) -> Self {
+        Line {
+            len: 0,
+            waiting: Queue::default(),
+            privileged: Queue::default(),
+            left: Queue::default(),
+            seats: Seats::new(born),
+            waits: Waits::default(),
+        }
+    }
+
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub(crate) fn waits(&self) -> Waits {
-        self.waits
+    /// Whether nobody is in line whom a get of this rank may not overtake.
+    #[inline]
+    pub(crate) fn lets_pass(&self, rank: Rank) -> bool {
+        match rank {
+            Rank::Ordinary => self.is_empty(),
+            Rank::Privileged => !self.has_privileged(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn has_privileged(&self) -> bool {
+        self.privileged.front().is_some()
+    }
+
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.waits
+    }
+
+    /// Keeps from now on how long each measured wait took.
+    pub(crate) fn keep_times(&mut self) {
+        self.waits.times = Some(WaitTimes::none());
+    }
+
+    /// When the first of those in line joined, if that was written down. Nobody has waited for longer.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        let fronts = [self.privileged.front(), self.waiting.front()].into_iter();
+        let joined = fronts
+            .flatten()
+            .filter_map(|front| self.seats.joined(front));
+        joined.min()
+    }
+
+    /// Takes those who joined without a time for having joined now.
+    pub(crate) fn measure_from(&mut self, now: Instant) {
+        self.privileged.stamp_all(&mut self.seats, now);
+        self.waiting.stamp_all(&mut self.seats, now);
     }
 
     /// Joins the back of the line, with what was gathered already.
+    // Always, though budgets join lines too: a call is a twentieth of a hand-over.
+    #[inline(always)]
     pub(crate) fn join(
         &mut self,
-        returned: &Returned,
-        wanted: usize,
+        wanted: Wanted,
         gathered: Chain,
         joined: Option<Instant>,
+        waker: Waker,
     ) -> Ticket {
-        let number = self.vacant_seat(returned);
-        let ahead = self.back.replace(number);
-        match ahead {
-            Some(ahead) => self.seats[ahead].behind = Some(number),
-            None => self.front = Some(number),
-        }
+        let number = self.vacant_seat();
         self.len += 1;
-        let seat = &mut self.seats[number];
-        seat.ahead = ahead;
-        seat.behind = None;
-        seat.waiting = true;
-        seat.wanted = wanted;
-        seat.gathered = gathered;
-        seat.joined = joined;
-        seat.waiter.share().ticket()
+        let queue = match wanted.rank {
+            Rank::Ordinary => &mut self.waiting,
+            Rank::Privileged => &mut self.privileged,
+        };
+        queue.push_back(&mut self.seats, number);
+        self.seats.take(number, wanted, gathered, joined, waker)
     }
 
-    fn vacant_seat(&mut self, returned: &Returned) -> usize {
-        if self.vacant.is_empty() {
-            returned.take(|number| self.vacant.push(number));
+    /// A seat whose last waiter has gone. Those who left first are likely to be gone by now; some may
+    /// never go, so each look moves the seat to the end.
+    #[inline]
+    fn vacant_seat(&mut self) -> SeatNumber {
+        for _ in 0..LOOK_AT {
+            let Some(number) = self.left.pop_front(&mut self.seats) else {
+                break;
+            };
+            if self.seats.at(number).waiter.is_given_back() {
+                return number;
+            }
+            self.left.push_back(&mut self.seats, number);
         }
-        self.vacant.pop().unwrap_or_else(|| {
-            let number = self.seats.len();
-            self.seats.push(Seat {
-                waiter: OwnedWaiter::new(number),
-                ahead: None,
-                behind: None,
-                waiting: false,
-                wanted: 0,
-                gathered: Chain::default(),
-                joined: None,
-            });
-            // Room for every seat, so that taking the nodes back never allocates.
-            self.vacant.reserve(self.seats.len());
-            number
-        })
+        self.seats.add()
     }
 
     /// Gives `slot` to the front of the line.
+    #[inline]
     pub(crate) fn offer(&mut self, slot: OwnedSlot) -> Offer {
-        let Some(front) = self.front else {
+        let Some(front) = self.front() else {
             return Offer::Refused(slot);
         };
-        let seat = &mut self.seats[front];
+        let seat = self.seats.at_mut(front);
         seat.gathered.push(slot);
-        if seat.gathered.len() < seat.wanted {
+        if seat.gathered.len() < seat.wanted as usize {
             return Offer::Gathered;
         }
-        Offer::Served(self.unseat(front, Outcome::Slots))
+        match self.unseat(front, Outcome::Slots) {
+            Some(waker) => Offer::Served(waker),
+            None => unreachable!("who waits has a waker"),
+        }
     }
 
-    /// Takes a seat out of the line and tells its waiter what `outcome` makes of what it gathered.
-    fn unseat(&mut self, number: usize, outcome: impl FnOnce(Chain) -> Outcome) -> WaiterRef {
-        let gathered = self.unlink(number);
-        let waiter = self.seats[number].waiter.share();
-        waiter.tell(outcome(gathered));
-        waiter
+    /// Takes from the front of those who are not privileged what it has gathered beyond `most`.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn leave_to_others(&mut self, most: usize) -> Chain {
+        let mut others = Chain::default();
+        if let Some(front) = self.waiting.front() {
+            let gathered = &mut self.seats.at_mut(front).gathered;
+            while gathered.len() > most {
+                let Some(slot) = gathered.pop() else { break };
+                others.push(slot);
+            }
+        }
+        others
     }
 
-    fn unlink(&mut self, number: usize) -> Chain {
-        let seat = &mut self.seats[number];
-        let (ahead, behind) = (seat.ahead.take(), seat.behind.take());
-        seat.waiting = false;
-        if let Some(waited) = seat.joined.take().map(|joined| joined.elapsed()) {
-            self.waits.total += waited;
-            self.waits.longest = self.waits.longest.max(waited);
+    /// Lets the front go on without a slot, if it wants no more than there is `room` for. The answer is how
+    /// much it takes, and its waker.
+    pub(crate) fn admit(&mut self, room: usize) -> Option<(usize, Waker)> {
+        let front = self.front()?;
+        let wanted = self.seats.at(front).wanted as usize;
+        if wanted > room {
+            return None;
         }
-        let gathered = mem::take(&mut seat.gathered);
-        match ahead {
-            Some(ahead) => self.seats[ahead].behind = behind,
-            None => self.front = behind,
-        }
-        match behind {
-            Some(behind) => self.seats[behind].ahead = ahead,
-            None => self.back = ahead,
-        }
+        let waker = self.unseat(front, Outcome::Slots)?;
+        Some((wanted, waker))
+    }
+
+    #[inline]
+    fn front(&self) -> Option<SeatNumber> {
+        self.privileged.front().or(self.waiting.front())
+    }
+
+    /// Takes a seat out of the line, and tells its waiter what `outcome` makes of what it gathered. The
+    /// answer is its waker.
+    #[inline]
+    fn unseat(
+        &mut self,
+        number: SeatNumber,
+        outcome: impl FnOnce(Chain) -> Outcome,
+    ) -> Option<Waker> {
+        let (gathered, waker) = self.unlink(number);
+        self.seats.at(number).waiter.tell(outcome(gathered));
+        waker
+    }
+
+    #[inline]
+    fn unlink(&mut self, number: SeatNumber) -> (Chain, Option<Waker>) {
+        let queue = match self.seats.at(number).rank {
+            Rank::Ordinary => &mut self.waiting,
+            Rank::Privileged => &mut self.privileged,
+        };
+        queue.remove(&mut self.seats, number);
         self.len -= 1;
-        gathered
+        if let Some(waited) = self.seats.waited(number) {
+            self.waits.add(waited);
+        }
+        self.left.push_back(&mut self.seats, number);
+        let seat = self.seats.at_mut(number);
+        (mem::take(&mut seat.gathered), seat.waker.take())
+    }
+
+    /// Whether the waiter of `ticket` is in line with another waker than `waker`.
+    pub(crate) fn waits_with_another(&self, ticket: &Ticket, waker: &Waker) -> bool {
+        let known = self.seats.at(SeatNumber::of(ticket)).waker.as_ref();
+        known.is_some_and(|known| !known.will_wake(waker))
+    }
+
+    /// Lets the waiter of `ticket` be woken by `waker` from now on. What comes back is to be dropped once
+    /// the lock is free: the waker of before, or this one if the waiter is not in line any more.
+    pub(crate) fn wake_by(&mut self, ticket: &Ticket, waker: Waker) -> Waker {
+        match &mut self.seats.at_mut(SeatNumber::of(ticket)).waker {
+            Some(known) => mem::replace(known, waker),
+            None => waker,
+        }
+    }
+
+    /// The wakers of those who were in line when their pool went.
+    pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
+        self.seats.into_wakers()
     }
 
     /// Gives up waiting.
     pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Left {
-        let number = ticket.seat();
-        if self.seats[number].waiting {
-            return Left::Waiting(self.unlink(number));
+        let number = SeatNumber::of(ticket);
+        if self.seats.at(number).waker.is_some() {
+            let (gathered, waker) = self.unlink(number);
+            return Left::Waiting(gathered, waker);
         }
         let Some(outcome) = ticket.take_outcome() else {
             unreachable!("who is not waiting any more was told why");
@@ -210,17 +340,16 @@ impl Line {
 
     /// Tells everybody in line that it failed. The answer is who is to be woken once the lock is
     /// free, and the slots that unfinished requests had gathered.
-    pub(crate) fn fail_all(&mut self, error: GetBufferError) -> (Vec<WaiterRef>, Chain) {
+    pub(crate) fn fail_all(&mut self, error: GetBufferError) -> (Vec<Waker>, Chain) {
         let mut failed = Vec::with_capacity(self.len);
         let mut orphans = Chain::default();
-        while let Some(front) = self.front {
-            let waiter = self.unseat(front, |mut gathered| {
+        while let Some(front) = self.front() {
+            failed.extend(self.unseat(front, |mut gathered| {
                 while let Some(slot) = gathered.pop() {
                     orphans.push(slot);
                 }
                 Outcome::Failed(error)
-            });
-            failed.push(waiter);
+            }));
         }
         (failed, orphans)
     }

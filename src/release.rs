@@ -1,6 +1,7 @@
 //! The one path home, in the order that is promised.
 //!
-//! 1. The sample is reset: properties cleared, bytes wiped if asked.
+//! 1. The sample is reset: properties cleared, bytes wiped if asked, its budget given back what it was
+//!    charged.
 //! 2. Its slot is home, or
 //! 3. in the hands of the first in line; 2 and 3 are one step, seen from outside.
 //! 4. If the pool drains and this was the last one out, the decommit completes.
@@ -23,10 +24,12 @@ use crate::{
     raw::{
         bytes,
         chain::Chain,
-        handle::{self, Claim, Guest, Homecoming, Pool},
+        handle::{self, Guest, Homecoming, Pool},
         slot::OwnedSlot,
+        tie::Claim,
     },
     sync::Ordering,
+    trace,
 };
 
 /// Releases a slot that a user had.
@@ -49,6 +52,10 @@ fn reset(slot: &mut OwnedSlot) {
     if slot.wipes() {
         bytes::wipe(slot, &handle::engine_of(slot).geometry);
     }
+    // Last, because it may run wakers, and whoever is woken can have another sample at once.
+    if let Some(account) = slot.take_account() {
+        account.give_back(1);
+    }
 }
 
 #[inline(never)]
@@ -63,27 +70,28 @@ fn call(callback: &dyn NotifyRelease, pool: &Pool) {
         pool.engine()
             .callback_panics
             .fetch_add(1, Ordering::Relaxed);
+        trace::callback_panicked(pool.engine());
     }
 }
 
 #[cold]
 fn release_under_the_lock(slot: OwnedSlot) {
-    let guest = Guest::of(&slot);
-    let engine = guest.engine();
-    let mut shared = engine.lock();
-    let listeners = std::mem::take(&mut shared.released);
-    let callback = shared.callback.as_deref().cloned();
-    let woken = shared.settle(engine, slot);
-    let drained = shared.claim_drain();
-    drop(shared);
-
-    if let Some(waiter) = woken {
-        foreign::quietly(|| waiter.wake());
+    let (mut woken, mut drained, mut listeners, mut callback) = (None, false, None, None);
+    let guest = Guest::enter(slot, |engine, shared, slot| {
+        listeners = shared.released.take();
+        callback = shared.callback.as_deref().cloned();
+        woken = shared.settle(engine, slot);
+        drained = shared.claim_drain();
+    });
+    if let Some(waker) = woken {
+        foreign::quietly(|| waker.wake());
     }
     if drained {
-        engine.end_drain();
+        guest.engine().end_drain();
     }
-    listeners.tell_all();
+    if let Some(listeners) = listeners {
+        listeners.tell_all();
+    }
     if let Some(callback) = callback {
         let pool = guest.into_handle();
         call(&*callback, &pool);
@@ -101,8 +109,8 @@ impl Engine {
             let woken = shared.settle(self, slot);
             let drained = shared.claim_drain();
             drop(shared);
-            if let Some(waiter) = woken {
-                foreign::quietly(|| waiter.wake());
+            if let Some(waker) = woken {
+                foreign::quietly(|| waker.wake());
             }
             if drained {
                 self.end_drain();

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
+    budget::Account,
     engine::Engine,
     error::BufferOverflow,
     raw::{
@@ -18,6 +19,7 @@ use std::{
     fmt, io,
     ops::{Deref, DerefMut},
     panic::{Location, RefUnwindSafe, UnwindSafe},
+    sync::Arc,
 };
 
 /// A buffer of a pool, owned exclusively: empty when it is handed out, to be filled and frozen.
@@ -80,17 +82,26 @@ impl Sample {
         slot: OwnedSlot,
         location: &'static Location<'static>,
     ) -> Self {
-        if engine.settings.track_holders {
-            engine.record(&slot, location);
-        }
-        slot.turn();
-        Sample {
-            bytes: OwnedBytes::fresh(slot, &engine.geometry),
-        }
+        let (prefix, size) = hand_out(engine, &slot, location);
+        let bytes = OwnedBytes::fresh(slot, prefix, size);
+        Sample { bytes }
+    }
+
+    /// A sample whose slot is all that keeps its pool alive.
+    #[inline]
+    pub(crate) fn of_slot(slot: OwnedSlot, location: &'static Location<'static>) -> Self {
+        let (prefix, size) = hand_out(handle::engine_of(&slot), &slot, location);
+        let bytes = OwnedBytes::fresh(slot, prefix, size);
+        Sample { bytes }
     }
 
     pub(crate) fn from_bytes(bytes: OwnedBytes) -> Self {
         Sample { bytes }
+    }
+
+    /// Charges the sample to an account until it comes home.
+    pub(crate) fn charge_to(&mut self, account: Arc<Account>) {
+        self.bytes.slot_mut().charge_to(account);
     }
 
     pub(crate) fn bytes_mut(&mut self) -> &mut OwnedBytes {
@@ -305,6 +316,20 @@ impl Sample {
     pub fn index(&self) -> usize {
         self.bytes.slot().index()
     }
+}
+
+/// Writes down that a user gets the slot, and says how its bytes are laid out.
+#[inline]
+fn hand_out(
+    engine: &Engine,
+    slot: &OwnedSlot,
+    location: &'static Location<'static>,
+) -> (usize, usize) {
+    if engine.settings.track_holders {
+        engine.record(slot, location);
+    }
+    slot.turn();
+    (engine.geometry.prefix(), engine.geometry.size())
 }
 
 /// The sizes of a slot's parts.

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    raw::bytes::SharedBytes,
+    raw::{bytes::SharedBytes, handle},
     release,
     sample::{self, Sample},
     sample_properties::SampleProperties,
@@ -212,6 +212,39 @@ impl SharedSample {
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         Bytes::from_owner(self)
+    }
+
+    /// Makes [`Bytes`] of these bytes: a copy if they are less than `share` of the buffer, which lets go of
+    /// this handle, and otherwise as [`into_bytes`](SharedSample::into_bytes).
+    ///
+    /// For bytes that are kept: a slice of 200 bytes keeps a buffer of 64 KiB out, and some hundred such
+    /// slices a whole pool. `0.25` copies what is smaller than a quarter of its buffer, so that nothing
+    /// that is kept takes more than four times its size. `0.0` never copies.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().buffers(1).size(1024).build().unwrap();
+    /// let mut sample = pool.try_get_buffer()?;
+    /// sample.put_slice(&[7; 1000]);
+    /// let packet = sample.freeze();
+    /// let name = packet.slice(..20).copy_out_below(0.25);
+    /// let payload = packet.slice(20..).copy_out_below(0.25);
+    /// drop(packet);
+    /// assert_eq!(pool.free_count(), 0); // for the payload
+    /// drop(payload);
+    /// assert_eq!(pool.free_count(), 1); // the name is a copy
+    /// # drop(name);
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
+    #[must_use]
+    pub fn copy_out_below(self, share: f64) -> Bytes {
+        let size = handle::engine_of_shared(self.bytes.slot()).geometry.size();
+        if (self.len() as f64) < size as f64 * share {
+            return Bytes::copy_from_slice(&self);
+        }
+        self.into_bytes()
     }
 }
 

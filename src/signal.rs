@@ -11,6 +11,7 @@ use crate::{
 };
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -47,6 +48,11 @@ impl Listeners {
     /// Stops listening for `signal`.
     pub(crate) fn forget(&mut self, signal: &Signal) {
         self.0.retain(|notify| !Arc::ptr_eq(notify, &signal.notify));
+    }
+
+    /// Everybody, if there is anybody.
+    pub(crate) fn take(&mut self) -> Option<Listeners> {
+        (!self.is_empty()).then(|| mem::take(self))
     }
 
     /// Tells everybody. Runs foreign code, so the list was taken out from under the lock before.

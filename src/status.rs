@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Where a pool is between being made and being drained.
@@ -82,13 +83,35 @@ pub struct Status {
     /// How many samples are not home. As uncertain as [`free`](Self::free); includes those handed to
     /// a waiter that was not polled since, and those gathered for a request for several.
     pub outstanding: usize,
-    /// How many are in line. Those that join or leave meanwhile may be in it or not; a future that
+    /// How many of those that are [`free`](Self::free) are kept for privileged budgets; see
+    /// [`Builder::reserve`](crate::Builder::reserve). Exact at the moment at which it was read.
+    pub reserved: usize,
+    /// How many bytes stand in the samples that users have, prepended ones included. Of a sample that
+    /// is being filled or handed out at the moment it may be the length of just before. The pool does
+    /// not see how much of its sample a slice or a [`Bytes`](bytes::Bytes) shows: the whole sample
+    /// counts, so this is the most that can be in use, and may be far above what is.
+    pub bytes_used: usize,
+    /// How many bytes of buffers the samples that are not home keep from others: [`outstanding`] times
+    /// [`Region::stride`](crate::Region::stride), the prefix and what the alignment added included. As
+    /// uncertain as [`outstanding`], and read at another moment than [`bytes_used`](Self::bytes_used),
+    /// which may be above it for an instant. What it is more than that, is pinned and not used; a pool
+    /// whose clients keep small slices pins many times what it uses.
+    ///
+    /// [`outstanding`]: Self::outstanding
+    pub bytes_pinned: usize,
+    /// How many are in line, those of privileged budgets among them; not those that wait for room in a
+    /// [budget](crate::Budget). Those that join or leave meanwhile may be in it or not; a future that
     /// was never polled is not in line.
     pub waiting: usize,
     /// How many distinct slots were used since the last commit: the number of buffers that would
     /// have been enough. Never below the true peak, but it may be above it, since low slots are only
     /// preferred: under contention a higher one is used while a lower one is home.
     pub high_water: usize,
+    /// How long the first in line has waited, which is the longest wait that has not ended. As uncertain
+    /// as [`waiting`](Self::waiting); `None` if nobody is in line, and unless waits are measured: with
+    /// [`Builder::measure_waits`](crate::Builder::measure_waits), or while somebody
+    /// [watches](crate::Pool::watch_waits) them.
+    pub oldest_wait: Option<Duration>,
     /// How many samples were handed out in all. May lack, or count early, those on the move.
     pub acquired: u64,
     /// How many samples came home in all. As uncertain as [`acquired`](Self::acquired), and read at
@@ -105,11 +128,13 @@ pub struct Status {
     /// in it, however long they have lasted.
     pub max_wait: Option<Duration>,
     /// How many gets were refused because they would have had to wait. It may be more than the times
-    /// that no sample was home: a get that may not wait can also be refused while samples move.
+    /// that no sample was home: a get that may not wait can also be refused while samples move, and for lack
+    /// of room in a budget.
     pub exhausted: u64,
-    /// How many gets ran out of time. Counted when the future is polled after that, so it may lag.
+    /// How many gets ran out of time, in line or while they waited for room in a budget. Counted when the
+    /// future is polled after that, so it may lag.
     pub timed_out: u64,
-    /// How many gets were dropped while in line, or with a sample that they had been handed and
+    /// How many gets were dropped while in line, while they waited for room in a budget, or with a sample that they had been handed and
     /// never saw. One that is dropped later, or was told of a failure, was not cancelled.
     pub cancelled: u64,
     /// How many release callbacks panicked. Only panics that unwind can be counted, and the release
@@ -151,9 +176,12 @@ pub struct Holder {
     /// How many handles to it there are: one, until it is frozen; then its clones and slices. May be
     /// out of date at once. A [`Bytes`](bytes::Bytes) counts once, with all its own clones.
     pub handles: usize,
+    /// The name of the [budget](crate::Budget) that it is charged to, if any. As uncertain as
+    /// [`since`](Self::since).
+    pub budget: Option<Arc<str>>,
 }
 
-/// `slot 3, 4096 bytes, 2 handles, held 1.2s since src/main.rs:10:5`
+/// `slot 3, 4096 bytes, 2 handles, held 1.2s since src/main.rs:10:5, of camera 1`
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "slot {}, ", self.index)?;
@@ -168,7 +196,11 @@ impl fmt::Display for Holder {
             f,
             ", {} handle{plural}, held {held:.1?} since {}",
             self.handles, self.location
-        )
+        )?;
+        match &self.budget {
+            Some(budget) => write!(f, ", of {budget}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -195,6 +227,7 @@ mod tests {
                 location,
                 len,
                 handles,
+                budget: None,
             }
             .to_string();
             assert!(said.starts_with(start), "{said}");

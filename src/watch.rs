@@ -3,13 +3,19 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    engine::Engine,
-    raw::{handle::Pool, slot::OwnedSlot},
+    engine::{Engine, Shared},
+    raw::{handle::Pool, slot::OwnedSlot, slot::Slot},
     region_info::Region,
     status::{Holder, State, Status},
     sync::Ordering,
+    wait_times::WaitTimes,
 };
-use std::{panic::Location, time::Duration};
+use std::{
+    collections::HashMap,
+    panic::Location,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 impl Pool {
     /// Where the pool is in its life.
@@ -32,8 +38,8 @@ impl Pool {
         self.engine().lock().flushing
     }
 
-    /// How many samples are home: `buffers` less those outstanding. Not a snapshot, and the cost
-    /// grows with the number of buffers in use.
+    /// How many samples are home, the reserve among them: `buffers` less those outstanding. Not a snapshot,
+    /// and the cost grows with the number of buffers in use.
     ///
     /// Mirrors `IMemAllocatorCallbackTemp::GetFreeCount`.
     ///
@@ -52,7 +58,7 @@ impl Pool {
     pub fn free_count(&self) -> usize {
         let engine = self.engine();
         let shared = engine.lock();
-        shared.properties.buffers - shared.ledger.out(&engine.free_list)
+        shared.properties.buffers - engine.outstanding(&shared)
     }
 
     /// How busy the pool is, and how busy it has been. Not a snapshot: see [`Status`].
@@ -71,36 +77,34 @@ impl Pool {
     #[must_use]
     pub fn status(&self) -> Status {
         let engine = self.engine();
-        let shared = engine.lock();
-        let buffers = shared.properties.buffers;
-        let outstanding = shared.ledger.out(&engine.free_list);
-        let now = shared.ledger.tally(&engine.free_list);
-        let counters = shared.counters;
-        let measured = engine.settings.measure_waits;
-        Status {
-            state: shared.state,
-            buffers,
-            free: buffers - outstanding,
-            outstanding,
-            waiting: shared.line.len(),
-            high_water: match shared.state {
-                State::Committed | State::Draining => now.used,
-                State::Unconfigured | State::Configured => counters.tally.used,
-            },
-            acquired: counters.tally.acquired + now.acquired,
-            released: counters.tally.released + now.released,
-            waited: counters.waited,
-            wait_time: measured.then_some(shared.line.waits().total),
-            max_wait: measured.then_some(shared.line.waits().longest),
-            exhausted: counters.exhausted + engine.misses.load(Ordering::Relaxed),
-            timed_out: counters.timed_out,
-            cancelled: counters.cancelled,
-            callback_panics: engine.callback_panics.load(Ordering::Relaxed),
-        }
+        engine.status(&engine.lock())
+    }
+
+    /// How long gets waited in line, by length; `None` unless
+    /// [`Builder::measure_waits`](crate::Builder::measure_waits) was set. It counts from when the pool was
+    /// made.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::builder().measure_waits(true).build()?;
+    /// let times = pool.wait_times().expect("they are measured");
+    /// if let Some(longest) = times.quantile(0.99) {
+    ///     println!("99 of 100 gets that had to wait waited for at most {longest:?}");
+    /// }
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn wait_times(&self) -> Option<WaitTimes> {
+        self.engine().lock().line.waits().times.clone()
     }
 
     /// Who holds the samples that are out, and since when; empty unless
     /// [`Builder::track_holders`](crate::Builder::track_holders) was set. Not a snapshot.
+    ///
+    /// [`report`](Pool::report) tells the same by call site, to be read.
     ///
     /// A sample on its way (handed to a waiter that was not polled since, or gathered for a request
     /// for several) has no holder.
@@ -123,8 +127,23 @@ impl Pool {
     pub fn holders(&self) -> Vec<Holder> {
         let engine = self.engine();
         let shared = engine.lock();
-        let slots = shared.ledger.used_slots();
-        slots.filter_map(|index| engine.holder(index)).collect()
+        engine.held(&shared).map(Holder::from).collect()
+    }
+
+    /// What [`Builder::name`](crate::Builder::name) set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// assert_eq!(Pool::builder().name("camera").build()?.name(), Some("camera"));
+    /// assert_eq!(Pool::new().name(), None);
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.engine().settings.name.as_deref()
     }
 
     /// Where the memory lies, while the pool is committed; for registering it with a device
@@ -153,29 +172,112 @@ impl Pool {
 }
 
 impl Engine {
+    /// How many samples are not home. To the free list those of the reserve are not.
+    fn outstanding(&self, shared: &Shared) -> usize {
+        shared.ledger.out(&self.free_list) - shared.reserve.len()
+    }
+
     /// Writes down who takes a slot.
     #[cold]
     pub(crate) fn record(&self, slot: &OwnedSlot, location: &'static Location<'static>) {
-        if let Some(record) = self.free_list.shelf().record(slot.index()) {
+        if let Some(record) = self.free_list.shelf.record(slot.index()) {
             let since = u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
             record.write(since, location);
         }
     }
 
-    fn holder(&self, index: usize) -> Option<Holder> {
-        let shelf = self.free_list.shelf();
-        let slot = shelf.slot(index)?;
+    pub(crate) fn status(&self, shared: &Shared) -> Status {
+        let buffers = shared.properties.buffers;
+        let outstanding = self.outstanding(shared);
+        let now = shared.ledger.tally(&self.free_list);
+        let counters = shared.counters;
+        let measured = self.settings.measure_waits;
+        let waits = shared.line.waits();
+        Status {
+            state: shared.state,
+            buffers,
+            free: buffers - outstanding,
+            outstanding,
+            reserved: shared.reserve.len(),
+            bytes_used: now.written,
+            bytes_pinned: outstanding * shared.properties.stride(),
+            waiting: shared.line.len(),
+            high_water: match shared.state {
+                State::Committed | State::Draining => now.used,
+                State::Unconfigured | State::Configured => counters.tally.used,
+            },
+            oldest_wait: shared.line.oldest().map(|joined| joined.elapsed()),
+            acquired: counters.tally.acquired + now.acquired,
+            released: counters.tally.released + now.released,
+            waited: counters.waited,
+            wait_time: measured.then_some(waits.total),
+            max_wait: measured.then_some(waits.longest),
+            exhausted: counters.exhausted + self.misses.load(Ordering::Relaxed),
+            timed_out: counters.timed_out,
+            cancelled: counters.cancelled,
+            callback_panics: self.callback_panics.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The samples that users have, if the pool keeps who has them.
+    pub(crate) fn held<'a>(&'a self, shared: &'a Shared) -> impl Iterator<Item = Held> + 'a {
+        let accounts = shared.accounts.in_use();
+        let accounts = accounts.map(|account| (Arc::as_ptr(account), account.name()));
+        let names: HashMap<_, _> = accounts.collect();
+        let slots = shared.ledger.used_slots();
+        slots.filter_map(move |index| {
+            let slot = shared.ledger.slot(&self.free_list, index)?;
+            let mut held = self.held_in(index, slot)?;
+            held.budget = names.get(&slot.charged_to()).map(|&name| name.clone());
+            Some(held)
+        })
+    }
+
+    fn held_in(&self, index: usize, slot: &Slot) -> Option<Held> {
         let turns = slot.turns();
-        let handles = slot.references();
-        let (since, location) = shelf.record(index)?.read()?;
+        let references = slot.references();
+        let written = slot.len();
+        let (since, location) = self.free_list.shelf.record(index)?.read()?;
         // An odd number of turns says that a user has it; the same number, that nothing moved.
         let held = turns % 2 == 1 && slot.turns() == turns;
-        held.then(|| Holder {
+        held.then(|| Held {
             index,
             since: self.born + Duration::from_nanos(since),
             location,
-            len: (handles > 0).then(|| slot.len()),
-            handles: handles.max(1),
+            written,
+            references,
+            budget: None,
         })
+    }
+}
+
+/// A sample that a user has, as its slot's header and record tell.
+#[derive(Debug)]
+pub(crate) struct Held {
+    index: usize,
+    pub(crate) since: Instant,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) written: usize,
+    references: usize,
+    pub(crate) budget: Option<Arc<str>>,
+}
+
+impl Held {
+    /// One, until it is shared.
+    pub(crate) fn handles(&self) -> usize {
+        self.references.max(1)
+    }
+}
+
+impl From<Held> for Holder {
+    fn from(held: Held) -> Self {
+        Holder {
+            index: held.index,
+            since: held.since,
+            location: held.location,
+            len: (held.references > 0).then_some(held.written),
+            handles: held.handles(),
+            budget: held.budget,
+        }
     }
 }

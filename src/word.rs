@@ -1,8 +1,8 @@
 //! One word of the free list: which of its slots are out, and what a thread without the lock may do.
 //!
 //! ```text
-//!  bit 63   62       61 ........ 52   51 ................................ 0
-//!     OPEN  NOTIFY   claims           slots: 1 = out (or not there), 0 = home
+//!  bit 63   62       61 .. 56   55 .. 52   51 ............................. 0
+//!     OPEN  NOTIFY   claims     leases     slots: 1 = out (or not there), 0 = home
 //! ```
 //!
 //! The flags stand in the same word as the slots, so that one compare-exchange moves a slot *and*
@@ -16,8 +16,13 @@
 //! | 0      | –        | refused: go under the lock      | refused: keeps its slot, goes under the lock  |
 //!
 //! A word that is not open is *parked*: it belongs to whoever holds the pool's lock, and its slots
-//! are counted there. A claim keeps the pool alive while a releaser calls the callback. Zero is a
-//! parked word whose slots are all home, so a fresh mapping is a free list with every slot in it.
+//! are counted there. Zero is a parked word whose slots are all home, so a fresh mapping is a free list
+//! with every slot in it.
+//!
+//! Claims and leases keep the pool alive without a write to a line that all threads share. A claim is
+//! a releaser's who calls the callback. A lease is a future's that owns what it needs of the pool and
+//! was not polled yet; the exchange that takes its slot gives it up. Where there are too many of either,
+//! the lock and a counted handle take their place.
 //!
 //! # Orderings
 //!
@@ -26,28 +31,60 @@
 //! | [`Word::put`]            | `AcqRel`  | [`Word::take`], `park`    | the slot's header and bytes, reset |
 //! | [`Word::take`]           | `Acquire` | [`Word::put`], `open`     | the same, and the slot's set-up  |
 //! | [`Word::open`]           | `Release` | `take`, the claim in `put` | the slots' set-up, the callback |
-//! | [`Word::park`]           | `AcqRel`  | `put`, [`Word::unclaim`]  | the end of a call of the callback |
+//! | [`Word::park`]           | `AcqRel`  | `put`, [`Word::untie`]    | the end of a call of the callback |
 
 #![forbid(unsafe_code)]
 
 use crate::sync::{AtomicU64, Ordering, Setting, SettingPtr};
 
-/// How many slots one word has room for; the rest are flags and claims.
-pub(crate) const SLOTS_PER_WORD: usize = 52;
+/// How many slots one word has at most.
+#[cfg(not(all(test, loom)))]
+pub(crate) const SLOTS_PER_WORD: usize = SLOT_BITS as usize;
 
-const SLOTS: u64 = (1 << SLOTS_PER_WORD) - 1;
-const CLAIM: u64 = 1 << SLOTS_PER_WORD;
-const CLAIMS: u64 = ((1 << 10) - 1) * CLAIM;
+/// A model needs few, and each of them slows it down.
+#[cfg(all(test, loom))]
+pub(crate) const SLOTS_PER_WORD: usize = 4;
+
+const SLOT_BITS: u32 = 52;
+const SLOTS: u64 = (1 << SLOT_BITS) - 1;
+const LEASE: u64 = 1 << SLOT_BITS;
+const LEASES: u64 = 15 * LEASE;
+const CLAIM: u64 = 1 << 56;
+const CLAIMS: u64 = 63 * CLAIM;
 const NOTIFY: u64 = 1 << 62;
 const OPEN: u64 = 1 << 63;
 
-/// A word, and beside it on the same cache line what a get reads next.
+/// The claims of a word that has none left.
+#[cfg(not(all(test, loom)))]
+const CLAIM_LIMIT: u64 = CLAIMS;
+
+/// A model cannot have 63 calls in flight.
+#[cfg(all(test, loom))]
+const CLAIM_LIMIT: u64 = 2 * CLAIM;
+
+/// What keeps the pool alive and is counted in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tie {
+    /// A releaser's, who calls the callback.
+    Claim,
+    /// A future's that was not polled yet.
+    Lease,
+}
+
+impl Tie {
+    fn unit(self) -> u64 {
+        match self {
+            Tie::Claim => CLAIM,
+            Tie::Lease => LEASE,
+        }
+    }
+}
+
+/// A word, and beside it on the same cache line what else a get may have to know.
 #[derive(Debug)]
 pub(crate) struct Word {
     bits: AtomicU64,
-    /// The slot that bit 0 stands for, and the pool that it belongs to: addresses that this file does
-    /// not follow.
-    first: SettingPtr<()>,
+    /// The pool that the word belongs to: an address that this file does not follow.
     owner: SettingPtr<()>,
     /// Of the word that stands for a stripe: where that stripe's threads look first, exclusive-or
     /// this word's own number, so that zero is the word itself.
@@ -76,11 +113,32 @@ pub(crate) enum Put {
     Refused,
 }
 
+/// What came of asking for a lease.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Leased {
+    Yes,
+    /// The word is parked, or has no lease left.
+    Refused,
+    /// Somebody else wrote the word at the same moment.
+    Contended,
+}
+
 /// What a word held when it was parked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parked {
     pub(crate) out: usize,
     pub(crate) claims: usize,
+    pub(crate) leases: usize,
+}
+
+impl Parked {
+    fn of(bits: u64, absent: u64) -> Self {
+        Parked {
+            out: (bits & SLOTS & !absent).count_ones() as usize,
+            claims: ((bits & CLAIMS) / CLAIM) as usize,
+            leases: ((bits & LEASES) / LEASE) as usize,
+        }
+    }
 }
 
 impl Word {
@@ -88,16 +146,9 @@ impl Word {
     pub(crate) fn zero() -> Self {
         Word {
             bits: AtomicU64::new(0),
-            first: SettingPtr::default(),
             owner: SettingPtr::default(),
             cursor: Setting::new(0),
         }
-    }
-
-    /// The slot that bit 0 stands for.
-    #[inline]
-    pub(crate) fn first(&self) -> *mut () {
-        self.first.load(Ordering::Relaxed)
     }
 
     /// The pool that the word belongs to.
@@ -122,9 +173,36 @@ impl Word {
         let Some(bit) = lowest_home(seen) else {
             return Take::Dry;
         };
-        match self.exchange(seen, seen | 1 << bit, Ordering::Acquire) {
+        match self.exchange(seen, lowest_taken(seen), Ordering::Acquire) {
             Ok(_) => Take::Bit(bit),
-            Err(_) => Take::Contended,
+            Err(_) => contended(),
+        }
+    }
+
+    /// Takes the lowest slot that is home and gives up a lease of this word, in one step.
+    #[inline]
+    pub(crate) fn take_for_lease(&self) -> Take {
+        let seen = self.bits.load(Ordering::Relaxed);
+        let Some(bit) = lowest_home(seen) else {
+            return Take::Dry;
+        };
+        match self.exchange(seen, lowest_taken(seen) - LEASE, Ordering::Acquire) {
+            Ok(_) => Take::Bit(bit),
+            Err(_) => contended(),
+        }
+    }
+
+    /// Takes a lease, if the word is open and has one left.
+    #[inline]
+    pub(crate) fn lease(&self) -> Leased {
+        let seen = self.bits.load(Ordering::Relaxed);
+        if seen & OPEN == 0 || seen & LEASES == LEASES {
+            return Leased::Refused;
+        }
+        // Whoever asks has a handle, so nothing has to be ordered: as when an `Arc` is cloned.
+        match self.exchange(seen, seen + LEASE, Ordering::Relaxed) {
+            Ok(_) => Leased::Yes,
+            Err(_) => Leased::Contended,
         }
     }
 
@@ -183,7 +261,7 @@ impl Word {
     #[inline]
     fn put_with_claim(&self, bit: u32, mut seen: u64) -> Put {
         loop {
-            if seen & OPEN == 0 || seen & CLAIMS == CLAIMS {
+            if seen & OPEN == 0 || seen & CLAIMS == CLAIM_LIMIT {
                 return Put::Refused;
             }
             let (claim, done) = match seen & NOTIFY {
@@ -197,12 +275,12 @@ impl Word {
         }
     }
 
-    /// Drops a claim if the word is open; otherwise it is dropped under the lock.
+    /// Drops a claim or a lease if the word is open; otherwise it is dropped under the lock.
     #[inline]
-    pub(crate) fn unclaim(&self) -> bool {
+    pub(crate) fn untie(&self, tie: Tie) -> bool {
         let mut seen = self.bits.load(Ordering::Relaxed);
         while seen & OPEN != 0 {
-            match self.exchange(seen, seen - CLAIM, Ordering::Release) {
+            match self.exchange(seen, seen - tie.unit(), Ordering::Release) {
                 Ok(_) => return true,
                 Err(now) => seen = now,
             }
@@ -224,10 +302,7 @@ impl Word {
         let held = self
             .bits
             .fetch_and(!(OPEN | NOTIFY | absent), Ordering::AcqRel);
-        Parked {
-            out: (held & SLOTS & !absent).count_ones() as usize,
-            claims: claims(held),
-        }
+        Parked::of(held, absent)
     }
 
     /// Opens a parked word. The bits in `absent` stand for no slot.
@@ -235,16 +310,11 @@ impl Word {
         let held = self.bits.load(Ordering::Relaxed);
         let flags = if notify { OPEN | NOTIFY } else { OPEN };
         self.bits.store(held | absent | flags, Ordering::Release);
-        Parked {
-            out: (held & SLOTS).count_ones() as usize,
-            claims: claims(held),
-        }
+        Parked::of(held, 0)
     }
 
-    /// Says which slot bit 0 stands for and which pool the word belongs to, before any slot of the
-    /// word can be taken.
-    pub(crate) fn set_up(&self, first: *mut (), owner: *mut ()) {
-        self.first.store(first, Ordering::Relaxed);
+    /// Says which pool the word belongs to, before any slot of the word can be taken.
+    pub(crate) fn set_up(&self, owner: *mut ()) {
         self.owner.store(owner, Ordering::Relaxed);
     }
 
@@ -252,7 +322,7 @@ impl Word {
     pub(crate) fn take_parked(&self, absent: u64) -> Option<u32> {
         let held = self.bits.load(Ordering::Relaxed);
         let bit = (!held & SLOTS & !absent).trailing_zeros();
-        if bit as usize >= SLOTS_PER_WORD {
+        if bit >= SLOT_BITS {
             return None;
         }
         self.bits.store(held | 1 << bit, Ordering::Relaxed);
@@ -264,9 +334,9 @@ impl Word {
         self.bits.fetch_and(!(1 << bit), Ordering::AcqRel);
     }
 
-    /// Drops a claim of a parked word.
-    pub(crate) fn unclaim_parked(&self) {
-        self.bits.fetch_sub(CLAIM, Ordering::AcqRel);
+    /// Drops a claim or a lease of a parked word.
+    pub(crate) fn untie_parked(&self, tie: Tie) {
+        self.bits.fetch_sub(tie.unit(), Ordering::AcqRel);
     }
 
     pub(crate) fn has_claims(&self) -> bool {
@@ -284,112 +354,27 @@ pub(crate) fn absent(members: usize) -> u64 {
     SLOTS & (u64::MAX << members)
 }
 
-fn claims(bits: u64) -> usize {
-    ((bits & CLAIMS) / CLAIM) as usize
+/// Out of line, so that a hit is a branch, whose outcome the processor guesses, and not a conditional
+/// move, which would have to wait for the exchange.
+#[cold]
+#[inline(never)]
+fn contended() -> Take {
+    Take::Contended
 }
 
 /// The lowest slot that is home in an open word.
 #[inline]
 fn lowest_home(bits: u64) -> Option<u32> {
-    let bit = (!bits).trailing_zeros();
-    (bits & OPEN != 0 && (bit as usize) < SLOTS_PER_WORD).then_some(bit)
+    let bit = bits.trailing_ones();
+    (bits & OPEN != 0 && bit < SLOT_BITS).then_some(bit)
+}
+
+/// The same word with the lowest slot taken that is home. Adding one turns the lowest zero into a one,
+/// and that without its number, for which the exchange would have to wait.
+#[inline]
+fn lowest_taken(bits: u64) -> u64 {
+    bits | (bits + 1)
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    fn open_word(members: usize, notify: bool) -> Word {
-        let word = Word::zero();
-        word.open(absent(members), notify);
-        word
-    }
-
-    #[test]
-    fn a_parked_word_gives_and_accepts_nothing() {
-        let word = Word::zero();
-        assert_eq!(word.take(), Take::Dry);
-        assert_eq!(word.take_many(3), 0);
-        assert_eq!(word.put(0), Put::Refused);
-        assert!(!word.unclaim());
-    }
-
-    #[test]
-    fn an_open_word_gives_its_lowest_slot_first_and_absent_slots_never() {
-        let word = open_word(3, false);
-        assert_eq!(word.take(), Take::Bit(0));
-        assert_eq!(word.take(), Take::Bit(1));
-        assert_eq!(word.put(0), Put::Home);
-        assert_eq!(word.take(), Take::Bit(0));
-        assert_eq!(word.take(), Take::Bit(2));
-        assert_eq!(word.take(), Take::Dry);
-    }
-
-    #[test]
-    fn a_full_word_gives_all_52_slots() {
-        let word = open_word(SLOTS_PER_WORD, true);
-        for bit in 0..SLOTS_PER_WORD as u32 {
-            assert_eq!(word.take(), Take::Bit(bit));
-        }
-        assert_eq!(word.take(), Take::Dry);
-        assert_eq!(word.out(absent(SLOTS_PER_WORD)), SLOTS_PER_WORD);
-    }
-
-    #[test]
-    fn many_slots_are_taken_in_one_step_lowest_first() {
-        let word = open_word(5, false);
-        assert_eq!(word.take(), Take::Bit(0));
-        assert_eq!(word.take_many(3), 0b0_1110);
-        assert_eq!(word.take_many(3), 0b1_0000);
-        assert_eq!(word.take_many(3), 0);
-    }
-
-    #[test]
-    fn a_release_takes_a_claim_only_while_there_is_a_callback() {
-        let word = open_word(2, true);
-        assert_eq!(word.take(), Take::Bit(0));
-        assert_eq!(word.put(0), Put::Claimed);
-        assert!(word.has_claims());
-        assert_eq!(word.park(absent(2)), Parked { out: 0, claims: 1 });
-        assert!(
-            !word.unclaim(),
-            "a parked word's claims drop under the lock"
-        );
-        word.unclaim_parked();
-        word.open(absent(2), false);
-        assert_eq!(word.take(), Take::Bit(0));
-        assert_eq!(word.put(0), Put::Home);
-        assert!(!word.has_claims());
-    }
-
-    #[test]
-    fn claims_never_spill_into_the_flags() {
-        let word = open_word(1, true);
-        for _ in 0..1023 {
-            assert_eq!(word.take(), Take::Bit(0));
-            assert_eq!(word.put(0), Put::Claimed);
-        }
-        assert_eq!(word.take(), Take::Bit(0));
-        assert_eq!(word.put(0), Put::Refused);
-        assert_eq!(
-            word.park(absent(1)),
-            Parked {
-                out: 1,
-                claims: 1023
-            }
-        );
-    }
-
-    #[test]
-    fn parking_counts_what_is_out_and_forgets_nothing() {
-        let word = open_word(4, false);
-        assert_eq!(word.take_many(2), 0b11);
-        assert_eq!(word.park(absent(4)), Parked { out: 2, claims: 0 });
-        word.put_locked(0);
-        assert_eq!(word.take_parked(absent(4)), Some(0));
-        assert_eq!(word.take_parked(absent(4)), Some(2));
-        assert_eq!(word.take_parked(absent(4)), Some(3));
-        assert_eq!(word.take_parked(absent(4)), None);
-        assert_eq!(word.open(absent(4), false), Parked { out: 4, claims: 0 });
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@
 //! - **F1** A word is in `open` if and only if its bit says so. `word: tests`, loom `*`
 //! - **F2** A parked word is in `stocked` if and only if one of its slots is home.
 //!   `tests/model`
-//! - **F3** `parked_out` and `parked_claims` are the slots out and the claims held of all parked
+//! - **F3** `parked_out`, `parked_claims` and `parked_leases` are what is out and held of all parked
 //!   words together; so with every word parked they are those of the pool.
 //!   loom `the_last_sample_frees_the_pool_once`
 //! - **F4** A word's slots are set up before the word is opened or taken from for the first time
@@ -26,11 +26,11 @@ use crate::{
     raw::{
         region::Region,
         shelf::Shelf,
-        slot::{OwnedSlot, Owner, SetUp},
+        slot::{OwnedSlot, Owner, SetUp, Slot},
     },
     stripe,
     sync::Ordering,
-    word::{SLOTS_PER_WORD, Word, absent},
+    word::{SLOTS_PER_WORD, Tie, Word, absent},
 };
 use std::{io, sync::Arc};
 
@@ -53,6 +53,8 @@ pub(crate) struct Tally {
     pub(crate) released: u64,
     /// How many slots were out at some time.
     pub(crate) used: usize,
+    /// How many bytes stand in the samples that users have now.
+    pub(crate) written: usize,
 }
 
 /// See the module's documentation.
@@ -66,6 +68,7 @@ pub(crate) struct Ledger {
     used: BitSet,
     parked_out: usize,
     parked_claims: usize,
+    parked_leases: usize,
     /// Whether words are opened with the flag that tells releases of a callback.
     pub(crate) notify: bool,
     /// Whether words with claims stay parked, because a claim may still use a replaced callback.
@@ -79,19 +82,12 @@ impl Ledger {
         let words = words.max(plan.slots.min(stripe::count()));
         let per_word = plan.slots.div_ceil(words);
         let words = plan.slots.div_ceil(per_word);
-        if !list.shelf().has_room(words, plan.slots) {
-            let room = words.next_power_of_two();
-            list.shelf.publish(Shelf::new(
-                room,
-                plan.slots.next_power_of_two(),
-                plan.records,
-            )?);
-        }
-        let shelf = list.shelf();
+        let shelf = &list.shelf;
+        shelf.reserve(words, plan.slots, plan.records)?;
         let stripes = 1 << words.min(stripe::count()).ilog2();
         shelf.mask.store(stripes - 1, Ordering::Relaxed);
         shelf.word_count.store(words, Ordering::Relaxed);
-        for word in (0..stripes).filter_map(|stripe| shelf.word(stripe)) {
+        for word in (0..stripes).filter_map(|stripe| shelf.block(stripe)) {
             word.set_cursor(0);
         }
         self.per_word = per_word;
@@ -149,15 +145,26 @@ impl Ledger {
         self.parked_claims
     }
 
+    /// How many claims and leases are held, in parked words.
+    pub(crate) fn parked_ties(&self) -> usize {
+        self.parked_claims + self.parked_leases
+    }
+
+    fn parked(&mut self, tie: Tie) -> &mut usize {
+        match tie {
+            Tie::Claim => &mut self.parked_claims,
+            Tie::Lease => &mut self.parked_leases,
+        }
+    }
+
     pub(crate) fn all_parked(&self) -> bool {
         self.open.len() == 0
     }
 
     /// How many slots are out now; those in open words may move while this counts.
     pub(crate) fn out(&self, list: &FreeList) -> usize {
-        let shelf = list.shelf();
         let open = self.open.iter().filter_map(|index| {
-            let word = shelf.word(index)?;
+            let word = list.shelf.block(index)?;
             Some(word.out(self.absent(index)))
         });
         self.parked_out + open.sum::<usize>()
@@ -169,28 +176,27 @@ impl Ledger {
         self.slots() - self.parked_out
     }
 
-    /// Takes a slot that is home: of this thread's own word if that is parked, so that busy threads
-    /// end up in words of their own, and otherwise the lowest. Words that turn out dry are parked, so
+    /// Takes a slot that is home: of this thread's own word if that has one, so that busy threads end up
+    /// in words of their own, and otherwise the lowest. Words that turn out dry are parked, so
     /// with no answer every word is parked and no slot is home.
     pub(crate) fn take(&mut self, list: &FreeList, may_open: bool) -> Option<OwnedSlot> {
-        let shelf = list.shelf();
+        let shelf = &list.shelf;
         let own = stripe::current() & shelf.mask.load(Ordering::Relaxed);
         while let Some(lowest) = lowest(self.open.next(0), self.stocked.next(0)) {
-            let index = match self.stocked.contains(own) {
+            let index = match self.stocked.contains(own) || self.open.contains(own) {
                 true => own,
                 false => lowest,
             };
-            let word = shelf.word(index)?;
+            let word = shelf.block(index)?;
             if self.stocked.contains(index) {
-                if !(may_open && self.may_open(word)) {
+                if !(may_open && self.may_open(&word)) {
                     return self.take_parked(list, index);
                 }
                 self.open(list, index);
             }
-            match shelf.take(word) {
+            match word.take() {
                 Ok(slot) => {
                     list.look_here_next(index);
-                    slot.mark_used();
                     return Some(slot);
                 }
                 // Somebody else moved a slot of the word, so somebody makes progress: look again.
@@ -203,17 +209,15 @@ impl Ledger {
     }
 
     fn take_parked(&mut self, list: &FreeList, index: usize) -> Option<OwnedSlot> {
-        let shelf = list.shelf();
-        let word = shelf.word(index)?;
-        self.set_up(shelf, index);
+        let word = list.shelf.block(index)?;
+        self.set_up(&list.shelf, index);
         let absent = self.absent(index);
-        let slot = shelf.take_parked(word, absent)?;
+        let slot = word.take_parked(absent)?;
         self.parked_out += 1;
         if word.out(absent) == self.members(index) {
             self.stocked.remove(index);
             self.publish_reachable(list);
         }
-        slot.mark_used();
         Some(slot)
     }
 
@@ -221,7 +225,7 @@ impl Ledger {
     pub(crate) fn put(&mut self, list: &FreeList, slot: OwnedSlot, may_open: bool) {
         let index = slot.index() / self.per_word;
         let bit = slot.bit();
-        let Some(word) = list.shelf().word(index) else {
+        let Some(word) = list.shelf.block(index) else {
             unreachable!("a slot's word is on the shelf of its configuration");
         };
         word.put_locked(bit);
@@ -229,7 +233,7 @@ impl Ledger {
             return;
         }
         self.parked_out -= 1;
-        if may_open && self.may_open(word) {
+        if may_open && self.may_open(&word) {
             self.open(list, index);
         } else {
             self.stocked.insert(index);
@@ -237,13 +241,13 @@ impl Ledger {
         self.publish_reachable(list);
     }
 
-    /// Drops a claim of a word that is parked. `false` if it is open, and the claim is still held.
-    pub(crate) fn unclaim(&mut self, word: &Word) -> bool {
+    /// Drops a claim or lease of a word that is parked. `false` if it is open, and the tie still held.
+    pub(crate) fn untie(&mut self, word: &Word, tie: Tie) -> bool {
         if word.is_open() {
             return false;
         }
-        word.unclaim_parked();
-        self.parked_claims -= 1;
+        word.untie_parked(tie);
+        *self.parked(tie) -= 1;
         true
     }
 
@@ -252,24 +256,25 @@ impl Ledger {
     }
 
     fn open(&mut self, list: &FreeList, index: usize) {
-        let shelf = list.shelf();
-        self.set_up(shelf, index);
-        if let Some(word) = shelf.word(index) {
+        self.set_up(&list.shelf, index);
+        if let Some(word) = list.shelf.block(index) {
             // Whoever belongs here comes back: the slots that it took elsewhere are higher ones.
             word.set_cursor(0);
             let held = word.open(self.absent(index), self.notify);
             self.parked_out -= held.out;
             self.parked_claims -= held.claims;
+            self.parked_leases -= held.leases;
             self.open.insert(index);
             self.stocked.remove(index);
         }
     }
 
     fn park(&mut self, list: &FreeList, index: usize) {
-        if let Some(word) = list.shelf().word(index) {
+        if let Some(word) = list.shelf.block(index) {
             let held = word.park(self.absent(index));
             self.parked_out += held.out;
             self.parked_claims += held.claims;
+            self.parked_leases += held.leases;
             self.open.remove(index);
             if held.out < self.members(index) {
                 self.stocked.insert(index);
@@ -286,10 +291,9 @@ impl Ledger {
         let slots = (0..self.members(index)).map(|bit| SetUp {
             bytes: plan.memory.slot(first + bit),
             index: first + bit,
-            bit: u32::try_from(bit).expect("a bit of a word"),
             wipe: plan.wipe,
         });
-        shelf.set_up(index, first, plan.owner, slots);
+        shelf.set_up(index, plan.owner, slots);
         self.used.insert(index);
     }
 
@@ -301,15 +305,22 @@ impl Ledger {
         })
     }
 
+    /// The header of slot `index`.
+    pub(crate) fn slot<'a>(&self, list: &'a FreeList, index: usize) -> Option<&'a Slot> {
+        let block = list.shelf.block(index / self.per_word)?;
+        block.slot(index % self.per_word)
+    }
+
     /// What the slots counted since the commit.
     pub(crate) fn tally(&self, list: &FreeList) -> Tally {
-        let shelf = list.shelf();
         let mut tally = Tally::default();
-        for slot in self.used_slots().filter_map(|index| shelf.slot(index)) {
+        let slots = self.used_slots().filter_map(|index| self.slot(list, index));
+        for slot in slots {
             let turns = slot.turns();
             tally.acquired += turns.div_ceil(2);
             tally.released += turns / 2;
             tally.used += usize::from(slot.was_used());
+            tally.written += slot.written();
         }
         tally
     }

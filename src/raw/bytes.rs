@@ -6,7 +6,7 @@
 
 use crate::{
     error::BufferOverflow,
-    raw::slot::{OwnedSlot, SharedSlot},
+    raw::{shared_slot::SharedSlot, slot::OwnedSlot},
     sync::{Ordering, Setting},
 };
 use std::{
@@ -54,10 +54,10 @@ pub(crate) struct OwnedBytes {
 
 impl OwnedBytes {
     #[inline]
-    pub(crate) fn fresh(mut slot: OwnedSlot, geometry: &Geometry) -> Self {
+    pub(crate) fn fresh(mut slot: OwnedSlot, prefix: usize, size: usize) -> Self {
         // SAFETY: the prefix is the first part of the slot's bytes (M2).
-        let start = unsafe { slot.bytes().add(geometry.prefix()) };
-        slot.lay_out(start, 0, geometry.size());
+        let start = unsafe { slot.bytes().add(prefix) };
+        slot.lay_out(start, 0, size);
         OwnedBytes { slot }
     }
 

@@ -17,16 +17,19 @@ unsafe impl Send for Chain {}
 unsafe impl Sync for Chain {}
 
 impl Chain {
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, mut slot: OwnedSlot) {
         slot.set_next(self.first);
         self.first = Some(slot.into_address());
         self.len += 1;
     }
 
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<OwnedSlot> {
         let first = self.first?;
         // SAFETY: the chain owns its first slot, and stops to in the next step (S1).
@@ -36,7 +39,17 @@ impl Chain {
         Some(slot)
     }
 
+    /// The slot of a chain of one.
+    #[inline]
+    pub(crate) fn into_only(mut self) -> OwnedSlot {
+        let Some(slot) = self.pop() else {
+            unreachable!("one slot was wanted");
+        };
+        slot
+    }
+
     /// The chain as one pointer, for an outcome; [`Chain::from_first`] is the way back.
+    #[inline]
     pub(crate) fn into_first(self) -> Option<NonNull<Slot>> {
         self.first
     }
@@ -46,6 +59,7 @@ impl Chain {
     /// # Safety
     ///
     /// `first` came from [`Chain::into_first`] and is turned back into a chain once (W3).
+    #[inline]
     pub(crate) unsafe fn from_first(first: NonNull<Slot>) -> Self {
         let mut len = 0;
         let mut slot = Some(first);

@@ -6,6 +6,7 @@
 //! | a [`Guest`]             | there too, apart                       | the last one under the lock        |
 //! | a slot that is out      | its bit                                | by the exchange that puts it home  |
 //! | a [`Claim`]             | in the word the slot went home to      | by an exchange, or under the lock  |
+//! | a [`Lease`](super::tie::Lease) | in the word its owner looks at first | by the exchange that takes a slot |
 //!
 //! When all are gone, the one who saw it under the lock frees the pool. Samples are not counted
 //! anywhere: cloning an `Arc` for each would be two more writes of a line that all threads share.
@@ -15,15 +16,17 @@
 //! lock it is about to release outlives it.
 
 use crate::{
-    engine::Engine,
-    foreign,
+    engine::{Engine, Shared},
     handles::Holding,
-    notify::NotifyRelease,
-    raw::slot::{self, OwnedSlot, Owner},
-    sync::{Arc, Ordering},
-    word::{Put, Word},
+    raw::{
+        shared_slot::SharedSlot,
+        slot::{OwnedSlot, Owner},
+        tie::Claim,
+    },
+    sync::Arc,
+    word::Put,
 };
-use std::{fmt, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
+use std::{fmt, mem::ManuallyDrop, ptr::NonNull};
 
 /// A handle to a pool of sample buffers.
 ///
@@ -96,6 +99,11 @@ impl Pool {
         unsafe { self.engine.as_ref() }
     }
 
+    /// A handle that is not counted, or will be by the caller.
+    pub(super) fn at(engine: NonNull<Engine>) -> Self {
+        Pool { engine }
+    }
+
     /// What slots remember of their pool.
     pub(crate) fn owner(&self) -> Owner {
         Owner(self.engine.cast())
@@ -161,7 +169,7 @@ impl Drop for Pool {
     }
 }
 
-fn memory(engine: NonNull<Engine>) -> Arc<Engine> {
+pub(super) fn memory(engine: NonNull<Engine>) -> Arc<Engine> {
     let engine: *const Engine = engine.as_ptr();
     // SAFETY: the pointer came from `Arc::into_raw`, and the caller keeps the pool alive, for which
     // one reference is held (H1).
@@ -172,11 +180,11 @@ fn memory(engine: NonNull<Engine>) -> Arc<Engine> {
 
 /// Gives up the last of something under the lock, and frees the pool if nothing is left.
 #[cold]
-fn drop_last(engine: Arc<Engine>, give_up: impl FnOnce(&Engine) -> bool) {
+pub(super) fn drop_last(engine: Arc<Engine>, give_up: impl FnOnce(&Engine) -> bool) {
     if give_up(&engine) {
         engine.end();
         let pool: *const Engine = Arc::as_ptr(&engine);
-        // SAFETY: handles, claims and slots together held one reference; `give_up` said, once, that
+        // SAFETY: handles, ties and slots together held one reference; `give_up` said, once, that
         // all of them are gone (S2, H1).
         unsafe { Arc::decrement_strong_count(pool) };
     }
@@ -189,6 +197,20 @@ pub(crate) fn engine_of(slot: &OwnedSlot) -> &Engine {
     // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is out,
     // and the reference is bound to the slot's token (S2).
     unsafe { engine.as_ref() }
+}
+
+/// The engine that a shared slot belongs to.
+pub(crate) fn engine_of_shared(slot: &SharedSlot) -> &Engine {
+    let engine: NonNull<Engine> = slot.owner().0.cast();
+    // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is out,
+    // and the reference is bound to the slot's token (S2).
+    unsafe { engine.as_ref() }
+}
+
+/// A counted handle to the pool of a slot.
+pub(crate) fn of_slot(slot: &OwnedSlot) -> Pool {
+    engine_of(slot).handles.count_one_more();
+    Pool::at(slot.owner().0.cast())
 }
 
 /// A handle to a pool that does not keep it alive.
@@ -257,12 +279,21 @@ impl fmt::Debug for Guest {
 }
 
 impl Guest {
-    /// A guest of the pool that a slot belongs to.
-    pub(crate) fn of(slot: &OwnedSlot) -> Self {
-        engine_of(slot).handles.count_guest();
-        Guest {
-            engine: slot.owner().0.cast(),
-        }
+    /// Takes the lock of the pool that a slot belongs to, and enters as a guest. What `release` does
+    /// with the slot is done under that lock.
+    #[inline]
+    pub(crate) fn enter(
+        slot: OwnedSlot,
+        release: impl FnOnce(&Engine, &mut Shared, OwnedSlot),
+    ) -> Guest {
+        let engine: NonNull<Engine> = slot.owner().0.cast();
+        let guest = ManuallyDrop::new(Guest { engine });
+        // The slot keeps the pool alive until the guest is counted.
+        let mut shared = guest.engine().lock();
+        shared.guests.enter();
+        release(guest.engine(), &mut shared, slot);
+        drop(shared);
+        ManuallyDrop::into_inner(guest)
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -307,62 +338,8 @@ pub(crate) fn put_home(slot: OwnedSlot) -> Homecoming {
     let word = slot.word();
     match slot.put() {
         (_, Some(slot)) => Homecoming::Kept(slot),
-        (Put::Claimed, None) => Homecoming::Claimed(Claim { word }),
+        // SAFETY: the exchange took it just now (H1).
+        (Put::Claimed, None) => Homecoming::Claimed(unsafe { Claim::assume(word) }),
         (_, None) => Homecoming::Done,
-    }
-}
-
-/// Keeps the pool alive while a releaser whose slot is home calls the callback.
-pub(crate) struct Claim {
-    word: NonNull<Word>,
-}
-
-impl fmt::Debug for Claim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claim").finish_non_exhaustive()
-    }
-}
-
-impl Claim {
-    fn engine(&self) -> NonNull<Engine> {
-        slot::owner_of(self.word()).0.cast()
-    }
-
-    fn word(&self) -> &Word {
-        // SAFETY: words stay as long as the engine does, which the claim keeps alive (P1, H1).
-        unsafe { self.word.as_ref() }
-    }
-
-    /// The pool, for the callback. It is not counted: the claim stands for it.
-    pub(crate) fn pool(&self) -> impl Deref<Target = Pool> {
-        ManuallyDrop::new(Pool {
-            engine: self.engine(),
-        })
-    }
-
-    /// The callback that is set.
-    pub(crate) fn callback(&self) -> Option<&dyn NotifyRelease> {
-        // SAFETY: the claim keeps the engine alive (H1).
-        let engine = unsafe { self.engine().as_ref() };
-        let callback = NonNull::new(engine.callback.load(Ordering::Acquire))?;
-        // SAFETY: a callback that is replaced is kept until every claim that was held at that time
-        // is dropped, and this claim is held (H1).
-        let callback = unsafe { callback.as_ref() };
-        Some(&**callback)
-    }
-}
-
-impl Drop for Claim {
-    #[inline]
-    fn drop(&mut self) {
-        if !self.word().unclaim() {
-            let mut retired = Vec::new();
-            drop_last(memory(self.engine()), |engine| {
-                engine.drop_claim(self.word(), &mut retired)
-            });
-            for callback in retired {
-                foreign::quietly(|| drop(callback));
-            }
-        }
     }
 }

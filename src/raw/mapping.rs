@@ -1,6 +1,6 @@
 //! An array of zeroed elements that costs address space, and memory only where it is touched.
 
-use std::{fmt, io, ops::Deref};
+use std::{fmt, io, ops::Deref, ptr::NonNull};
 
 /// A type for which all-zero bytes are a value, and which needs no drop.
 ///
@@ -29,8 +29,10 @@ pub(crate) struct Mapping<T> {
 impl<T: Zeroed> Mapping<T> {
     /// Maps `len` elements. At least one is mapped, so that an empty one has an address too.
     pub(crate) fn new(len: usize) -> io::Result<Self> {
+        // A mapping begins at a page; a `T` with a larger alignment begins further in.
         let bytes = size_of::<T>()
             .checked_mul(len.max(1))
+            .and_then(|bytes| bytes.checked_add(align_of::<T>()))
             .ok_or(io::ErrorKind::OutOfMemory)?;
         let map = memmap2::MmapOptions::new()
             .len(bytes)
@@ -45,15 +47,26 @@ impl<T: Zeroed> Mapping<T> {
 }
 
 #[cfg(not(all(test, loom)))]
+impl<T> Mapping<T> {
+    /// The address of the first element, through which all of them can be reached.
+    #[inline]
+    pub(crate) fn first(&self) -> NonNull<T> {
+        let map = self.map.as_mut_ptr();
+        let first = map.map_addr(|address| address.next_multiple_of(align_of::<T>()));
+        // SAFETY: no mapping ends at address zero, and so none has it in its middle.
+        unsafe { NonNull::new_unchecked(first.cast()) }
+    }
+}
+
+#[cfg(not(all(test, loom)))]
 impl<T> Deref for Mapping<T> {
     type Target = [T];
 
     #[inline]
     fn deref(&self) -> &[T] {
-        let first: *const T = self.map.as_ptr().cast();
-        // SAFETY: `len` elements were mapped, zeroed, at a page's start, which aligns any `T` here;
-        // only shared references to them are ever made (M1).
-        unsafe { std::slice::from_raw_parts(first, self.len) }
+        // SAFETY: `len` elements were mapped, zeroed, from this address on, which is a multiple of
+        // their alignment; only shared references to them are ever made (M1).
+        unsafe { std::slice::from_raw_parts(self.first().as_ptr(), self.len) }
     }
 }
 
@@ -63,6 +76,13 @@ impl<T: Zeroed> Mapping<T> {
         Ok(Mapping {
             elements: std::iter::repeat_with(T::zero).take(len).collect(),
         })
+    }
+}
+
+#[cfg(all(test, loom))]
+impl<T> Mapping<T> {
+    pub(crate) fn first(&self) -> NonNull<T> {
+        NonNull::from(&self.elements[..]).cast()
     }
 }
 

@@ -13,14 +13,16 @@
 //! | **S2** | An owned slot keeps its pool alive: the pool is freed only when every slot is home, no claim is held and no handle is left. | loom `the_last_sample_frees_the_pool_once` |
 //! | **S3** | Shared handles only read; the slot is owned again by whoever saw the count fall from one. | loom `the_last_of_two_handles_releases` |
 //! | **S4** | In an [`OwnedBytes`](bytes::OwnedBytes), `start .. start + len + spare` lies within the slot, and `start .. start + len` was written by its present owner, or zeroed. | `tests/stale_bytes.rs`, `tests/model` |
+//! | **S5** | A slot whose mark says that it is charged has one reference to the account, which is taken back once, by the slot's owner. | `tests/budgets/` |
 //! | **P1** | What [`Published`](published::Published) ever published stays until it is dropped itself. | loom `a_stalled_get_survives_a_reconfiguration` |
-//! | **W1** | A waiter's node lives as long as the pool. | loom `cancel_meets_hand_over` |
-//! | **W2** | Only the future that holds the [`Ticket`](waiter::Ticket) touches the node's listening half, and it empties it before it gives the node back. | loom `cancel_meets_hand_over` |
+//! | **W1** | A waiter's node lives as long as the pool. | loom `an_owned_waiter_is_served_after_the_last_handle_went` |
+//! | **W2** | Only the future that holds the [`Ticket`](waiter::Ticket) touches the node's timer, and it stops it before it gives the node back. | loom `cancel_meets_hand_over` |
 //! | **W3** | An outcome is moved out once, by the ticket, or by its owner under the lock. | loom `a_slot_has_one_owner` |
-//! | **H1** | A [`Pool`](handle::Pool) counts one handle; a [`Claim`](handle::Claim) is one claim in a word. Each keeps the engine alive. | loom `the_last_sample_frees_the_pool_once` |
+//! | **H1** | A [`Pool`](handle::Pool) counts one handle; a [`Claim`](tie::Claim) is one claim in a word and a [`Lease`](tie::Lease) one lease. Each keeps the engine alive. | loom `a_lease_keeps_the_pool_without_a_handle` |
 
 #![allow(unsafe_code, reason = "this is the one room for it")]
 
+pub(crate) mod block;
 pub(crate) mod bytes;
 pub(crate) mod chain;
 pub(crate) mod handle;
@@ -28,6 +30,8 @@ pub(crate) mod mapping;
 pub(crate) mod published;
 pub(crate) mod region;
 mod sample;
+pub(crate) mod shared_slot;
 pub(crate) mod shelf;
 pub(crate) mod slot;
+pub(crate) mod tie;
 pub(crate) mod waiter;

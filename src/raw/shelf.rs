@@ -1,25 +1,23 @@
-//! The words of a free list and the slots that their bits stand for, side by side.
+//! The blocks that a pool has its words and slots in, and the numbers that a get needs to find one.
 //!
-//! A bit that this file turns to *out* becomes an [`OwnedSlot`], here and nowhere else. A shelf has
-//! room for as many slots as it was made for; a smaller configuration uses the first of them.
+//! A shelf has room for as many slots as the largest configuration so far; a smaller one uses the
+//! first of them. When more are wanted a larger set of blocks takes the place of the old one, which
+//! stays, because a get may have stalled with one of its words in hand.
 
 use crate::{
     raw::{
-        mapping::Mapping, mapping::Zeroed, slot::OwnedSlot, slot::Owner, slot::SetUp, slot::Slot,
+        block::{Block, BlockRef},
+        mapping::{Mapping, Zeroed},
+        published::Published,
+        slot::{Owner, SetUp},
     },
-    sync::{Ordering, Setting, SettingPtr, SettingU64},
-    word::{Take, Word},
+    sync::{AtomicPtr, AtomicUsize, Ordering, Setting, SettingPtr, SettingU64},
 };
-use crossbeam_utils::CachePadded;
-use std::{io, panic::Location, ptr::NonNull};
-
-// SAFETY: a word's zero bytes are a parked word whose slots are all home, and it needs no drop.
-unsafe impl Zeroed for CachePadded<Word> {
-    #[cfg(all(test, loom))]
-    fn zero() -> Self {
-        CachePadded::new(Word::zero())
-    }
-}
+use std::{
+    io,
+    panic::Location,
+    ptr::{self, NonNull},
+};
 
 /// Who has a slot, and since when; kept only if the pool was told to.
 #[derive(Debug)]
@@ -55,104 +53,91 @@ impl Record {
     }
 }
 
-/// The words, the slots, and the numbers that a get needs.
+/// See the module's documentation. A get reads the first four fields and writes none.
 #[derive(Debug)]
 pub(crate) struct Shelf {
-    words: Mapping<CachePadded<Word>>,
-    slots: Mapping<Slot>,
-    records: Option<Mapping<Record>>,
+    /// The first of the newest blocks.
+    first: AtomicPtr<Block>,
+    /// How many blocks there are. It grows, and is stored after `first`, so whoever sees it sees an
+    /// address with room for as many.
+    room: AtomicUsize,
     /// The number of stripes less one; a power of two less one.
     pub(crate) mask: Setting,
     /// How many words the present configuration uses.
     pub(crate) word_count: Setting,
+    stock: Published<Stock>,
+}
+
+/// One set of blocks, and of records.
+#[derive(Debug)]
+struct Stock {
+    blocks: Mapping<Block>,
+    records: Option<Mapping<Record>>,
 }
 
 impl Shelf {
-    /// A shelf with room for `slots` slots in `words` words.
-    pub(crate) fn new(words: usize, slots: usize, records: bool) -> io::Result<Self> {
+    /// A shelf without room.
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Shelf {
-            words: Mapping::new(words)?,
-            slots: Mapping::new(slots)?,
-            records: records.then(|| Mapping::new(slots)).transpose()?,
+            first: AtomicPtr::new(ptr::null_mut()),
+            room: AtomicUsize::new(0),
             mask: Setting::new(0),
             word_count: Setting::new(0),
+            stock: Published::new(Stock {
+                blocks: Mapping::new(0)?,
+                records: None,
+            }),
         })
     }
 
-    /// Whether `slots` slots in `words` words fit.
-    pub(crate) fn has_room(&self, words: usize, slots: usize) -> bool {
-        self.words.len() >= words && self.slots.len() >= slots
+    /// Makes room for `words` words and, if they are asked for, records of `slots` slots. Called under
+    /// the pool's lock while every word is parked.
+    pub(crate) fn reserve(&self, words: usize, slots: usize, records: bool) -> io::Result<()> {
+        let stock = self.stock.get();
+        let recorded = stock.records.as_ref().map_or(0, |records| records.len());
+        if stock.blocks.len() >= words && (!records || recorded >= slots) {
+            return Ok(());
+        }
+        let blocks = Mapping::new(words.next_power_of_two().max(stock.blocks.len()))?;
+        let records = records
+            .then(|| Mapping::new(slots.next_power_of_two()))
+            .transpose()?;
+        let (first, room) = (blocks.first(), blocks.len());
+        self.stock.publish(Stock { blocks, records });
+        self.first.store(first.as_ptr(), Ordering::Release);
+        self.room.store(room, Ordering::Release);
+        Ok(())
     }
 
-    /// Word `index`; `None` if a thread that stalled has an index of another configuration.
+    /// Block `index`; `None` if there is none.
     #[inline]
-    pub(crate) fn word(&self, index: usize) -> Option<&Word> {
-        self.words.get(index).map(|word| &**word)
-    }
-
-    pub(crate) fn slot(&self, index: usize) -> Option<&Slot> {
-        self.slots.get(index)
+    pub(crate) fn block(&self, index: usize) -> Option<BlockRef<'_>> {
+        if index >= self.room.load(Ordering::Acquire) {
+            return None;
+        }
+        let first = self.first.load(Ordering::Acquire);
+        debug_assert!(!first.is_null(), "stored before the room was");
+        // SAFETY: there is room, so an address was stored before.
+        let first = unsafe { NonNull::new_unchecked(first) };
+        // SAFETY: there is room for `index`, and the blocks stay as long as the shelf (P1); the address
+        // came from `Mapping::first`.
+        Some(unsafe { BlockRef::at(first, index) })
     }
 
     pub(crate) fn record(&self, index: usize) -> Option<&Record> {
-        self.records.as_ref()?.get(index)
+        self.stock.get().records.as_ref()?.get(index)
     }
 
-    /// Takes the lowest slot that is home in an open word. `Err(true)` if it met somebody there.
-    #[inline]
-    pub(crate) fn take(&self, word: &Word) -> Result<OwnedSlot, bool> {
-        match word.take() {
-            Take::Bit(bit) => Ok(owned(word, bit)),
-            Take::Dry => Err(false),
-            Take::Contended => Err(true),
+    /// Sets up the word and the slots of block `index`, before any of them can be taken.
+    pub(crate) fn set_up(&self, index: usize, owner: Owner, slots: impl Iterator<Item = SetUp>) {
+        let Some(block) = self.block(index) else {
+            unreachable!("room was made for every word of the configuration");
+        };
+        block.set_up(owner.0.as_ptr());
+        for (bit, set_up) in slots.enumerate() {
+            if let Some(slot) = block.slot(bit) {
+                slot.set_up(&set_up);
+            }
         }
     }
-
-    /// Takes up to `wanted` slots that are home in an open word, in one step.
-    pub(crate) fn take_many(&self, word: &Word, wanted: usize, mut keep: impl FnMut(OwnedSlot)) {
-        let mut taken = word.take_many(wanted);
-        while taken != 0 {
-            let bit = taken.trailing_zeros();
-            taken &= taken - 1;
-            keep(owned(word, bit));
-        }
-    }
-
-    /// Takes the lowest slot that is home in a parked word. Called under the pool's lock.
-    pub(crate) fn take_parked(&self, word: &Word, absent: u64) -> Option<OwnedSlot> {
-        let bit = word.take_parked(absent)?;
-        Some(owned(word, bit))
-    }
-
-    /// Sets up the slots of word `index`, before any of them can be taken.
-    pub(crate) fn set_up(
-        &self,
-        index: usize,
-        first: usize,
-        owner: Owner,
-        slots: impl Iterator<Item = SetUp>,
-    ) {
-        let word = &self.words[index];
-        // Derived from the whole mapping, so that all slots of the word are within its provenance.
-        let first = self.slots[first..].as_ptr().cast_mut();
-        word.set_up(first.cast(), owner.0.as_ptr());
-        for set_up in slots {
-            self.slots[set_up.index].set_up(word, &set_up);
-        }
-    }
-}
-
-/// The token of the slot whose bit was just turned. The word's `first` is read after the turn, so it
-/// is that of the configuration which the slot was taken from.
-#[inline]
-fn owned(word: &Word, bit: u32) -> OwnedSlot {
-    let first: *mut Slot = word.first().cast();
-    debug_assert!(!first.is_null(), "a word is set up before it is taken from");
-    // SAFETY: a word is set up before one of its bits can be turned, and has a slot for each bit that
-    // is not absent (S1).
-    let slot = unsafe { first.add(bit as usize) };
-    // SAFETY: as above, so it is not null.
-    let slot = unsafe { NonNull::new_unchecked(slot) };
-    // SAFETY: the caller turned this bit to *out*, and makes no other token of it (S1).
-    unsafe { OwnedSlot::assume(slot) }
 }

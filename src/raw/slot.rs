@@ -10,7 +10,8 @@
 //! | [`Chain`](super::chain::Chain) | several owned slots, linked through their headers | owned slots        |
 
 use crate::{
-    raw::mapping::Zeroed,
+    budget::Account,
+    raw::{block, mapping::Zeroed, shared_slot::SharedSlot},
     sample_properties::{EMPTY, SampleProperties},
     sync::{
         AtomicUsize, Cell, Ordering, Setting, SettingBool, SettingPtr, SettingU8, SettingU32,
@@ -18,25 +19,29 @@ use crate::{
     },
     word::{Put, Word},
 };
-use std::{fmt, mem::MaybeUninit, process, ptr::NonNull};
+use std::{fmt, mem::MaybeUninit, ptr::NonNull, sync::Arc};
+
+/// The pool wipes what it gives back.
+const WIPE: u8 = 1;
+/// `properties` holds a value.
+const DESCRIBED: u8 = 2;
+/// `account` holds a reference.
+const CHARGED: u8 = 4;
 
 /// The header of a slot. All-zero bytes are a slot that was never used.
 #[repr(C, align(128))]
 pub(crate) struct Slot {
     // Set up under the pool's lock before the slot can be taken for the first time, then only read.
-    word: SettingPtr<Word>,
     bytes: SettingPtr<u8>,
     index: SettingU32,
-    bit: SettingU8,
-    wipe: SettingBool,
-    /// Whether `properties` holds a value. Written by the owner only.
-    described: SettingBool,
+    /// What a release has to do: [`WIPE`], [`DESCRIBED`] and [`CHARGED`]. Written by the owner only.
+    reset: SettingU8,
     /// Whether the slot was out since the commit, also for a waiter that never took it.
     used: SettingBool,
     /// One more for each time the slot is handed to a user and for each time it is released, so it
     /// is odd while a user has it. Written by the owner only, read by the status.
     turns: SettingU64,
-    references: AtomicUsize,
+    pub(super) references: AtomicUsize,
     /// Of a user's sample, its first byte; of a slot in a [`Chain`](super::chain::Chain), the next one. Written by the owner
     /// only, like the two below.
     start: SettingPtr<()>,
@@ -44,6 +49,9 @@ pub(crate) struct Slot {
     len: Setting,
     /// How many more can be written behind them.
     spare: Setting,
+    /// Which budget's account the sample is charged to, as `Arc::into_raw` gave it. Written by the owner
+    /// only; others compare the address, and do not follow it.
+    account: SettingPtr<Account>,
     properties: Cell<MaybeUninit<SampleProperties>>,
 }
 
@@ -56,18 +64,16 @@ unsafe impl Zeroed for Slot {
     #[cfg(all(test, loom))]
     fn zero() -> Self {
         Slot {
-            word: SettingPtr::default(),
             bytes: SettingPtr::default(),
             index: SettingU32::new(0),
-            bit: SettingU8::new(0),
-            wipe: SettingBool::new(false),
-            described: SettingBool::new(false),
+            reset: SettingU8::new(0),
             used: SettingBool::new(false),
             turns: SettingU64::new(0),
             references: AtomicUsize::new(0),
             start: SettingPtr::default(),
             len: Setting::new(0),
             spare: Setting::new(0),
+            account: SettingPtr::default(),
             properties: Cell::new(MaybeUninit::uninit()),
         }
     }
@@ -110,21 +116,21 @@ pub(crate) fn owner_of(word: &Word) -> Owner {
 pub(crate) struct SetUp {
     pub(crate) bytes: NonNull<u8>,
     pub(crate) index: usize,
-    pub(crate) bit: u32,
     pub(crate) wipe: bool,
 }
 
 impl Slot {
+    pub(super) fn index(&self) -> usize {
+        self.index.load(Ordering::Relaxed) as usize
+    }
+
     /// Sets the slot up. Called under the pool's lock, before the slot can be taken.
-    pub(crate) fn set_up(&self, word: &Word, with: &SetUp) {
+    pub(crate) fn set_up(&self, with: &SetUp) {
         let index = u32::try_from(with.index).expect("at most u32::MAX slots");
-        let bit = u8::try_from(with.bit).expect("a bit of a word");
-        self.word
-            .store(std::ptr::from_ref(word).cast_mut(), Ordering::Relaxed);
         self.bytes.store(with.bytes.as_ptr(), Ordering::Relaxed);
         self.index.store(index, Ordering::Relaxed);
-        self.bit.store(bit, Ordering::Relaxed);
-        self.wipe.store(with.wipe, Ordering::Relaxed);
+        self.reset
+            .store(if with.wipe { WIPE } else { 0 }, Ordering::Relaxed);
         self.used.store(false, Ordering::Relaxed);
         self.turns.store(0, Ordering::Relaxed);
         self.references.store(0, Ordering::Relaxed);
@@ -151,32 +157,47 @@ impl Slot {
         self.len.load(Ordering::Relaxed)
     }
 
+    /// How many bytes stand in the sample that a user has; none if no user has it, whose length is that
+    /// of the last one.
+    pub(crate) fn written(&self) -> usize {
+        match self.turns() % 2 {
+            1 => self.len(),
+            _ => 0,
+        }
+    }
+
     /// The next slot of the chain that this one is in.
     pub(crate) fn next(&self) -> Option<NonNull<Slot>> {
         NonNull::new(self.start.load(Ordering::Relaxed).cast())
     }
 
+    /// Which account the sample is charged to, if any: an address, which may be that of one that is gone.
+    pub(crate) fn charged_to(&self) -> *const Account {
+        self.account.load(Ordering::Relaxed)
+    }
+
     fn drop_description(&self) {
-        if self.described.load(Ordering::Relaxed) {
-            self.described.store(false, Ordering::Relaxed);
+        let reset = self.reset.load(Ordering::Relaxed);
+        if reset & DESCRIBED != 0 {
+            self.reset.store(reset & !DESCRIBED, Ordering::Relaxed);
             self.properties.with_mut(|properties| {
                 // SAFETY: the caller owns the slot, so nobody else refers to its properties (S1).
                 let properties = unsafe { &mut *properties };
-                // SAFETY: `described` said that a value is there, and it is dropped once.
+                // SAFETY: the mark said that a value is there, and it is dropped once.
                 unsafe { properties.assume_init_drop() };
             });
         }
     }
 
-    fn description(&self) -> &SampleProperties {
-        if !self.described.load(Ordering::Relaxed) {
+    pub(super) fn description(&self) -> &SampleProperties {
+        if self.reset.load(Ordering::Relaxed) & DESCRIBED == 0 {
             return &EMPTY;
         }
         self.properties.with(|properties| {
             // SAFETY: the caller owns the slot or shares it, so nobody writes the properties, and the
             // reference lives no longer than that handle does (S1, S3).
             let properties = unsafe { &*properties };
-            // SAFETY: `described` said that a value is there.
+            // SAFETY: the mark said that a value is there.
             unsafe { properties.assume_init_ref() }
         })
     }
@@ -187,7 +208,7 @@ impl Slot {
 /// It has no `Drop`: it goes home by [`put`](OwnedSlot::put), or under the lock.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a slot that is not put home is lost"]
-pub(crate) struct OwnedSlot(NonNull<Slot>);
+pub(crate) struct OwnedSlot(pub(super) NonNull<Slot>);
 
 // SAFETY: whoever has the token is the slot's one owner, on any thread (S1).
 unsafe impl Send for OwnedSlot {}
@@ -230,10 +251,7 @@ impl OwnedSlot {
 
     #[inline]
     pub(crate) fn word(&self) -> NonNull<Word> {
-        let word = self.slot().word.load(Ordering::Relaxed);
-        debug_assert!(!word.is_null(), "a slot is set up before it is taken");
-        // SAFETY: as above, of the slot.
-        unsafe { NonNull::new_unchecked(word) }
+        block::word_of(self.0)
     }
 
     /// The first byte that was written, or will be.
@@ -283,23 +301,22 @@ impl OwnedSlot {
     }
 
     pub(crate) fn index(&self) -> usize {
-        self.slot().index.load(Ordering::Relaxed) as usize
+        self.slot().index()
     }
 
     #[inline]
     pub(crate) fn bit(&self) -> u32 {
-        self.slot().bit.load(Ordering::Relaxed).into()
+        block::bit_of(self.0)
     }
 
     /// Whether a release has more to reset than what the next owner lays out anyway.
     #[inline]
     pub(crate) fn needs_reset(&self) -> bool {
-        let slot = self.slot();
-        slot.described.load(Ordering::Relaxed) | slot.wipe.load(Ordering::Relaxed)
+        self.slot().reset.load(Ordering::Relaxed) != 0
     }
 
     pub(crate) fn wipes(&self) -> bool {
-        self.slot().wipe.load(Ordering::Relaxed)
+        self.slot().reset.load(Ordering::Relaxed) & WIPE != 0
     }
 
     /// Counts the slot among those that were out since the commit.
@@ -321,14 +338,14 @@ impl OwnedSlot {
 
     pub(crate) fn properties_mut(&mut self) -> &mut SampleProperties {
         let slot = self.slot();
-        let described = slot.described.load(Ordering::Relaxed);
+        let reset = slot.reset.load(Ordering::Relaxed);
         slot.properties.with_mut(|properties| {
             // SAFETY: the slot's one owner, borrowed mutably, is here, and the reference lives no
             // longer than that borrow (S1).
             let properties = unsafe { &mut *properties };
-            if !described {
+            if reset & DESCRIBED == 0 {
                 properties.write(SampleProperties::default());
-                slot.described.store(true, Ordering::Relaxed);
+                slot.reset.store(reset | DESCRIBED, Ordering::Relaxed);
             }
             // SAFETY: a value was there, or was written just now.
             unsafe { properties.assume_init_mut() }
@@ -338,6 +355,30 @@ impl OwnedSlot {
     /// Forgets the properties, so that the next owner starts without.
     pub(crate) fn clear_properties(&mut self) {
         self.slot().drop_description();
+    }
+
+    /// Charges the sample, which is not charged, to `account`.
+    pub(crate) fn charge_to(&mut self, account: Arc<Account>) {
+        let slot = self.slot();
+        let reset = slot.reset.load(Ordering::Relaxed);
+        debug_assert_eq!(reset & CHARGED, 0, "a sample is charged once");
+        slot.account
+            .store(Arc::into_raw(account).cast_mut(), Ordering::Relaxed);
+        slot.reset.store(reset | CHARGED, Ordering::Relaxed);
+    }
+
+    /// The account that the sample was charged to, once.
+    pub(crate) fn take_account(&mut self) -> Option<Arc<Account>> {
+        let slot = self.slot();
+        let reset = slot.reset.load(Ordering::Relaxed);
+        if reset & CHARGED == 0 {
+            return None;
+        }
+        slot.reset.store(reset & !CHARGED, Ordering::Relaxed);
+        let account = slot.account.load(Ordering::Relaxed).cast_const();
+        slot.account.store(std::ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: the mark said that `charge_to` left a reference there, and it is taken once (S5).
+        Some(unsafe { Arc::from_raw(account) })
     }
 
     /// Puts the slot home without the lock. It comes back if its word is parked.
@@ -357,79 +398,6 @@ impl OwnedSlot {
     pub(crate) fn share(self) -> SharedSlot {
         let slot = self.slot();
         slot.references.store(1, Ordering::Relaxed);
-        SharedSlot(self.0)
-    }
-}
-
-/// One of the readers of a slot.
-#[derive(Debug)]
-#[must_use = "a reference that is not dropped with `last` keeps the slot out"]
-pub(crate) struct SharedSlot(NonNull<Slot>);
-
-// SAFETY: shared handles only read the slot, and count themselves atomically (S3).
-unsafe impl Send for SharedSlot {}
-// SAFETY: as above.
-unsafe impl Sync for SharedSlot {}
-
-impl SharedSlot {
-    #[inline]
-    fn slot(&self) -> &Slot {
-        // SAFETY: a shared slot is out, which keeps its pool, and so its header, alive (S2).
-        unsafe { self.0.as_ref() }
-    }
-
-    pub(crate) fn properties(&self) -> &SampleProperties {
-        self.slot().description()
-    }
-
-    pub(crate) fn index(&self) -> usize {
-        self.slot().index.load(Ordering::Relaxed) as usize
-    }
-
-    #[inline]
-    pub(crate) fn duplicate(&self) -> SharedSlot {
-        // Like `Arc`: a new reference is made from one that exists, so nothing has to be ordered.
-        let before = self.slot().references.fetch_add(1, Ordering::Relaxed);
-        if before > usize::MAX / 2 {
-            // More handles than memory can hold: some were forgotten, and the count is near its end.
-            process::abort();
-        }
-        SharedSlot(self.0)
-    }
-
-    /// Whether this is the only handle, and so nobody can make another.
-    #[inline]
-    fn is_only(&self) -> bool {
-        self.slot().references.load(Ordering::Acquire) == 1
-    }
-
-    /// Drops this handle; the last one is the slot's owner again.
-    #[inline]
-    pub(crate) fn last(self) -> Option<OwnedSlot> {
-        if self.is_only() || self.was_last() {
-            self.slot().references.store(0, Ordering::Relaxed);
-            return Some(OwnedSlot(self.0));
-        }
-        None
-    }
-
-    #[inline]
-    fn was_last(&self) -> bool {
-        let references = &self.slot().references;
-        if references.fetch_sub(1, Ordering::Release) != 1 {
-            return false;
-        }
-        // Pairs with the `Release` of all the others: their reads come before what the owner writes.
-        let _none = references.load(Ordering::Acquire);
-        true
-    }
-
-    /// Becomes the owner if this is the only handle.
-    pub(crate) fn into_owned(self) -> Result<OwnedSlot, SharedSlot> {
-        if self.is_only() {
-            self.slot().references.store(0, Ordering::Relaxed);
-            return Ok(OwnedSlot(self.0));
-        }
-        Err(self)
+        SharedSlot::first(self.0)
     }
 }

@@ -1,0 +1,155 @@
+//! Loom's set: every interleaving of a few threads, and what weak orderings allow.
+
+pub(crate) use super::stepped::{Notify, OwnedNotified};
+pub(crate) use loom::sync::{Arc, MutexGuard as LockGuard};
+
+use std::sync::atomic::Ordering;
+
+loom::thread_local! {
+    pub(crate) static STRIPE: std::cell::Cell<u32> = std::cell::Cell::new(0);
+}
+
+/// Loom can miss interleavings when a thread loads an atomic just before it writes it. A
+/// read-modify-write on a companion before each load and store makes them switch points that
+/// loom orders freely.
+macro_rules! atomic {
+    ($name:ident, $inner:ty, $value:ty $(, $generic:ident)?) => {
+        #[derive(Debug)]
+        pub(crate) struct $name$(<$generic>)? {
+            inner: $inner,
+            companion: loom::sync::atomic::AtomicUsize,
+        }
+
+        #[allow(dead_code, reason = "no type is used in every way")]
+        impl$(<$generic>)? $name$(<$generic>)? {
+            pub(crate) fn new(value: $value) -> Self {
+                Self {
+                    inner: <$inner>::new(value),
+                    companion: loom::sync::atomic::AtomicUsize::new(0),
+                }
+            }
+
+            pub(crate) fn load(&self, order: Ordering) -> $value {
+                self.companion.fetch_add(1, Ordering::Relaxed);
+                self.inner.load(order)
+            }
+
+            pub(crate) fn store(&self, value: $value, order: Ordering) {
+                self.companion.fetch_add(1, Ordering::Relaxed);
+                self.inner.store(value, order);
+            }
+
+            pub(crate) fn compare_exchange(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                self.inner.compare_exchange(current, new, success, failure)
+            }
+
+            pub(crate) fn compare_exchange_weak(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                self.inner.compare_exchange(current, new, success, failure)
+            }
+
+            pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                self.inner.swap(value, order)
+            }
+        }
+    };
+}
+
+macro_rules! arithmetic {
+    ($name:ident, $value:ty) => {
+        #[allow(dead_code, reason = "no type is used in every way")]
+        impl $name {
+            pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                self.inner.fetch_add(value, order)
+            }
+
+            pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                self.inner.fetch_sub(value, order)
+            }
+
+            pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                self.inner.fetch_and(value, order)
+            }
+        }
+    };
+}
+
+atomic!(AtomicU64, loom::sync::atomic::AtomicU64, u64);
+atomic!(AtomicUsize, loom::sync::atomic::AtomicUsize, usize);
+atomic!(AtomicPtr, loom::sync::atomic::AtomicPtr<T>, *mut T, T);
+arithmetic!(AtomicU64, u64);
+arithmetic!(AtomicUsize, usize);
+
+#[derive(Debug)]
+pub(crate) struct Lock<T>(loom::sync::Mutex<T>);
+
+impl<T> Lock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Lock(loom::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> LockGuard<'_, T> {
+        self.0.lock().expect("no code of ours panics under a lock")
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Changed(loom::sync::Condvar);
+
+impl Changed {
+    pub(crate) fn new() -> Self {
+        Changed(loom::sync::Condvar::new())
+    }
+
+    pub(crate) fn wait<'a, T>(&self, guard: LockGuard<'a, T>) -> LockGuard<'a, T> {
+        self.0
+            .wait(guard)
+            .expect("no code of ours panics under a lock")
+    }
+
+    pub(crate) fn announce(&self) {
+        self.0.notify_all();
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Cell<T>(loom::cell::UnsafeCell<T>);
+
+impl<T> Cell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Cell(loom::cell::UnsafeCell::new(value))
+    }
+
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        self.0.with(f)
+    }
+
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        self.0.with_mut(f)
+    }
+}
+
+/// A switch point that belongs to one object.
+#[derive(Debug)]
+pub(super) struct Step(loom::sync::atomic::AtomicUsize);
+
+impl Step {
+    pub(super) fn new() -> Self {
+        Step(loom::sync::atomic::AtomicUsize::new(0))
+    }
+
+    pub(super) fn take(&self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,41 @@
+//! The real set, which is what users get.
+
+pub(crate) use std::sync::{
+    Arc,
+    atomic::{AtomicPtr, AtomicU64, AtomicUsize},
+};
+pub(crate) use tokio::sync::{Notify, futures::OwnedNotified};
+
+use std::cell::UnsafeCell;
+
+#[cfg(not(sanitize_thread))]
+mod locks;
+#[cfg(sanitize_thread)]
+#[path = "real/instrumented_locks.rs"]
+mod locks;
+pub(crate) use locks::{Changed, Lock, LockGuard, Once};
+
+thread_local! {
+    /// Where [`crate::stripe`] keeps its number.
+    pub(crate) static STRIPE: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+}
+
+/// `UnsafeCell` with the interface of loom's.
+#[derive(Debug)]
+pub(crate) struct Cell<T>(UnsafeCell<T>);
+
+impl<T> Cell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Cell(UnsafeCell::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    #[inline]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}

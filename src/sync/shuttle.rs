@@ -1,0 +1,168 @@
+//! Shuttle's set: random schedules of scenes that are too large for loom.
+//!
+//! Shuttle runs all of a scene's threads on one, and lets another go on at each operation of its own
+//! types. So an atomic is the real one behind a switch point, and what is mapped as zeroed memory keeps
+//! its layout. Orderings are not explored: that is loom's part.
+
+pub(crate) use super::stepped::{Notify, OwnedNotified};
+pub(crate) use shuttle::sync::MutexGuard as LockGuard;
+pub(crate) use std::sync::{Arc, OnceLock as Once};
+
+use std::{
+    cell::UnsafeCell,
+    sync::atomic::{self, Ordering},
+};
+
+shuttle::thread_local! {
+    pub(crate) static STRIPE: std::cell::Cell<u32> = std::cell::Cell::new(0);
+}
+
+/// Lets another thread go on, if the schedule says so.
+fn switch() {
+    shuttle::sync::atomic::AtomicBool::new(false).load(Ordering::SeqCst);
+}
+
+macro_rules! atomic {
+    ($name:ident, $value:ty $(, $generic:ident)?) => {
+        #[derive(Debug)]
+        #[repr(transparent)]
+        pub(crate) struct $name$(<$generic>)?(atomic::$name$(<$generic>)?);
+
+        #[allow(dead_code, reason = "no type is used in every way")]
+        impl$(<$generic>)? $name$(<$generic>)? {
+            pub(crate) fn new(value: $value) -> Self {
+                Self(atomic::$name::new(value))
+            }
+
+            pub(crate) fn load(&self, order: Ordering) -> $value {
+                switch();
+                self.0.load(order)
+            }
+
+            pub(crate) fn store(&self, value: $value, order: Ordering) {
+                switch();
+                self.0.store(value, order);
+            }
+
+            pub(crate) fn compare_exchange(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                switch();
+                self.0.compare_exchange(current, new, success, failure)
+            }
+
+            pub(crate) fn compare_exchange_weak(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                // A schedule that is played again must go the same way.
+                self.compare_exchange(current, new, success, failure)
+            }
+
+            pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                switch();
+                self.0.swap(value, order)
+            }
+        }
+    };
+}
+
+macro_rules! arithmetic {
+    ($name:ident, $value:ty) => {
+        #[allow(dead_code, reason = "no type is used in every way")]
+        impl $name {
+            pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                switch();
+                self.0.fetch_add(value, order)
+            }
+
+            pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                switch();
+                self.0.fetch_sub(value, order)
+            }
+
+            pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                switch();
+                self.0.fetch_and(value, order)
+            }
+        }
+    };
+}
+
+atomic!(AtomicU64, u64);
+atomic!(AtomicUsize, usize);
+atomic!(AtomicPtr, *mut T, T);
+arithmetic!(AtomicU64, u64);
+arithmetic!(AtomicUsize, usize);
+
+#[derive(Debug)]
+pub(crate) struct Lock<T>(shuttle::sync::Mutex<T>);
+
+impl<T> Lock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Lock(shuttle::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> LockGuard<'_, T> {
+        self.0.lock().expect("no code of ours panics under a lock")
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Changed(shuttle::sync::Condvar);
+
+impl Changed {
+    pub(crate) fn new() -> Self {
+        Changed(shuttle::sync::Condvar::new())
+    }
+
+    pub(crate) fn wait<'a, T>(&self, guard: LockGuard<'a, T>) -> LockGuard<'a, T> {
+        self.0
+            .wait(guard)
+            .expect("no code of ours panics under a lock")
+    }
+
+    pub(crate) fn announce(&self) {
+        self.0.notify_all();
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Cell<T>(UnsafeCell<T>);
+
+impl<T> Cell<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Cell(UnsafeCell::new(value))
+    }
+
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        switch();
+        f(self.0.get())
+    }
+
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        switch();
+        f(self.0.get())
+    }
+}
+
+/// A switch point.
+#[derive(Debug)]
+pub(super) struct Step;
+
+impl Step {
+    pub(super) fn new() -> Self {
+        Step
+    }
+
+    pub(super) fn take(&self) {
+        switch();
+    }
+}

@@ -1,0 +1,294 @@
+//! Taking slots for a get: those that are home, or else a place in line for those that are not.
+//!
+//! Slots are looked for without the lock first. Under it, whoever does not get all that it wants finds
+//! every word parked and no slot home, and joins the line in the same hold of the lock, so no release
+//! can pass between the look and the joining.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    engine::{Engine, Shared},
+    error::GetBufferError,
+    foreign::{self, Spare},
+    free_list::Miss,
+    line::{Left, Rank, Wanted},
+    raw::{
+        chain::Chain,
+        slot::OwnedSlot,
+        waiter::{Outcome, Ticket},
+    },
+    sync::{LockGuard, Ordering},
+    trace,
+};
+use std::{mem, task::Waker, time::Instant};
+
+/// Why a get is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    Cancelled,
+    TimedOut,
+}
+
+impl Why {
+    fn name(self) -> &'static str {
+        match self {
+            Why::Cancelled => "cancelled",
+            Why::TimedOut => "timed out",
+        }
+    }
+}
+
+/// What a get found under the lock.
+pub(crate) enum Found {
+    Slots(Chain),
+    Place(Ticket),
+}
+
+impl Engine {
+    /// Takes a slot if one is home and nobody is in line.
+    #[inline]
+    pub(crate) fn try_take(&self) -> Result<OwnedSlot, GetBufferError> {
+        match self.free_list.take() {
+            Ok(slot) => Ok(slot),
+            Err(Miss::Empty) if self.is_open() => {
+                self.misses.fetch_add(1, Ordering::Relaxed);
+                trace::exhausted(self, 1);
+                Err(GetBufferError::Exhausted)
+            }
+            Err(_) => self.try_take_one(Rank::Ordinary),
+        }
+    }
+
+    /// Takes a slot that is home under the lock, if nobody is in line who comes first.
+    pub(crate) fn try_take_one(&self, rank: Rank) -> Result<OwnedSlot, GetBufferError> {
+        let one = Wanted { slots: 1, rank };
+        self.try_take_many(one).map(Chain::into_only)
+    }
+
+    /// Takes the slots that are `wanted` if as many are home and nobody is in line who comes first.
+    pub(crate) fn try_take_many(&self, wanted: Wanted) -> Result<Chain, GetBufferError> {
+        let mut gathered = self.take_without_the_lock(wanted);
+        if gathered.len() == wanted.slots && wanted.slots > 0 {
+            return Ok(gathered);
+        }
+        let mut shared = self.lock_for(wanted, &mut gathered)?;
+        if self.takes_all(&mut shared, wanted, true, &mut gathered) {
+            return Ok(gathered);
+        }
+        shared.counters.exhausted += 1;
+        drop(shared);
+        // Who is privileged may have gathered while others are in line: some of them may be served now.
+        self.put_back(gathered);
+        trace::exhausted(self, wanted.slots);
+        Err(GetBufferError::Exhausted)
+    }
+
+    /// Takes the slots that are `wanted`, or joins the line for them.
+    // Always, as those that it calls: it is a half of a hand-over, and hands on large values.
+    #[inline(always)]
+    pub(crate) fn take_or_join(
+        &self,
+        wanted: Wanted,
+        waker: &Waker,
+    ) -> Result<Found, GetBufferError> {
+        let mut gathered = self.take_without_the_lock(wanted);
+        if gathered.len() == wanted.slots && wanted.slots > 0 {
+            return Ok(Found::Slots(gathered));
+        }
+        // Foreign code, so before the lock is taken; and if it is not needed it is dropped after.
+        let waker = foreign::returns(|| waker.clone(), || self.put_back(mem::take(&mut gathered)));
+        let waker = Spare::new(waker);
+        let mut shared = self.lock_for(wanted, &mut gathered)?;
+        if self.takes_all(&mut shared, wanted, false, &mut gathered) {
+            return Ok(Found::Slots(gathered));
+        }
+        let is_bounded = wanted.rank == Rank::Ordinary;
+        if is_bounded && shared.line.len() >= self.settings.max_waiters {
+            drop(shared);
+            self.put_back(gathered);
+            return Err(GetBufferError::TooManyWaiters);
+        }
+        shared.counters.waited += 1;
+        let joined = shared.measures_waits(self).then(Instant::now);
+        let ticket = shared
+            .line
+            .join(wanted, gathered, joined, waker.into_inner());
+        if wanted.rank == Rank::Privileged {
+            // It and who has gathered before must not want more than there is, or each would wait for the other.
+            let left = shared.properties.buffers - wanted.slots;
+            let others = shared.line.leave_to_others(left);
+            drop(shared);
+            self.put_back(others);
+        } else {
+            drop(shared);
+        }
+        trace::wait_began(self, &ticket, wanted.slots);
+        Ok(Found::Place(ticket))
+    }
+
+    /// Goes on waiting, and is woken by `waker` from now on; or finds that it was told its outcome at
+    /// this moment.
+    #[cold]
+    pub(crate) fn wait_on(&self, ticket: &mut Ticket, waker: &Waker) -> Option<Outcome> {
+        let another = self.lock().line.waits_with_another(ticket, waker);
+        if another {
+            // Cloned before the lock is taken, and the other one dropped once it is free.
+            let waker = waker.clone();
+            let unused = self.lock().line.wake_by(ticket, waker);
+            foreign::quietly(|| drop(unused));
+        }
+        ticket.take_outcome()
+    }
+
+    /// Takes up to as many slots that are home as are `wanted`. A get of one has looked already.
+    fn take_without_the_lock(&self, wanted: Wanted) -> Chain {
+        match wanted.slots {
+            1 => Chain::default(),
+            slots => self.free_list.take_many(slots),
+        }
+    }
+
+    /// Takes the lock for a get of what is `wanted`, if that can ever be served. What it has gathered goes
+    /// back if it is not its own any more.
+    #[inline(always)]
+    fn lock_for(
+        &self,
+        wanted: Wanted,
+        gathered: &mut Chain,
+    ) -> Result<LockGuard<'_, Shared>, GetBufferError> {
+        let mut shared = self.lock();
+        if gathered.len() > 0 && !shared.lets_pass(wanted.rank) {
+            // Somebody joined, or the pool was shut, after these were taken.
+            drop(shared);
+            self.put_back(mem::take(gathered));
+            shared = self.lock();
+        }
+        match shared.may_want(wanted) {
+            Ok(()) => Ok(shared),
+            Err(error) => {
+                drop(shared);
+                self.put_back(mem::take(gathered));
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes what is home of what is `wanted`, beside what was `gathered` already, and says whether that is
+    /// all. If it is not, and what is wanted is not all or nothing, every word is parked then, and no slot
+    /// is home but those gathered.
+    #[inline]
+    fn takes_all(
+        &self,
+        shared: &mut Shared,
+        wanted: Wanted,
+        all_or_nothing: bool,
+        gathered: &mut Chain,
+    ) -> bool {
+        if wanted.slots > 0 && shared.line.lets_pass(wanted.rank) {
+            self.gather(shared, wanted, all_or_nothing, gathered);
+        }
+        gathered.len() == wanted.slots
+    }
+
+    /// Takes what is home, up to as many slots as are `wanted` with those gathered before; of many that
+    /// must be all or nothing, only if there are enough, so that others do not find the pool empty for
+    /// nothing.
+    fn gather(
+        &self,
+        shared: &mut Shared,
+        wanted: Wanted,
+        all_or_nothing: bool,
+        gathered: &mut Chain,
+    ) {
+        let mut may_open = shared.is_calm(self);
+        if wanted.slots > 1 {
+            let home = shared.ledger.park_all_and_count(&self.free_list);
+            let home = home + shared.reserved_for(wanted.rank);
+            if all_or_nothing && gathered.len() + home < wanted.slots {
+                return;
+            }
+            // In an open word somebody else could be faster.
+            may_open = false;
+        }
+        while gathered.len() < wanted.slots {
+            let slot = match shared.ledger.take(&self.free_list, may_open) {
+                // With none home every word is parked, as those who take from the reserve must leave them.
+                None if wanted.rank == Rank::Privileged => shared.reserve.take(),
+                home => home,
+            };
+            let Some(slot) = slot else {
+                return;
+            };
+            slot.mark_used();
+            gathered.push(slot);
+        }
+    }
+
+    /// Leaves the line. The answer is the slots that were handed over already, or the failure that was
+    /// told; what was only gathered goes to the next in line.
+    pub(crate) fn leave_line(&self, mut ticket: Ticket, why: Why) -> Result<Chain, GetBufferError> {
+        let mut shared = self.lock();
+        let left = shared.line.leave(&mut ticket);
+        let how = match &left {
+            Left::Waiting(..) => why.name(),
+            Left::Told(outcome) => outcome.name(),
+        };
+        let (told, gathered, waker) = match left {
+            Left::Waiting(gathered, waker) => (Ok(Chain::default()), gathered, waker),
+            Left::Told(Outcome::Slots(slots)) => (Ok(slots), Chain::default(), None),
+            Left::Told(Outcome::Failed(error)) => (Err(error), Chain::default(), None),
+        };
+        // One that was told of a failure was neither cancelled nor too late, and one that has its slots
+        // beats the deadline.
+        let counts = match (&told, why) {
+            (Err(_), _) => false,
+            (Ok(_), Why::Cancelled) => true,
+            (Ok(slots), Why::TimedOut) => slots.len() == 0,
+        };
+        if counts {
+            shared.count(why);
+        }
+        drop(shared);
+        foreign::quietly(|| drop(waker));
+        self.put_back(gathered);
+        trace::wait_ended(self, &ticket, how);
+        ticket.give_back();
+        told
+    }
+}
+
+impl Shared {
+    /// Whether a get of this rank has nobody to wait for, in a pool that serves.
+    fn lets_pass(&self, rank: Rank) -> bool {
+        self.serves().is_ok() && self.line.lets_pass(rank)
+    }
+
+    /// Whether a get of so many samples can ever be served.
+    #[inline]
+    pub(crate) fn may_want(&self, wanted: Wanted) -> Result<(), GetBufferError> {
+        self.serves()?;
+        let out_of_reach = match wanted.rank {
+            Rank::Ordinary => self.reserve.size(),
+            Rank::Privileged => 0,
+        };
+        if wanted.slots > self.properties.buffers - out_of_reach {
+            return Err(GetBufferError::TooMany);
+        }
+        Ok(())
+    }
+
+    /// How many slots of the reserve a get of this rank may take.
+    fn reserved_for(&self, rank: Rank) -> usize {
+        match rank {
+            Rank::Ordinary => 0,
+            Rank::Privileged => self.reserve.len(),
+        }
+    }
+
+    pub(crate) fn count(&mut self, why: Why) {
+        match why {
+            Why::Cancelled => self.counters.cancelled += 1,
+            Why::TimedOut => self.counters.timed_out += 1,
+        }
+    }
+}

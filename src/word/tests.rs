@@ -1,0 +1,199 @@
+//! What a word does, one thread at a time.
+
+use super::*;
+
+fn open_word(members: usize, notify: bool) -> Word {
+    let word = Word::zero();
+    word.open(absent(members), notify);
+    word
+}
+
+fn parked(out: usize, claims: usize, leases: usize) -> Parked {
+    Parked {
+        out,
+        claims,
+        leases,
+    }
+}
+
+#[test]
+fn a_parked_word_gives_and_accepts_nothing() {
+    let word = Word::zero();
+    assert_eq!(word.take(), Take::Dry);
+    assert_eq!(word.take_many(3), 0);
+    assert_eq!(word.put(0), Put::Refused);
+    assert!(!word.untie(Tie::Claim));
+    assert_eq!(word.lease(), Leased::Refused);
+}
+
+#[test]
+fn an_open_word_gives_its_lowest_slot_first_and_absent_slots_never() {
+    let word = open_word(3, false);
+    assert_eq!(word.take(), Take::Bit(0));
+    assert_eq!(word.take(), Take::Bit(1));
+    assert_eq!(word.put(0), Put::Home);
+    assert_eq!(word.take(), Take::Bit(0));
+    assert_eq!(word.take(), Take::Bit(2));
+    assert_eq!(word.take(), Take::Dry);
+}
+
+#[test]
+fn a_full_word_gives_all_52_slots() {
+    let word = open_word(SLOTS_PER_WORD, true);
+    for bit in 0..SLOTS_PER_WORD as u32 {
+        assert_eq!(word.take(), Take::Bit(bit));
+    }
+    assert_eq!(word.take(), Take::Dry);
+    assert_eq!(word.out(absent(SLOTS_PER_WORD)), SLOTS_PER_WORD);
+}
+
+#[test]
+fn many_slots_are_taken_in_one_step_lowest_first() {
+    let word = open_word(5, false);
+    assert_eq!(word.take(), Take::Bit(0));
+    assert_eq!(word.take_many(3), 0b0_1110);
+    assert_eq!(word.take_many(3), 0b1_0000);
+    assert_eq!(word.take_many(3), 0);
+}
+
+#[test]
+fn a_release_takes_a_claim_only_while_there_is_a_callback() {
+    let word = open_word(2, true);
+    assert_eq!(word.take(), Take::Bit(0));
+    assert_eq!(word.put(0), Put::Claimed);
+    assert!(word.has_claims());
+    assert_eq!(word.park(absent(2)), parked(0, 1, 0));
+    assert!(
+        !word.untie(Tie::Claim),
+        "a parked word's claims drop under the lock"
+    );
+    word.untie_parked(Tie::Claim);
+    word.open(absent(2), false);
+    assert_eq!(word.take(), Take::Bit(0));
+    assert_eq!(word.put(0), Put::Home);
+    assert!(!word.has_claims());
+}
+
+#[test]
+fn claims_never_spill_into_the_flags() {
+    let word = open_word(1, true);
+    for _ in 0..63 {
+        assert_eq!(word.take(), Take::Bit(0));
+        assert_eq!(word.put(0), Put::Claimed);
+    }
+    assert_eq!(word.take(), Take::Bit(0));
+    assert_eq!(word.put(0), Put::Refused);
+    assert_eq!(word.park(absent(1)), parked(1, 63, 0));
+}
+
+#[test]
+fn leases_never_spill_into_the_claims_and_one_goes_with_a_slot() {
+    let word = open_word(2, true);
+    for _ in 0..15 {
+        assert_eq!(word.lease(), Leased::Yes);
+    }
+    assert_eq!(word.lease(), Leased::Refused);
+    assert_eq!(word.take_for_lease(), Take::Bit(0));
+    assert_eq!(word.take_for_lease(), Take::Bit(1));
+    assert_eq!(word.take_for_lease(), Take::Dry, "and keeps its lease");
+    assert!(word.untie(Tie::Lease));
+    assert_eq!(word.park(absent(2)), parked(2, 0, 12));
+    assert!(!word.untie(Tie::Lease));
+    word.untie_parked(Tie::Lease);
+    assert_eq!(word.open(absent(2), false), parked(2, 0, 11));
+}
+
+#[test]
+fn parking_counts_what_is_out_and_forgets_nothing() {
+    let word = open_word(4, false);
+    assert_eq!(word.take_many(2), 0b11);
+    assert_eq!(word.park(absent(4)), parked(2, 0, 0));
+    word.put_locked(0);
+    assert_eq!(word.take_parked(absent(4)), Some(0));
+    assert_eq!(word.take_parked(absent(4)), Some(2));
+    assert_eq!(word.take_parked(absent(4)), Some(3));
+    assert_eq!(word.take_parked(absent(4)), None);
+    assert_eq!(word.open(absent(4), false), parked(4, 0, 0));
+}
+
+/// Each bit by itself, in a word that is otherwise full: a put that turned another one would be seen.
+#[test]
+fn each_slot_goes_home_to_its_own_bit() {
+    for notify in [false, true] {
+        for bit in 0..SLOTS_PER_WORD as u32 {
+            let word = open_word(SLOTS_PER_WORD, notify);
+            word.take_many(SLOTS_PER_WORD);
+            assert_eq!(word.home(), 0);
+            let put = word.put(bit);
+            assert_eq!(put == Put::Claimed, notify, "bit {bit}");
+            assert_eq!(word.home(), 1);
+            assert_eq!(word.take(), Take::Bit(bit));
+        }
+    }
+}
+
+/// The same under the lock.
+#[test]
+fn each_slot_of_a_parked_word_goes_home_to_its_own_bit() {
+    let absent = absent(SLOTS_PER_WORD);
+    for bit in 0..SLOTS_PER_WORD as u32 {
+        let word = open_word(SLOTS_PER_WORD, false);
+        word.take_many(SLOTS_PER_WORD);
+        word.park(absent);
+        word.put_locked(bit);
+        assert_eq!(word.out(absent), SLOTS_PER_WORD - 1);
+        assert_eq!(word.take_parked(absent), Some(bit));
+    }
+}
+
+/// What a release saw of its word may be old when it puts its slot home.
+#[test]
+fn a_release_takes_no_claim_if_the_callback_went_meanwhile() {
+    let word = open_word(2, true);
+    assert_eq!(word.take(), Take::Bit(0));
+    let seen = word.bits.load(Ordering::Relaxed);
+    word.park(absent(2));
+    word.open(absent(2), false);
+    assert_eq!(word.put_with_claim(0, seen), Put::Home);
+    assert!(!word.has_claims());
+    assert_eq!(word.home(), 2);
+}
+
+/// A get that wants many adds up what is home before it takes anything.
+#[test]
+fn a_word_knows_whether_it_is_open_and_what_is_home_in_it() {
+    let word = Word::zero();
+    assert!(!word.is_open());
+    assert_eq!(
+        word.home(),
+        0,
+        "what is home in a parked word cannot be taken"
+    );
+    word.open(absent(3), false);
+    assert!(word.is_open());
+    assert_eq!(word.home(), 3);
+    assert_eq!(word.take_many(1), 0b1);
+    assert_eq!(word.home(), 2);
+    word.park(absent(3));
+    assert!(!word.is_open());
+    assert_eq!(word.home(), 0);
+}
+
+/// What was full when it was parked is full when it is opened again, and what is absent stays so.
+#[test]
+fn a_word_may_be_parked_and_opened_again() {
+    let word = open_word(2, true);
+    assert_eq!(word.take_many(2), 0b11);
+    assert_eq!(word.park(absent(2)), parked(2, 0, 0));
+    assert_eq!(
+        word.park(absent(2)),
+        parked(2, 0, 0),
+        "twice changes nothing"
+    );
+    assert!(!word.is_open());
+    assert_eq!(word.put(1), Put::Refused);
+    assert_eq!(word.open(absent(2), true), parked(2, 0, 0));
+    assert_eq!(word.put(1), Put::Claimed);
+    assert_eq!(word.take(), Take::Bit(1));
+    assert_eq!(word.take(), Take::Dry);
+}
