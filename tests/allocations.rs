@@ -7,16 +7,17 @@ mod polling;
 
 use bytes::{BufMut, Bytes};
 use polling::poll_once;
-use sample_pool::{Builder, Pool, ReferenceTime, Sample, SharedSample};
+use sample_pool::{Builder, PollPool, Pool, ReferenceTime, Sample, SharedSample, fan_out::FanOut};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
     future::Future,
+    pin::pin,
     sync::{
         Barrier,
         atomic::{AtomicUsize, Ordering},
     },
-    task::Poll,
+    task::{Context, Poll, Waker},
     thread,
     time::Duration,
 };
@@ -230,6 +231,26 @@ fn cancelling(pool: &Pool) {
     });
 }
 
+/// The futures of a budget have to be pinned, which allocates nothing.
+fn budgets(pool: &Pool) {
+    let budget = pool.budget("half", 1);
+    assert_allocates(0, "a get and release of a budget", || {
+        drop(ready(&mut pin!(budget.get_buffer())));
+        drop(ready(&mut pin!(budget.get_buffer_owned())));
+        drop(budget.try_get_buffer().expect("home"));
+    });
+    assert_allocates(0, "waiting for room in a budget", || {
+        let held = budget.try_get_buffer().expect("home");
+        let mut first = pin!(budget.get_buffer());
+        let mut second = pin!(budget.get_buffer());
+        wait(&mut first);
+        wait(&mut second);
+        drop(held);
+        drop(ready(&mut first));
+        drop(ready(&mut second));
+    });
+}
+
 fn many(pool: &Pool) {
     let mut samples = Vec::with_capacity(2);
     assert_allocates(0, "get_buffers_into", || {
@@ -324,6 +345,120 @@ fn between_threads(pool: &Pool) {
     });
 }
 
+/// What stands between a pool and many readers: nothing per sample but what `Bytes` need.
+fn fanning_out(pool: &Pool) {
+    let mut polled = PollPool::new(pool);
+    assert_allocates(0, "a polled pool", || {
+        let poll = polled.poll_get_buffer(&mut Context::from_waker(Waker::noop()));
+        assert!(poll.is_ready());
+    });
+    let fan_out = FanOut::new(1, 1).resume_anywhere(true);
+    let mut subscribers = [fan_out.subscribe(1), fan_out.subscribe(1)];
+    assert_allocates(0, "a fan-out to two", || {
+        fan_out.send(take(pool).freeze());
+        for subscriber in &mut subscribers {
+            drop(polling::at_once(subscriber.next()).expect("it goes on"));
+        }
+    });
+    assert_allocates(1, "a fan-out to one as bytes", || {
+        fan_out.send(take(pool).freeze());
+        let received = polling::at_once(subscribers[0].next()).expect("it goes on");
+        drop(received.into_bytes());
+    });
+    fan_out.clear();
+}
+
+/// Readers and writers that never wait, so that what is counted is the adapters' own.
+#[cfg(feature = "stream")]
+fn adapting(pool: &Pool) {
+    use futures::{SinkExt, StreamExt};
+    use sample_pool::stream::{DecodeFrame, Decoded, FrameReader, SampleReader, SampleWriter};
+
+    struct Fives;
+
+    impl DecodeFrame for Fives {
+        type Error = std::convert::Infallible;
+
+        fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Self::Error> {
+            Ok(match bytes.len() {
+                0..5 => Decoded::Incomplete { needed: Some(5) },
+                _ => Decoded::Frame {
+                    frame: 1..5,
+                    consumed: 5,
+                },
+            })
+        }
+    }
+
+    for whole in [false, true] {
+        let mut reader = SampleReader::new(pool, tokio::io::repeat(7)).whole_buffers(whole);
+        assert_allocates(0, "a reader of samples", || {
+            drop(
+                polling::at_once(reader.next())
+                    .expect("endless")
+                    .expect("no error"),
+            );
+        });
+    }
+    let mut frames = FrameReader::new(pool, tokio::io::repeat(7), Fives);
+    let mut last = None;
+    assert_allocates(0, "a reader of frames", || {
+        let frame = polling::at_once(frames.next()).expect("endless");
+        last = Some(frame.expect("no error"));
+    });
+    drop((frames, last));
+    let mut writer = SampleWriter::new(tokio::io::sink(), 2);
+    assert_allocates(0, "a writer of samples", || {
+        for _ in 0..2 {
+            let mut sample = take(pool);
+            sample.put_slice(b"payload");
+            polling::at_once(writer.feed(sample.freeze())).expect("there is room");
+        }
+        polling::at_once(SinkExt::<SharedSample>::flush(&mut writer)).expect("no error");
+    });
+}
+
+/// Sockets on loopback, inside a runtime on this thread.
+#[cfg(feature = "net")]
+fn receiving(pool: &Pool) {
+    use futures::StreamExt;
+    use sample_pool::stream::{DatagramReceiver, ReadableFirst, SampleReader};
+    use tokio::{
+        io::AsyncWriteExt,
+        net::{UdpSocket, UnixStream},
+    };
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+        let address = socket.local_addr().expect("it is bound");
+        let sender = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+        let mut datagrams = DatagramReceiver::new(pool, socket);
+        let (mut client, server) = UnixStream::pair().expect("a pair");
+        let mut reads = SampleReader::new(pool, ReadableFirst::new(server));
+        let mut batch = Vec::with_capacity(2);
+        let mut before = 0;
+        for round in 0..WARM_UP + ROUNDS {
+            if round == WARM_UP {
+                before = ALLOCATIONS.load(Ordering::SeqCst);
+            }
+            sender.send_to(b"one", address).await.expect("loopback");
+            drop(datagrams.next().await.expect("endless").expect("no error"));
+            sender.send_to(b"two", address).await.expect("loopback");
+            let received = datagrams.receive_many(&mut batch, 2).await;
+            assert_eq!(received.expect("no error"), 1);
+            batch.clear();
+            client.write_all(b"three").await.expect("it is open");
+            drop(reads.next().await.expect("it is open").expect("no error"));
+        }
+        let counted = ALLOCATIONS.load(Ordering::SeqCst) - before;
+        assert_eq!(counted, 0, "datagrams and reads, {ROUNDS} times");
+    });
+}
+
 fn small() -> Builder {
     Pool::builder().buffers(2).size(64).prefix(4)
 }
@@ -347,6 +482,7 @@ fn nothing_is_allocated_once_warm_but_what_a_vec_and_bytes_need() {
     for (name, builder) in configurations {
         println!("{name}");
         let pool = builder.build().expect("small");
+        let _watch = pool.watch_waits(Duration::ZERO, |_| {});
         gets_and_releases(&pool);
         sharing(&pool);
         waiting(&pool);
@@ -354,5 +490,11 @@ fn nothing_is_allocated_once_warm_but_what_a_vec_and_bytes_need() {
         timed(&pool);
         between_threads(&pool);
         cancelling(&pool);
+        budgets(&pool);
+        fanning_out(&pool);
+        #[cfg(feature = "stream")]
+        adapting(&pool);
+        #[cfg(feature = "net")]
+        receiving(&pool);
     }
 }

@@ -35,9 +35,79 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
     moves::<NotifyGuard>();
     moves::<Status>();
     moves::<Holder>();
+    moves::<Report>();
+    moves::<CallSite>();
+    moves::<WaitTimes>();
+    moves::<LongWait>();
+    moves::<PollPool>();
+    moves::<Budget>();
+    moves::<BudgetStatus>();
+    moves::<fan_out::FanOut>();
+    moves::<fan_out::Hands>();
+    moves::<fan_out::Subscriber>();
+    moves::<fan_out::Received>();
+    owns::<(
+        PollPool,
+        fan_out::FanOut,
+        fan_out::Hands,
+        fan_out::Subscriber,
+        fan_out::Received,
+    )>();
     owns::<(Pool, WeakPool, Builder, Sample, SharedSample)>();
     owns::<(SampleProperties, MediaType, NotifyGuard, Status, Holder)>();
-    owns::<(GetBufferOwned, Drained)>();
+    owns::<(Report, CallSite, WaitTimes, LongWait)>();
+    owns::<(GetBufferOwned, Drained, Budget, BudgetStatus)>();
+    owns::<WatchWaits<fn(LongWait)>>();
+}
+
+/// Those of a budget have no names.
+#[test]
+fn every_future_of_a_budget_goes_to_other_threads() {
+    fn goes<T: Send>(_: T) {}
+    fn may_be_spawned<T: Send + 'static>(_: T) {}
+    let pool = Pool::builder().buffers(1).size(8).build().expect("small");
+    let budget = pool.budget("one", 1);
+    goes(budget.get_buffer());
+    goes(budget.get_buffers(1));
+    goes(budget.get_buffer_timeout(std::time::Duration::ZERO));
+    may_be_spawned(budget.get_buffer_owned());
+}
+
+/// A server's connection is one task, and goes to whatever thread is free.
+#[cfg(feature = "net")]
+#[test]
+fn every_adapter_goes_to_other_threads_with_what_it_adapts() {
+    use sample_pool::stream::*;
+    use tokio::net::{TcpStream, tcp};
+    moves::<SampleReader<TcpStream>>();
+    moves::<FrameReader<ReadableFirst<tcp::OwnedReadHalf>, ()>>();
+    moves::<SampleWriter<TcpStream, SharedSample>>();
+    moves::<ReadableFirst<TcpStream>>();
+    moves::<DatagramReceiver>();
+    moves::<ReadError>();
+    moves::<FrameError<std::convert::Infallible>>();
+    moves::<Decoded>();
+    fn goes<T: Send>(_: &T) {}
+    fn batch<'a>(
+        receiver: &'a mut DatagramReceiver,
+        batch: &'a mut Vec<(Sample, std::net::SocketAddr)>,
+    ) {
+        goes(&receiver.receive_many(batch, 1));
+    }
+    fn next(subscriber: &mut fan_out::Subscriber) {
+        goes(&subscriber.next());
+    }
+    let _compiled = (batch, next);
+}
+
+/// What records a pool is a task like any other.
+#[cfg(feature = "metrics")]
+#[test]
+fn what_records_a_pool_goes_to_other_threads() {
+    use sample_pool::metrics::{PoolMetrics, RecordEvery};
+    moves::<PoolMetrics>();
+    owns::<(PoolMetrics, RecordEvery)>();
+    is_future::<RecordEvery>();
 }
 
 /// They are kept, compared and sent, by whoever logs them.
@@ -57,6 +127,8 @@ fn what_a_pool_answers_is_plain_values() {
     fn compares<T: Clone + PartialEq + Eq + Debug>() {}
     compares::<SampleProperties>();
     compares::<Status>();
+    compares::<CallSite>();
+    compares::<WaitTimes>();
 }
 
 /// A future that must be pinned cannot be polled in a `select!` by reference.
@@ -69,6 +141,7 @@ fn every_future_moves_between_threads_and_needs_no_pinning() {
     is_future::<GetBuffersInto<'_>>();
     is_future::<Released<'_>>();
     is_future::<Drained>();
+    is_future::<WatchWaits<fn(LongWait)>>();
     fn gives<F: Future<Output = T>, T>() {}
     gives::<GetBuffer<'_>, Result<Sample, GetBufferError>>();
     gives::<GetBufferOwned, Result<Sample, GetBufferError>>();
@@ -77,6 +150,7 @@ fn every_future_moves_between_threads_and_needs_no_pinning() {
     gives::<GetBuffersInto<'_>, Result<(), GetBufferError>>();
     gives::<Released<'_>, ()>();
     gives::<Drained, ()>();
+    gives::<WatchWaits<fn(LongWait)>, ()>();
 }
 
 /// These are what makes a sample fit where a buffer is wanted.

@@ -254,9 +254,10 @@ def check_recovery(server, watching):
         except OSError:
             # The server closed it already.
             pass
-    # What is left out is what the channels keep: their newest frames, and one being filled.
-    kept = len(server.status()["channels"]) + 1
+    # What is left out is what the channels keep: four of their newest frames each, and one being filled.
+    kept = 4 * len(server.status()["channels"]) + 1
     server.wait_for("samples to come home", lambda: server.status()["outstanding"] <= kept, 15)
+    server.wait_for("viewers to hold none", lambda: server.status()["held_by_viewers"] == 0, 15)
     server.wait_for("viewers to go", lambda: server.channel("cam")["viewers"] == 0, 15)
 
 

@@ -16,7 +16,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     thread,
 };
 use wakers::{Moment, hooked_at};
@@ -34,6 +34,8 @@ fn take(pool: &Pool) -> Sample {
 struct Panicking<F> {
     future: F,
     panicked: Arc<AtomicUsize>,
+    /// Dropped after the future, whose clone is the one that panics.
+    _waker: Waker,
 }
 
 impl<F: Future + Unpin> Panicking<F> {
@@ -48,8 +50,11 @@ impl<F: Future + Unpin> Panicking<F> {
         });
         let polled = Pin::new(&mut future).poll(&mut Context::from_waker(&waker));
         assert!(polled.is_pending(), "it has to wait");
-        std::mem::forget(waker);
-        Panicking { future, panicked }
+        Panicking {
+            future,
+            panicked,
+            _waker: waker,
+        }
     }
 
     fn assert_panicked(&self) {

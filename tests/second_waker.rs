@@ -11,7 +11,11 @@ use sample_pool::{GetBufferError, Pool, Sample};
 use std::{
     future::Future,
     pin::Pin,
-    sync::{Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     task::{Context, Poll},
     thread,
     time::Duration,
@@ -53,6 +57,23 @@ fn poll_with<F: Future + Unpin>(
         }
     });
     Pin::new(future).poll(&mut Context::from_waker(&waker))
+}
+
+/// Most tasks keep their waker, and whoever polls them again for another reason should pay nothing.
+#[test]
+fn a_waker_that_is_known_is_not_cloned_again() {
+    let (pool, _held) = exhausted();
+    let mut get = pool.get_buffer();
+    let clones = Arc::new(AtomicUsize::new(0));
+    let count = clones.clone();
+    let waker = hooked_at(Moment::Clone, move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    for _ in 0..3 {
+        let polled = Pin::new(&mut get).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        assert_eq!(clones.load(Ordering::SeqCst), 1, "at the first poll alone");
+    }
 }
 
 #[test]

@@ -6,7 +6,10 @@ mod polling;
 
 use polling::{Polled, at_once};
 use sample_pool::{GetBufferError, Pool, Sample};
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 fn exhausted() -> (Pool, Sample) {
     let builder = Pool::builder().buffers(1).size(8).measure_waits(true);
@@ -39,6 +42,19 @@ fn waits_that_were_cancelled_or_failed_count() {
     assert!(pool.status().wait_time.expect("measured") > cancelled);
 }
 
+/// Times are remembered as they lie behind the pool's birth, which is no part of a wait.
+#[test]
+fn a_wait_is_measured_from_when_it_began() {
+    let (pool, held) = exhausted();
+    thread::sleep(Duration::from_millis(20));
+    let before = Instant::now();
+    let mut waiting = Polled::waiting(pool.get_buffer());
+    drop(held);
+    let most = before.elapsed();
+    assert!(pool.status().wait_time.expect("measured") <= most);
+    assert!(waiting.expect_ready().is_ok());
+}
+
 /// A hit does not wait, and reads no clock.
 #[test]
 fn a_hit_is_no_wait() {
@@ -46,4 +62,82 @@ fn a_hit_is_no_wait() {
     drop(held);
     assert!(at_once(pool.get_buffer()).is_ok());
     assert_eq!(pool.status().wait_time, Some(Duration::ZERO));
+}
+
+/// What one wait in a hundred takes is lost in a sum, and hidden by a maximum.
+#[tokio::test]
+async fn waits_are_counted_by_how_long_they_took() {
+    let (pool, held) = exhausted();
+    let counted = || pool.wait_times().expect("measured");
+    for _ in 0..9 {
+        drop(Polled::waiting(pool.get_buffer()));
+    }
+    let before = counted();
+    assert_eq!(before.count(), 9);
+    let limit = Duration::from_secs(1);
+    let late = pool.get_buffer_timeout(limit).await;
+    assert_eq!(late.unwrap_err(), GetBufferError::TimedOut);
+    let times = counted();
+    assert!(times.quantile(0.9) < Some(limit), "{times:?}");
+    let longest = times.quantile(1.0).expect("there were waits");
+    let exact = pool.status().max_wait.expect("measured");
+    assert!(
+        longest >= exact && longest <= exact * 9 / 8,
+        "{longest:?} of {exact:?}"
+    );
+    assert_eq!(times.since(&before).count(), 1);
+    drop(held);
+    pool.decommit();
+    assert_eq!(counted(), times, "a decommit starts nothing anew");
+}
+
+/// Nobody pays for it who did not ask.
+#[test]
+fn waits_are_not_counted_unless_they_are_measured() {
+    let pool = Pool::builder().buffers(1).build().expect("small");
+    assert!(pool.wait_times().is_none());
+}
+
+/// The wait that has not ended is the one that somebody asks about.
+#[test]
+fn the_oldest_wait_is_that_of_the_first_in_line() {
+    let (pool, held) = exhausted();
+    let oldest = || pool.status().oldest_wait;
+    assert_eq!(oldest(), None);
+    let mut first = Polled::waiting(pool.get_buffer());
+    let pause = Duration::from_millis(10);
+    thread::sleep(pause);
+    let second_joined = Instant::now();
+    let second = Polled::waiting(pool.get_buffer());
+    assert!(oldest() >= Some(pause));
+    drop(held);
+    let handed = first.expect_ready().expect("handed over");
+    let of_the_second = oldest().expect("it waits");
+    assert!(of_the_second <= second_joined.elapsed());
+    drop(second);
+    assert_eq!(oldest(), None);
+    drop(handed);
+}
+
+/// Who comes first in line is not always who has waited longest.
+#[test]
+fn of_ordinary_and_privileged_gets_the_oldest_wait_is_that_of_whoever_came_first() {
+    let (pool, held) = exhausted();
+    let budget = pool.budget("control", 1).privileged();
+    let oldest = || pool.status().oldest_wait.expect("somebody waits");
+    let pause = Duration::from_millis(10);
+
+    let ordinary = Polled::waiting(pool.get_buffer());
+    thread::sleep(pause);
+    let joined = Instant::now();
+    let privileged = Polled::waiting(budget.get_buffer());
+    assert!(oldest() >= pause);
+    drop(ordinary);
+    let of_the_privileged = oldest();
+    assert!(of_the_privileged <= joined.elapsed());
+
+    thread::sleep(pause);
+    let ordinary = Polled::waiting(pool.get_buffer());
+    assert!(oldest() >= pause, "of the privileged one still");
+    drop((privileged, ordinary, held));
 }

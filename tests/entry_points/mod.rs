@@ -7,6 +7,7 @@ use std::{
     io::Write,
     pin::Pin,
     sync::{Arc, Mutex, atomic::AtomicUsize},
+    time::Duration,
 };
 
 pub(crate) const BUFFERS: usize = 6;
@@ -68,6 +69,13 @@ pub(crate) const ENTRIES: &[(&str, Entry)] = &[
     ("free_count", |s| assert!(s.pool.free_count() <= BUFFERS)),
     ("status", |s| assert!(s.pool.status().free <= BUFFERS)),
     ("holders", |s| assert!(s.pool.holders().len() <= BUFFERS)),
+    ("report, and its Display", |s| {
+        assert!(s.pool.report().to_string().starts_with("pool"));
+    }),
+    ("wait_times", |s| assert!(s.pool.wait_times().is_some())),
+    ("watch_waits, and its drop", |s| {
+        drop(s.pool.watch_waits(Duration::ZERO, |_| {}));
+    }),
     ("region", |s| {
         let region = s.pool.region();
         assert!(region.is_none_or(|region| !region.is_empty()));

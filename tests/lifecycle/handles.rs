@@ -5,7 +5,7 @@ use bytes::BufMut;
 use sample_pool::{GetBufferError, Pool, State};
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -96,6 +96,68 @@ fn the_callback_of_the_last_sample_may_keep_the_pool() {
     assert_eq!(kept.free_count(), 4);
     drop(kept.set_notify(None));
     drop(kept.try_get_buffer().expect("it works as before"));
+}
+
+/// A releaser in its callback has the pool as a handle has it, whatever becomes of the last one meanwhile.
+#[test]
+fn a_callback_can_have_the_pool_again_after_it_dropped_the_last_handle() {
+    let pool = committed();
+    let weak = pool.downgrade();
+    let last = Arc::new(Mutex::new(None));
+    let again = Arc::new(Mutex::new(None));
+    let (handle, upgraded) = (last.clone(), again.clone());
+    pool.on_release(move |_pool: &Pool| {
+        let gone = handle.lock().expect("nothing panics under it").take();
+        drop::<Option<Pool>>(gone);
+        *upgraded.lock().expect("nothing panics under it") = weak.upgrade();
+    })
+    .detach();
+    let sample = pool.try_get_buffer().expect("all are home");
+    *last.lock().expect("nothing panics under it") = Some(pool);
+    drop(sample);
+    let pool = again.lock().expect("nothing panics under it").take();
+    let pool = pool.expect("its releaser had it");
+    assert_eq!(pool.free_count(), 4);
+    drop(pool.set_notify(None));
+}
+
+/// An owned get that was not polled yet is counted where nobody looks while all goes well.
+#[test]
+fn an_owned_get_that_was_never_polled_keeps_the_pool_and_lets_it_go() {
+    let pool = committed();
+    let (_calls, alive) = watch(&pool);
+    drop(pool.try_get_buffer().expect("all are home"));
+    let first = pool.get_buffer_owned();
+    // Whoever listens takes the count under the lock, and the next get gives it back to its word.
+    drop(pool.released());
+    drop(pool.try_get_buffer().expect("all are home"));
+    drop(first);
+    let last = pool.get_buffer_owned();
+    drop(pool);
+    assert_eq!(Arc::strong_count(&alive), 2, "the future keeps it");
+    let sample = Polled::new(last).expect_ready().expect("all are home");
+    assert_eq!(Arc::strong_count(&alive), 2, "the sample keeps it");
+    drop(sample);
+    assert_eq!(Arc::strong_count(&alive), 1, "freed");
+}
+
+/// So is a call in flight, which counts once wherever it is counted.
+#[test]
+fn a_callback_that_listens_and_gets_lets_the_pool_go() {
+    let pool = committed();
+    let alive = Arc::new(());
+    let (owned, calls) = (alive.clone(), AtomicUsize::new(0));
+    pool.on_release(move |pool: &Pool| {
+        let _owned = &owned;
+        if calls.fetch_add(1, Ordering::SeqCst) == 0 {
+            drop(pool.released());
+            drop(pool.try_get_buffer().expect("all are home"));
+        }
+    })
+    .detach();
+    drop(pool.try_get_buffer().expect("all are home"));
+    drop(pool);
+    assert_eq!(Arc::strong_count(&alive), 1, "freed");
 }
 
 /// A callback that counts buffers would count some that were never taken.

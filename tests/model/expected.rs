@@ -1,25 +1,13 @@
 //! The model: what a pool is expected to do, written as plainly as can be.
 
-use crate::operations::Happening;
+use crate::{
+    accounts::Accounts,
+    asked::{Asked, Stage},
+    operations::{Happening, Payer, Settings},
+};
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use sample_pool::{CommitError, GetBufferError, Pool, Properties, SetPropertiesError, State};
 use std::collections::{HashMap, VecDeque};
-
-/// Where a get stands.
-#[derive(Clone, Copy, Debug)]
-enum Stage {
-    New,
-    Waiting { gathered: usize },
-    Handed,
-    Failed(GetBufferError),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    wanted: usize,
-    stage: Stage,
-    wakes: usize,
-}
 
 #[derive(Debug)]
 struct Listener {
@@ -37,7 +25,13 @@ pub(crate) struct Expected {
     notify: bool,
     max_waiters: usize,
     home: usize,
+    /// How many are to be kept in the reserve of any pool, of this one, and are.
+    reserve: usize,
+    reserve_size: usize,
+    reserved: usize,
     line: VecDeque<u64>,
+    privileged: VecDeque<u64>,
+    pub(crate) accounts: Accounts,
     asked: HashMap<u64, Asked>,
     listeners: HashMap<u64, Listener>,
     /// The most that were out at once since the commit.
@@ -52,7 +46,7 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
-    pub(crate) fn new(max_waiters: usize) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         Expected {
             properties: Properties {
                 align: 1,
@@ -62,9 +56,14 @@ impl Expected {
             state: State::Configured,
             flushing: false,
             notify: false,
-            max_waiters,
+            max_waiters: settings.max_waiters,
             home: 0,
+            reserve: settings.reserve,
+            reserve_size: 0,
+            reserved: 0,
             line: VecDeque::new(),
+            privileged: VecDeque::new(),
+            accounts: Accounts::new(settings),
             asked: HashMap::new(),
             listeners: HashMap::new(),
             peak: 0,
@@ -77,30 +76,74 @@ impl Expected {
         }
     }
 
-    fn may_want(&self, wanted: usize) -> Result<(), GetBufferError> {
+    fn serves(&self) -> Result<(), GetBufferError> {
         if self.state != State::Committed {
             Err(GetBufferError::NotCommitted)
         } else if self.flushing {
             Err(GetBufferError::Flushing)
-        } else if wanted > self.properties.buffers {
-            Err(GetBufferError::TooMany)
         } else {
             Ok(())
         }
     }
 
-    fn can_have(&self, wanted: usize) -> bool {
-        wanted == 0 || (self.line.is_empty() && self.home >= wanted)
+    fn may_want(&self, payer: Payer, wanted: usize) -> Result<(), GetBufferError> {
+        self.serves()?;
+        let in_reach = match payer {
+            Payer::Privileged => self.properties.buffers,
+            _ => self.properties.buffers - self.reserve_size,
+        };
+        if wanted > in_reach {
+            return Err(GetBufferError::TooMany);
+        }
+        Ok(())
+    }
+
+    /// How many samples could be had at once.
+    fn available(&self, payer: Payer) -> usize {
+        match payer {
+            Payer::Privileged if self.privileged.is_empty() => self.home + self.reserved,
+            Payer::Privileged => 0,
+            _ if self.line.is_empty() && self.privileged.is_empty() => self.home,
+            _ => 0,
+        }
+    }
+
+    fn can_have(&self, payer: Payer, wanted: usize) -> bool {
+        wanted <= self.available(payer)
+    }
+
+    fn out(&self) -> usize {
+        self.properties.buffers - self.home - self.reserved
     }
 
     fn take(&mut self, count: usize) {
-        self.home -= count;
-        self.peak = self.peak.max(self.properties.buffers - self.home);
+        let common = count.min(self.home);
+        self.home -= common;
+        self.reserved -= count - common;
+        self.peak = self.peak.max(self.out());
     }
 
-    pub(crate) fn try_take(&mut self, wanted: usize) -> Result<usize, GetBufferError> {
-        self.may_want(wanted)?;
-        if !self.can_have(wanted) {
+    pub(crate) fn try_take(
+        &mut self,
+        payer: Payer,
+        wanted: usize,
+    ) -> Result<usize, GetBufferError> {
+        if !self.accounts.charge(payer, wanted) {
+            self.may_want(payer, wanted)?;
+            self.accounts.may_want(payer, wanted)?;
+            self.exhausted += 1;
+            return Err(GetBufferError::Exhausted);
+        }
+        let taken = self.try_take_charged(payer, wanted);
+        if taken.is_err() {
+            self.give_back(payer, wanted);
+        }
+        taken
+    }
+
+    fn try_take_charged(&mut self, payer: Payer, wanted: usize) -> Result<usize, GetBufferError> {
+        self.may_want(payer, wanted)?;
+        if !self.can_have(payer, wanted) {
             self.exhausted += 1;
             return Err(GetBufferError::Exhausted);
         }
@@ -109,8 +152,20 @@ impl Expected {
         Ok(wanted)
     }
 
-    pub(crate) fn ask(&mut self, name: u64, wanted: usize) {
+    fn give_back(&mut self, payer: Payer, count: usize) {
+        let admitted = self.accounts.give_back(payer, count);
+        self.admit(admitted);
+    }
+
+    fn admit(&mut self, names: Vec<u64>) {
+        for name in names {
+            self.set_stage(name, Stage::Admitted);
+        }
+    }
+
+    pub(crate) fn ask(&mut self, name: u64, payer: Payer, wanted: usize) {
         let asked = Asked {
+            payer,
             wanted,
             stage: Stage::New,
             wakes: 0,
@@ -120,41 +175,99 @@ impl Expected {
 
     /// What a poll of the get answers; `None` if it waits.
     pub(crate) fn poll(&mut self, name: u64) -> Option<Result<usize, GetBufferError>> {
-        let Asked { wanted, stage, .. } = self.asked[&name];
-        let answer = match stage {
-            Stage::New => self.first_poll(name, wanted)?,
-            Stage::Waiting { .. } => return None,
-            Stage::Handed => Ok(wanted),
-            Stage::Failed(error) => Err(error),
+        let Asked {
+            payer,
+            wanted,
+            stage,
+            ..
+        } = self.asked[&name];
+        let (answer, charged) = match stage {
+            Stage::New => match self.ask_for_room(name, payer, wanted)? {
+                Ok(()) => (self.ask_for_slots(name, payer, wanted)?, wanted),
+                Err(error) => (Err(error), 0),
+            },
+            Stage::Admitted => (self.ask_for_slots(name, payer, wanted)?, wanted),
+            Stage::WaitingForRoom | Stage::Waiting { .. } => return None,
+            Stage::Handed => (Ok(wanted), wanted),
+            Stage::Failed(error, charged) => (Err(error), charged),
         };
         self.asked.remove(&name);
+        if answer.is_err() {
+            self.give_back(payer, charged);
+        }
         self.acquired += answer.unwrap_or(0) as u64;
         Some(answer)
     }
 
-    fn first_poll(&mut self, name: u64, wanted: usize) -> Option<Result<usize, GetBufferError>> {
-        if let Err(error) = self.may_want(wanted) {
+    /// Charges what is wanted; `None` if it waits for room.
+    fn ask_for_room(
+        &mut self,
+        name: u64,
+        payer: Payer,
+        wanted: usize,
+    ) -> Option<Result<(), GetBufferError>> {
+        if self.accounts.charge(payer, wanted) {
+            return Some(Ok(()));
+        }
+        let max_waiters = self.max_waiters;
+        let joined = self
+            .may_want(payer, wanted)
+            .and_then(|()| self.accounts.join(payer, name, wanted, max_waiters));
+        if let Err(error) = joined {
             return Some(Err(error));
         }
-        if self.can_have(wanted) {
+        self.set_stage(name, Stage::WaitingForRoom);
+        None
+    }
+
+    /// Takes what is wanted; `None` if it waits in line.
+    fn ask_for_slots(
+        &mut self,
+        name: u64,
+        payer: Payer,
+        wanted: usize,
+    ) -> Option<Result<usize, GetBufferError>> {
+        if let Err(error) = self.may_want(payer, wanted) {
+            return Some(Err(error));
+        }
+        if self.can_have(payer, wanted) {
             self.take(wanted);
             return Some(Ok(wanted));
         }
-        if self.line.len() >= self.max_waiters {
+        let waiting = self.line.len() + self.privileged.len();
+        if payer != Payer::Privileged && waiting >= self.max_waiters {
             return Some(Err(GetBufferError::TooManyWaiters));
         }
-        let gathered = if self.line.is_empty() { self.home } else { 0 };
+        let gathered = self.available(payer);
         self.take(gathered);
         self.waited += 1;
-        self.line.push_back(name);
+        match payer {
+            Payer::Privileged => self.privileged.push_back(name),
+            _ => self.line.push_back(name),
+        }
         self.set_stage(name, Stage::Waiting { gathered });
+        if payer == Payer::Privileged {
+            self.leave_to_others(self.properties.buffers - wanted);
+        }
         None
+    }
+
+    /// What the first in line has gathered beyond `most` goes to who is privileged.
+    fn leave_to_others(&mut self, most: usize) {
+        let Some(&front) = self.line.front() else {
+            return;
+        };
+        if let Stage::Waiting { gathered } = self.asked[&front].stage {
+            let kept = gathered.min(most);
+            self.set_stage(front, Stage::Waiting { gathered: kept });
+            (kept..gathered).for_each(|_| self.come_home());
+        }
     }
 
     fn set_stage(&mut self, name: u64, stage: Stage) {
         let asked = self.asked.get_mut(&name).expect("it was asked for");
         asked.stage = stage;
-        if let Stage::Handed | Stage::Failed(_) = stage {
+        if let Stage::Admitted | Stage::Handed | Stage::Failed(..) = stage {
             asked.wakes += 1;
         }
     }
@@ -166,26 +279,40 @@ impl Expected {
 
     pub(crate) fn abandon(&mut self, name: u64) {
         let asked = self.asked.remove(&name).expect("it was asked for");
-        let had = match asked.stage {
+        let (had, charged) = match asked.stage {
             Stage::New => return,
-            Stage::Waiting { gathered } => gathered,
-            Stage::Handed => asked.wanted,
-            Stage::Failed(_) => {
+            Stage::WaitingForRoom => (0, 0),
+            Stage::Admitted => (0, asked.wanted),
+            Stage::Waiting { gathered } => (gathered, asked.wanted),
+            Stage::Handed => (asked.wanted, asked.wanted),
+            Stage::Failed(_, charged) => {
                 self.perhaps_cancelled += 1;
-                return;
+                return self.give_back(asked.payer, charged);
             }
         };
         self.cancelled += 1;
         self.line.retain(|&other| other != name);
+        self.privileged.retain(|&other| other != name);
+        let admitted = self.accounts.leave(asked.payer, name);
+        self.admit(admitted);
         for _ in 0..had {
             self.come_home();
         }
         self.end_drain();
+        self.give_back(asked.payer, charged);
     }
 
-    /// One slot goes to the first in line, or home.
+    /// One slot goes to the first in line, the reserve, or home.
     fn come_home(&mut self) {
-        let Some(&front) = self.line.front() else {
+        if self.privileged.is_empty() && self.reserved < self.reserve_size {
+            self.reserved += 1;
+            return;
+        }
+        let line = match self.privileged.is_empty() {
+            true => &mut self.line,
+            false => &mut self.privileged,
+        };
+        let Some(&front) = line.front() else {
             self.home += 1;
             return;
         };
@@ -195,7 +322,7 @@ impl Expected {
             _ => unreachable!("who is in line waits"),
         };
         if gathered == wanted {
-            self.line.pop_front();
+            line.pop_front();
             self.set_stage(front, Stage::Handed);
         } else {
             self.set_stage(front, Stage::Waiting { gathered });
@@ -215,8 +342,9 @@ impl Expected {
         }
     }
 
-    pub(crate) fn release(&mut self) {
+    pub(crate) fn release(&mut self, payer: Payer) {
         self.released += 1;
+        self.give_back(payer, 1);
         self.come_home();
         self.end_drain();
         self.happens(Happening::Release);
@@ -243,17 +371,36 @@ impl Expected {
     }
 
     fn turn_away(&mut self, error: GetBufferError) {
-        while let Some(name) = self.line.pop_front() {
+        let mut orphans = 0;
+        let mut waiting = std::mem::take(&mut self.privileged);
+        waiting.append(&mut self.line);
+        for name in waiting {
             if let Stage::Waiting { gathered } = self.asked[&name].stage {
-                self.home += gathered;
+                orphans += gathered;
             }
-            self.set_stage(name, Stage::Failed(error));
+            let charged = self.asked[&name].wanted;
+            self.set_stage(name, Stage::Failed(error, charged));
         }
+        for _ in 0..orphans {
+            self.come_home();
+        }
+        for name in self.accounts.turn_away() {
+            self.set_stage(name, Stage::Failed(error, 0));
+        }
+    }
+
+    fn fill_reserve(&mut self) {
+        self.reserve_size = self.reserve.min(self.properties.buffers - 1);
+        let kept = self.home.min(self.reserve_size);
+        self.home -= kept;
+        self.reserved += kept;
     }
 
     pub(crate) fn decommit(&mut self) {
         if self.state == State::Committed {
             self.state = State::Draining;
+            self.home += self.reserved;
+            (self.reserve_size, self.reserved) = (0, 0);
             self.turn_away(GetBufferError::NotCommitted);
             self.end_drain();
         }
@@ -270,11 +417,15 @@ impl Expected {
         let Properties { buffers, size, .. } = self.properties;
         match self.state {
             State::Committed => {}
-            State::Draining => self.state = State::Committed,
+            State::Draining => {
+                self.state = State::Committed;
+                self.fill_reserve();
+            }
             _ if buffers == 0 || size == 0 => return Err(CommitError::SizeNotSet),
             _ => {
                 self.state = State::Committed;
                 self.peak = 0;
+                self.fill_reserve();
             }
         }
         Ok(())
@@ -305,14 +456,16 @@ impl Expected {
     /// Compares what the pool says of itself.
     pub(crate) fn compare(&self, pool: &Pool) -> TestCaseResult {
         let status = pool.status();
-        let out = self.properties.buffers - self.home;
+        let (out, free) = (self.out(), self.home + self.reserved);
         prop_assert_eq!(pool.state(), self.state);
         prop_assert_eq!(status.state, self.state);
         prop_assert_eq!(pool.is_flushing(), self.flushing);
         prop_assert_eq!(pool.properties(), self.properties);
-        prop_assert_eq!(pool.free_count(), self.home);
-        prop_assert_eq!((status.free, status.outstanding), (self.home, out));
-        prop_assert_eq!(status.waiting, self.line.len());
+        prop_assert_eq!(pool.free_count(), free);
+        prop_assert_eq!((status.free, status.outstanding), (free, out));
+        prop_assert_eq!(status.reserved, self.reserved);
+        let waiting = self.line.len() + self.privileged.len();
+        prop_assert_eq!(status.waiting, waiting);
         prop_assert_eq!(status.acquired, self.acquired);
         prop_assert_eq!(status.released, self.released);
         prop_assert_eq!(status.waited, self.waited);

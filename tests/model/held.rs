@@ -31,6 +31,8 @@ pub(crate) struct Held {
     /// How far from the start of the slot the bytes begin.
     start: usize,
     bytes: Vec<u8>,
+    /// How many bytes the sample had when it was shared.
+    shared: usize,
 }
 
 /// `count` bytes that are neither zero nor the canary.
@@ -59,11 +61,20 @@ impl Held {
             properties,
             start: properties.prefix,
             bytes: Vec::new(),
+            shared: 0,
         })
     }
 
     pub(crate) fn slot(&self) -> usize {
         self.slot
+    }
+
+    /// How many bytes stand in the sample, however many of them this handle shows.
+    pub(crate) fn in_sample(&self) -> usize {
+        match &self.handle {
+            Handle::Owned(_) => self.bytes.len(),
+            Handle::Shared(_) | Handle::Bytes(_) => self.shared,
+        }
     }
 
     /// The bytes are those that this user wrote, and zeroes where it only set the length.
@@ -133,6 +144,7 @@ impl Held {
     }
 
     fn take(&mut self) -> Handle {
+        self.shared = self.in_sample();
         std::mem::replace(&mut self.handle, Handle::Bytes(Bytes::new()))
     }
 

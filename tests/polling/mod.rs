@@ -80,6 +80,10 @@ impl<F: Future> Polled<F> {
         }
     }
 
+    pub(crate) fn is_woken(&self) -> bool {
+        self.wakes() > 0
+    }
+
     /// How often the future's waker was woken since it was made.
     pub(crate) fn wakes(&self) -> usize {
         self.wakes.count()

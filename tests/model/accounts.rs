@@ -1,0 +1,118 @@
+//! The model of budgets: how much is charged to each, and who waits for room.
+
+use crate::operations::{Payer, Settings};
+use proptest::{prelude::*, test_runner::TestCaseResult};
+use sample_pool::{Budget, GetBufferError};
+use std::collections::{HashMap, VecDeque};
+
+#[derive(Debug)]
+struct Account {
+    limit: usize,
+    charged: usize,
+    /// Who waits, and for how much.
+    line: VecDeque<(u64, usize)>,
+}
+
+impl Account {
+    /// Charges what whoever is first in line wants, while there is room. The answer is their names.
+    fn admit(&mut self) -> Vec<u64> {
+        let mut admitted = Vec::new();
+        while let Some(&(name, wanted)) = self.line.front() {
+            if self.charged + wanted > self.limit {
+                break;
+            }
+            self.charged += wanted;
+            self.line.pop_front();
+            admitted.push(name);
+        }
+        admitted
+    }
+}
+
+/// Who goes through the pool itself has no account, and always has room.
+#[derive(Debug)]
+pub(crate) struct Accounts(HashMap<Payer, Account>);
+
+impl Accounts {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let account = |payer| {
+            let account = Account {
+                limit: settings.limit,
+                charged: 0,
+                line: VecDeque::new(),
+            };
+            (payer, account)
+        };
+        Accounts(Payer::BUDGETS.map(account).into())
+    }
+
+    /// Whether the account can ever have room for so many.
+    pub(crate) fn may_want(&self, payer: Payer, wanted: usize) -> Result<(), GetBufferError> {
+        match self.0.get(&payer) {
+            Some(account) if wanted > account.limit => Err(GetBufferError::TooMany),
+            _ => Ok(()),
+        }
+    }
+
+    /// Charges `wanted` samples if there is room and nobody is in line.
+    pub(crate) fn charge(&mut self, payer: Payer, wanted: usize) -> bool {
+        let Some(account) = self.0.get_mut(&payer) else {
+            return true;
+        };
+        let is_first = account.line.is_empty() && account.charged + wanted <= account.limit;
+        let charged = wanted == 0 || is_first;
+        account.charged += if charged { wanted } else { 0 };
+        charged
+    }
+
+    /// Joins the line of an account that had no room.
+    pub(crate) fn join(
+        &mut self,
+        payer: Payer,
+        name: u64,
+        wanted: usize,
+        max_waiters: usize,
+    ) -> Result<(), GetBufferError> {
+        self.may_want(payer, wanted)?;
+        let account = self.0.get_mut(&payer).expect("the pool has room");
+        if account.line.len() >= max_waiters {
+            return Err(GetBufferError::TooManyWaiters);
+        }
+        account.line.push_back((name, wanted));
+        Ok(())
+    }
+
+    /// Leaves the line. The answer is who is admitted for it.
+    pub(crate) fn leave(&mut self, payer: Payer, name: u64) -> Vec<u64> {
+        let Some(account) = self.0.get_mut(&payer) else {
+            return Vec::new();
+        };
+        account.line.retain(|&(other, _)| other != name);
+        account.admit()
+    }
+
+    /// Gives back what was charged. The answer is who is admitted for it.
+    pub(crate) fn give_back(&mut self, payer: Payer, count: usize) -> Vec<u64> {
+        let Some(account) = self.0.get_mut(&payer) else {
+            return Vec::new();
+        };
+        account.charged -= count;
+        account.admit()
+    }
+
+    /// Empties all lines. The answer is who was in them.
+    pub(crate) fn turn_away(&mut self) -> Vec<u64> {
+        let accounts = self.0.values_mut();
+        let waiting = accounts.flat_map(|account| account.line.drain(..));
+        waiting.map(|(name, _)| name).collect()
+    }
+
+    /// Compares what the budget says of itself.
+    pub(crate) fn compare(&self, payer: Payer, budget: &Budget) -> TestCaseResult {
+        let status = budget.status();
+        let expected = self.0.get(&payer);
+        let expected = expected.map(|account| (account.charged, account.line.len()));
+        prop_assert_eq!(Some((status.charged, status.waiting)), expected);
+        Ok(())
+    }
+}

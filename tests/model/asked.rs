@@ -1,0 +1,29 @@
+//! The model of a get: what it wants, and how far it is.
+
+use crate::operations::Payer;
+use sample_pool::GetBufferError;
+
+/// Where a get stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Stage {
+    New,
+    /// In the line of its budget.
+    WaitingForRoom,
+    /// Charged, and not polled since.
+    Admitted,
+    /// In the pool's line.
+    Waiting {
+        gathered: usize,
+    },
+    Handed,
+    /// In the line of its budget, for which nothing was charged, or in the pool's.
+    Failed(GetBufferError, usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) payer: Payer,
+    pub(crate) wanted: usize,
+    pub(crate) stage: Stage,
+    pub(crate) wakes: usize,
+}

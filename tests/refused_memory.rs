@@ -1,0 +1,223 @@
+//! Holds the promise about memory that the system refuses: a clear error, nothing half done, and a pool
+//! that works as soon as it asks for less or there is more.
+//!
+//! The limit is one of a whole process, so each test runs itself again in a child that has it.
+
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+
+mod polling;
+
+use bytes::BufMut;
+use polling::at_once;
+use sample_pool::{BuildError, CommitError, GetBufferError, Pool, Properties, State};
+use std::{
+    env, hint,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::Command,
+};
+
+/// What a child may map together, in KiB, as the shell counts it: room for the harness and its threads.
+const LIMIT_KIB: usize = 1 << 20;
+const MIB: usize = 1 << 20;
+
+/// Says that the child got to its end; a filter that matches no test would end well, too.
+const DONE: &str = "every assertion of the child held";
+
+/// Runs `scene` in a child that may map no more than the limit.
+fn under_the_limit(test: &str, scene: impl FnOnce()) {
+    const CHILD: &str = "REFUSED_MEMORY_CHILD";
+    if env::var_os(CHILD).is_some() {
+        scene();
+        println!("{DONE}");
+        return;
+    }
+    let limited = format!("ulimit -v {LIMIT_KIB} && exec \"$0\" \"$@\"");
+    let child = Command::new("sh")
+        .args(["-c", &limited])
+        .arg(env::current_exe().expect("the test itself"))
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(CHILD, "1")
+        // A trace of a panic that is expected would map the whole program.
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .expect("a shell");
+    let said = String::from_utf8_lossy(&child.stdout);
+    let complained = String::from_utf8_lossy(&child.stderr);
+    assert!(
+        child.status.success() && said.contains(DONE),
+        "{:?}\n{said}\n{complained}",
+        child.status
+    );
+}
+
+fn of_a_mib(buffers: usize) -> Properties {
+    Properties {
+        buffers,
+        size: MIB,
+        align: 4096,
+        prefix: 0,
+    }
+}
+
+/// All of its buffers go out, are written to their last byte, and come home.
+fn assert_works(pool: &Pool) {
+    let Properties { buffers, size, .. } = pool.properties();
+    let mut all = pool.try_get_buffers(buffers).expect("all are home");
+    for sample in &mut all {
+        sample.put_bytes(7, size);
+    }
+    drop(all);
+    assert_eq!(pool.free_count(), buffers);
+}
+
+/// What was refused must leave the pool as it was before: configured, with nothing to hand out.
+#[test]
+fn a_commit_that_is_refused_says_so_and_one_of_less_works() {
+    under_the_limit(
+        "a_commit_that_is_refused_says_so_and_one_of_less_works",
+        || {
+            let pool = Pool::new();
+            let too_much = of_a_mib(2048);
+            assert_eq!(pool.set_properties(too_much), Ok(too_much));
+            for _ in 0..3 {
+                assert_eq!(pool.commit(), Err(CommitError::OutOfMemory));
+                assert_eq!(pool.state(), State::Configured);
+                assert_eq!(pool.region(), None);
+                assert_eq!((pool.free_count(), pool.status().outstanding), (2048, 0));
+                let refused = pool.try_get_buffer().map(drop);
+                assert_eq!(refused, Err(GetBufferError::NotCommitted));
+                let refused = at_once(pool.get_buffer()).map(drop);
+                assert_eq!(refused, Err(GetBufferError::NotCommitted));
+                at_once(pool.drained());
+            }
+            pool.set_properties(of_a_mib(8)).expect("less");
+            pool.commit().expect("8 MiB");
+            assert_works(&pool);
+            let error = CommitError::OutOfMemory;
+            assert_eq!(error.to_string(), "the system refused the memory");
+            let built = Pool::builder().buffers(2048).size(MIB).build();
+            assert_eq!(built.map(drop), Err(BuildError::Commit(error)));
+        },
+    );
+}
+
+/// It has memory of an earlier life, and must not lose its way between the old and the new.
+#[test]
+fn a_pool_that_worked_before_works_after_a_commit_that_is_refused() {
+    under_the_limit(
+        "a_pool_that_worked_before_works_after_a_commit_that_is_refused",
+        || {
+            for tracks in [false, true] {
+                let builder = Pool::builder().buffers(8).size(MIB).align(4096);
+                let pool = builder.track_holders(tracks).build().expect("8 MiB");
+                for _ in 0..3 {
+                    assert_works(&pool);
+                    pool.decommit();
+                    pool.set_properties(of_a_mib(2048)).expect("drained");
+                    assert_eq!(pool.commit(), Err(CommitError::OutOfMemory));
+                    pool.decommit();
+                    pool.set_properties(of_a_mib(8)).expect("drained");
+                    pool.commit().expect("8 MiB");
+                }
+                // Eight each time, whatever was refused in between.
+                let status = pool.status();
+                assert_eq!((status.acquired, status.released), (24, 24));
+                assert_works(&pool);
+            }
+        },
+    );
+}
+
+/// Takes address space until none is left for even the smallest pool.
+fn take_all_address_space(pools: &mut Vec<Pool>) {
+    for bytes in [MIB, 1] {
+        loop {
+            // The first page of a pool is refused by a panic, since `Pool::new` returns no `Result`.
+            let built = catch_unwind(|| Pool::builder().buffers(1).size(bytes).align(1).build());
+            let Ok(Ok(pool)) = built else { break };
+            assert!(pools.len() < pools.capacity(), "a larger vector is refused");
+            pools.push(pool);
+        }
+    }
+    while let Ok(pool) = catch_unwind(Pool::new) {
+        pools.push(pool);
+    }
+}
+
+/// How many bytes of addresses the process has.
+fn address_space() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
+    let kib = line.and_then(|line| line.split_whitespace().next());
+    1024 * kib.and_then(|n| n.parse::<usize>().ok()).expect("a number")
+}
+
+/// Free memory in the middle of the heap, so that what little the pool takes from there does not have to
+/// be asked from the system.
+fn warm_the_heap() {
+    let small: Vec<Box<[u8]>> = (0..2048).map(|_| vec![0; 512].into()).collect();
+    let roof: Box<[u8]> = vec![0; 512].into();
+    drop(small);
+    Box::leak(hint::black_box(roof));
+}
+
+/// A commit maps three things, and each can be the one that is refused: whatever was mapped before it
+/// must be given back, and nothing of it be used.
+#[test]
+fn a_commit_works_as_soon_as_there_is_enough_whatever_was_refused_before() {
+    under_the_limit(
+        "a_commit_works_as_soon_as_there_is_enough_whatever_was_refused_before",
+        || {
+            const SIZE: usize = 64;
+            const BUFFERS: usize = 300_000;
+            let bystander = Pool::builder().buffers(4).size(64).build().expect("small");
+            let pool = Pool::builder().buffers(BUFFERS).size(SIZE).align(1);
+            let pool = pool.track_holders(true).build_uncommitted().expect("small");
+            warm_the_heap();
+            let mut taken = Vec::with_capacity(100_000);
+            take_all_address_space(&mut taken);
+
+            // The bytes, the headers and the records of all buffers take 8 MiB each or more, so none of
+            // them is passed over in steps of at most two.
+            let mut refused = 0;
+            while let Err(error) = pool.commit() {
+                assert_eq!(error, CommitError::OutOfMemory);
+                assert_eq!((pool.state(), pool.region()), (State::Configured, None));
+                let nothing = pool.try_get_buffer().map(drop);
+                assert_eq!(nothing, Err(GetBufferError::NotCommitted));
+                assert_works(&bystander);
+                let before = address_space();
+                assert!(taken.pop().is_some(), "all was given back, and it fails");
+                assert!(before - address_space() <= 2 * MIB, "no more than a step");
+                refused += 1;
+            }
+            assert!(refused >= 40, "{refused} steps for 80 MiB");
+            drop(taken);
+            assert_works(&pool);
+            let held = pool.try_get_buffer().expect("home");
+            assert_eq!(pool.holders().len(), 1);
+            drop(held);
+        },
+    );
+}
+
+/// There is no `Result` to say it with, so it is a panic with a reason, and not the end of the process.
+#[test]
+fn a_pool_without_its_first_page_panics_with_the_reason() {
+    under_the_limit(
+        "a_pool_without_its_first_page_panics_with_the_reason",
+        || {
+            warm_the_heap();
+            let mut taken = Vec::with_capacity(100_000);
+            take_all_address_space(&mut taken);
+            let refused = catch_unwind(AssertUnwindSafe(Pool::new));
+            drop(taken);
+            let reason = refused.map(drop).expect_err("there is no page left");
+            let reason = reason.downcast_ref::<String>().expect("a message");
+            assert!(reason.contains("memory"), "{reason}");
+            let pool = Pool::builder().buffers(2).build().expect("there is again");
+            assert_works(&pool);
+        },
+    );
+}

@@ -1,0 +1,202 @@
+//! Holds the promise of `zero_on_release`: what was written into a sample is nowhere in the pool's memory
+//! once the sample is home. The process's own memory is scanned for it.
+
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+
+use bytes::{BufMut, Bytes};
+use sample_pool::{Pool, Sample};
+use std::{
+    fs::File,
+    hash::{BuildHasher, RandomState},
+    os::unix::fs::FileExt,
+    thread,
+};
+
+const SIZE: usize = 10_000;
+const PREFIX: usize = 100;
+const BUFFERS: usize = 4;
+
+/// Bytes that nobody can have written by chance, 32 of them: never whole in the memory of the test itself,
+/// where only its two halves lie, so that what is found is the pool's.
+struct Secret([[u8; 16]; 2]);
+
+impl Secret {
+    fn new() -> Self {
+        let random = || {
+            u128::from(RandomState::new().hash_one(0)) << 64
+                | u128::from(RandomState::new().hash_one(1))
+        };
+        Secret([random().to_ne_bytes(), random().to_ne_bytes()])
+    }
+
+    fn put(&self, sample: &mut Sample) {
+        self.0.iter().for_each(|half| sample.put_slice(half));
+    }
+
+    /// In front of the bytes that are there.
+    fn prepend(&self, sample: &mut Sample) {
+        for half in self.0.iter().rev() {
+            sample.prepend(half).expect("headroom");
+        }
+    }
+
+    /// Behind what is counted, where `len` does not tell of it.
+    fn put_uncounted(&self, sample: &mut Sample, skip: usize) {
+        let spare = sample.chunk_mut();
+        for (at, half) in [skip, skip + 16].into_iter().zip(&self.0) {
+            spare[at..at + 16].copy_from_slice(half);
+        }
+    }
+
+    /// How often it is in `memory`.
+    fn count_in(&self, memory: &[u8]) -> usize {
+        let starts = memory.windows(32);
+        starts
+            .filter(|window| window[..16] == self.0[0] && window[16..] == self.0[1])
+            .count()
+    }
+}
+
+/// What the kernel says is at the addresses of the pool's region.
+fn memory_of(pool: &Pool) -> Vec<u8> {
+    let region = pool.region().expect("committed");
+    let mut memory = vec![0; region.len()];
+    let process = File::open("/proc/self/mem").expect("a process reads its own");
+    let at = u64::try_from(region.base().addr()).expect("an address");
+    process.read_exact_at(&mut memory, at).expect("mapped");
+    memory
+}
+
+fn pool(wipes: bool) -> Pool {
+    let builder = Pool::builder().buffers(BUFFERS).size(SIZE).prefix(PREFIX);
+    builder
+        .align(1)
+        .zero_on_release(wipes)
+        .build()
+        .expect("small")
+}
+
+type Place = (&'static str, fn(&Secret, &mut Sample));
+type WayHome = (&'static str, fn(Sample));
+
+/// Where a writer can put a secret.
+const PLACES: [Place; 6] = [
+    ("the first bytes", |secret, sample| secret.put(sample)),
+    ("the last bytes", |secret, sample| {
+        sample.set_len(SIZE - 32).expect("it fits");
+        secret.put(sample);
+    }),
+    ("the prefix", |secret, sample| secret.prepend(sample)),
+    ("the first bytes of the prefix", |secret, sample| {
+        sample.prepend(&[1; PREFIX - 32]).expect("headroom");
+        secret.prepend(sample);
+    }),
+    ("behind the length", |secret, sample| {
+        sample.put_slice(b"a few");
+        secret.put_uncounted(sample, 4000);
+    }),
+    ("what was cleared", |secret, sample| {
+        secret.put(sample);
+        secret.prepend(sample);
+        sample.clear();
+        secret.put_uncounted(sample, SIZE - 32);
+    }),
+];
+
+/// What can become of a sample before it is home.
+const WAYS_HOME: [WayHome; 6] = [
+    ("dropped", drop),
+    ("frozen and cloned", |sample| {
+        let shared = sample.freeze();
+        drop((shared.clone(), shared));
+    }),
+    ("sliced to nothing", |sample| {
+        let shared = sample.freeze();
+        let nothing = shared.slice(..0);
+        drop(shared);
+        drop(nothing);
+    }),
+    ("sent as Bytes", |sample| {
+        let bytes: Bytes = sample.into_bytes();
+        let sent = thread::spawn(move || drop(bytes));
+        sent.join().expect("no panic");
+    }),
+    ("writable again", |sample| {
+        let again = sample.freeze().try_into_sample();
+        again.expect("the only handle").clear();
+    }),
+    ("unwound", |sample| {
+        let thread = thread::spawn(move || {
+            let _held = sample;
+            panic!("with a sample in hand");
+        });
+        assert!(thread.join().is_err());
+    }),
+];
+
+/// Each place by each way, with the option and without: there the scan finds it, which shows that it looks
+/// where the secret was.
+#[test]
+fn a_secret_is_in_the_pool_s_memory_after_its_release_without_the_option_and_not_with_it() {
+    for (place, write) in PLACES {
+        for (way, release) in WAYS_HOME {
+            for wipes in [false, true] {
+                let secret = Secret::new();
+                let pool = pool(wipes);
+                assert_eq!(secret.count_in(&memory_of(&pool)), 0, "not yet written");
+                let mut all = pool.try_get_buffers(BUFFERS).expect("home");
+                for sample in &mut all {
+                    write(&secret, sample);
+                }
+                let written = secret.count_in(&memory_of(&pool));
+                assert!(
+                    written >= BUFFERS,
+                    "{place}: {written} in {BUFFERS} buffers"
+                );
+                all.into_iter().for_each(release);
+                assert_eq!(pool.free_count(), BUFFERS, "{way}");
+                let left = secret.count_in(&memory_of(&pool));
+                let expected = if wipes { 0 } else { written };
+                assert_eq!(left, expected, "{place}, {way}, zero_on_release({wipes})");
+            }
+        }
+    }
+}
+
+/// The next in line has the sample at the moment of the release, so it must be wiped before.
+#[test]
+fn a_sample_that_is_handed_over_is_wiped_before_the_next_owner_has_it() {
+    let secret = Secret::new();
+    let pool = pool(true);
+    let mut all = pool.try_get_buffers(BUFFERS).expect("home");
+    let mut waiting = Box::pin(pool.get_buffers(BUFFERS));
+    let mut poll = || {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        waiting.as_mut().poll(&mut context)
+    };
+    assert!(poll().is_pending());
+    for sample in &mut all {
+        secret.prepend(sample);
+        secret.put(sample);
+    }
+    drop(all);
+    let served = poll();
+    assert!(matches!(served, std::task::Poll::Ready(Ok(_))));
+    assert_eq!(secret.count_in(&memory_of(&pool)), 0, "while they are out");
+}
+
+/// Once the memory is the system's again there is nothing to find, with the option or without.
+#[test]
+fn a_decommit_leaves_no_secret_behind() {
+    for wipes in [false, true] {
+        let secret = Secret::new();
+        let pool = pool(wipes);
+        let mut sample = pool.try_get_buffer().expect("home");
+        secret.put(&mut sample);
+        pool.decommit();
+        drop(sample);
+        pool.commit().expect("the same memory");
+        assert_eq!(secret.count_in(&memory_of(&pool)), 0);
+    }
+}

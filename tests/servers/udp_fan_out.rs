@@ -1,0 +1,116 @@
+//! `examples/udp_fan_out.rs`
+
+#[path = "../../examples/udp_fan_out.rs"]
+#[allow(dead_code, reason = "its `main` is for the example")]
+mod example;
+
+use crate::within;
+use sample_pool::Pool;
+use std::net::SocketAddr;
+use tokio::{net::UdpSocket, task::JoinSet};
+
+async fn socket() -> (UdpSocket, SocketAddr) {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+    let address = socket.local_addr().expect("it is bound");
+    (socket, address)
+}
+
+/// The number that a packet begins with.
+async fn packet(viewer: &UdpSocket) -> u32 {
+    let mut packet = [0; 2048];
+    let len = within(viewer.recv(&mut packet)).await.expect("loopback");
+    assert_eq!(len, 1200);
+    u32::from_be_bytes(packet[..4].try_into().expect("four bytes"))
+}
+
+/// Viewers that take what they are sent see the packets in order, and the buffers go round.
+#[tokio::test]
+async fn all_viewers_are_sent_all_packets_in_order_through_few_buffers() {
+    let pool = Pool::builder()
+        .buffers(64)
+        .size(2048)
+        .build()
+        .expect("small");
+    let ((source, source_at), (viewers, viewers_at)) = (socket().await, socket().await);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(example::serve(pool.clone(), source, viewers));
+
+    let mut watching = Vec::new();
+    for _ in 0..5 {
+        let viewer = socket().await.0;
+        viewer.send_to(b"!", viewers_at).await.expect("loopback");
+        watching.push(viewer);
+    }
+    let sender = socket().await.0;
+    let mut bytes = [7; 1200];
+    // A viewer that was not admitted yet misses the first, so they are sent until all have seen one.
+    let mut number = 0u32;
+    let mut first = vec![None; watching.len()];
+    while first.contains(&None) {
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        sender.send_to(&bytes, source_at).await.expect("loopback");
+        number += 1;
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        for (viewer, first) in watching.iter().zip(&mut first) {
+            if first.is_none() && viewer.try_recv(&mut [0; 2048]).is_ok() {
+                *first = Some(number);
+            }
+        }
+        assert!(number < 1000, "nobody is sent anything");
+    }
+    let mut last: Vec<Option<u32>> = vec![None; watching.len()];
+    for number in number..number + 200 {
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        sender.send_to(&bytes, source_at).await.expect("loopback");
+        for (viewer, last) in watching.iter().zip(&mut last) {
+            loop {
+                let received = packet(viewer).await;
+                assert!(
+                    last.is_none_or(|last| received == last + 1),
+                    "{received} after {last:?}"
+                );
+                *last = Some(received);
+                if received == number {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(pool.status().released > 150, "the buffers went round");
+    tasks.shutdown().await;
+    assert_eq!(pool.free_count(), 64);
+}
+
+/// Nobody must be able to stop the source.
+#[tokio::test]
+async fn a_viewer_that_reads_nothing_keeps_nobody_waiting() {
+    let pool = Pool::builder()
+        .buffers(8)
+        .size(2048)
+        .build()
+        .expect("small");
+    let ((source, source_at), (viewers, viewers_at)) = (socket().await, socket().await);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(example::serve(pool.clone(), source, viewers));
+    let (deaf, watching) = (socket().await.0, socket().await.0);
+    for viewer in [&deaf, &watching] {
+        viewer.send_to(b"!", viewers_at).await.expect("loopback");
+    }
+    let sender = socket().await.0;
+    let bytes = [0; 1200];
+    let mut seen = 0;
+    for _ in 0..1000 {
+        sender.send_to(&bytes, source_at).await.expect("loopback");
+        tokio::task::yield_now().await;
+        while watching.try_recv(&mut [0; 2048]).is_ok() {
+            seen += 1;
+        }
+    }
+    while seen < 100 {
+        sender.send_to(&bytes, source_at).await.expect("loopback");
+        packet(&watching).await;
+        seen += 1;
+    }
+    tasks.shutdown().await;
+    assert_eq!(pool.free_count(), 8);
+}
