@@ -1,14 +1,17 @@
 //! What the server is told on its command line.
 
+use crate::limits::Limits;
 use std::{fmt, net::SocketAddr};
 
 /// How to call the program.
 pub(crate) const USAGE: &str = "\
-live_server [--listen ADDR] [--buffers N] [--size BYTES]
+live_server [--listen ADDR] [--buffers N] [--size BYTES] [--connections N] [--per-address N]
 
-  --listen ADDR   address and port to listen on (default 127.0.0.1:8000; port 0 picks one)
-  --buffers N     how many frames can be in memory at once (default 128, at least 10)
-  --size BYTES    the largest frame that is accepted (default 524288)";
+  --listen ADDR    address and port to listen on (default 127.0.0.1:8000; port 0 picks one)
+  --buffers N      how many frames can be in memory at once (default 128, at least 10)
+  --size BYTES     the largest frame that is accepted (default 524288)
+  --connections N  how many connections there may be (default 900, at least 1)
+  --per-address N  how many of them from one address (default 300, at least 1)";
 
 /// The fewest buffers with which one channel and its viewers work; see [`crate::channel`].
 const FEWEST_BUFFERS: usize = 10;
@@ -21,6 +24,7 @@ pub(crate) struct Arguments {
     pub(crate) listen: SocketAddr,
     pub(crate) buffers: usize,
     pub(crate) size: usize,
+    pub(crate) limits: Limits,
 }
 
 /// Why the arguments cannot be used.
@@ -46,6 +50,7 @@ impl Arguments {
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
             buffers: 128,
             size: 512 * 1024,
+            limits: Limits::default(),
         };
         let mut arguments = arguments.into_iter();
         while let Some(name) = arguments.next() {
@@ -54,11 +59,15 @@ impl Arguments {
                 "--listen" => parsed.listen = value(&name, arguments.next())?,
                 "--buffers" => parsed.buffers = value(&name, arguments.next())?,
                 "--size" => parsed.size = value(&name, arguments.next())?,
+                "--connections" => parsed.limits.connections = value(&name, arguments.next())?,
+                "--per-address" => parsed.limits.per_address = value(&name, arguments.next())?,
                 _ => return Err(Refused::Wrong(format!("unknown argument {name}"))),
             }
         }
         at_least("--buffers", parsed.buffers, FEWEST_BUFFERS)?;
         at_least("--size", parsed.size, SMALLEST_SIZE)?;
+        at_least("--connections", parsed.limits.connections, 1)?;
+        at_least("--per-address", parsed.limits.per_address, 1)?;
         Ok(parsed)
     }
 }
@@ -89,7 +98,14 @@ mod tests {
     fn every_flag_is_read_and_the_rest_has_its_default() {
         let default = parse("").unwrap();
         assert_eq!(default.listen.port(), 8000);
-        let given = parse("--listen 0.0.0.0:0 --buffers 16 --size 4096").unwrap();
+        let limits = default.limits;
+        assert_eq!((limits.connections, limits.per_address), (900, 300));
+        let given = parse(
+            "--listen 0.0.0.0:0 --buffers 16 --size 4096 --connections 2000 --per-address 1000",
+        )
+        .unwrap();
+        let limits = given.limits;
+        assert_eq!((limits.connections, limits.per_address), (2000, 1000));
         assert_eq!((given.buffers, given.size), (16, 4096));
         assert_eq!(given.listen.to_string(), "0.0.0.0:0");
     }
@@ -101,6 +117,8 @@ mod tests {
             ("--buffers many", "--buffers cannot be many"),
             ("--buffers 3", "--buffers must be at least 10"),
             ("--size 10", "--size must be at least 1024"),
+            ("--connections 0", "--connections must be at least 1"),
+            ("--per-address 0", "--per-address must be at least 1"),
             ("--port 80", "unknown argument --port"),
         ] {
             let refused = parse(line).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Channels: the newest frame, the numbering, and who follows.
+//! Channels: a fan-out each, the numbering, and who feeds it.
 //!
 //! # How many samples a channel can hold
 //!
@@ -7,14 +7,16 @@
 //! may hold half of the pool; the other half is for frames that are on their way to slow viewers (see
 //! [`crate::viewers`]). So neither can ever exhaust it, and ingest never waits for good.
 
-use crate::frame::Frame;
-use sample_pool::{Pool, Sample};
+use crate::frame;
+use sample_pool::{
+    Pool, Sample,
+    fan_out::{FanOut, Hands, Subscriber},
+};
 use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::broadcast;
 
 /// How many frames a viewer may be behind before it skips.
 pub(crate) const BACKLOG: usize = 4;
@@ -56,12 +58,13 @@ impl fmt::Display for Unavailable {
 #[derive(Debug)]
 pub(crate) struct Channels {
     most: usize,
+    /// What viewers of all channels hold.
+    hands: Hands,
     by_name: Mutex<BTreeMap<String, Arc<Channel>>>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Channel {
-    name: String,
     state: Mutex<State>,
 }
 
@@ -70,16 +73,8 @@ struct State {
     live: bool,
     /// The number of the last frame; the first one is 1. Goes on from one source to the next.
     sequence: u64,
-    newest: Option<Arc<Frame>>,
     /// `None` once the server ends: then the viewers' streams end as well.
-    followers: Option<broadcast::Sender<Arc<Frame>>>,
-}
-
-/// What somebody sees who joins a channel.
-#[derive(Debug)]
-pub(crate) struct Following {
-    pub(crate) newest: Option<Arc<Frame>>,
-    pub(crate) next: broadcast::Receiver<Arc<Frame>>,
+    frames: Option<FanOut>,
 }
 
 /// What `/status` tells of a channel.
@@ -92,9 +87,10 @@ pub(crate) struct ChannelStatus {
 }
 
 impl Channels {
-    pub(crate) fn new(pool: &Pool) -> Arc<Self> {
+    pub(crate) fn new(pool: &Pool, hands: &Hands) -> Arc<Self> {
         Arc::new(Channels {
             most: most_channels(pool.properties().buffers),
+            hands: hands.clone(),
             by_name: Mutex::default(),
         })
     }
@@ -114,85 +110,80 @@ impl Channels {
         }
         let channel = by_name
             .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Channel::new(name)))
+            .or_insert_with(|| Arc::new(Channel::new(&self.hands)))
             .clone();
         // Still under the first lock, so that nobody forgets the channel meanwhile.
         let mut state = lock(&channel.state);
-        if state.live || state.followers.is_none() {
+        if state.live || state.frames.is_none() {
             return Err(Unavailable::Busy);
         }
         state.live = true;
         drop((state, by_name));
-        let channels = self.clone();
-        Ok(Source { channels, channel })
+        Ok(Source {
+            channels: self.clone(),
+            name: name.to_owned(),
+            channel,
+        })
     }
 
     /// Forgets a channel that has shown nothing and is followed by nobody: its source was refused.
-    fn forget_if_unused(&self, channel: &Channel) {
+    fn forget_if_unused(&self, name: &str, channel: &Channel) {
         let mut by_name = lock(&self.by_name);
         let state = lock(&channel.state);
-        let followers = state.followers.as_ref();
-        let unused = !state.live
-            && state.sequence == 0
-            && followers.is_none_or(|followers| followers.receiver_count() == 0);
-        if unused {
-            by_name.remove(&channel.name);
+        if !state.live && state.sequence == 0 && state.viewers() == 0 {
+            by_name.remove(name);
         }
     }
 
     pub(crate) fn status(&self) -> Vec<ChannelStatus> {
         let by_name = lock(&self.by_name);
-        by_name.values().map(|channel| channel.status()).collect()
+        let status = by_name.iter().map(|(name, channel)| channel.status(name));
+        status.collect()
     }
 
     /// Lets go of every frame and ends every viewer's stream.
     pub(crate) fn end(&self) {
         for channel in lock(&self.by_name).values() {
-            let mut state = lock(&channel.state);
-            let (newest, followers) = (state.newest.take(), state.followers.take());
-            drop(state);
-            drop((newest, followers));
+            let frames = lock(&channel.state).frames.take();
+            // Or they would stay until the last viewer has left.
+            if let Some(frames) = frames {
+                frames.clear();
+            }
         }
     }
 }
 
+impl State {
+    fn viewers(&self) -> usize {
+        self.frames.as_ref().map_or(0, FanOut::subscribers)
+    }
+}
+
 impl Channel {
-    fn new(name: &str) -> Self {
+    fn new(hands: &Hands) -> Self {
         Channel {
-            name: name.to_owned(),
             state: Mutex::new(State {
                 live: false,
                 sequence: 0,
-                newest: None,
-                followers: Some(broadcast::Sender::new(BACKLOG)),
+                // Each JPEG can be shown without another.
+                frames: Some(FanOut::with_hands(BACKLOG, hands).resume_anywhere(true)),
             }),
         }
     }
 
-    pub(crate) fn newest(&self) -> Option<Arc<Frame>> {
-        lock(&self.state).newest.clone()
-    }
-
-    /// The newest frame, and all that follow it without a gap. `None` once the server ends.
-    pub(crate) fn follow(&self) -> Option<Following> {
+    /// The newest frame, and all that follow it, one at a time. `None` once the server ends.
+    pub(crate) fn follow(&self) -> Option<Subscriber> {
         let state = lock(&self.state);
-        let followers = state.followers.as_ref()?;
-        Some(Following {
-            newest: state.newest.clone(),
-            next: followers.subscribe(),
-        })
+        state.frames.as_ref().map(|frames| frames.subscribe(1))
     }
 
-    fn status(&self) -> ChannelStatus {
+    fn status(&self, name: &str) -> ChannelStatus {
         let state = lock(&self.state);
         ChannelStatus {
-            name: self.name.clone(),
+            name: name.to_owned(),
             live: state.live,
             sequence: state.sequence,
-            viewers: state
-                .followers
-                .as_ref()
-                .map_or(0, broadcast::Sender::receiver_count),
+            viewers: state.viewers(),
         }
     }
 }
@@ -201,31 +192,28 @@ impl Channel {
 #[derive(Debug)]
 pub(crate) struct Source {
     channels: Arc<Channels>,
+    name: String,
     channel: Arc<Channel>,
 }
 
 impl Source {
     /// Numbers a frame and gives it to everybody who follows.
-    pub(crate) fn publish(&self, sample: Sample) {
+    pub(crate) fn publish(&self, mut sample: Sample) {
         let mut state = lock(&self.channel.state);
         let sequence = state.sequence + 1;
-        let frame = Arc::new(Frame::new(sample, &self.channel.name, sequence));
-        let Some(followers) = &state.followers else {
+        let Some(frames) = &state.frames else {
             return;
         };
-        // It fails when nobody follows; the newest frame is kept all the same.
-        let _nobody = followers.send(frame.clone());
+        frame::make_part(&mut sample, sequence);
+        frames.send(sample.freeze());
         state.sequence = sequence;
-        let last = state.newest.replace(frame);
-        drop(state);
-        drop(last);
     }
 }
 
 impl Drop for Source {
     fn drop(&mut self) {
         lock(&self.channel.state).live = false;
-        self.channels.forget_if_unused(&self.channel);
+        self.channels.forget_if_unused(&self.name, &self.channel);
     }
 }
 
@@ -243,6 +231,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::frame;
+    use futures::FutureExt;
+
+    fn channels(pool: &Pool) -> Arc<Channels> {
+        Channels::new(pool, &Hands::new(10))
+    }
 
     fn pool() -> Pool {
         frame::pool(20, 1024).expect("a small pool")
@@ -252,28 +245,35 @@ mod tests {
         pool.try_get_buffer().expect("one is home")
     }
 
+    /// Which frame is the next one.
+    fn next(frames: &mut Subscriber) -> u64 {
+        let frame = frames.next().now_or_never().flatten();
+        frame.expect("there is one").number() + 1
+    }
+
     #[test]
     fn a_channel_has_one_source_at_a_time_and_its_numbers_go_on() {
         let pool = pool();
-        let channels = Channels::new(&pool);
+        let channels = channels(&pool);
         let first = channels.open("cam").unwrap();
         assert_eq!(channels.open("cam").unwrap_err(), Unavailable::Busy);
         first.publish(sample(&pool));
         drop(first);
         let second = channels.open("cam").unwrap();
         second.publish(sample(&pool));
-        let newest = channels.find("cam").and_then(|cam| cam.newest());
-        assert_eq!(newest.map(|frame| frame.sequence()), Some(2));
+        let mut frames = channels.find("cam").and_then(|cam| cam.follow()).unwrap();
+        assert_eq!(next(&mut frames), 2);
+        assert_eq!(channels.status()[0].sequence, 2);
     }
 
     #[test]
     fn names_and_the_number_of_channels_are_limited() {
-        let channels = Channels::new(&pool());
+        let pool = pool();
+        let channels = channels(&pool);
         for name in ["", "Cam", "a/b", "cam.jpg", &"x".repeat(33)] {
             assert_eq!(channels.open(name).unwrap_err(), Unavailable::BadName);
         }
         let most = most_channels(20);
-        let pool = pool();
         for number in 0..most {
             let source = channels.open(&format!("cam-{number}")).unwrap();
             source.publish(sample(&pool));
@@ -289,7 +289,7 @@ mod tests {
     /// Or anybody who posts nonsense could use up the names.
     #[test]
     fn a_source_that_sent_no_frame_leaves_no_channel() {
-        let channels = Channels::new(&pool());
+        let channels = channels(&pool());
         for number in 0..100 {
             drop(channels.open(&format!("refused-{number}")).unwrap());
         }
@@ -307,17 +307,18 @@ mod tests {
     #[test]
     fn whoever_joins_gets_the_newest_frame_and_then_every_one() {
         let pool = pool();
-        let channels = Channels::new(&pool);
+        let channels = channels(&pool);
         let source = channels.open("cam").unwrap();
         source.publish(sample(&pool));
-        let cam = channels.find("cam").unwrap();
-        let mut following = cam.follow().unwrap();
         source.publish(sample(&pool));
-        assert_eq!(following.newest.take().unwrap().sequence(), 1);
-        assert_eq!(following.next.try_recv().unwrap().sequence(), 2);
+        let cam = channels.find("cam").unwrap();
+        let mut frames = cam.follow().unwrap();
+        source.publish(sample(&pool));
+        assert_eq!(next(&mut frames), 2);
+        assert_eq!(next(&mut frames), 3);
         channels.end();
         assert!(cam.follow().is_none());
-        drop((cam, following, source));
-        assert_eq!(pool.free_count(), 20);
+        assert_eq!(pool.free_count(), 20, "while a viewer is still there");
+        assert!(frames.next().now_or_never().expect("it ends").is_none());
     }
 }

@@ -4,11 +4,11 @@
 //! the kernel, the rest in hyper's queue. Ending the response does not help, since hyper still waits
 //! to write it. So every connection is wrapped: once it is closed its next read or write fails, the
 //! task that drives it is woken, and hyper drops the connection and the frame.
+//!
+//! One that takes nothing of what is there for it is closed by a timer of its own.
 
-use axum::{
-    extract::connect_info::Connected,
-    serve::{IncomingStream, Listener},
-};
+use crate::limits::WRITE_TIME;
+use axum::serve::Listener;
 use futures::task::AtomicWaker;
 use std::{
     io::{self, IoSlice},
@@ -18,12 +18,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
-    time::{Duration, Instant},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
+    time::{Instant, Sleep, sleep},
 };
 
 /// Closes a connection, and knows when it last took a byte.
@@ -63,7 +64,7 @@ impl Closer {
         self.0.opened + since
     }
 
-    fn took_bytes(&self) {
+    pub(crate) fn took_bytes(&self) {
         let since = u64::try_from(self.0.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.0.last_taken.store(since, Ordering::Relaxed);
     }
@@ -75,12 +76,6 @@ impl Closer {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         Ok(())
-    }
-}
-
-impl Connected<IncomingStream<'_, Connections>> for Closer {
-    fn connect_info(stream: IncomingStream<'_, Connections>) -> Self {
-        stream.io().closer.clone()
     }
 }
 
@@ -97,8 +92,12 @@ impl Listener for Connections {
         // Frames are written whole; waiting for more to send would only delay the last packet. A
         // socket that refuses the option works without.
         let _refused = stream.set_nodelay(true);
-        let closer = Closer::new();
-        (Connection { stream, closer }, address)
+        let connection = Connection {
+            stream,
+            closer: Closer::new(),
+            waiting: None,
+        };
+        (connection, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -111,9 +110,20 @@ impl Listener for Connections {
 pub(crate) struct Connection {
     stream: TcpStream,
     closer: Closer,
+    /// Set while there is something that the other side does not take.
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
+    pub(crate) fn closer(&self) -> Closer {
+        self.closer.clone()
+    }
+
+    /// Writes what can be written without waiting.
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.stream.try_write(bytes)
+    }
+
     fn poll_taken(
         &mut self,
         cx: &mut Context<'_>,
@@ -121,10 +131,18 @@ impl Connection {
     ) -> Poll<io::Result<usize>> {
         self.closer.check(&self.closer.0.writing, cx)?;
         let taken = write(Pin::new(&mut self.stream), cx);
-        if let Poll::Ready(Ok(1..)) = taken {
-            self.closer.took_bytes();
+        if taken.is_ready() {
+            self.waiting = None;
+            if let Poll::Ready(Ok(1..)) = taken {
+                self.closer.took_bytes();
+            }
+            return taken;
         }
-        taken
+        let waiting = self
+            .waiting
+            .get_or_insert_with(|| Box::pin(sleep(WRITE_TIME)));
+        ready!(waiting.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 

@@ -11,7 +11,7 @@
 //! show a picture when they see it.
 
 use bytes::{BufMut, Bytes};
-use sample_pool::{BuildError, Pool, Sample};
+use sample_pool::{BuildError, Pool, Sample, fan_out::Received};
 
 /// The line that separates two parts.
 pub(crate) const BOUNDARY: &str = "--frame\r\n";
@@ -35,68 +35,49 @@ pub(crate) fn pool(buffers: usize, size: usize) -> Result<Pool, BuildError> {
         .build()
 }
 
-/// One frame of a channel. Clones of its bytes are all there is to sending it.
-#[derive(Debug)]
-pub(crate) struct Frame {
-    sequence: u64,
-    channel: String,
-    part: Bytes,
-    header: usize,
+/// Makes a part of a sample that holds a JPEG.
+pub(crate) fn make_part(sample: &mut Sample, sequence: u64) {
+    let length = sample.len();
+    let millis = sample
+        .properties()
+        .start()
+        .map_or(0, |start| start.as_millis());
+    let header = format!(
+        "Content-Type: image/jpeg\r\nContent-Length: {length}\r\nX-Timestamp: {}.{:03}\r\nX-Sequence: {sequence}\r\n\r\n",
+        millis / 1000,
+        millis % 1000,
+    );
+    sample
+        .prepend(header.as_bytes())
+        .expect("the headroom is larger than any header");
+    sample.put_slice(TAIL);
+    // For whoever wants the picture alone.
+    sample.properties_mut().set_user(header.len() as u64);
 }
 
-impl Frame {
-    /// Makes a part of a sample that holds a JPEG.
-    pub(crate) fn new(mut sample: Sample, channel: &str, sequence: u64) -> Self {
-        let length = sample.len();
-        let millis = sample
-            .properties()
-            .start()
-            .map_or(0, |start| start.as_millis());
-        let header = format!(
-            "Content-Type: image/jpeg\r\nContent-Length: {length}\r\nX-Timestamp: {}.{:03}\r\nX-Sequence: {sequence}\r\n\r\n",
-            millis / 1000,
-            millis % 1000,
-        );
-        sample
-            .prepend(header.as_bytes())
-            .expect("the headroom is larger than any header");
-        sample.put_slice(TAIL);
-        Frame {
-            sequence,
-            channel: channel.to_owned(),
-            part: sample.into_bytes(),
-            header: header.len(),
-        }
-    }
+/// The part: header, picture and boundary. Clones of its bytes are all there is to sending it.
+pub(crate) fn part(frame: Received) -> Bytes {
+    frame.into_bytes()
+}
 
-    pub(crate) fn sequence(&self) -> u64 {
-        self.sequence
-    }
+/// The part without the boundary behind it: nothing follows.
+pub(crate) fn last_part(frame: Received) -> Bytes {
+    let part = frame.into_bytes();
+    part.slice(..part.len() - BOUNDARY.len())
+}
 
-    pub(crate) fn channel(&self) -> &str {
-        &self.channel
-    }
-
-    /// The part: header, picture and boundary.
-    pub(crate) fn part(&self) -> Bytes {
-        self.part.clone()
-    }
-
-    /// The part without the boundary behind it: nothing follows.
-    pub(crate) fn last_part(&self) -> Bytes {
-        self.part.slice(..self.part.len() - BOUNDARY.len())
-    }
-
-    /// The picture alone.
-    pub(crate) fn jpeg(&self) -> Bytes {
-        self.part.slice(self.header..self.part.len() - TAIL.len())
-    }
+/// The picture alone.
+pub(crate) fn jpeg(frame: Received) -> Bytes {
+    let header = usize::try_from(frame.properties().user()).expect("it is shorter than its sample");
+    let part = frame.into_bytes();
+    part.slice(header..part.len() - TAIL.len())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sample_pool::ReferenceTime;
+    use futures::FutureExt;
+    use sample_pool::{ReferenceTime, fan_out::FanOut};
 
     #[test]
     fn a_part_says_its_length_time_and_number_and_keeps_the_picture_as_it_was() {
@@ -105,15 +86,24 @@ mod tests {
         sample.put_bytes(0xAB, 1024);
         let time = ReferenceTime(61_234 * 10_000);
         sample.properties_mut().set_time(Some(time), None);
-        let frame = Frame::new(sample, "cam", u64::MAX);
-        assert_eq!(frame.jpeg(), vec![0xAB; 1024]);
-        let part = frame.part();
-        let header = std::str::from_utf8(&part[..frame.header]).unwrap();
+        make_part(&mut sample, u64::MAX);
+        let channel = FanOut::new(1, 1).resume_anywhere(true);
+        channel.send(sample.freeze());
+        // As each viewer takes it.
+        let take = || {
+            let frame = channel.subscribe(1).next().now_or_never().flatten();
+            frame.expect("it was sent")
+        };
+        let picture = jpeg(take());
+        assert_eq!(picture, vec![0xAB; 1024]);
+        let part = part(take());
+        let header = part.len() - picture.len() - TAIL.len();
+        let header = std::str::from_utf8(&part[..header]).unwrap();
         assert!(header.contains("Content-Length: 1024\r\n"));
         assert!(header.contains("X-Timestamp: 61.234\r\n"));
         assert!(header.ends_with("X-Sequence: 18446744073709551615\r\n\r\n"));
         assert!(part.ends_with(b"\r\n--frame\r\n"));
-        assert!(frame.last_part().ends_with(b"\xab\r\n"));
+        assert!(last_part(take()).ends_with(b"\xab\r\n"));
         assert!(pool.properties().prefix >= header.len());
     }
 }

@@ -365,5 +365,7 @@ impl MarkerWalk {
     }
 }
 
+// By its path, because the fuzzer has this file by its path.
 #[cfg(test)]
+#[path = "frames/tests.rs"]
 mod tests;

@@ -7,11 +7,13 @@
 use crate::{
     channel::Source,
     frames::{Event, FrameError, FrameParser},
+    limits::FRAME_TIME,
 };
 use bytes::{BufMut, Bytes};
 use futures::{Stream, StreamExt};
 use sample_pool::{GetBufferError, Pool, ReferenceTime, Sample};
 use std::{fmt, time::Instant};
+use tokio::time;
 
 /// Why a source was turned away.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(crate) enum Rejected {
         frame: Option<usize>,
         most: usize,
     },
+    /// No frame was finished for too long.
+    TooSlow,
     /// The server ends.
     Ending,
 }
@@ -39,6 +43,9 @@ impl fmt::Display for Rejected {
                     f,
                     "a frame of more than {most} bytes, and a buffer holds {most}"
                 )
+            }
+            Rejected::TooSlow => {
+                write!(f, "no frame was finished for {} s", FRAME_TIME.as_secs())
             }
             Rejected::Ending => f.write_str("the server is ending"),
         }
@@ -95,13 +102,25 @@ impl Ingest<'_> {
         let mut parser = FrameParser::new();
         let mut filling = None;
         let mut frames = 0;
-        while let Some(Ok(mut chunk)) = body.next().await {
+        let mut due = time::Instant::now() + FRAME_TIME;
+        // A deadline, and not a limit for each piece: a source that sends a byte now and then would keep
+        // its channel and a sample for ever.
+        while let Some(Ok(mut chunk)) = time::timeout_at(due, body.next())
+            .await
+            .map_err(|_elapsed| Rejected::TooSlow)?
+        {
             while let Some(event) = parser.next(&mut chunk)? {
                 match event {
-                    Event::Begin { length } => filling = Some(self.begin(length).await?),
+                    Event::Begin { length } => {
+                        let asked = time::Instant::now();
+                        filling = Some(self.begin(length).await?);
+                        // Waiting for a sample is not the source's doing.
+                        due += asked.elapsed();
+                    }
                     Event::Piece(piece) => self.append(&mut filling, &piece)?,
                     Event::End => {
                         frames += 1;
+                        due = time::Instant::now() + FRAME_TIME;
                         filling
                             .take()
                             .into_iter()
@@ -153,13 +172,14 @@ mod tests {
     use super::*;
     use crate::{channel::Channels, frame};
     use futures::FutureExt;
+    use sample_pool::fan_out::Hands;
     use std::convert::Infallible;
 
     const MOST: usize = 1024;
 
     /// Sends `chunks` as one source, and gives the answer and what the channel shows afterwards.
     async fn send(pool: &Pool, chunks: &[&[u8]]) -> (Result<Ingested, Rejected>, Option<Bytes>) {
-        let channels = Channels::new(pool);
+        let channels = Channels::new(pool, &Hands::new(1));
         let source = channels.open("cam").unwrap();
         let ingest = Ingest {
             pool,
@@ -170,8 +190,9 @@ mod tests {
         let chunks = chunks.iter().map(|chunk| Bytes::copy_from_slice(chunk));
         let body = futures::stream::iter(chunks.map(Ok::<_, Infallible>));
         let answer = ingest.read(body).await;
-        let newest = channels.find("cam").and_then(|cam| cam.newest());
-        (answer, newest.map(|frame| frame.jpeg()))
+        let mut frames = channels.find("cam").and_then(|cam| cam.follow()).unwrap();
+        let newest = frames.next().now_or_never().flatten();
+        (answer, newest.map(frame::jpeg))
     }
 
     fn pool() -> Pool {
@@ -215,6 +236,35 @@ mod tests {
             answer,
             Err(Rejected::TooLarge { frame: None, .. })
         ));
+        assert_eq!(pool.free_count(), 10);
+    }
+
+    /// A byte now and then is not a frame.
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_finishes_no_frame_in_time_is_turned_away_and_leaves_no_sample_behind() {
+        let pool = pool();
+        let channels = Channels::new(&pool, &Hands::new(1));
+        let source = channels.open("cam").unwrap();
+        let ingest = Ingest {
+            pool: &pool,
+            source: &source,
+            most: MOST,
+            epoch: Instant::now(),
+        };
+        let trickle = PART
+            .iter()
+            .take(PART.len() - 3)
+            .map(|&byte| Bytes::from(vec![byte]));
+        let body = futures::stream::iter(trickle.chain(vec![Bytes::from_static(b"\n"); 100])).then(
+            async |byte| {
+                time::sleep(FRAME_TIME / 10).await;
+                Ok::<_, Infallible>(byte)
+            },
+        );
+        let began = time::Instant::now();
+        let answer = ingest.read(std::pin::pin!(body)).await;
+        assert!(matches!(answer, Err(Rejected::TooSlow)), "{answer:?}");
+        assert!(began.elapsed() <= FRAME_TIME * 2);
         assert_eq!(pool.free_count(), 10);
     }
 

@@ -1,12 +1,13 @@
 //! A live video relay: sources post motion JPEG, any number of viewers watch it.
 //!
 //! ```text
-//! cargo run --release --example live_server -- [--listen ADDR] [--buffers N] [--size BYTES]
+//! cargo run --release --example live_server -- [--listen ADDR] [--buffers N] [--size BYTES] [--connections N] [--per-address N]
 //! ffmpeg -re -i film.mp4 -f mpjpeg -method POST http://127.0.0.1:8000/ingest/cam
 //! ```
 //!
-//! Then open the address that it prints. Every frame is copied once, from hyper's buffer into a sample;
-//! from there each viewer is sent the same bytes. Ctrl-C ends it, and tells how many samples came home.
+//! Then open the address that it prints. What a client may cost is limited: see [`limits`]. Every frame is
+//! copied once, from hyper's buffer into a sample; from there each viewer is sent the same bytes. Ctrl-C ends
+//! it, and tells how many samples came home.
 //!
 //! | file              | idea                                                             |
 //! |-------------------|------------------------------------------------------------------|
@@ -16,9 +17,11 @@
 //! | `frames`          | where frames begin and end in a stream                           |
 //! | `ingest`          | a source's body into samples                                     |
 //! | `frame`           | a sample as a part of a response                                 |
-//! | `channel`         | numbering, the newest frame, who follows                         |
+//! | `channel`         | a fan-out for each, and who feeds it                             |
 //! | `viewer`          | the response to a viewer                                         |
 //! | `viewers`         | what viewers may hold, and who is closed                         |
+//! | `limits`          | what a client may cost                                           |
+//! | `serving`         | accepting connections and serving HTTP on them                   |
 //! | `connection`      | connections that can be closed with all that is queued           |
 //! | `test_pattern`    | a source of its own                                              |
 //! | `status`          | what the page draws                                              |
@@ -29,7 +32,9 @@ mod connection;
 mod frame;
 mod frames;
 mod ingest;
+mod limits;
 mod server;
+mod serving;
 mod status;
 mod test_pattern;
 mod viewer;
@@ -37,12 +42,9 @@ mod viewers;
 
 use arguments::{Arguments, Refused};
 use channel::Channels;
-use connection::{Closer, Connections};
 use server::Server;
 use std::{
-    future::IntoFuture,
     process::ExitCode,
-    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{net::TcpListener, signal, sync::watch, time};
@@ -50,9 +52,6 @@ use viewers::Viewers;
 
 /// How long the end may take: for connections to finish, and then for samples to come home.
 const END_LIMIT: Duration = Duration::from_secs(2);
-
-/// How often stalled connections are looked for.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 type Error = Box<dyn std::error::Error>;
 
@@ -88,22 +87,19 @@ async fn serve(arguments: Arguments) -> Result<bool, Error> {
     println!("http://{}", listener.local_addr()?);
 
     let (end, ending) = watch::channel(false);
+    let viewers = Viewers::new(arguments.buffers);
     let server = Server {
-        channels: Channels::new(&pool),
-        viewers: Viewers::new(arguments.buffers),
+        channels: Channels::new(&pool, viewers.hands()),
+        viewers,
         most: arguments.size,
         epoch: Instant::now(),
         ending: ending.clone(),
         pool,
     };
     start_test_pattern(&server)?;
-    tokio::spawn(look_for_stalled(server.viewers.clone()));
 
     let routes = server::router(server.clone());
-    let routes = routes.into_make_service_with_connect_info::<Closer>();
-    let serving = axum::serve(Connections(listener), routes)
-        .with_graceful_shutdown(ended(ending))
-        .into_future();
+    let serving = serving::serve(listener, routes, arguments.limits, ending);
     let serving = tokio::spawn(serving);
     told_to_end().await?;
     end.send_replace(true);
@@ -115,19 +111,6 @@ fn start_test_pattern(server: &Server) -> Result<(), Error> {
     let pool = server.pool.clone();
     tokio::spawn(test_pattern::run(pool, source, server.most, server.epoch));
     Ok(())
-}
-
-async fn look_for_stalled(viewers: Arc<Viewers>) {
-    let mut ticks = time::interval(LOOK_INTERVAL);
-    loop {
-        let now = ticks.tick().await;
-        viewers.close_stalled(now.into_std());
-    }
-}
-
-async fn ended(mut ending: watch::Receiver<bool>) {
-    // It fails when the sender is gone, which is an end as well.
-    let _gone = ending.wait_for(|&ending| ending).await;
 }
 
 /// Waits for Ctrl-C, or for whoever supervises the process to end it.
@@ -146,15 +129,11 @@ async fn told_to_end() -> Result<(), Error> {
 }
 
 /// Ends the viewers, decommits, and waits for the samples with a limit.
-async fn finish(
-    server: &Server,
-    mut serving: tokio::task::JoinHandle<std::io::Result<()>>,
-) -> bool {
+async fn finish(server: &Server, mut serving: tokio::task::JoinHandle<()>) -> bool {
     server.channels.end();
     server.pool.decommit();
     if time::timeout(END_LIMIT, &mut serving).await.is_err() {
-        // Somebody does not take the last of what was sent: close them all.
-        server.viewers.close_all();
+        // Somebody does not take the last of what was sent. This closes all connections.
         serving.abort();
     }
     let drained = time::timeout(END_LIMIT, server.pool.drained()).await;

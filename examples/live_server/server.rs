@@ -4,7 +4,8 @@ use crate::{
     channel::{Channels, Unavailable},
     connection::Closer,
     ingest::{Ingest, Rejected},
-    status, viewer,
+    status,
+    viewer::Viewer,
     viewers::Viewers,
 };
 use axum::{
@@ -70,6 +71,7 @@ impl From<Rejected> for Failure {
         let code = match rejected {
             Rejected::NotFrames(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Rejected::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Rejected::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Rejected::Ending => StatusCode::SERVICE_UNAVAILABLE,
         };
         Failure(code, rejected.to_string())
@@ -92,7 +94,7 @@ async fn pool_status(State(server): State<Server>) -> Json<Value> {
 /// `/live/cam` is the stream, `/live/cam.jpg` the newest frame of it.
 async fn live(
     State(server): State<Server>,
-    ConnectInfo(closer): ConnectInfo<Closer>,
+    ConnectInfo(connection): ConnectInfo<Closer>,
     Path(name): Path<String>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, Failure> {
@@ -102,24 +104,21 @@ async fn live(
     };
     let unknown = || Failure(StatusCode::NOT_FOUND, format!("no channel {name}"));
     let channel = server.channels.find(name).ok_or_else(unknown)?;
+    let viewer = Viewer {
+        viewers: server.viewers,
+        frames: channel.follow().ok_or(Rejected::Ending)?,
+        connection,
+    };
     if still {
         let no_frame = || Failure(StatusCode::NOT_FOUND, format!("no frame of {name} yet"));
-        let frame = channel.newest().ok_or_else(no_frame)?;
-        // A still is on its way like any other frame, and counts as one that a viewer holds.
-        let viewer = server.viewers.enter(closer);
-        let headers = [
-            (header::CONTENT_TYPE, "image/jpeg"),
-            (header::CACHE_CONTROL, "no-store"),
-        ];
-        return Ok((headers, viewer.give(&frame, frame.jpeg())).into_response());
+        return viewer.still().await.ok_or_else(no_frame);
     }
     let limit = query.get("limit").map(|limit| limit.parse()).transpose();
     let limit = limit.map_err(|_unreadable| {
         let said = "limit is the number of frames after which the stream ends";
         Failure(StatusCode::BAD_REQUEST, said.to_owned())
     })?;
-    let viewer = server.viewers.enter(closer);
-    viewer::watch(&channel, viewer, limit).ok_or_else(|| Rejected::Ending.into())
+    Ok(viewer.watch(limit))
 }
 
 async fn ingest(
@@ -147,7 +146,8 @@ async fn ingest(
         Ok(ingested) => Ok(format!("{ingested}\n")),
         Err(failure) => {
             // ffmpeg does not show the answer, only that the connection broke.
-            eprintln!("ingest {name}: {} {}", failure.0.as_u16(), failure.1);
+            // The name is what the sender wrote, line breaks and all.
+            eprintln!("ingest {name:?}: {} {}", failure.0.as_u16(), failure.1);
             let rest = async {
                 let mut read = 0;
                 while let Some(Ok(chunk)) = body.next().await {

@@ -1,23 +1,26 @@
-//! Who is watching, and what each of them holds.
+//! What viewers hold, and who is closed for it.
 //!
 //! hyper takes up to 16 chunks of a response before it waits for the connection, so a stalled viewer
 //! could hold 16 frames. Here it holds one: the next is given only when hyper has let go of the last,
-//! which the memory itself tells ([`InFlight`] is dropped). Two rules keep even that from hurting:
+//! which the memory itself tells ([`Subscriber::ready`]). Two rules keep even that from hurting:
 //!
 //! - a connection that takes no byte for [`STALL_LIMIT`] while a frame is on its way to it is closed;
-//! - when more different frames are held than the viewers' half of the pool, the connections that hold
-//!   the oldest one are closed at once. Frames that several viewers hold count once.
+//! - when more different frames are wanted than the viewers' half of the pool, the connections that hold
+//!   the one that was given first are closed at once. Frames that several viewers hold count once.
 //!
 //! So viewers never hold more than half of the pool, whatever they do, and ingest goes on.
 
-use crate::{connection::Closer, frame::Frame};
-use bytes::Bytes;
+use crate::connection::Closer;
+use sample_pool::fan_out::{Hands, Subscriber};
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep, sleep};
 
 /// How long a connection may take nothing while a frame waits for it.
 pub(crate) const STALL_LIMIT: Duration = Duration::from_secs(5);
@@ -25,209 +28,74 @@ pub(crate) const STALL_LIMIT: Duration = Duration::from_secs(5);
 /// All viewers.
 #[derive(Debug)]
 pub(crate) struct Viewers {
-    /// How many different frames viewers may hold together.
-    budget: usize,
-    watching: Mutex<Watching>,
-}
-
-#[derive(Debug, Default)]
-struct Watching {
-    next: u64,
-    by_number: HashMap<u64, Watcher>,
+    /// What they hold.
+    hands: Hands,
     /// How many were closed because they stalled, or held too old a frame.
-    closed: u64,
-}
-
-#[derive(Debug)]
-struct Watcher {
-    closer: Closer,
-    holds: Option<Held>,
-    /// Its response is gone; it counts until the frame that it holds is gone as well.
-    left: bool,
-}
-
-#[derive(Debug)]
-struct Held {
-    /// When it was given, and which frame it is; in this order, so that the least is the oldest.
-    since: Instant,
-    channel: String,
-    sequence: u64,
+    closed: AtomicU64,
 }
 
 impl Viewers {
     pub(crate) fn new(buffers: usize) -> Arc<Self> {
         Arc::new(Viewers {
-            budget: buffers / 2,
-            watching: Mutex::default(),
+            hands: Hands::new(buffers / 2),
+            closed: AtomicU64::new(0),
         })
     }
 
-    pub(crate) fn enter(self: &Arc<Self>, closer: Closer) -> Viewer {
-        let mut watching = self.lock();
-        let number = watching.next;
-        watching.next += 1;
-        let watcher = Watcher {
-            closer,
-            holds: None,
-            left: false,
-        };
-        watching.by_number.insert(number, watcher);
-        Viewer {
-            viewers: self.clone(),
-            number,
-            taken: Arc::new(Notify::new()),
-        }
+    pub(crate) fn hands(&self) -> &Hands {
+        &self.hands
     }
 
     /// How many frames viewers hold, and how many were closed so far.
     pub(crate) fn status(&self) -> (usize, u64) {
-        let watching = self.lock();
-        (watching.held().len(), watching.closed)
+        (self.hands.taken(), self.closed.load(Ordering::Relaxed))
     }
 
-    /// Closes whoever stalls, and whoever holds the oldest frames if too many are held.
-    pub(crate) fn close_stalled(&self, now: Instant) {
-        let mut watching = self.lock();
-        let stalled: Vec<u64> = watching
-            .by_number
-            .iter()
-            .filter(|(_, watcher)| watcher.is_stalled(now))
-            .map(|(&number, _)| number)
-            .collect();
-        for number in stalled {
-            watching.close(number);
+    /// Waits until hyper has let go of the frame that was given last, and closes the connection if it
+    /// stalls or if the frame is `wanted_back`. Whether it is still open.
+    pub(crate) async fn until_taken(
+        &self,
+        frames: &mut Subscriber,
+        wanted_back: impl Future<Output = ()>,
+        patience: &mut Patience,
+    ) -> bool {
+        tokio::select! {
+            // Others may have a frame that is wanted back, and this one has not any more.
+            biased;
+            () = frames.ready() => return true,
+            () = wanted_back => {}
+            () = patience.ends() => {}
         }
-        self.keep_budget(&mut watching);
-    }
-
-    fn keep_budget(&self, watching: &mut Watching) {
-        while watching.held().len() > self.budget {
-            let oldest = watching
-                .by_number
-                .iter()
-                .filter_map(|(&number, watcher)| Some((watcher.holds.as_ref()?.since, number)))
-                .min();
-            let Some((_, number)) = oldest else { return };
-            watching.close(number);
-        }
-    }
-
-    /// Closes everybody; for the end of the server.
-    pub(crate) fn close_all(&self) {
-        for watcher in self.lock().by_number.values() {
-            watcher.closer.close();
-        }
-    }
-
-    /// Nothing that panics runs under this lock.
-    fn lock(&self) -> MutexGuard<'_, Watching> {
-        self.watching.lock().unwrap_or_else(PoisonError::into_inner)
+        self.closed.fetch_add(1, Ordering::Relaxed);
+        patience.connection.close();
+        false
     }
 }
 
-impl Watching {
-    /// The different frames that are held.
-    fn held(&self) -> BTreeSet<(&str, u64)> {
-        let held = self.by_number.values().filter_map(|watcher| {
-            let held = watcher.holds.as_ref()?;
-            Some((held.channel.as_str(), held.sequence))
-        });
-        held.collect()
+/// How long a viewer's connection may still take nothing.
+pub(crate) struct Patience {
+    connection: Closer,
+    /// Set anew only when it has run out: at each frame it would cost more than the frame.
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Patience {
+    pub(crate) fn with(connection: Closer) -> Self {
+        let timer = Box::pin(sleep(STALL_LIMIT));
+        Patience { connection, timer }
     }
 
-    fn forget_if_done(&mut self, number: u64) {
-        let done = |watcher: &Watcher| watcher.left && watcher.holds.is_none();
-        if self.by_number.get(&number).is_some_and(done) {
-            self.by_number.remove(&number);
+    /// Waits until the connection has taken no byte for [`STALL_LIMIT`], counted from now.
+    async fn ends(&mut self) {
+        let now = Instant::now();
+        loop {
+            self.timer.as_mut().await;
+            let due = now.max(self.connection.last_taken()) + STALL_LIMIT;
+            if due <= Instant::now() {
+                return;
+            }
+            self.timer.as_mut().reset(due);
         }
-    }
-
-    fn close(&mut self, number: u64) {
-        if let Some(watcher) = self.by_number.remove(&number) {
-            watcher.closer.close();
-            self.closed += 1;
-        }
-    }
-}
-
-impl Watcher {
-    fn is_stalled(&self, now: Instant) -> bool {
-        self.holds.as_ref().is_some_and(|held| {
-            let last = held.since.max(self.closer.last_taken());
-            now.saturating_duration_since(last) > STALL_LIMIT
-        })
-    }
-}
-
-/// One viewer, from its request to the end of its response.
-#[derive(Debug)]
-pub(crate) struct Viewer {
-    viewers: Arc<Viewers>,
-    number: u64,
-    taken: Arc<Notify>,
-}
-
-impl Viewer {
-    /// Bytes of a frame, which tell when hyper has let go of them.
-    pub(crate) fn give(&self, frame: &Frame, bytes: Bytes) -> Bytes {
-        let mut watching = self.viewers.lock();
-        if let Some(watcher) = watching.by_number.get_mut(&self.number) {
-            watcher.holds = Some(Held {
-                since: Instant::now(),
-                channel: frame.channel().to_owned(),
-                sequence: frame.sequence(),
-            });
-        }
-        self.viewers.keep_budget(&mut watching);
-        drop(watching);
-        Bytes::from_owner(InFlight {
-            bytes,
-            viewers: self.viewers.clone(),
-            number: self.number,
-            taken: self.taken.clone(),
-        })
-    }
-
-    /// Waits until hyper has let go of the frame that was given last.
-    pub(crate) async fn taken(&self) {
-        self.taken.notified().await;
-    }
-}
-
-impl Drop for Viewer {
-    fn drop(&mut self) {
-        // hyper may drop the response before it has written its last frame.
-        let mut watching = self.viewers.lock();
-        if let Some(watcher) = watching.by_number.get_mut(&self.number) {
-            watcher.left = true;
-        }
-        watching.forget_if_done(self.number);
-    }
-}
-
-/// The bytes of a frame on their way to one viewer. The same memory for all of them.
-struct InFlight {
-    bytes: Bytes,
-    viewers: Arc<Viewers>,
-    number: u64,
-    taken: Arc<Notify>,
-}
-
-impl AsRef<[u8]> for InFlight {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        let mut watching = self.viewers.lock();
-        if let Some(watcher) = watching.by_number.get_mut(&self.number) {
-            watcher.holds = None;
-        }
-        watching.forget_if_done(self.number);
-        drop(watching);
-        self.taken.notify_one();
     }
 }
 

@@ -1,114 +1,179 @@
 //! What viewers can hold, and who is closed.
 
 use super::*;
-use crate::{channel::Channels, frame};
+use crate::{
+    channel::{Channels, Source},
+    frame,
+};
+use bytes::Bytes;
 use futures::FutureExt;
 use sample_pool::Pool;
 
-/// A channel's frames, as ingest makes them.
+/// A channel's frames, as ingest makes them, and who watches them.
 struct Feed {
     pool: Pool,
+    viewers: Arc<Viewers>,
     channels: Arc<Channels>,
-    source: crate::channel::Source,
+    source: Source,
+}
+
+/// A viewer whose connection keeps what it was given.
+struct Watching {
+    frames: Subscriber,
+    connection: Closer,
 }
 
 impl Feed {
     fn new(buffers: usize) -> Self {
         let pool = frame::pool(buffers, 1024).unwrap();
-        let channels = Channels::new(&pool);
+        let viewers = Viewers::new(buffers);
+        let channels = Channels::new(&pool, viewers.hands());
         let source = channels.open("cam").unwrap();
         Feed {
             pool,
+            viewers,
             channels,
             source,
         }
     }
 
-    fn next(&self) -> Arc<Frame> {
-        let sample = self
-            .pool
-            .try_get_buffer()
-            .expect("the pool is not exhausted");
-        self.source.publish(sample);
-        let cam = self.channels.find("cam").unwrap();
-        cam.newest().unwrap()
+    fn publish(&self) {
+        let sample = self.pool.try_get_buffer();
+        self.source
+            .publish(sample.expect("the pool is not exhausted"));
     }
-}
 
-fn give(viewer: &Viewer, frame: &Frame) -> Bytes {
-    viewer.give(frame, frame.part())
-}
-
-#[test]
-fn a_viewer_gets_the_next_frame_only_when_the_last_is_let_go_of() {
-    let feed = Feed::new(10);
-    let viewers = Viewers::new(10);
-    let viewer = viewers.enter(Closer::for_tests());
-    let queued = give(&viewer, &feed.next());
-    assert!(viewer.taken().now_or_never().is_none());
-    assert_eq!(viewers.status(), (1, 0));
-    drop(queued);
-    assert!(viewer.taken().now_or_never().is_some());
-    assert_eq!(viewers.status(), (0, 0));
-}
-
-#[test]
-fn viewers_that_stall_on_different_frames_never_hold_more_than_half_of_the_pool() {
-    let feed = Feed::new(20);
-    let viewers = Viewers::new(20);
-    let mut queues = Vec::new();
-    for _ in 0..40 {
-        let closer = Closer::for_tests();
-        let viewer = viewers.enter(closer.clone());
-        let queued = give(&viewer, &feed.next());
-        queues.push((closer, viewer, queued));
-        // What hyper does with a connection that was closed: it drops the queue.
-        queues.retain(|(closer, _, _)| !closer.is_closed());
-        assert!(viewers.status().0 <= 10);
+    fn watch(&self) -> Watching {
+        let cam = self.channels.find("cam").expect("it is open");
+        Watching {
+            frames: cam.follow().expect("it has not ended"),
+            connection: Closer::for_tests(),
+        }
     }
-    assert_eq!(viewers.status(), (10, 30), "the oldest were closed");
-    drop(queues);
-    assert_eq!(viewers.status().0, 0);
-}
 
-#[test]
-fn viewers_that_hold_the_same_frame_hold_one() {
-    let feed = Feed::new(10);
-    let viewers = Viewers::new(10);
-    let frame = feed.next();
-    let watching: Vec<_> = (0..100)
-        .map(|_| {
-            let viewer = viewers.enter(Closer::for_tests());
-            let queued = give(&viewer, &frame);
-            (viewer, queued)
+    /// Gives the newest frame to a new viewer, and looks after it as its response does. What it queues is
+    /// dropped when its connection is closed.
+    async fn stall(&self) -> tokio::task::JoinHandle<bool> {
+        let Watching {
+            mut frames,
+            connection,
+        } = self.watch();
+        let viewers = self.viewers.clone();
+        let held = frames.next().await.expect("it goes on");
+        tokio::spawn(async move {
+            let wanted_back = held.wanted_back();
+            let queued = held.into_bytes();
+            let mut patience = Patience::with(connection.clone());
+            let taken = viewers.until_taken(&mut frames, wanted_back, &mut patience);
+            let open = taken.await;
+            assert_eq!(connection.is_closed(), !open);
+            drop(queued);
+            open
         })
-        .collect();
-    assert_eq!(viewers.status(), (1, 0));
-    drop(watching);
+    }
 }
 
-#[test]
-fn a_connection_that_takes_nothing_for_the_limit_is_closed() {
-    let feed = Feed::new(10);
-    let viewers = Viewers::new(10);
-    let closer = Closer::for_tests();
-    let viewer = viewers.enter(closer.clone());
-    let _queued = give(&viewer, &feed.next());
-    let now = Instant::now();
-    viewers.close_stalled(now + STALL_LIMIT / 2);
-    assert!(!closer.is_closed());
-    viewers.close_stalled(now + STALL_LIMIT * 2);
-    assert!(closer.is_closed());
+fn give(watching: &mut Watching) -> Bytes {
+    let frame = watching.frames.next().now_or_never().flatten();
+    frame::part(frame.expect("there is one"))
 }
 
-#[test]
-fn a_viewer_that_left_is_forgotten_with_its_last_frame() {
+#[tokio::test]
+async fn a_viewer_gets_the_next_frame_only_when_the_last_is_let_go_of() {
     let feed = Feed::new(10);
-    let viewers = Viewers::new(10);
-    let viewer = viewers.enter(Closer::for_tests());
-    let queued = give(&viewer, &feed.next());
-    drop(viewer);
-    assert_eq!(viewers.status().0, 1, "hyper still has it");
+    feed.publish();
+    let mut viewer = feed.watch();
+    let queued = give(&mut viewer);
+    feed.publish();
+    assert!(viewer.frames.next().now_or_never().is_none());
+    assert_eq!(feed.viewers.status(), (1, 0));
     drop(queued);
-    assert!(viewers.lock().by_number.is_empty());
+    let mut patience = Patience::with(viewer.connection.clone());
+    let nobody_wants_it = std::future::pending();
+    let taken = feed
+        .viewers
+        .until_taken(&mut viewer.frames, nobody_wants_it, &mut patience);
+    assert!(taken.await);
+    assert_eq!(feed.viewers.status(), (0, 0));
+    assert!(!give(&mut viewer).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn viewers_that_stall_on_different_frames_never_hold_more_than_half_of_the_pool() {
+    let feed = Feed::new(20);
+    let began = tokio::time::Instant::now();
+    let mut stalled = Vec::new();
+    for _ in 0..40 {
+        feed.publish();
+        stalled.push(feed.stall().await);
+        assert!(feed.viewers.status().0 <= 10);
+    }
+    assert_eq!(feed.viewers.status(), (10, 30));
+    assert!(
+        began.elapsed() < STALL_LIMIT,
+        "at once, and not for stalling"
+    );
+    let newest = stalled.split_off(30);
+    for closed in stalled {
+        assert!(!closed.await.unwrap(), "the oldest are closed");
+    }
+    assert!(newest.iter().all(|open| !open.is_finished()));
+    newest.iter().for_each(|open| open.abort());
+    for aborted in newest {
+        assert!(aborted.await.unwrap_err().is_cancelled());
+    }
+    assert_eq!(feed.viewers.status(), (0, 30));
+}
+
+#[tokio::test]
+async fn viewers_that_hold_the_same_frame_hold_one() {
+    let feed = Feed::new(10);
+    feed.publish();
+    let mut viewers: Vec<_> = (0..100).map(|_| feed.watch()).collect();
+    let queued: Vec<_> = viewers.iter_mut().map(give).collect();
+    assert_eq!(feed.viewers.status(), (1, 0));
+    drop((viewers, queued));
+    assert_eq!(feed.viewers.status(), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_takes_nothing_for_the_limit_is_closed() {
+    let feed = Feed::new(10);
+    feed.publish();
+    let began = tokio::time::Instant::now();
+    let stalled = feed.stall().await;
+    assert!(!stalled.await.unwrap());
+    assert_eq!(feed.viewers.status(), (0, 1));
+    let took = began.elapsed();
+    assert!(
+        took >= STALL_LIMIT && took < STALL_LIMIT + Duration::from_millis(10),
+        "{took:?}"
+    );
+}
+
+/// One that is slow, and not stalled, is given time.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_takes_a_byte_now_and_then_stays_open() {
+    let connection = Closer::for_tests();
+    let mut patience = Patience::with(connection.clone());
+    let mut ends = std::pin::pin!(patience.ends());
+    for _ in 0..10 {
+        let soon = STALL_LIMIT - Duration::from_millis(10);
+        let waited = tokio::time::timeout(soon, &mut ends).await;
+        assert!(waited.is_err(), "it took a byte less than the limit ago");
+        connection.took_bytes();
+    }
+    ends.await;
+}
+
+#[tokio::test]
+async fn a_frame_counts_until_hyper_has_let_go_of_it_even_if_its_viewer_has_left() {
+    let feed = Feed::new(10);
+    feed.publish();
+    let mut viewer = feed.watch();
+    let queued = give(&mut viewer);
+    drop(viewer);
+    assert_eq!(feed.viewers.status().0, 1);
+    drop(queued);
+    assert_eq!(feed.viewers.status().0, 0);
 }

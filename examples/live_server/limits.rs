@@ -1,0 +1,146 @@
+//! What a client may cost, so that none can cost the others their service.
+//!
+//! | what | limit | then |
+//! |---|---|---|
+//! | connections together | `--connections` | 503, and closed |
+//! | connections from one address | `--per-address` | 503, and closed |
+//! | a request's first line and headers, bytes | [`MOST_HEADER_BYTES`] | 431, and closed |
+//! | headers of a request | [`MOST_HEADERS`] | 431, and closed |
+//! | time for a request's headers, an idle connection's wait for the next request included | [`HEADER_TIME`] | closed |
+//! | time in which a client takes no byte of what is there for it | [`WRITE_TIME`] | closed |
+//! | time from one frame of a source to the next | [`FRAME_TIME`] | 408, and its channel is free |
+//! | a frame, bytes | `--size` | 413 |
+//! | a line between two frames, their number | [`crate::frames`] | 415 |
+//! | a channel's name | 1 to 32 characters of `a-z`, `0-9`, `_`, `-` | 400 |
+//! | channels | a tenth of the buffers | 503 |
+//! | frames that viewers hold | one each, half of the buffers together | the oldest are closed |
+//! | the rest of a body that was refused | 1 MiB, half a second | closed |
+//!
+//! Not limited: how long a viewer watches, how many frames a source sends, how often `/status` is asked for. There is
+//! no encryption and no password. Whoever serves strangers puts a proxy in front.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// Unless told otherwise. Each costs a descriptor, of which a process often has 1024, and some ten KiB.
+const MOST_CONNECTIONS: usize = 900;
+
+/// Unless told otherwise. A house behind one address; not a proxy with all the world behind it.
+const MOST_FROM_ONE_ADDRESS: usize = 300;
+
+/// Browsers send about one KiB.
+pub(crate) const MOST_HEADER_BYTES: usize = 16 * 1024;
+pub(crate) const MOST_HEADERS: usize = 64;
+pub(crate) const HEADER_TIME: Duration = Duration::from_secs(10);
+
+/// Longer than viewers have, who are closed with more regard; see [`crate::viewers::STALL_LIMIT`].
+pub(crate) const WRITE_TIME: Duration = Duration::from_secs(10);
+
+/// The slowest camera that makes sense in a live picture; waiting for a buffer does not count.
+pub(crate) const FRAME_TIME: Duration = Duration::from_secs(10);
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) connections: usize,
+    pub(crate) per_address: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: MOST_CONNECTIONS,
+            per_address: MOST_FROM_ONE_ADDRESS,
+        }
+    }
+}
+
+/// How many connections there are.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    limits: Limits,
+    from: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// The right to be connected, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    admission: Arc<Admission>,
+    address: IpAddr,
+}
+
+impl Admission {
+    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Admission {
+            limits,
+            from: Mutex::default(),
+        })
+    }
+
+    /// Lets one more in, unless there are too many.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admitted> {
+        let mut from = self.lock();
+        let together: usize = from.values().sum();
+        let alike = from.get(&address).copied().unwrap_or(0);
+        if together >= self.limits.connections || alike >= self.limits.per_address {
+            return None;
+        }
+        from.insert(address, alike + 1);
+        drop(from);
+        let admission = self.clone();
+        Some(Admitted { admission, address })
+    }
+
+    /// Nothing that panics runs under this lock.
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.from.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut from = self.admission.lock();
+        if let Some(alike) = from.get_mut(&self.address) {
+            *alike -= 1;
+            if *alike == 0 {
+                from.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_and_all_together_are_limited_and_who_leaves_makes_room() {
+        let limits = Limits {
+            connections: 9,
+            per_address: 3,
+        };
+        let admission = Admission::new(limits);
+        let from = |last| IpAddr::from([10, 0, 0, last]);
+        let mut admitted: Vec<_> = (0..limits.per_address)
+            .map(|_| admission.admit(from(1)).expect("there is room"))
+            .collect();
+        assert!(admission.admit(from(1)).is_none());
+        admitted.pop();
+        admitted.push(admission.admit(from(1)).expect("one has left"));
+        for address in 2..=3 {
+            let more = (0..limits.per_address).map(|_| admission.admit(from(address)));
+            admitted.extend(more.flatten());
+        }
+        assert_eq!(admitted.len(), limits.connections);
+        assert!(admission.admit(from(4)).is_none());
+        drop(admitted);
+        assert!(
+            admission.lock().is_empty(),
+            "nothing is kept of those who left"
+        );
+    }
+}

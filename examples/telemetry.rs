@@ -1,0 +1,71 @@
+//! The events and the metrics of a pool, with a subscriber and a recorder that print them.
+//!
+//! ```text
+//! cargo run --example telemetry --features tracing,metrics
+//! ```
+//!
+//! A server installs its own: whatever it logs with, and an exporter such as that of Prometheus.
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use sample_pool::{
+    Pool,
+    metrics::{self, PoolMetrics},
+};
+use std::time::Duration;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE) // waits are TRACE; drains and exhaustion are DEBUG
+        .with_writer(std::io::stdout)
+        .with_ansi(false)
+        .without_time()
+        .init();
+    let recorder = DebuggingRecorder::new();
+    let recorded = recorder.snapshotter();
+    recorder.install().expect("nobody else installs one");
+    metrics::describe();
+
+    let pool = Pool::builder()
+        .name("frames")
+        .buffers(2)
+        .size(4096)
+        .track_holders(true)
+        .measure_waits(true)
+        .build()?;
+    let every_second = PoolMetrics::new(&pool).record_every(Duration::from_secs(1));
+    let recording = tokio::spawn(every_second);
+    let watching = tokio::spawn(pool.watch_waits(Duration::from_millis(50), |_| {}));
+
+    let held = pool.get_buffers(2).await?;
+    assert!(pool.try_get_buffer().is_err()); // told: exhausted
+    let get = tokio::spawn(pool.get_buffer_owned()); // told: it waits
+    tokio::time::sleep(Duration::from_millis(100)).await; // told: for too long
+    drop(held);
+    drop(get.await??); // told: served
+    let callback = pool.on_release(|_| panic!("a bug in a callback"));
+    std::panic::set_hook(Box::new(|_| {})); // the panic itself is not what this shows
+    drop(pool.get_buffer().await?); // told: it panicked
+    drop(callback);
+
+    // What the task would record at the next second.
+    assert!(PoolMetrics::new(&pool).record());
+    pool.decommit(); // told: a drain began, and ended
+    drop(pool);
+    recording.await?;
+    watching.await?;
+
+    for (key, _unit, _described, value) in recorded.snapshot().into_vec() {
+        let key = key.key();
+        match value {
+            DebugValue::Gauge(value) => println!("{} {value}", key.name()),
+            DebugValue::Counter(value) => println!("{} {value}", key.name()),
+            DebugValue::Histogram(waits) => {
+                for wait in waits {
+                    println!("{} {wait:.3}", key.name());
+                }
+            }
+        }
+    }
+    Ok(())
+}
