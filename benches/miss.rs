@@ -1,0 +1,64 @@
+//! A `try_get_buffer` on an exhausted pool, which must not cost more the more slots there are.
+//!
+//! Time per refusal, on one thread. Not measured: the get that exhausted the pool, and a miss while
+//! other threads release.
+
+mod measured;
+
+use criterion::{BenchmarkId, Criterion};
+use measured::Measured;
+use sample_pool::GetBufferError;
+use std::{
+    future::Future,
+    hint::black_box,
+    pin::pin,
+    task::{Context, Waker},
+    time::Instant,
+};
+
+/// Nobody touches their memory.
+const SIZE: usize = 64;
+const SLOTS: [usize; 4] = [1, 64, 4096, 65_536];
+
+/// Nanoseconds per miss. With `in_line`, one future waits in line meanwhile.
+fn misses(criterion: &mut Criterion, case: &str, in_line: bool) {
+    let mut group = criterion.benchmark_group(format!("miss/{case}"));
+    for slots in SLOTS {
+        let mut measured = Measured::of(slots, SIZE);
+        let pool = measured.pool().clone();
+        let held = pool.try_get_buffers(slots).expect("all are home");
+        measured.takes(slots as u64);
+        let mut waiting = pin!(pool.get_buffer());
+        if in_line {
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(waiting.as_mut().poll(&mut context).is_pending());
+        }
+        let mut refused = 0;
+        group.bench_function(BenchmarkId::from_parameter(slots), |bencher| {
+            bencher.iter_custom(|iterations| {
+                refused += iterations;
+                let start = Instant::now();
+                for _ in 0..iterations {
+                    let miss = black_box(&pool).try_get_buffer().err();
+                    assert_eq!(miss, Some(GetBufferError::Exhausted));
+                }
+                start.elapsed()
+            });
+        });
+        let status = pool.status();
+        assert_eq!(status.exhausted, refused);
+        assert_eq!(status.waiting, usize::from(in_line));
+        drop(held);
+        // Who waited was handed the first that came home, and gives it back.
+        assert_eq!(pool.free_count(), slots - usize::from(in_line));
+        waiting.set(pool.get_buffer());
+        measured.finish();
+    }
+}
+
+fn main() {
+    let mut criterion = measured::criterion();
+    misses(&mut criterion, "nobody_in_line", false);
+    misses(&mut criterion, "somebody_in_line", true);
+    criterion.final_summary();
+}

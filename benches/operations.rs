@@ -1,0 +1,300 @@
+//! The operations whose instructions, atomic operations and allocations `scripts/guard` counts.
+//!
+//! ```text
+//! cargo bench --bench operations -- NAME COUNT      runs one of them COUNT times
+//! cargo bench --bench operations -- --list          their names
+//! cargo bench --bench operations                    runs all of them, as a test of their answers
+//! ```
+//!
+//! The guard runs each with two counts and divides the difference, so what comes before and after the
+//! loop does not count. No time is measured here, and no two threads meet. The pool has so many buffers
+//! that each of its words is full, however many processors the machine has.
+
+use bytes::BufMut;
+use sample_pool::{GetBufferError, Pool, Sample};
+use std::{
+    cell::Cell,
+    future::Future,
+    hint::black_box,
+    pin::{Pin, pin},
+    process::ExitCode,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+use tokio::sync::Semaphore;
+
+/// Of a pool that is never dry.
+const BUFFERS: usize = 4096;
+const SIZE: usize = 2048;
+
+/// A hand-over: so many tasks share so few buffers.
+const TASKS: usize = 8;
+const SHARED: usize = 2;
+
+/// How many `get_32_and_release` takes at once.
+const MANY: usize = 32;
+
+/// What stands in for a count when all are run as a test.
+const AS_A_TEST: usize = 1000;
+
+/// One operation by its name, and what runs it `count` times.
+type Operation = (&'static str, fn(count: usize));
+
+const OPERATIONS: [Operation; 11] = [
+    ("get_and_release", get_and_release),
+    ("apart", apart),
+    (
+        "get_and_release_with_callback",
+        get_and_release_with_callback,
+    ),
+    ("get_freeze_drop", get_freeze_drop),
+    ("get_freeze_clone_drop_both", get_freeze_clone_drop_both),
+    ("get_into_bytes_drop", get_into_bytes_drop),
+    ("get_owned_and_release", get_owned_and_release),
+    ("get_of_a_budget_and_release", get_of_a_budget_and_release),
+    ("get_32_and_release", get_32_and_release),
+    ("miss", miss),
+    ("hand_over", hand_over),
+];
+
+/// Not ours, and counted only to be looked at beside ours.
+const BESIDE: [Operation; 1] = [("semaphore_hand_over", semaphore_hand_over)];
+
+/// Polls a future that resolves at once. Inlined, as an `.await` is.
+#[inline(always)]
+fn ready<F: Future + Unpin>(mut future: F) -> F::Output {
+    match Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("a sample is home"),
+    }
+}
+
+fn pool(buffers: usize) -> Pool {
+    let builder = Pool::builder().buffers(buffers).size(SIZE);
+    builder.build().expect("little memory is touched")
+}
+
+/// What every run must have come to: so many samples were taken, and all are home.
+fn assert_home(pool: &Pool, taken: usize) {
+    let status = pool.status();
+    assert_eq!(status.free, status.buffers);
+    assert_eq!(
+        (status.acquired, status.released),
+        (taken as u64, taken as u64)
+    );
+}
+
+/// Gets and releases as a caller would write it, all inlined.
+fn get_and_release(count: usize) {
+    let pool = pool(BUFFERS);
+    for _ in 0..count {
+        let sample = ready(pool.get_buffer()).expect("committed");
+        black_box(&sample);
+    }
+    assert_home(&pool, count);
+}
+
+/// A get in a function of its own, for the guard to count only what is done inside.
+#[inline(never)]
+fn only_a_get(pool: &Pool) -> Sample {
+    ready(pool.get_buffer()).expect("committed")
+}
+
+/// A release, likewise.
+#[inline(never)]
+fn only_a_release(sample: Sample) {
+    drop(black_box(sample));
+}
+
+fn apart(count: usize) {
+    let pool = pool(BUFFERS);
+    for _ in 0..count {
+        only_a_release(only_a_get(&pool));
+    }
+    assert_home(&pool, count);
+}
+
+thread_local! {
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn get_and_release_with_callback(count: usize) {
+    let pool = pool(BUFFERS);
+    let guard = pool.on_release(|_pool| CALLS.set(CALLS.get() + 1));
+    CALLS.set(0);
+    for _ in 0..count {
+        let sample = ready(pool.get_buffer()).expect("committed");
+        black_box(&sample);
+    }
+    drop(guard);
+    assert_eq!(CALLS.get(), count);
+    assert_home(&pool, count);
+}
+
+/// Freezes what it got; the shared handle is the only one when it is dropped.
+fn get_freeze_drop(count: usize) {
+    let pool = pool(BUFFERS);
+    for _ in 0..count {
+        let mut sample = ready(pool.get_buffer()).expect("committed");
+        sample.put_slice(black_box(&[7; 16]));
+        let shared = sample.freeze();
+        assert_eq!(black_box(&shared).len(), 16);
+    }
+    assert_home(&pool, count);
+}
+
+fn get_freeze_clone_drop_both(count: usize) {
+    let pool = pool(BUFFERS);
+    for _ in 0..count {
+        let mut sample = ready(pool.get_buffer()).expect("committed");
+        sample.put_slice(black_box(&[7; 16]));
+        let shared = sample.freeze();
+        let clone = black_box(&shared).clone();
+        drop(shared);
+        assert_eq!(black_box(&clone).len(), 16);
+    }
+    assert_home(&pool, count);
+}
+
+fn get_into_bytes_drop(count: usize) {
+    let pool = pool(BUFFERS);
+    for _ in 0..count {
+        let mut sample = ready(pool.get_buffer()).expect("committed");
+        sample.put_slice(black_box(&[7; 16]));
+        let bytes = sample.into_bytes();
+        assert_eq!(black_box(&bytes).len(), 16);
+    }
+    assert_home(&pool, count);
+}
+
+fn get_owned_and_release(count: usize) {
+    let pool = pool(BUFFERS);
+    for _ in 0..count {
+        let sample = ready(pool.get_buffer_owned()).expect("committed");
+        black_box(&sample);
+    }
+    assert_home(&pool, count);
+}
+
+/// One operation is all of them, taken and released.
+fn get_of_a_budget_and_release(count: usize) {
+    let pool = pool(BUFFERS);
+    let budget = pool.budget("all", BUFFERS);
+    for _ in 0..count {
+        let sample = ready(pin!(budget.get_buffer())).expect("committed");
+        black_box(&sample);
+    }
+    assert_eq!(budget.status().charged, 0);
+    assert_home(&pool, count);
+}
+
+fn get_32_and_release(count: usize) {
+    let pool = pool(BUFFERS);
+    let mut samples = Vec::with_capacity(MANY);
+    for _ in 0..count {
+        ready(pool.get_buffers_into(&mut samples, MANY)).expect("committed");
+        assert_eq!(black_box(&samples).len(), MANY);
+        samples.clear();
+    }
+    assert_home(&pool, count * MANY);
+}
+
+/// A try that finds the pool exhausted, with nobody in line.
+fn miss(count: usize) {
+    let pool = pool(BUFFERS);
+    let held = pool.try_get_buffers(BUFFERS).expect("all are home");
+    for _ in 0..count {
+        let refused = black_box(&pool).try_get_buffer();
+        assert_eq!(refused.err(), Some(GetBufferError::Exhausted));
+    }
+    assert_eq!(pool.status().exhausted, count as u64);
+    drop(held);
+    assert_home(&pool, BUFFERS);
+}
+
+/// Runs `TASKS` tasks that do `count` operations together, on one thread.
+fn share<F: Future<Output = ()> + Send + 'static>(count: usize, work: impl Fn(usize) -> F) {
+    assert_eq!(count % TASKS, 0);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let tasks: [_; TASKS] = std::array::from_fn(|_| tokio::spawn(work(count / TASKS)));
+        for task in tasks {
+            task.await.expect("a task of the measurement");
+        }
+    });
+}
+
+/// Get, yield, release, by more tasks than there are buffers: nearly every get waits in line. The
+/// runtime's own work, to wake, poll and yield, is in the figure.
+fn hand_over(count: usize) {
+    let pool = pool(SHARED);
+    share(count, |count| {
+        let pool = pool.clone();
+        async move {
+            for _ in 0..count {
+                let sample = pool.get_buffer().await.expect("committed");
+                tokio::task::yield_now().await;
+                drop(sample);
+            }
+        }
+    });
+    let waited = pool.status().waited as usize;
+    assert!(waited * 2 > count, "{waited} of {count} gets waited");
+    assert_home(&pool, count);
+}
+
+/// The same with Tokio's semaphore and no buffer at all.
+fn semaphore_hand_over(count: usize) {
+    let semaphore = Arc::new(Semaphore::new(SHARED));
+    share(count, |count| {
+        let semaphore = semaphore.clone();
+        async move {
+            for _ in 0..count {
+                let permit = semaphore.acquire().await.expect("open");
+                tokio::task::yield_now().await;
+                drop(permit);
+            }
+        }
+    });
+    assert_eq!(semaphore.available_permits(), SHARED);
+}
+
+fn main() -> ExitCode {
+    // Cargo adds `--bench`, and whoever runs the benches as a test `--test`.
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    if asked.iter().any(|argument| argument == "--list") {
+        for (name, _) in OPERATIONS.iter().chain(&BESIDE) {
+            println!("{name}");
+        }
+        return ExitCode::SUCCESS;
+    }
+    let words: Vec<_> = asked.iter().filter(|word| !word.starts_with('-')).collect();
+    match words[..] {
+        [] => {
+            for (name, run) in OPERATIONS.iter().chain(&BESIDE) {
+                run(AS_A_TEST);
+                println!("{name}: {AS_A_TEST} times");
+            }
+            ExitCode::SUCCESS
+        }
+        [name, count] => {
+            let mut all = OPERATIONS.iter().chain(&BESIDE);
+            match (all.find(|(known, _)| known == name), count.parse()) {
+                (Some((_, run)), Ok(count)) => {
+                    run(count);
+                    ExitCode::SUCCESS
+                }
+                _ => {
+                    eprintln!("error: {name} {count} is no operation and its count");
+                    ExitCode::from(2)
+                }
+            }
+        }
+        _ => {
+            eprintln!("usage: operations [NAME COUNT]");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What is built on Tokio's semaphore by hand.
+//!
+//! A permit is forgotten when it is taken and added again by hand, which costs what the drop of a guard costs and lets
+//! a buffer travel to another task without a counted semaphore.
+
+use super::{ArrayQueuePool, Contender};
+use bytes::BytesMut;
+use tokio::sync::Semaphore;
+
+/// The semaphore alone: it hands over the right to go on, and no buffer.
+pub(crate) struct BareSemaphore {
+    semaphore: Semaphore,
+    permits: usize,
+}
+
+impl BareSemaphore {
+    #[inline]
+    async fn acquire(&self) {
+        self.semaphore.acquire().await.expect("open").forget();
+    }
+}
+
+impl Contender for BareSemaphore {
+    type Buffer<'a> = ();
+
+    fn with_buffers(buffers: usize, _size: usize) -> Self {
+        BareSemaphore {
+            semaphore: Semaphore::new(buffers),
+            permits: buffers,
+        }
+    }
+
+    #[inline]
+    async fn get(&self) {
+        self.acquire().await;
+    }
+
+    #[inline]
+    fn give_back(&self, (): ()) {
+        self.semaphore.add_permits(1);
+    }
+
+    fn assert_all_home(&self) {
+        assert_eq!(self.semaphore.available_permits(), self.permits);
+    }
+}
+
+/// Permits for the buffers of a queue.
+pub(crate) struct SemaphoreAndQueue {
+    semaphore: BareSemaphore,
+    queue: ArrayQueuePool,
+}
+
+impl Contender for SemaphoreAndQueue {
+    type Buffer<'a> = Vec<u8>;
+
+    fn with_buffers(buffers: usize, size: usize) -> Self {
+        SemaphoreAndQueue {
+            semaphore: BareSemaphore::with_buffers(buffers, size),
+            queue: ArrayQueuePool::with_buffers(buffers, size),
+        }
+    }
+
+    #[inline]
+    async fn get(&self) -> Vec<u8> {
+        self.semaphore.acquire().await;
+        self.queue.pop()
+    }
+
+    #[inline]
+    fn give_back(&self, buffer: Vec<u8>) {
+        self.queue.give_back(buffer);
+        self.semaphore.give_back(());
+    }
+
+    fn assert_all_home(&self) {
+        self.semaphore.assert_all_home();
+        self.queue.assert_all_home();
+    }
+}
+
+/// Permits for buffers that are allocated when they are taken.
+pub(crate) struct SemaphoreAndBytesMut {
+    semaphore: BareSemaphore,
+    size: usize,
+}
+
+impl Contender for SemaphoreAndBytesMut {
+    type Buffer<'a> = BytesMut;
+
+    fn with_buffers(buffers: usize, size: usize) -> Self {
+        SemaphoreAndBytesMut {
+            semaphore: BareSemaphore::with_buffers(buffers, size),
+            size,
+        }
+    }
+
+    #[inline]
+    async fn get(&self) -> BytesMut {
+        self.semaphore.acquire().await;
+        BytesMut::with_capacity(self.size)
+    }
+
+    #[inline]
+    fn give_back(&self, buffer: BytesMut) {
+        drop(buffer);
+        self.semaphore.give_back(());
+    }
+
+    fn assert_all_home(&self) {
+        self.semaphore.assert_all_home();
+    }
+}

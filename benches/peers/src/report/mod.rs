@@ -1,0 +1,58 @@
+//! What is written of the figures: `BENCHMARKS.md` and its charts.
+
+mod chart;
+mod losses;
+mod machine;
+mod tables;
+mod versions;
+
+use crate::run::{Effort, Measured};
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
+
+const HOW_TO_RUN: &str = include_str!("../../prose/how_to_run.md");
+const WHAT_IS_MEASURED: &str = include_str!("../../prose/what_is_measured.md");
+const WHERE_WE_LOSE: &str = include_str!("../../prose/where_we_lose.md");
+
+/// Where the charts are, seen from the root of the repository.
+const CHARTS: &str = "benches/charts";
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Writes `BENCHMARKS.md` and the charts, and says where.
+pub(crate) fn write(all: &[Measured], effort: &Effort) -> Result<PathBuf, Box<dyn Error>> {
+    let charts = root().join(CHARTS);
+    fs::create_dir_all(&charts)?;
+    for picture in chart::all(all) {
+        fs::write(charts.join(&picture.file), picture.svg)?;
+    }
+    let file = root().join("BENCHMARKS.md");
+    fs::write(&file, document(all, effort)?)?;
+    Ok(file.canonicalize()?)
+}
+
+fn document(all: &[Measured], effort: &Effort) -> Result<String, Box<dyn Error>> {
+    let sections = [
+        "# Benchmarks\n\nWritten by the command below. Compare the ratios and not the digits.\n"
+            .to_owned(),
+        HOW_TO_RUN.to_owned(),
+        machine::section(effort)?,
+        versions::section(),
+        tables::targets(all),
+        tables::section(all),
+        WHAT_IS_MEASURED.to_owned(),
+        format!("{}\n{WHERE_WE_LOSE}", losses::section(all)),
+    ];
+    Ok(sections.join("\n"))
+}
+
+/// The table as text, for whoever waits for the end.
+pub(crate) fn as_text(measured: &Measured) -> String {
+    tables::as_text(measured)
+}

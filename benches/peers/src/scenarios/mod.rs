@@ -1,0 +1,35 @@
+//! What is measured: a file for each scenario, or for those that share what they do.
+
+mod callback;
+mod get_and_drop;
+mod hand_over;
+mod large_buffers;
+mod latency;
+mod many_at_once;
+pub(crate) mod memory;
+mod miss;
+mod owned_get;
+mod pipeline;
+mod sharing;
+mod two_threads;
+
+use crate::table::Table;
+
+/// All tables, in the order in which they are measured and printed.
+pub(crate) fn all() -> Vec<Table> {
+    let scenarios = [
+        get_and_drop::tables(),
+        sharing::tables(),
+        two_threads::tables(),
+        pipeline::tables(),
+        hand_over::tables(),
+        latency::tables(),
+        large_buffers::tables(),
+        many_at_once::tables(),
+        miss::tables(),
+        callback::tables(),
+        owned_get::tables(),
+        memory::tables(),
+    ];
+    scenarios.into_iter().flatten().collect()
+}

@@ -1,0 +1,16 @@
+//! The example's live server with buffers from deadpool's unmanaged pool.
+
+// So `sample_pool` means this crate, for the files of the example as well.
+extern crate self as sample_pool;
+
+mod buffers;
+#[path = "../../../serving/stand_in.rs"]
+mod stand_in;
+
+pub use stand_in::*;
+
+include!("../../../serving/example.rs");
+
+fn home(pool: &Pool) -> Option<usize> {
+    Some(pool.buffers.home())
+}

@@ -1,0 +1,28 @@
+// What is taken from the example, as it stands there. Included into each contender.
+
+#[path = "../../../examples/live_server/channel.rs"]
+mod channel;
+#[path = "../../../examples/live_server/connection.rs"]
+mod connection;
+#[path = "../../../examples/live_server/frame.rs"]
+mod frame;
+#[path = "../../../examples/live_server/frames.rs"]
+mod frames;
+#[path = "../../../examples/live_server/ingest.rs"]
+mod ingest;
+#[path = "../../../examples/live_server/limits.rs"]
+mod limits;
+#[path = "../../../examples/live_server/server.rs"]
+mod server;
+#[path = "../../../examples/live_server/serving.rs"]
+mod serving;
+#[path = "../../../examples/live_server/viewer.rs"]
+mod viewer;
+#[path = "../../../examples/live_server/viewers.rs"]
+mod viewers;
+
+// What is not: the life of the process, and what it tells of itself.
+mod serve;
+mod status;
+
+pub use serve::serve;

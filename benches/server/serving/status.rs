@@ -1,0 +1,24 @@
+//! What `/status` answers here: the channels as in the example, and what the process has used.
+
+use crate::{home, server::Server};
+use serde_json::{Value, json};
+use usage::Usage;
+
+pub(crate) fn json(server: &Server) -> Value {
+    let channels = server.channels.status().into_iter().map(|channel| {
+        json!({
+            "name": channel.name,
+            "live": channel.live,
+            "sequence": channel.sequence,
+            "viewers": channel.viewers,
+        })
+    });
+    let (held_by_viewers, closed_viewers) = server.viewers.status();
+    json!({
+        "channels": channels.collect::<Vec<_>>(),
+        "held_by_viewers": held_by_viewers,
+        "closed_viewers": closed_viewers,
+        "home": home(&server.pool),
+        "usage": Usage::now(),
+    })
+}
