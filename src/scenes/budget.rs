@@ -162,15 +162,15 @@ fn a_privileged_try_meets_those_in_line() {
         let control = stage.pool.budget("control", 3).privileged();
         // Every word is open from now on.
         drop(stage.take_all());
-        let threads = (0..3).map(|number| {
+        let threads = (0..5).map(|number| {
             let (stage, control) = (stage.clone(), control.clone());
             start(move || match number {
-                0 => {
+                0 => (0..4).for_each(|_| {
                     let all = control.try_get_buffers(3);
                     let all = all.into_iter().flatten();
                     all.for_each(|sample| stage.use_up(sample));
-                }
-                _ => (0..2).for_each(|_| stage.get().expect("it is committed")),
+                }),
+                _ => (0..3).for_each(|_| stage.get().expect("it is committed")),
             })
         });
         join_all(threads.collect::<Vec<_>>());
