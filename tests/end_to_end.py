@@ -162,7 +162,7 @@ def check_bad_input(server, first):
     assert names == ["test"] and most == 3, f"a refused source leaves no channel: {names}"
     assert server.request("PUT", "/ingest/bad", first)[0] == 200
     assert server.request("PUT", "/ingest/cam", first)[0] == 200
-    refused(503, "PUT", "/ingest/one-more", first, "all 3 channels")
+    refused(503, "PUT", "/ingest/one-more", first, "too many channels", "leave 1")
     print("bad input: 400, 404, 413, 415 and 503, each with its reason")
 
 

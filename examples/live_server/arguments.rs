@@ -1,30 +1,32 @@
 //! What the server is told on its command line.
 
-use crate::limits::Limits;
+use crate::{limits::Limits, memory::FEWEST_BUFFERS};
 use std::{fmt, net::SocketAddr};
 
 /// How to call the program.
 pub(crate) const USAGE: &str = "\
-live_server [--listen ADDR] [--buffers N] [--size BYTES] [--connections N] [--per-address N]
+live_server [--listen ADDR] [--buffers N] [--size BYTES] [--connections N] [--per-address N] [--allow-origin ORIGIN]
 
-  --listen ADDR    address and port to listen on (default 127.0.0.1:8000; port 0 picks one)
-  --buffers N      how many frames can be in memory at once (default 128, at least 10)
-  --size BYTES     the largest frame that is accepted (default 524288)
-  --connections N  how many connections there may be (default 900, at least 1)
-  --per-address N  how many of them from one address (default 300, at least 1)";
+  --listen ADDR          address and port to listen on (default 127.0.0.1:8000; port 0 picks one)
+  --buffers N            how many buffers the pool has (default 256, at least 32)
+  --size BYTES           the largest picture, and an eighth of the largest fragment (default 524288)
+  --connections N        how many connections there may be (default 900, at least 1)
+  --per-address N        how many of them from one address (default 300, at least 1)
+  --allow-origin ORIGIN  the site whose pages may read what is shown here, or * for all (default none)
 
-/// The fewest buffers with which one channel and its viewers work; see [`crate::channel`].
-const FEWEST_BUFFERS: usize = 10;
+With INGEST_TOKEN in the environment, sources must send it as Authorization: Bearer TOKEN.";
 
 /// The smallest frame that a camera sends is larger than this.
 const SMALLEST_SIZE: usize = 1024;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Arguments {
     pub(crate) listen: SocketAddr,
     pub(crate) buffers: usize,
     pub(crate) size: usize,
     pub(crate) limits: Limits,
+    /// Whose pages may read what is shown; `*` for all.
+    pub(crate) allow_origin: Option<String>,
 }
 
 /// Why the arguments cannot be used.
@@ -48,9 +50,10 @@ impl Arguments {
     pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, Refused> {
         let mut parsed = Arguments {
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
-            buffers: 128,
+            buffers: 256,
             size: 512 * 1024,
             limits: Limits::default(),
+            allow_origin: None,
         };
         let mut arguments = arguments.into_iter();
         while let Some(name) = arguments.next() {
@@ -61,6 +64,7 @@ impl Arguments {
                 "--size" => parsed.size = value(&name, arguments.next())?,
                 "--connections" => parsed.limits.connections = value(&name, arguments.next())?,
                 "--per-address" => parsed.limits.per_address = value(&name, arguments.next())?,
+                "--allow-origin" => parsed.allow_origin = Some(value(&name, arguments.next())?),
                 _ => return Err(Refused::Wrong(format!("unknown argument {name}"))),
             }
         }
@@ -89,6 +93,7 @@ fn at_least(name: &str, value: usize, least: usize) -> Result<(), Refused> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token;
 
     fn parse(line: &str) -> Result<Arguments, Refused> {
         Arguments::parse(line.split_whitespace().map(String::from))
@@ -98,16 +103,35 @@ mod tests {
     fn every_flag_is_read_and_the_rest_has_its_default() {
         let default = parse("").unwrap();
         assert_eq!(default.listen.port(), 8000);
+        assert_eq!(default.allow_origin, None);
         let limits = default.limits;
         assert_eq!((limits.connections, limits.per_address), (900, 300));
         let given = parse(
-            "--listen 0.0.0.0:0 --buffers 16 --size 4096 --connections 2000 --per-address 1000",
+            "--listen 0.0.0.0:0 --buffers 32 --size 4096 --connections 2000 --per-address 1000 --allow-origin *",
         )
         .unwrap();
+        assert_eq!(given.allow_origin.as_deref(), Some("*"));
         let limits = given.limits;
         assert_eq!((limits.connections, limits.per_address), (2000, 1000));
-        assert_eq!((given.buffers, given.size), (16, 4096));
+        assert_eq!((given.buffers, given.size), (32, 4096));
         assert_eq!(given.listen.to_string(), "0.0.0.0:0");
+    }
+
+    #[test]
+    fn what_is_said_of_the_defaults_is_true() {
+        let default = parse("").unwrap();
+        for (flag, value) in [
+            ("--buffers", default.buffers),
+            ("--size", default.size),
+            ("--connections", default.limits.connections),
+            ("--per-address", default.limits.per_address),
+        ] {
+            let line = USAGE.lines().find(|line| line.trim().starts_with(flag));
+            let line = line.expect("each has a line");
+            assert!(line.contains(&format!("(default {value}")), "{line}");
+        }
+        assert!(USAGE.contains(&format!("at least {FEWEST_BUFFERS})")));
+        assert!(USAGE.contains(token::VARIABLE));
     }
 
     #[test]
@@ -115,7 +139,7 @@ mod tests {
         for (line, named) in [
             ("--buffers", "--buffers needs a value"),
             ("--buffers many", "--buffers cannot be many"),
-            ("--buffers 3", "--buffers must be at least 10"),
+            ("--buffers 31", "--buffers must be at least 32"),
             ("--size 10", "--size must be at least 1024"),
             ("--connections 0", "--connections must be at least 1"),
             ("--per-address 0", "--per-address must be at least 1"),

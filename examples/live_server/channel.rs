@@ -1,13 +1,15 @@
 //! Channels: a fan-out each, the numbering, and who feeds it.
 //!
-//! # How many samples a channel can hold
-//!
-//! Frames reach viewers through a short backlog, so that two frames in one packet do not look like a
-//! lag: at most [`BACKLOG`] samples, the newest among them. One more is being filled. Channels together
-//! may hold half of the pool; the other half is for frames that are on their way to slow viewers (see
-//! [`crate::viewers`]). So neither can ever exhaust it, and ingest never waits for good.
+//! A channel outlives its source: the last frames stay, and the numbers go on with the next one. When the next one
+//! sends something else, another kind of stream or one with another init segment, a new fan-out takes the place of the old
+//! one, and the viewers' responses end: they come back and are told what it is now.
 
-use crate::frame;
+use crate::{
+    jpeg::part,
+    memory::{self, BACKLOG, FRAGMENT_SAMPLES, MOST_PIECES, PICTURE_SAMPLES},
+    mp4::InitSegment,
+    piece::Piece,
+};
 use sample_pool::{
     Pool, Sample,
     fan_out::{FanOut, Hands, Subscriber},
@@ -15,18 +17,18 @@ use sample_pool::{
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-/// How many frames a viewer may be behind before it skips.
-pub(crate) const BACKLOG: usize = 4;
-
-/// The samples that a channel can hold: its backlog, and the one being filled.
-const SAMPLES_PER_CHANNEL: usize = BACKLOG + 1;
-
-/// How many channels a pool of `buffers` carries.
-pub(crate) fn most_channels(buffers: usize) -> usize {
-    buffers / 2 / SAMPLES_PER_CHANNEL
+/// What a channel carries.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Kind {
+    Jpeg,
+    /// Whoever joins needs this before any fragment.
+    Mp4(Arc<InitSegment>),
 }
 
 /// Why somebody cannot feed a channel.
@@ -36,8 +38,10 @@ pub(crate) enum Unavailable {
     BadName,
     /// Another source feeds it.
     Busy,
-    /// There are as many channels as the pool carries.
-    TooMany { most: usize },
+    /// The server ends.
+    Ending,
+    /// The other channels leave no room for what this one may hold.
+    NoRoom { needed: usize, left: usize },
 }
 
 impl fmt::Display for Unavailable {
@@ -47,9 +51,11 @@ impl fmt::Display for Unavailable {
                 f.write_str("a channel's name is 1 to 32 characters of a-z, 0-9, _ and -")
             }
             Unavailable::Busy => f.write_str("another source feeds this channel"),
-            Unavailable::TooMany { most } => {
-                write!(f, "all {most} channels that the pool carries are taken")
-            }
+            Unavailable::Ending => f.write_str("the server is ending"),
+            Unavailable::NoRoom { needed, left } => write!(
+                f,
+                "too many channels: this one may hold {needed} buffers, and the others leave {left}; see --buffers"
+            ),
         }
     }
 }
@@ -57,6 +63,7 @@ impl fmt::Display for Unavailable {
 /// All channels, by name.
 #[derive(Debug)]
 pub(crate) struct Channels {
+    /// How many samples they may hold together.
     most: usize,
     /// What viewers of all channels hold.
     hands: Hands,
@@ -65,6 +72,7 @@ pub(crate) struct Channels {
 
 #[derive(Debug)]
 pub(crate) struct Channel {
+    name: Arc<str>,
     state: Mutex<State>,
 }
 
@@ -73,23 +81,47 @@ struct State {
     live: bool,
     /// The number of the last frame; the first one is 1. Goes on from one source to the next.
     sequence: u64,
-    /// `None` once the server ends: then the viewers' streams end as well.
-    frames: Option<FanOut>,
+    stream: Stream,
+}
+
+#[derive(Debug)]
+enum Stream {
+    /// No source has sent a whole frame yet.
+    NotBegun,
+    Begun {
+        kind: Kind,
+        frames: FanOut,
+        sent: Arc<AtomicU64>,
+    },
+    /// The server ends: then the viewers' responses end as well.
+    Ended,
+}
+
+/// A viewer's way through a channel.
+#[derive(Debug)]
+pub(crate) struct Following {
+    pub(crate) channel: Arc<str>,
+    pub(crate) kind: Kind,
+    pub(crate) frames: Subscriber,
+    /// How many samples were sent to it so far.
+    pub(crate) sent: Arc<AtomicU64>,
 }
 
 /// What `/status` tells of a channel.
 #[derive(Debug)]
 pub(crate) struct ChannelStatus {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) live: bool,
     pub(crate) sequence: u64,
     pub(crate) viewers: usize,
+    /// `None` until there was a frame.
+    pub(crate) kind: Option<Kind>,
 }
 
 impl Channels {
     pub(crate) fn new(pool: &Pool, hands: &Hands) -> Arc<Self> {
         Arc::new(Channels {
-            most: most_channels(pool.properties().buffers),
+            most: memory::for_channels(pool.properties().buffers),
             hands: hands.clone(),
             by_name: Mutex::default(),
         })
@@ -105,85 +137,117 @@ impl Channels {
             return Err(Unavailable::BadName);
         }
         let mut by_name = lock(&self.by_name);
-        if !by_name.contains_key(name) && by_name.len() >= self.most {
-            return Err(Unavailable::TooMany { most: self.most });
+        if !by_name.contains_key(name) {
+            // It may turn out to need more.
+            self.admit(by_name.iter(), PICTURE_SAMPLES)?;
         }
-        let channel = by_name
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Channel::new(&self.hands)))
-            .clone();
+        let new = || Arc::new(Channel::new(name));
+        let channel = by_name.entry(name.to_owned()).or_insert_with(new).clone();
         // Still under the first lock, so that nobody forgets the channel meanwhile.
         let mut state = lock(&channel.state);
-        if state.live || state.frames.is_none() {
-            return Err(Unavailable::Busy);
+        match state.stream {
+            Stream::Ended => return Err(Unavailable::Ending),
+            _ if state.live => return Err(Unavailable::Busy),
+            _ => state.live = true,
         }
-        state.live = true;
         drop((state, by_name));
         Ok(Source {
             channels: self.clone(),
-            name: name.to_owned(),
             channel,
         })
     }
 
+    /// Whether there is room for `needed` samples beside what the channels of `others` may hold.
+    fn admit<'a>(
+        &self,
+        others: impl Iterator<Item = (&'a String, &'a Arc<Channel>)>,
+        needed: usize,
+    ) -> Result<(), Unavailable> {
+        let shares = others.map(|(_, channel)| channel.share());
+        let left = self.most.saturating_sub(shares.sum());
+        if needed > left {
+            return Err(Unavailable::NoRoom { needed, left });
+        }
+        Ok(())
+    }
+
     /// Forgets a channel that has shown nothing and is followed by nobody: its source was refused.
-    fn forget_if_unused(&self, name: &str, channel: &Channel) {
+    fn forget_if_unused(&self, channel: &Channel) {
         let mut by_name = lock(&self.by_name);
         let state = lock(&channel.state);
-        if !state.live && state.sequence == 0 && state.viewers() == 0 {
-            by_name.remove(name);
+        if !state.live && matches!(state.stream, Stream::NotBegun) {
+            by_name.remove(&*channel.name);
         }
     }
 
     pub(crate) fn status(&self) -> Vec<ChannelStatus> {
         let by_name = lock(&self.by_name);
-        let status = by_name.iter().map(|(name, channel)| channel.status(name));
-        status.collect()
+        by_name.values().map(|channel| channel.status()).collect()
     }
 
-    /// Lets go of every frame and ends every viewer's stream.
+    /// Ends every viewer's response, once it has the frames that are there for it.
     pub(crate) fn end(&self) {
-        for channel in lock(&self.by_name).values() {
-            let frames = lock(&channel.state).frames.take();
-            // Or they would stay until the last viewer has left.
-            if let Some(frames) = frames {
-                frames.clear();
-            }
-        }
-    }
-}
-
-impl State {
-    fn viewers(&self) -> usize {
-        self.frames.as_ref().map_or(0, FanOut::subscribers)
+        let by_name = lock(&self.by_name);
+        let channels = by_name.values();
+        let end = |channel: &Arc<Channel>| {
+            std::mem::replace(&mut lock(&channel.state).stream, Stream::Ended)
+        };
+        let before: Vec<_> = channels.map(end).collect();
+        // Samples go home without these locks. What is in a window stays for those who follow.
+        drop(by_name);
+        drop(before);
     }
 }
 
 impl Channel {
-    fn new(hands: &Hands) -> Self {
+    fn new(name: &str) -> Self {
         Channel {
+            name: name.into(),
             state: Mutex::new(State {
                 live: false,
                 sequence: 0,
-                // Each JPEG can be shown without another.
-                frames: Some(FanOut::with_hands(BACKLOG, hands).resume_anywhere(true)),
+                stream: Stream::NotBegun,
             }),
         }
     }
 
-    /// The newest frame, and all that follow it, one at a time. `None` once the server ends.
-    pub(crate) fn follow(&self) -> Option<Subscriber> {
+    /// What to show first, and all that follows it, one sample at a time. `None` before the first frame, and
+    /// once the server ends.
+    pub(crate) fn follow(&self) -> Option<Following> {
         let state = lock(&self.state);
-        state.frames.as_ref().map(|frames| frames.subscribe(1))
+        let Stream::Begun { kind, frames, sent } = &state.stream else {
+            return None;
+        };
+        Some(Following {
+            channel: self.name.clone(),
+            kind: kind.clone(),
+            frames: frames.subscribe(1),
+            sent: sent.clone(),
+        })
     }
 
-    fn status(&self, name: &str) -> ChannelStatus {
+    /// How many samples it may hold.
+    fn share(&self) -> usize {
+        match &lock(&self.state).stream {
+            Stream::Begun {
+                kind: Kind::Mp4(_), ..
+            } => FRAGMENT_SAMPLES,
+            _ => PICTURE_SAMPLES,
+        }
+    }
+
+    fn status(&self) -> ChannelStatus {
         let state = lock(&self.state);
+        let (kind, viewers) = match &state.stream {
+            Stream::Begun { kind, frames, .. } => (Some(kind.clone()), frames.subscribers()),
+            Stream::NotBegun | Stream::Ended => (None, 0),
+        };
         ChannelStatus {
-            name: name.to_owned(),
+            name: self.name.clone(),
             live: state.live,
             sequence: state.sequence,
-            viewers: state.viewers(),
+            viewers,
+            kind,
         }
     }
 }
@@ -192,20 +256,88 @@ impl Channel {
 #[derive(Debug)]
 pub(crate) struct Source {
     channels: Arc<Channels>,
-    name: String,
     channel: Arc<Channel>,
 }
 
 impl Source {
-    /// Numbers a frame and gives it to everybody who follows.
+    /// Says what it sends, before the first frame. Ends the viewers of anything else.
+    pub(crate) fn begin(&self, kind: Kind) -> Result<(), Unavailable> {
+        let by_name = lock(&self.channels.by_name);
+        let needed = match kind {
+            Kind::Jpeg => PICTURE_SAMPLES,
+            Kind::Mp4(_) => FRAGMENT_SAMPLES,
+        };
+        let others = by_name
+            .iter()
+            .filter(|(name, _)| ***name != *self.channel.name);
+        self.channels.admit(others, needed)?;
+        let frames = match kind {
+            // Each picture can be shown without another.
+            Kind::Jpeg => FanOut::with_hands(BACKLOG, &self.channels.hands).resume_anywhere(true),
+            Kind::Mp4(_) => FanOut::with_hands(MOST_PIECES, &self.channels.hands),
+        };
+        let mut state = lock(&self.channel.state);
+        let before = match &state.stream {
+            Stream::Ended => return Err(Unavailable::Ending),
+            Stream::Begun { kind: before, .. } if *before == kind => return Ok(()),
+            _ => {
+                let sent = Arc::default();
+                std::mem::replace(&mut state.stream, Stream::Begun { kind, frames, sent })
+            }
+        };
+        drop((state, by_name));
+        if let Stream::Begun { frames, .. } = before {
+            // Its samples are not counted for the channel any more, so they must not wait for its viewers.
+            frames.clear();
+        }
+        Ok(())
+    }
+
+    /// The next frame will have this number, if it is a higher one.
+    pub(crate) fn number_from(&self, sequence: u64) {
+        let mut state = lock(&self.channel.state);
+        state.sequence = state.sequence.max(sequence.saturating_sub(1));
+    }
+
+    /// Numbers a picture and gives it to everybody who follows.
     pub(crate) fn publish(&self, mut sample: Sample) {
         let mut state = lock(&self.channel.state);
         let sequence = state.sequence + 1;
-        let Some(frames) = &state.frames else {
+        let Stream::Begun { frames, sent, .. } = &state.stream else {
             return;
         };
-        frame::make_part(&mut sample, sequence);
+        part::make_part(&mut sample, sequence);
+        sent.fetch_add(1, Ordering::Relaxed);
         frames.send(sample.freeze());
+        state.sequence = sequence;
+    }
+
+    /// Numbers a fragment, and gives all of its pieces to everybody who follows. With `sync` it can be shown
+    /// without another.
+    pub(crate) fn publish_fragment(
+        &self,
+        pieces: impl IntoIterator<Item = Sample, IntoIter: ExactSizeIterator>,
+        sync: bool,
+    ) {
+        let pieces = pieces.into_iter();
+        let mut state = lock(&self.channel.state);
+        let sequence = state.sequence + 1;
+        let Stream::Begun { frames, sent, .. } = &state.stream else {
+            return;
+        };
+        let count = u16::try_from(pieces.len()).unwrap_or(u16::MAX);
+        for (index, mut sample) in (0..count).zip(pieces) {
+            let piece = Piece {
+                index,
+                pieces: count,
+                ..Piece::whole(sequence)
+            };
+            piece.write(sample.properties_mut());
+            // Whoever has lagged goes on with the beginning of a fragment, and never inside of one.
+            sample.properties_mut().set_sync_point(sync && index == 0);
+            sent.fetch_add(1, Ordering::Relaxed);
+            frames.send(sample.freeze());
+        }
         state.sequence = sequence;
     }
 }
@@ -213,7 +345,7 @@ impl Source {
 impl Drop for Source {
     fn drop(&mut self) {
         lock(&self.channel.state).live = false;
-        self.channels.forget_if_unused(&self.name, &self.channel);
+        self.channels.forget_if_unused(&self.channel);
     }
 }
 
@@ -228,97 +360,5 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::frame;
-    use futures::FutureExt;
-
-    fn channels(pool: &Pool) -> Arc<Channels> {
-        Channels::new(pool, &Hands::new(10))
-    }
-
-    fn pool() -> Pool {
-        frame::pool(20, 1024).expect("a small pool")
-    }
-
-    fn sample(pool: &Pool) -> Sample {
-        pool.try_get_buffer().expect("one is home")
-    }
-
-    /// Which frame is the next one.
-    fn next(frames: &mut Subscriber) -> u64 {
-        let frame = frames.next().now_or_never().flatten();
-        frame.expect("there is one").number() + 1
-    }
-
-    #[test]
-    fn a_channel_has_one_source_at_a_time_and_its_numbers_go_on() {
-        let pool = pool();
-        let channels = channels(&pool);
-        let first = channels.open("cam").unwrap();
-        assert_eq!(channels.open("cam").unwrap_err(), Unavailable::Busy);
-        first.publish(sample(&pool));
-        drop(first);
-        let second = channels.open("cam").unwrap();
-        second.publish(sample(&pool));
-        let mut frames = channels.find("cam").and_then(|cam| cam.follow()).unwrap();
-        assert_eq!(next(&mut frames), 2);
-        assert_eq!(channels.status()[0].sequence, 2);
-    }
-
-    #[test]
-    fn names_and_the_number_of_channels_are_limited() {
-        let pool = pool();
-        let channels = channels(&pool);
-        for name in ["", "Cam", "a/b", "cam.jpg", &"x".repeat(33)] {
-            assert_eq!(channels.open(name).unwrap_err(), Unavailable::BadName);
-        }
-        let most = most_channels(20);
-        for number in 0..most {
-            let source = channels.open(&format!("cam-{number}")).unwrap();
-            source.publish(sample(&pool));
-        }
-        let one_more = channels.open("one_more").unwrap_err();
-        assert_eq!(one_more, Unavailable::TooMany { most });
-        assert!(
-            channels.open("cam-0").is_ok(),
-            "known ones can be fed again"
-        );
-    }
-
-    /// Or anybody who posts nonsense could use up the names.
-    #[test]
-    fn a_source_that_sent_no_frame_leaves_no_channel() {
-        let channels = channels(&pool());
-        for number in 0..100 {
-            drop(channels.open(&format!("refused-{number}")).unwrap());
-        }
-        assert!(channels.status().is_empty());
-    }
-
-    #[test]
-    fn what_all_channels_keep_is_at_most_half_of_the_pool() {
-        for buffers in [10, 20, 128, 1000] {
-            assert!(most_channels(buffers) >= 1);
-            assert!(most_channels(buffers) * SAMPLES_PER_CHANNEL <= buffers / 2);
-        }
-    }
-
-    #[test]
-    fn whoever_joins_gets_the_newest_frame_and_then_every_one() {
-        let pool = pool();
-        let channels = channels(&pool);
-        let source = channels.open("cam").unwrap();
-        source.publish(sample(&pool));
-        source.publish(sample(&pool));
-        let cam = channels.find("cam").unwrap();
-        let mut frames = cam.follow().unwrap();
-        source.publish(sample(&pool));
-        assert_eq!(next(&mut frames), 2);
-        assert_eq!(next(&mut frames), 3);
-        channels.end();
-        assert!(cam.follow().is_none());
-        assert_eq!(pool.free_count(), 20, "while a viewer is still there");
-        assert!(frames.next().now_or_never().expect("it ends").is_none());
-    }
-}
+#[path = "channel_tests.rs"]
+mod tests;

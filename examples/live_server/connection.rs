@@ -33,6 +33,7 @@ pub(crate) struct Closer(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
+    peer: SocketAddr,
     closed: AtomicBool,
     reading: AtomicWaker,
     writing: AtomicWaker,
@@ -42,8 +43,9 @@ struct Shared {
 }
 
 impl Closer {
-    fn new() -> Self {
+    fn new(peer: SocketAddr) -> Self {
         Closer(Arc::new(Shared {
+            peer,
             closed: AtomicBool::new(false),
             reading: AtomicWaker::new(),
             writing: AtomicWaker::new(),
@@ -56,6 +58,11 @@ impl Closer {
         self.0.closed.store(true, Ordering::Release);
         self.0.reading.wake();
         self.0.writing.wake();
+    }
+
+    /// The other side.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.0.peer
     }
 
     /// When the other side last took a byte.
@@ -94,7 +101,7 @@ impl Listener for Connections {
         let _refused = stream.set_nodelay(true);
         let connection = Connection {
             stream,
-            closer: Closer::new(),
+            closer: Closer::new(address),
             waiting: None,
         };
         (connection, address)
@@ -191,7 +198,7 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 impl Closer {
     pub(crate) fn for_tests() -> Self {
-        Closer::new()
+        Closer::new(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
     pub(crate) fn is_closed(&self) -> bool {

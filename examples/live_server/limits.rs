@@ -9,15 +9,23 @@
 //! | time for a request's headers, an idle connection's wait for the next request included | [`HEADER_TIME`] | closed |
 //! | time in which a client takes no byte of what is there for it | [`WRITE_TIME`] | closed |
 //! | time from one frame of a source to the next | [`FRAME_TIME`] | 408, and its channel is free |
-//! | a frame, bytes | `--size` | 413 |
-//! | a line between two frames, their number | [`crate::frames`] | 415 |
+//! | time from one fragment to the next | [`FRAGMENT_TIME`] | 408, and its channel is free |
+//! | a picture, bytes | `--size` | 413 |
+//! | a fragment, bytes | eight times `--size` | 413 |
+//! | an init segment, a fragment's `moof`, bytes | [`crate::mp4`] | 413 |
+//! | a line between two pictures, their number | [`crate::jpeg::parser`] | 415 |
 //! | a channel's name | 1 to 32 characters of `a-z`, `0-9`, `_`, `-` | 400 |
-//! | channels | a tenth of the buffers | 503 |
-//! | frames that viewers hold | one each, half of the buffers together | the oldest are closed |
+//! | buffers that channels may hold | half of `--buffers`; see [`crate::memory`] | 503 |
+//! | samples that viewers hold | one each, half of the buffers together | the oldest are closed |
 //! | the rest of a body that was refused | 1 MiB, half a second | closed |
+//! | the end of the server | [`END_TIME`], in which each viewer is sent the rest of its frame | closed |
+//!
+//! Who may do what: without the token in the environment ([`crate::token`]), if there is one, a channel cannot be fed:
+//! 401. A page of another site cannot feed one in any case, 403, and its scripts can read what is shown only with
+//! `--allow-origin`.
 //!
 //! Not limited: how long a viewer watches, how many frames a source sends, how often `/status` is asked for. There is
-//! no encryption and no password. Whoever serves strangers puts a proxy in front.
+//! no encryption. Whoever serves strangers puts a proxy in front.
 
 use std::{
     collections::HashMap,
@@ -42,6 +50,12 @@ pub(crate) const WRITE_TIME: Duration = Duration::from_secs(10);
 
 /// The slowest camera that makes sense in a live picture; waiting for a buffer does not count.
 pub(crate) const FRAME_TIME: Duration = Duration::from_secs(10);
+
+/// Longer, because a fragment is often as long as the distance between two key frames.
+pub(crate) const FRAGMENT_TIME: Duration = Duration::from_secs(30);
+
+/// How long the end may take: for connections to finish, and then for samples to come home.
+pub(crate) const END_TIME: Duration = Duration::from_secs(2);
 
 /// How many connections there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,24 +1,23 @@
-//! The routes, and what each answers.
+//! The routes of what is live, and what each answers.
 
 use crate::{
-    channel::{Channels, Unavailable},
+    channel::{Channels, Kind, Unavailable},
     connection::Closer,
-    ingest::{Ingest, Rejected},
-    status,
+    ingest::{Ingest, Ingested, Rejected},
+    token::Token,
     viewer::Viewer,
     viewers::Viewers,
 };
 use axum::{
-    Json, Router,
-    body::Body,
+    Router,
+    body::{Body, BodyDataStream},
     extract::{ConnectInfo, Path, Query, State},
-    http::{StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use futures::StreamExt;
 use sample_pool::Pool;
-use serde_json::Value;
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -37,11 +36,13 @@ pub(crate) struct Server {
     pub(crate) pool: Pool,
     pub(crate) channels: Arc<Channels>,
     pub(crate) viewers: Arc<Viewers>,
-    /// The largest frame, in bytes.
+    /// How many bytes of a sender fit a buffer.
     pub(crate) most: usize,
     pub(crate) epoch: Instant,
     /// Turns true when the server ends.
     pub(crate) ending: watch::Receiver<bool>,
+    /// What a source must show; `None` if anybody may feed a channel.
+    pub(crate) token: Option<Token>,
 }
 
 /// An answer that says what is wrong.
@@ -60,7 +61,7 @@ impl From<Unavailable> for Failure {
         let code = match unavailable {
             Unavailable::BadName => StatusCode::BAD_REQUEST,
             Unavailable::Busy => StatusCode::CONFLICT,
-            Unavailable::TooMany { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Unavailable::Ending | Unavailable::NoRoom { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
         Failure(code, unavailable.to_string())
     }
@@ -70,8 +71,10 @@ impl From<Rejected> for Failure {
     fn from(rejected: Rejected) -> Self {
         let code = match rejected {
             Rejected::NotFrames(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Rejected::BrokenMp4(_) => StatusCode::BAD_REQUEST,
             Rejected::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Rejected::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Rejected::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Rejected::Unavailable(unavailable) => return unavailable.into(),
             Rejected::Ending => StatusCode::SERVICE_UNAVAILABLE,
         };
         Failure(code, rejected.to_string())
@@ -80,18 +83,12 @@ impl From<Rejected> for Failure {
 
 pub(crate) fn router(server: Server) -> Router {
     Router::new()
-        .route("/", get(|| async { Html(include_str!("page.html")) }))
-        .route("/status", get(pool_status))
         .route("/live/{channel}", get(live))
         .route("/ingest/{channel}", post(ingest).put(ingest))
         .with_state(server)
 }
 
-async fn pool_status(State(server): State<Server>) -> Json<Value> {
-    Json(status::json(&server))
-}
-
-/// `/live/cam` is the stream, `/live/cam.jpg` the newest frame of it.
+/// `/live/cam` is the stream, `/live/cam.jpg` the newest picture of it.
 async fn live(
     State(server): State<Server>,
     ConnectInfo(connection): ConnectInfo<Closer>,
@@ -102,64 +99,91 @@ async fn live(
         Some(name) => (name, true),
         None => (name.as_str(), false),
     };
-    let unknown = || Failure(StatusCode::NOT_FOUND, format!("no channel {name}"));
-    let channel = server.channels.find(name).ok_or_else(unknown)?;
-    let viewer = Viewer {
-        viewers: server.viewers,
-        frames: channel.follow().ok_or(Rejected::Ending)?,
-        connection,
-    };
-    if still {
-        let no_frame = || Failure(StatusCode::NOT_FOUND, format!("no frame of {name} yet"));
-        return viewer.still().await.ok_or_else(no_frame);
-    }
     let limit = query.get("limit").map(|limit| limit.parse()).transpose();
     let limit = limit.map_err(|_unreadable| {
         let said = "limit is the number of frames after which the stream ends";
         Failure(StatusCode::BAD_REQUEST, said.to_owned())
     })?;
-    Ok(viewer.watch(limit))
+    let missing = |what: String| Failure(StatusCode::NOT_FOUND, what);
+    let channel = server.channels.find(name);
+    let channel = channel.ok_or_else(|| missing(format!("no channel {name}")))?;
+    let no_frame = || match *server.ending.borrow() {
+        true => Rejected::Ending.into(),
+        false => missing(format!("no frame of {name} yet")),
+    };
+    let viewer = Viewer {
+        following: channel.follow().ok_or_else(no_frame)?,
+        viewers: server.viewers,
+        connection,
+        ending: server.ending.clone(),
+    };
+    match (still, &viewer.following.kind) {
+        (false, _) => Ok(viewer.watch(limit)),
+        (true, Kind::Jpeg) => viewer.still().await.ok_or_else(no_frame),
+        (true, Kind::Mp4(_)) => Err(missing(format!("{name} is video, and has no pictures"))),
+    }
 }
 
 async fn ingest(
     State(server): State<Server>,
     Path(name): Path<String>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<String, Failure> {
     let mut body = body.into_data_stream();
-    let mut ending = server.ending.clone();
-    let read = async {
-        let source = server.channels.open(&name)?;
-        let ingest = Ingest {
-            pool: &server.pool,
-            source: &source,
-            most: server.most,
-            epoch: server.epoch,
-        };
-        tokio::select! {
-            ingested = ingest.read(&mut body) => Ok(ingested?),
-            _ = ending.wait_for(|&ending| ending) => Err(Rejected::Ending.into()),
-        }
+    let ingested = match may_feed(&server, &headers) {
+        Ok(()) => read(&server, &name, &mut body).await,
+        Err(failure) => Err(failure),
     };
-    let ingested: Result<_, Failure> = read.await;
     match ingested {
         Ok(ingested) => Ok(format!("{ingested}\n")),
         Err(failure) => {
             // ffmpeg does not show the answer, only that the connection broke.
             // The name is what the sender wrote, line breaks and all.
             eprintln!("ingest {name:?}: {} {}", failure.0.as_u16(), failure.1);
-            let rest = async {
-                let mut read = 0;
-                while let Some(Ok(chunk)) = body.next().await {
-                    read += chunk.len();
-                    if read > POLITE_BYTES {
-                        break;
-                    }
-                }
-            };
             // Whether the sender was done by then or not: it gets its answer.
-            let _done = tokio::time::timeout(POLITE_TIME, rest).await;
+            let _done = tokio::time::timeout(POLITE_TIME, throw_away(body)).await;
             Err(failure)
+        }
+    }
+}
+
+/// Browsers say which site a request comes from. One's own page could post to a server that only this machine can reach.
+fn may_feed(server: &Server, headers: &HeaderMap) -> Result<(), Failure> {
+    if headers.contains_key(header::ORIGIN) {
+        let said = "a channel cannot be fed from a web page".to_owned();
+        return Err(Failure(StatusCode::FORBIDDEN, said));
+    }
+    match &server.token {
+        Some(token) if !token.is_shown_by(headers) => {
+            let said = "this needs the header Authorization: Bearer, with the server's token";
+            Err(Failure(StatusCode::UNAUTHORIZED, said.to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn read(server: &Server, name: &str, body: &mut BodyDataStream) -> Result<Ingested, Failure> {
+    let mut ending = server.ending.clone();
+    let source = server.channels.open(name)?;
+    let ingest = Ingest {
+        pool: &server.pool,
+        source: &source,
+        most: server.most,
+        epoch: server.epoch,
+    };
+    tokio::select! {
+        ingested = ingest.read(body) => Ok(ingested?),
+        _ = ending.wait_for(|&ending| ending) => Err(Rejected::Ending.into()),
+    }
+}
+
+async fn throw_away(mut body: BodyDataStream) {
+    let mut read = 0;
+    while let Some(Ok(chunk)) = body.next().await {
+        read += chunk.len();
+        if read > POLITE_BYTES {
+            break;
         }
     }
 }

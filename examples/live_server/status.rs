@@ -1,39 +1,107 @@
-//! What `/status` answers: the pool's own numbers, the channels, and who holds the samples.
+//! What the page shows, as JSON: the pool, the channels, who watches, and who holds the samples.
 
-use crate::server::Server;
+use crate::{
+    channel::{ChannelStatus, Kind},
+    jpeg::part,
+    server::Server,
+};
+use axum::{Json, Router, extract::State, routing::get};
 use serde_json::{Value, json};
 
+/// How many viewers are told of, of those that are furthest behind.
+const MOST_VIEWERS: usize = 100;
+
+pub(crate) fn router(server: Server) -> Router {
+    Router::new()
+        .route("/status", get(status))
+        .route("/viewers", get(viewers))
+        .route("/holders", get(holders))
+        .with_state(server)
+}
+
 /// The pool's status with the names of its fields, durations in seconds, and the server's beside it.
-pub(crate) fn json(server: &Server) -> Value {
+async fn status(State(server): State<Server>) -> Json<Value> {
     let status = server.pool.status();
-    let channels = server.channels.status().into_iter().map(|channel| {
-        json!({
-            "name": channel.name,
-            "live": channel.live,
-            "sequence": channel.sequence,
-            "viewers": channel.viewers,
-        })
-    });
+    let channels = server.channels.status();
     let (held_by_viewers, closed_viewers) = server.viewers.status();
-    json!({
+    let wait_times = server.pool.wait_times();
+    let wait_times = wait_times.iter().flat_map(|times| times.iter());
+    let wait_times = wait_times
+        .map(|(at_most, count)| json!({ "up_to": at_most.as_secs_f64(), "count": count }));
+    Json(json!({
         "state": format!("{:?}", status.state),
         "buffers": status.buffers,
         "free": status.free,
         "outstanding": status.outstanding,
         "waiting": status.waiting,
         "high_water": status.high_water,
+        "bytes_used": status.bytes_used,
+        "bytes_pinned": status.bytes_pinned,
         "acquired": status.acquired,
         "released": status.released,
         "waited": status.waited,
         "wait_time": status.wait_time.map(|time| time.as_secs_f64()),
         "max_wait": status.max_wait.map(|time| time.as_secs_f64()),
+        "oldest_wait": status.oldest_wait.map(|time| time.as_secs_f64()),
+        "wait_times": wait_times.collect::<Vec<_>>(),
         "exhausted": status.exhausted,
         "timed_out": status.timed_out,
         "cancelled": status.cancelled,
         "callback_panics": status.callback_panics,
-        "channels": channels.collect::<Vec<_>>(),
+        "channels": channels.iter().map(channel).collect::<Vec<_>>(),
         "held_by_viewers": held_by_viewers,
         "closed_viewers": closed_viewers,
         "uptime": server.epoch.elapsed().as_secs_f64(),
+    }))
+}
+
+fn channel(channel: &ChannelStatus) -> Value {
+    let (kind, media_type) = match &channel.kind {
+        None => (None, None),
+        Some(Kind::Jpeg) => (Some("jpeg"), Some(part::CONTENT_TYPE)),
+        Some(Kind::Mp4(init)) => (Some("mp4"), Some(init.media_type.as_str())),
+    };
+    json!({
+        "name": &*channel.name,
+        "live": channel.live,
+        "sequence": channel.sequence,
+        "viewers": channel.viewers,
+        "kind": kind,
+        "media_type": media_type,
     })
+}
+
+/// How far behind each viewer is, and what it holds.
+async fn viewers(State(server): State<Server>) -> Json<Value> {
+    let (all, viewers) = server.viewers.everybody().status(MOST_VIEWERS);
+    let viewers = viewers.into_iter().map(|viewer| {
+        json!({
+            "channel": &*viewer.channel,
+            "address": viewer.peer.to_string(),
+            "lag": viewer.lag,
+            "missed": viewer.missed,
+            "holds": viewer.holds,
+            "since": viewer.watches.as_secs_f64(),
+        })
+    });
+    Json(json!({ "all": all, "viewers": viewers.collect::<Vec<_>>() }))
+}
+
+/// The pool's own report, and the lines of this program that asked for what is out.
+async fn holders(State(server): State<Server>) -> Json<Value> {
+    let report = server.pool.report();
+    let call_sites = report.call_sites.iter().flatten().map(|site| {
+        json!({
+            "where": site.location.to_string(),
+            "samples": site.samples,
+            "oldest": site.oldest.as_secs_f64(),
+            "bytes_used": site.bytes_used,
+            "bytes_pinned": site.bytes_pinned,
+            "handles": site.handles,
+        })
+    });
+    Json(json!({
+        "call_sites": call_sites.collect::<Vec<_>>(),
+        "text": report.to_string(),
+    }))
 }

@@ -129,12 +129,12 @@ fn fill(pixels: &mut [u8], at: (usize, usize), size: (usize, usize), colour: [u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::frames::{Event, FrameParser};
+    use crate::jpeg::parser::{Event, FrameParser};
     use bytes::Bytes;
 
     #[tokio::test]
     async fn each_picture_is_a_jpeg_of_its_own_and_they_differ() {
-        let pool = crate::frame::pool(10, 100_000).unwrap();
+        let pool = crate::memory::pool(10, 100_000).unwrap();
         let epoch = Instant::now();
         let first = next(&pool, 1, 100_000, epoch).await.unwrap().unwrap();
         let second = next(&pool, 2, 100_000, epoch).await.unwrap().unwrap();
@@ -150,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_picture_that_does_not_fit_is_told() {
-        let pool = crate::frame::pool(10, 2000).unwrap();
+        let pool = crate::memory::pool(10, 2000).unwrap();
         let none = next(&pool, 1, 2000, Instant::now()).await.unwrap();
         assert!(none.is_none());
         assert_eq!(pool.free_count(), 10);

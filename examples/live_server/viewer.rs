@@ -1,12 +1,14 @@
-//! The responses that viewers get: a frame, or one part after the other for as long as they watch.
+//! The responses that viewers get: a picture, or one frame after the other for as long as they watch.
 //!
-//! A task for each takes the frames and gives them to hyper, one at a time. It is not left to hyper to ask
+//! A task for each takes the samples and gives them to hyper, one at a time. It is not left to hyper to ask
 //! for the next: hyper does not, while the connection takes nothing, and then nobody would see that it
 //! stalls.
 
 use crate::{
+    channel::{Following, Kind},
     connection::Closer,
-    frame::{self, BOUNDARY, CONTENT_TYPE},
+    jpeg::part::{self, BOUNDARY},
+    piece::Piece,
     viewers::{Patience, Viewers},
 };
 use axum::{
@@ -16,31 +18,35 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use sample_pool::fan_out::Subscriber;
+use sample_pool::fan_out::Received;
 use std::{convert::Infallible, sync::Arc};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Who watches: its frames, and its connection.
 pub(crate) struct Viewer {
     pub(crate) viewers: Arc<Viewers>,
-    pub(crate) frames: Subscriber,
+    pub(crate) following: Following,
     pub(crate) connection: Closer,
+    /// Turns true when the server ends.
+    pub(crate) ending: watch::Receiver<bool>,
 }
 
 impl Viewer {
-    /// The newest frame; `None` if there is none.
-    pub(crate) async fn still(mut self) -> Option<Response> {
-        if self.frames.lag() == 0 {
+    /// The newest picture; `None` if there is none.
+    pub(crate) async fn still(self) -> Option<Response> {
+        let mut frames = self.following.frames;
+        if frames.lag() == 0 || self.following.kind != Kind::Jpeg {
             return None;
         }
-        let newest = self.frames.next().await?;
+        let newest = frames.next().await?;
         let wanted_back = newest.wanted_back();
-        let jpeg = frame::jpeg(newest);
+        let jpeg = part::jpeg(newest);
         // It is on its way like any other frame.
         tokio::spawn(async move {
             let mut patience = Patience::with(self.connection);
-            let frames = &mut self.frames;
-            let taken = self.viewers.until_taken(frames, wanted_back, &mut patience);
+            let taken = self
+                .viewers
+                .until_taken(&mut frames, wanted_back, &mut patience);
             let _whether_it_is_open = taken.await;
         });
         let headers = [
@@ -50,48 +56,78 @@ impl Viewer {
         Some((headers, jpeg).into_response())
     }
 
-    /// The frames of its channel: at most `limit` of them.
+    /// The frames of its channel, at most `limit` of them, behind whatever a player needs first.
     pub(crate) fn watch(self, limit: Option<u64>) -> Response {
+        let (content_type, first) = match &self.following.kind {
+            Kind::Jpeg => (part::CONTENT_TYPE.to_owned(), BOUNDARY.as_bytes().into()),
+            Kind::Mp4(init) => (init.media_type.clone(), init.bytes.clone()),
+        };
         let headers = [
-            (header::CONTENT_TYPE, CONTENT_TYPE),
-            (header::CACHE_CONTROL, "no-store"),
+            (header::CONTENT_TYPE, content_type),
+            (header::CACHE_CONTROL, "no-store".to_owned()),
             // A proxy in front must not collect what is live.
-            (HeaderName::from_static("x-accel-buffering"), "no"),
+            (
+                HeaderName::from_static("x-accel-buffering"),
+                "no".to_owned(),
+            ),
         ];
-        let (parts, body) = mpsc::channel(1);
-        tokio::spawn(self.give(parts, limit.unwrap_or(u64::MAX)));
-        (headers, Body::from_stream(multipart(body))).into_response()
+        let (chunks, body) = mpsc::channel(1);
+        tokio::spawn(self.give(chunks, limit.unwrap_or(u64::MAX)));
+        (headers, Body::from_stream(body_of(first, body))).into_response()
     }
 
-    /// Gives parts until there were `limit`, the channel ends or the viewer leaves.
-    async fn give(mut self, parts: mpsc::Sender<Bytes>, limit: u64) {
+    /// Gives one sample after the other until there were `limit` frames, the channel or the server ends, or the viewer
+    /// leaves. A frame that was begun is finished.
+    async fn give(mut self, chunks: mpsc::Sender<Bytes>, limit: u64) {
+        let watching = self.viewers.seat(&self.following, &self.connection);
         let mut patience = Patience::with(self.connection);
-        for left in (0..limit).rev() {
+        let mut left = limit;
+        let mut inside = false;
+        while left > 0 {
+            let frames = &mut self.following.frames;
             let next = tokio::select! {
-                next = self.frames.next() => next,
-                () = parts.closed() => None,
+                next = frames.next() => next,
+                () = chunks.closed() => None,
+                _ended = self.ending.wait_for(|&ending| ending), if !inside => None,
             };
             let Some(next) = next else { return };
-            let wanted_back = next.wanted_back();
-            let part = match left {
-                0 => frame::last_part(next),
-                _ => frame::part(next),
-            };
-            // There is room: the one before is out of hyper's hands.
-            if parts.send(part).await.is_err() {
+            if inside && next.missed() > 0 {
+                // It was too slow, and a box whose rest is missing would make nonsense of all that follows.
                 return;
             }
-            let frames = &mut self.frames;
+            let piece = Piece::of(next.properties());
+            inside = !piece.is_last();
+            left -= u64::from(!inside);
+            let wanted_back = next.wanted_back();
+            watching.given(next.number(), next.missed(), next.len());
+            // There is room: the one before is out of hyper's hands.
+            if chunks.send(bytes_of(next, left)).await.is_err() {
+                return;
+            }
             let taken = self.viewers.until_taken(frames, wanted_back, &mut patience);
             if !taken.await {
                 return;
             }
+            watching.taken();
         }
     }
 }
 
-fn multipart(parts: mpsc::Receiver<Bytes>) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
-    let boundary = stream::iter([Bytes::from_static(BOUNDARY.as_bytes())]);
-    let parts = stream::unfold(parts, async |mut parts| Some((parts.recv().await?, parts)));
-    boundary.chain(parts).map(Ok)
+/// What is sent of a sample when `left` more frames follow.
+fn bytes_of(sample: Received, left: u64) -> Bytes {
+    let is_part = Piece::of(sample.properties()).header > 0;
+    if left == 0 && is_part {
+        return part::last_part(sample);
+    }
+    sample.into_bytes()
+}
+
+fn body_of(
+    first: Bytes,
+    chunks: mpsc::Receiver<Bytes>,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    let chunks = stream::unfold(chunks, async |mut chunks| {
+        Some((chunks.recv().await?, chunks))
+    });
+    stream::iter([first]).chain(chunks).map(Ok)
 }

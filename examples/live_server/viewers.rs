@@ -10,7 +10,12 @@
 //!
 //! So viewers never hold more than half of the pool, whatever they do, and ingest goes on.
 
-use crate::connection::Closer;
+use crate::{
+    channel::Following,
+    connection::Closer,
+    memory,
+    watching::{Everybody, Watching},
+};
 use sample_pool::fan_out::{Hands, Subscriber};
 use std::{
     pin::Pin,
@@ -32,14 +37,26 @@ pub(crate) struct Viewers {
     hands: Hands,
     /// How many were closed because they stalled, or held too old a frame.
     closed: AtomicU64,
+    everybody: Everybody,
 }
 
 impl Viewers {
     pub(crate) fn new(buffers: usize) -> Arc<Self> {
         Arc::new(Viewers {
-            hands: Hands::new(buffers / 2),
+            hands: Hands::new(memory::for_viewers(buffers)),
             closed: AtomicU64::new(0),
+            everybody: Everybody::default(),
         })
+    }
+
+    /// Writes down who follows a channel, until the answer is dropped.
+    pub(crate) fn seat(&self, following: &Following, connection: &Closer) -> Watching {
+        self.everybody.seat(following, connection.peer())
+    }
+
+    /// Those who watch.
+    pub(crate) fn everybody(&self) -> &Everybody {
+        &self.everybody
     }
 
     pub(crate) fn hands(&self) -> &Hands {
@@ -100,4 +117,5 @@ impl Patience {
 }
 
 #[cfg(test)]
+#[path = "viewers_tests.rs"]
 mod tests;

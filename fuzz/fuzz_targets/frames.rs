@@ -2,13 +2,13 @@
 
 #![no_main]
 
-#[path = "../../examples/live_server/frames.rs"]
-mod frames;
+#[path = "../../examples/live_server/jpeg/parser.rs"]
+mod parser;
 mod heap;
 mod stream;
 
 use bytes::Bytes;
-use frames::{Event, FrameError, FrameParser};
+use parser::{Event, FrameError, FrameParser};
 use libfuzzer_sys::fuzz_target;
 use stream::Sent;
 

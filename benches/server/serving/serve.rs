@@ -3,10 +3,11 @@
 
 use crate::{
     channel::Channels,
-    frame, home,
-    limits::Limits,
+    home,
+    limits::{END_TIME, Limits},
+    memory,
     server::{self, Server},
-    serving,
+    serving, status,
     viewers::Viewers,
 };
 use std::{
@@ -14,9 +15,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{net::TcpListener, sync::watch, task, time};
-
-/// How long the end may take: for connections to finish, and then for buffers to come home.
-const END_LIMIT: Duration = Duration::from_secs(2);
 
 /// All viewers come from this machine, and there are up to 1,000.
 const LIMITS: Limits = Limits {
@@ -34,7 +32,7 @@ pub fn serve(buffers: usize, size: usize) -> io::Result<()> {
 }
 
 async fn run(buffers: usize, size: usize) -> io::Result<()> {
-    let pool = frame::pool(buffers, size).map_err(io::Error::other)?;
+    let pool = memory::pool(buffers, size).map_err(io::Error::other)?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     println!("{}", listener.local_addr()?.port());
 
@@ -46,16 +44,17 @@ async fn run(buffers: usize, size: usize) -> io::Result<()> {
         most: size,
         epoch: Instant::now(),
         ending: ending.clone(),
+        token: None,
         pool,
     };
-    let routes = server::router(server.clone());
+    let routes = server::router(server.clone()).merge(status::router(server.clone()));
     let mut serving = task::spawn(serving::serve(listener, routes, LIMITS, ending));
 
     // Whoever started this process holds the other end, so it never outlives the measurement.
     task::spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await??;
     end.send_replace(true);
     server.channels.end();
-    if time::timeout(END_LIMIT, &mut serving).await.is_err() {
+    if time::timeout(END_TIME, &mut serving).await.is_err() {
         serving.abort();
     }
     match home_at_the_end(&server, buffers).await {
@@ -67,7 +66,7 @@ async fn run(buffers: usize, size: usize) -> io::Result<()> {
 
 /// How many buffers are home, once all are or the limit is over.
 async fn home_at_the_end(server: &Server, buffers: usize) -> Option<usize> {
-    let limit = Instant::now() + END_LIMIT;
+    let limit = Instant::now() + END_TIME;
     while home(&server.pool)? < buffers && Instant::now() < limit {
         time::sleep(Duration::from_millis(1)).await;
     }

@@ -367,5 +367,5 @@ impl MarkerWalk {
 
 // By its path, because the fuzzer has this file by its path.
 #[cfg(test)]
-#[path = "frames/tests.rs"]
+#[path = "parser_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! A frame as it is sent: a part of a `multipart/x-mixed-replace` response in one buffer.
+//! A picture as it is sent: a part of a `multipart/x-mixed-replace` response in one buffer.
 //!
 //! ```text
 //!  headroom                      the sample's bytes          room kept at the end
@@ -6,12 +6,13 @@
 //! ```
 //!
 //! The part's header is put in front of the picture, into the sample's headroom, and the boundary that
-//! ends it behind. So a frame is one piece of memory for all viewers, and a viewer's connection queues
+//! ends it behind. So a picture is one piece of memory for all viewers, and a viewer's connection queues
 //! one chunk for it. The boundary comes at the end rather than before the next frame because browsers
 //! show a picture when they see it.
 
+use crate::piece::Piece;
 use bytes::{BufMut, Bytes};
-use sample_pool::{BuildError, Pool, Sample, fan_out::Received};
+use sample_pool::{Sample, fan_out::Received};
 
 /// The line that separates two parts.
 pub(crate) const BOUNDARY: &str = "--frame\r\n";
@@ -22,18 +23,10 @@ pub(crate) const CONTENT_TYPE: &str = "multipart/x-mixed-replace; boundary=frame
 const TAIL: &[u8] = b"\r\n--frame\r\n";
 
 /// More than the header of a part ever takes.
-const HEADROOM: usize = 192;
+pub(crate) const HEADROOM: usize = 192;
 
-/// A pool for frames of up to `size` bytes.
-pub(crate) fn pool(buffers: usize, size: usize) -> Result<Pool, BuildError> {
-    Pool::builder()
-        .buffers(buffers)
-        .size(size.saturating_add(TAIL.len()))
-        .prefix(HEADROOM)
-        .track_holders(true)
-        .measure_waits(true)
-        .build()
-}
+/// What a part needs behind the picture.
+pub(crate) const TAILROOM: usize = TAIL.len();
 
 /// Makes a part of a sample that holds a JPEG.
 pub(crate) fn make_part(sample: &mut Sample, sequence: u64) {
@@ -51,13 +44,12 @@ pub(crate) fn make_part(sample: &mut Sample, sequence: u64) {
         .prepend(header.as_bytes())
         .expect("the headroom is larger than any header");
     sample.put_slice(TAIL);
-    // For whoever wants the picture alone.
-    sample.properties_mut().set_user(header.len() as u64);
-}
-
-/// The part: header, picture and boundary. Clones of its bytes are all there is to sending it.
-pub(crate) fn part(frame: Received) -> Bytes {
-    frame.into_bytes()
+    let piece = Piece {
+        // For whoever wants the picture alone.
+        header: u16::try_from(header.len()).expect("it is shorter than the headroom"),
+        ..Piece::whole(sequence)
+    };
+    piece.write(sample.properties_mut());
 }
 
 /// The part without the boundary behind it: nothing follows.
@@ -68,7 +60,7 @@ pub(crate) fn last_part(frame: Received) -> Bytes {
 
 /// The picture alone.
 pub(crate) fn jpeg(frame: Received) -> Bytes {
-    let header = usize::try_from(frame.properties().user()).expect("it is shorter than its sample");
+    let header = usize::from(Piece::of(frame.properties()).header);
     let part = frame.into_bytes();
     part.slice(header..part.len() - TAIL.len())
 }
@@ -76,12 +68,13 @@ pub(crate) fn jpeg(frame: Received) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory;
     use futures::FutureExt;
     use sample_pool::{ReferenceTime, fan_out::FanOut};
 
     #[test]
     fn a_part_says_its_length_time_and_number_and_keeps_the_picture_as_it_was() {
-        let pool = pool(10, 1024).unwrap();
+        let pool = memory::pool(10, 1024).unwrap();
         let mut sample = pool.try_get_buffer().unwrap();
         sample.put_bytes(0xAB, 1024);
         let time = ReferenceTime(61_234 * 10_000);
@@ -96,7 +89,7 @@ mod tests {
         };
         let picture = jpeg(take());
         assert_eq!(picture, vec![0xAB; 1024]);
-        let part = part(take());
+        let part = take().into_bytes();
         let header = part.len() - picture.len() - TAIL.len();
         let header = std::str::from_utf8(&part[..header]).unwrap();
         assert!(header.contains("Content-Length: 1024\r\n"));

@@ -1,10 +1,7 @@
 //! What viewers can hold, and who is closed.
 
 use super::*;
-use crate::{
-    channel::{Channels, Source},
-    frame,
-};
+use crate::channel::{Channels, Kind, Source};
 use bytes::Bytes;
 use futures::FutureExt;
 use sample_pool::Pool;
@@ -25,10 +22,11 @@ struct Watching {
 
 impl Feed {
     fn new(buffers: usize) -> Self {
-        let pool = frame::pool(buffers, 1024).unwrap();
+        let pool = memory::pool(buffers, 1024).unwrap();
         let viewers = Viewers::new(buffers);
         let channels = Channels::new(&pool, viewers.hands());
         let source = channels.open("cam").unwrap();
+        source.begin(Kind::Jpeg).unwrap();
         Feed {
             pool,
             viewers,
@@ -46,7 +44,7 @@ impl Feed {
     fn watch(&self) -> Watching {
         let cam = self.channels.find("cam").expect("it is open");
         Watching {
-            frames: cam.follow().expect("it has not ended"),
+            frames: cam.follow().expect("it has not ended").frames,
             connection: Closer::for_tests(),
         }
     }
@@ -75,7 +73,7 @@ impl Feed {
 
 fn give(watching: &mut Watching) -> Bytes {
     let frame = watching.frames.next().now_or_never().flatten();
-    frame::part(frame.expect("there is one"))
+    frame.expect("there is one").into_bytes()
 }
 
 #[tokio::test]

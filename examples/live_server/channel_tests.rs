@@ -1,0 +1,172 @@
+//! What a channel promises its source and its viewers.
+
+use super::*;
+use crate::memory::FEWEST_BUFFERS;
+use futures::FutureExt;
+
+fn channels(pool: &Pool) -> Arc<Channels> {
+    Channels::new(pool, &Hands::new(10))
+}
+
+fn pool(buffers: usize) -> Pool {
+    memory::pool(buffers, 1024).expect("a small pool")
+}
+
+fn sample(pool: &Pool) -> Sample {
+    pool.try_get_buffer().expect("one is home")
+}
+
+fn init(bytes: &'static [u8]) -> Kind {
+    Kind::Mp4(Arc::new(InitSegment::for_tests(bytes)))
+}
+
+/// Opens a channel for pictures.
+fn open(channels: &Arc<Channels>, name: &str) -> Source {
+    let source = channels.open(name).unwrap();
+    source.begin(Kind::Jpeg).unwrap();
+    source
+}
+
+fn follow(channels: &Channels, name: &str) -> Subscriber {
+    let channel = channels.find(name).expect("it is open");
+    channel.follow().expect("it has begun").frames
+}
+
+/// The next sample, if it is there, or `None` when the response ends.
+fn next(frames: &mut Subscriber) -> Option<Piece> {
+    let frame = frames.next().now_or_never().expect("it need not wait");
+    frame.map(|frame| Piece::of(frame.properties()))
+}
+
+fn sequence(frames: &mut Subscriber) -> u64 {
+    next(frames).expect("there is one").sequence
+}
+
+#[test]
+fn a_channel_has_one_source_at_a_time_and_its_numbers_go_on() {
+    let pool = pool(FEWEST_BUFFERS);
+    let channels = channels(&pool);
+    let first = open(&channels, "cam");
+    assert_eq!(channels.open("cam").unwrap_err(), Unavailable::Busy);
+    first.publish(sample(&pool));
+    drop(first);
+    let second = open(&channels, "cam");
+    second.publish(sample(&pool));
+    let mut frames = follow(&channels, "cam");
+    assert_eq!(sequence(&mut frames), 2);
+    second.number_from(40);
+    second.publish(sample(&pool));
+    assert_eq!(sequence(&mut frames), 40);
+    second.number_from(3);
+    second.publish(sample(&pool));
+    assert_eq!(sequence(&mut frames), 41, "numbers never go back");
+    assert_eq!(channels.status()[0].sequence, 41);
+}
+
+#[test]
+fn names_are_limited() {
+    let pool = pool(FEWEST_BUFFERS);
+    let channels = channels(&pool);
+    for name in ["", "Cam", "a/b", "cam.jpg", &"x".repeat(33)] {
+        assert_eq!(channels.open(name).unwrap_err(), Unavailable::BadName);
+    }
+}
+
+/// Half of 64 is room for one channel of fragments and three of pictures.
+#[test]
+fn channels_may_hold_half_of_the_pool_and_what_they_carry_decides_how_many_there_are() {
+    let pool = pool(64);
+    let channels = channels(&pool);
+    let film = channels.open("film").unwrap();
+    film.begin(init(b"a")).unwrap();
+    for number in 0..3 {
+        open(&channels, &format!("cam-{number}")).publish(sample(&pool));
+    }
+    let (needed, left) = (PICTURE_SAMPLES, 1);
+    let no_room = Unavailable::NoRoom { needed, left };
+    assert_eq!(channels.open("one_more").unwrap_err(), no_room);
+    // The last source of pictures has left, and wants to send fragments.
+    let known = channels.open("cam-0").expect("known ones can be fed again");
+    let (needed, left) = (FRAGMENT_SAMPLES, 6);
+    let no_room = Unavailable::NoRoom { needed, left };
+    assert_eq!(known.begin(init(b"b")).unwrap_err(), no_room);
+    known.begin(Kind::Jpeg).unwrap();
+}
+
+/// Or anybody who posts nonsense could use up the names.
+#[test]
+fn a_source_that_sent_no_frame_leaves_no_channel() {
+    let channels = channels(&pool(FEWEST_BUFFERS));
+    for number in 0..100 {
+        drop(channels.open(&format!("refused-{number}")).unwrap());
+    }
+    assert!(channels.status().is_empty());
+}
+
+#[test]
+fn whoever_joins_gets_the_newest_picture_and_then_every_one() {
+    let pool = pool(FEWEST_BUFFERS);
+    let channels = channels(&pool);
+    let source = open(&channels, "cam");
+    source.publish(sample(&pool));
+    source.publish(sample(&pool));
+    let mut frames = follow(&channels, "cam");
+    source.publish(sample(&pool));
+    assert_eq!(sequence(&mut frames), 2);
+    channels.end();
+    assert!(channels.find("cam").unwrap().follow().is_none());
+    source.publish(sample(&pool));
+    assert_eq!(sequence(&mut frames), 3, "what was there is finished");
+    assert!(next(&mut frames).is_none(), "and nothing follows");
+    drop(frames);
+    assert_eq!(pool.free_count(), FEWEST_BUFFERS);
+}
+
+#[test]
+fn whoever_joins_begins_with_the_newest_fragment_that_can_be_shown_by_itself() {
+    let pool = pool(FEWEST_BUFFERS);
+    let channels = channels(&pool);
+    let source = channels.open("film").unwrap();
+    source.begin(init(b"a")).unwrap();
+    let fragment = |pieces| (0..pieces).map(|_| sample(&pool)).collect::<Vec<_>>();
+    source.publish_fragment(fragment(2), true);
+    source.publish_fragment(fragment(3), true);
+    source.publish_fragment(fragment(1), false);
+    let mut frames = follow(&channels, "film");
+    for (expected, index, pieces) in [(2, 0, 3), (2, 1, 3), (2, 2, 3), (3, 0, 1)] {
+        let piece = next(&mut frames).unwrap();
+        assert_eq!(
+            (piece.sequence, piece.index, piece.pieces),
+            (expected, index, pieces)
+        );
+    }
+    // One that lags goes on with a whole fragment as well.
+    source.publish_fragment(fragment(1), true);
+    source.publish_fragment(fragment(MOST_PIECES - 1), false);
+    source.publish_fragment(fragment(2), true);
+    let piece = next(&mut frames).unwrap();
+    assert_eq!((piece.sequence, piece.index), (6, 0));
+}
+
+#[test]
+fn another_kind_of_stream_ends_the_viewers_and_holds_nothing_for_them() {
+    let pool = pool(FEWEST_BUFFERS);
+    let channels = channels(&pool);
+    let pictures = open(&channels, "cam");
+    pictures.publish(sample(&pool));
+    let mut frames = follow(&channels, "cam");
+    drop(pictures);
+    for kind in [init(b"a"), init(b"b"), Kind::Jpeg] {
+        let source = channels.open("cam").unwrap();
+        source.begin(kind.clone()).unwrap();
+        assert!(next(&mut frames).is_none(), "it ends before {kind:?}");
+        assert_eq!(pool.free_count(), FEWEST_BUFFERS, "before {kind:?}");
+        source.publish_fragment([sample(&pool)], true);
+        frames = follow(&channels, "cam");
+        assert!(next(&mut frames).is_some());
+    }
+    let again = channels.open("cam").unwrap();
+    again.begin(Kind::Jpeg).unwrap();
+    again.publish(sample(&pool));
+    assert!(next(&mut frames).is_some(), "the same kind goes on");
+}

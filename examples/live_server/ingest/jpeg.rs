@@ -1,0 +1,86 @@
+//! Motion JPEG into samples, a picture in each.
+
+use super::{Ingest, Progress, Rejected};
+use crate::{
+    channel::Kind,
+    jpeg::parser::{Event, FrameParser},
+};
+use bytes::{BufMut, Bytes};
+use sample_pool::Sample;
+
+/// Pictures in the making.
+pub(super) struct Pictures {
+    parser: FrameParser,
+    filling: Option<Sample>,
+    begun: bool,
+}
+
+impl Pictures {
+    pub(super) fn new() -> Self {
+        Pictures {
+            parser: FrameParser::new(),
+            filling: None,
+            begun: false,
+        }
+    }
+
+    pub(super) fn is_between(&self) -> bool {
+        self.parser.is_between_frames()
+    }
+
+    pub(super) async fn read(
+        &mut self,
+        ingest: &Ingest<'_>,
+        mut chunk: Bytes,
+    ) -> Result<Progress, Rejected> {
+        let mut progress = Progress::default();
+        while let Some(event) = self.parser.next(&mut chunk)? {
+            match event {
+                Event::Begin { length } => {
+                    if length.is_some_and(|length| length > ingest.most) {
+                        return Err(too_large(ingest, length));
+                    }
+                    let (sample, waited) = ingest.sample().await?;
+                    self.filling = Some(sample);
+                    progress.waited += waited;
+                }
+                Event::Piece(piece) => self.append(ingest, &piece)?,
+                Event::End => {
+                    progress.frames += 1;
+                    if let Some(picture) = self.filling.take() {
+                        self.publish(ingest, picture)?;
+                    }
+                }
+            }
+        }
+        Ok(progress)
+    }
+
+    fn append(&mut self, ingest: &Ingest<'_>, piece: &[u8]) -> Result<(), Rejected> {
+        if let Some(sample) = &mut self.filling {
+            if piece.len() > ingest.most - sample.len() {
+                return Err(too_large(ingest, None));
+            }
+            sample.put_slice(piece);
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, ingest: &Ingest<'_>, picture: Sample) -> Result<(), Rejected> {
+        if !self.begun {
+            // Not before the first whole picture: who sends nonsense must not end a channel's viewers.
+            ingest.source.begin(Kind::Jpeg)?;
+            self.begun = true;
+        }
+        ingest.source.publish(picture);
+        Ok(())
+    }
+}
+
+fn too_large(ingest: &Ingest<'_>, length: Option<usize>) -> Rejected {
+    Rejected::TooLarge {
+        what: "frame",
+        bytes: length.map(|length| length as u64),
+        most: ingest.most as u64,
+    }
+}

@@ -1,0 +1,77 @@
+//! Why a source was turned away.
+
+use crate::{channel::Unavailable, jpeg::parser::FrameError, mp4::Mp4Error};
+use sample_pool::GetBufferError;
+use std::{fmt, time::Duration};
+
+#[derive(Debug)]
+pub(crate) enum Rejected {
+    /// Neither of what the server understands, or motion JPEG that is broken.
+    NotFrames(FrameError),
+    /// MP4 that cannot be passed on.
+    BrokenMp4(Mp4Error),
+    /// What it is, how many bytes it has as far as that is known, and how many it may have.
+    TooLarge {
+        what: &'static str,
+        bytes: Option<u64>,
+        most: u64,
+    },
+    /// No frame was finished for so long.
+    TooSlow(Duration),
+    /// It may not feed this channel.
+    Unavailable(Unavailable),
+    /// The server ends.
+    Ending,
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rejected::NotFrames(error) => error.fmt(f),
+            Rejected::BrokenMp4(error) => error.fmt(f),
+            Rejected::TooLarge { what, bytes, most } => {
+                match bytes {
+                    Some(bytes) => write!(f, "a {what} of {bytes} bytes")?,
+                    None => write!(f, "a {what} of more than {most} bytes")?,
+                }
+                write!(f, ", and there is room for {most}; see --size")
+            }
+            Rejected::TooSlow(limit) => {
+                write!(f, "no frame was finished for {} s", limit.as_secs())
+            }
+            Rejected::Unavailable(unavailable) => unavailable.fmt(f),
+            Rejected::Ending => f.write_str("the server is ending"),
+        }
+    }
+}
+
+impl From<FrameError> for Rejected {
+    fn from(error: FrameError) -> Self {
+        Rejected::NotFrames(error)
+    }
+}
+
+impl From<Mp4Error> for Rejected {
+    fn from(error: Mp4Error) -> Self {
+        match error {
+            Mp4Error::TooLarge { what, bytes, most } => Rejected::TooLarge {
+                what,
+                bytes: Some(bytes),
+                most,
+            },
+            broken => Rejected::BrokenMp4(broken),
+        }
+    }
+}
+
+impl From<Unavailable> for Rejected {
+    fn from(unavailable: Unavailable) -> Self {
+        Rejected::Unavailable(unavailable)
+    }
+}
+
+impl From<GetBufferError> for Rejected {
+    fn from(_not_committed: GetBufferError) -> Self {
+        Rejected::Ending
+    }
+}

@@ -1,0 +1,53 @@
+//! The server's memory: one pool, and how its buffers are divided.
+//!
+//! | who                 | holds at most                                                                          |
+//! |---------------------|----------------------------------------------------------------------------------------|
+//! | a channel of JPEG   | its backlog, [`BACKLOG`] pictures, and the one that is being filled                    |
+//! | a channel of MP4    | its backlog, [`MOST_PIECES`] pieces of fragments, and as many that are being filled    |
+//! | all channels        | half of the pool                                                                       |
+//! | all viewers         | the other half: the frames that are on their way to them (see [`crate::viewers`])      |
+//!
+//! So neither can ever exhaust it, ingest never waits for good, and two sources that fill large fragments
+//! at once cannot wait for each other.
+//!
+//! The backlog is there so that two frames in one packet do not look like a lag. That of MP4 holds the largest
+//! fragment that is accepted, so that whoever joins finds a whole one.
+
+use crate::jpeg::part;
+use sample_pool::{BuildError, Pool};
+
+/// How many pictures a viewer may be behind before it skips.
+pub(crate) const BACKLOG: usize = 4;
+
+/// How many samples a fragment may take, and so how large it may be.
+pub(crate) const MOST_PIECES: usize = 8;
+
+/// What a channel of JPEG can hold.
+pub(crate) const PICTURE_SAMPLES: usize = BACKLOG + 1;
+
+/// What a channel of MP4 can hold.
+pub(crate) const FRAGMENT_SAMPLES: usize = 2 * MOST_PIECES;
+
+/// The fewest buffers with which one channel, whatever it carries, and its viewers work.
+pub(crate) const FEWEST_BUFFERS: usize = 2 * FRAGMENT_SAMPLES;
+
+/// How many samples all channels of a pool of `buffers` may hold.
+pub(crate) fn for_channels(buffers: usize) -> usize {
+    buffers / 2
+}
+
+/// How many samples all viewers may hold.
+pub(crate) fn for_viewers(buffers: usize) -> usize {
+    buffers / 2
+}
+
+/// A pool whose buffers hold `size` bytes of a sender, and what is put around a picture.
+pub(crate) fn pool(buffers: usize, size: usize) -> Result<Pool, BuildError> {
+    Pool::builder()
+        .buffers(buffers)
+        .size(size.saturating_add(part::TAILROOM))
+        .prefix(part::HEADROOM)
+        .track_holders(true)
+        .measure_waits(true)
+        .build()
+}

@@ -1,0 +1,190 @@
+//! Who watches: how far behind each viewer is, what it holds, and what it missed.
+//!
+//! A viewer's own task writes down what it does, on a line of memory that nobody else writes. How far behind
+//! it is is found out only when somebody asks, so that it is told of one that stalls as well.
+
+use crate::channel::Following;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+/// All who watch, in the order in which they came.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Everybody(Arc<Mutex<Seats>>);
+
+#[derive(Debug, Default)]
+struct Seats {
+    next: u64,
+    taken: BTreeMap<u64, Arc<Seat>>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    channel: Arc<str>,
+    peer: SocketAddr,
+    since: Instant,
+    /// How many samples its channel has sent.
+    sent: Arc<AtomicU64>,
+    /// How many of them it has taken or missed.
+    passed: AtomicU64,
+    missed: AtomicU64,
+    holds: AtomicUsize,
+}
+
+/// A viewer's own place, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    everybody: Everybody,
+    number: u64,
+    seat: Arc<Seat>,
+}
+
+/// What is told of a viewer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ViewerStatus {
+    pub(crate) channel: Arc<str>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) watches: Duration,
+    /// How many samples were sent that it did not take yet.
+    pub(crate) lag: u64,
+    /// How many it skipped, because it lagged.
+    pub(crate) missed: u64,
+    /// How many bytes are on their way to it.
+    pub(crate) holds: usize,
+}
+
+impl Everybody {
+    pub(crate) fn seat(&self, following: &Following, peer: SocketAddr) -> Watching {
+        let sent = following.sent.load(Relaxed);
+        let seat = Arc::new(Seat {
+            channel: following.channel.clone(),
+            peer,
+            since: Instant::now(),
+            sent: following.sent.clone(),
+            passed: AtomicU64::new(sent.saturating_sub(following.frames.lag() as u64)),
+            missed: AtomicU64::new(0),
+            holds: AtomicUsize::new(0),
+        });
+        let mut seats = self.lock();
+        let number = seats.next;
+        seats.next += 1;
+        seats.taken.insert(number, seat.clone());
+        drop(seats);
+        Watching {
+            everybody: self.clone(),
+            number,
+            seat,
+        }
+    }
+
+    /// How many watch, and the `most` of them that are furthest behind, those first.
+    pub(crate) fn status(&self, most: usize) -> (usize, Vec<ViewerStatus>) {
+        let seats: Vec<_> = self.lock().taken.values().cloned().collect();
+        let mut all: Vec<_> = seats.iter().map(|seat| seat.status()).collect();
+        // Stable: those that are equally far behind stay in the order in which they came.
+        all.sort_by_key(|viewer| std::cmp::Reverse(viewer.lag));
+        all.truncate(most);
+        (seats.len(), all)
+    }
+
+    /// Nothing that panics runs under this lock.
+    fn lock(&self) -> MutexGuard<'_, Seats> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    fn status(&self) -> ViewerStatus {
+        let passed = self.passed.load(Relaxed);
+        ViewerStatus {
+            channel: self.channel.clone(),
+            peer: self.peer,
+            watches: self.since.elapsed(),
+            lag: self.sent.load(Relaxed).saturating_sub(passed),
+            missed: self.missed.load(Relaxed),
+            holds: self.holds.load(Relaxed),
+        }
+    }
+}
+
+impl Watching {
+    /// It was given the sample with this number, of so many bytes, and has missed some before it.
+    pub(crate) fn given(&self, number: u64, missed: u64, bytes: usize) {
+        self.seat.passed.store(number + 1, Relaxed);
+        self.seat.missed.fetch_add(missed, Relaxed);
+        self.seat.holds.store(bytes, Relaxed);
+    }
+
+    /// Its connection has let go of that sample.
+    pub(crate) fn taken(&self) {
+        self.seat.holds.store(0, Relaxed);
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let left = self.everybody.lock().taken.remove(&self.number);
+        drop(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        channel::{Channels, Kind},
+        memory,
+    };
+    use sample_pool::fan_out::Hands;
+
+    #[test]
+    fn a_viewer_that_stalls_is_told_of_until_it_leaves() {
+        let pool = memory::pool(memory::FEWEST_BUFFERS, 1024).unwrap();
+        let channels = Channels::new(&pool, &Hands::new(10));
+        let source = channels.open("cam").unwrap();
+        source.begin(Kind::Jpeg).unwrap();
+        let publish = || source.publish(pool.try_get_buffer().unwrap());
+        publish();
+        let cam = channels.find("cam").unwrap();
+        let everybody = Everybody::default();
+        let peers = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let [fast, slow] = peers.map(|peer| everybody.seat(&cam.follow().unwrap(), peer));
+        let lags = || {
+            let (all, viewers) = everybody.status(10);
+            assert_eq!(all, viewers.len());
+            let lags = viewers
+                .iter()
+                .map(|viewer| (viewer.peer.port(), viewer.lag));
+            lags.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            lags(),
+            [(1, 1), (2, 1)],
+            "the newest frame is there for them"
+        );
+        for number in 0..3 {
+            fast.given(number, 0, 500);
+            publish();
+        }
+        fast.taken();
+        slow.given(0, 0, 500);
+        assert_eq!(
+            lags(),
+            [(2, 3), (1, 1)],
+            "who is furthest behind comes first"
+        );
+        slow.given(3, 2, 600);
+        let (_, viewers) = everybody.status(1);
+        assert_eq!((viewers[0].peer, viewers[0].holds), (peers[0], 0));
+        let (_, viewers) = everybody.status(2);
+        assert_eq!((viewers[1].missed, viewers[1].holds), (2, 600));
+        drop(slow);
+        assert_eq!(lags(), [(1, 1)]);
+    }
+}
