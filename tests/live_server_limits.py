@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import re
 import socket
 import subprocess
@@ -13,10 +14,17 @@ LIMIT = 10
 SLACK = 6
 
 
+TOKEN = "a token of the test's own"
+SITE = "https://example.org"
+
+
 class Server:
-    def __init__(self, path):
-        command = [path, "--listen", "127.0.0.1:0", "--buffers", "128", "--size", "65536"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def __init__(self, path, *more, **environment):
+        command = [path, "--listen", "127.0.0.1:0", "--buffers", "128", "--size", "65536", *more]
+        environment = {**os.environ, **environment}
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
         self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
 
     def connect(self, receive=None):
@@ -26,6 +34,19 @@ class Server:
         peer.settimeout(LIMIT + SLACK)
         peer.connect(("127.0.0.1", self.port))
         return peer
+
+    def ask(self, method, path, body=None, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, {"Connection": "close", **named})
+        return connection.getresponse()
+
+    def end(self):
+        """What it says at its end."""
+        self.process.terminate()
+        said, log = self.process.communicate(timeout=30)
+        assert "128 of 128 samples came home" in said, said
+        return log
 
     def status(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -77,6 +98,9 @@ def request(server, text):
 
 
 HEAD = b"POST /ingest/%s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
+
+
+PICTURE = b"--x\r\nContent-Length: 4\r\n\r\n\xff\xd8\xff\xd9\r\n"
 
 
 def too_many_header_bytes(server):
@@ -177,12 +201,93 @@ def too_many_connections(server):
     assert server.status()["buffers"] == 128, "who left made room"
 
 
+def a_channel_cannot_be_fed_from_a_web_page(server):
+    answer = server.ask("POST", "/ingest/page", PICTURE, Origin=SITE)
+    assert answer.status == 403, answer.status
+    assert "page" not in [channel["name"] for channel in server.status()["channels"]]
+
+
+def other_sites_may_not_read_what_is_shown(server):
+    for path in ["/status", "/viewers", "/holders", "/metrics", "/live/test?limit=1", "/live/test.jpg"]:
+        answer = server.ask("GET", path, Origin=SITE)
+        assert answer.status == 200, (path, answer.status)
+        assert answer.getheader("Access-Control-Allow-Origin") is None, path
+
+
+def one_that_is_allowed_to_may_read_and_not_feed(path):
+    server = Server(path, "--allow-origin", SITE)
+    for path in ["/status", "/live/test?limit=1"]:
+        answer = server.ask("GET", path, Origin=SITE)
+        assert answer.getheader("Access-Control-Allow-Origin") == SITE, path
+        answer = server.ask("GET", path, Origin="https://elsewhere.example")
+        assert answer.getheader("Access-Control-Allow-Origin") == SITE, "so a browser keeps it from elsewhere"
+    asked = server.ask("OPTIONS", "/ingest/page", Origin=SITE, Access_Control_Request_Method="POST")
+    assert "POST" not in (asked.getheader("Access-Control-Allow-Methods") or ""), "browsers do not even try"
+    assert server.ask("POST", "/ingest/page", PICTURE, Origin=SITE).status == 403
+    server.end()
+
+
+def a_source_without_the_token(path):
+    server = Server(path, INGEST_TOKEN=TOKEN)
+    for shown in [None, "Bearer", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", TOKEN]:
+        headers = {} if shown is None else {"Authorization": shown}
+        answer = server.ask("POST", "/ingest/cam", PICTURE, **headers)
+        assert answer.status == 401 and answer.getheader("WWW-Authenticate") == "Bearer", (shown, answer.status)
+    answer = server.ask("POST", "/ingest/cam", PICTURE, Authorization=f"Bearer {TOKEN}")
+    assert answer.status == 200, answer.read()
+    assert server.ask("GET", "/live/cam?limit=1").status == 200, "watching needs none"
+    assert TOKEN not in server.end()
+    short = subprocess.run([path], env={**os.environ, "INGEST_TOKEN": "short"}, capture_output=True, timeout=20)
+    assert short.returncode == 1 and b"16 characters" in short.stderr, short
+
+
+def an_end_in_the_middle_of_a_frame(path):
+    """The viewer has taken a part of a frame when the server is told to end, and must get the rest of it."""
+    server = Server(path)
+    frame = b"--x\r\nContent-Length: 60000\r\n\r\n\xff\xd8" + bytes(59_998) + b"\r\n"
+    source = request(server, HEAD % b"large" + frame * 3)
+    end = time.monotonic() + 10
+    while "large" not in [channel["name"] for channel in server.status()["channels"] if channel["sequence"]]:
+        assert time.monotonic() < end, "the frames did not come"
+    viewer = server.connect(receive=4096)
+    viewer.sendall(b"GET /live/large HTTP/1.1\r\nHost: x\r\n\r\n")
+    said = viewer.recv(2000)
+    # What does not fit the sockets' buffers is still with the server, and so are the frames that follow.
+    for _ in range(100):
+        source.sendall(frame)
+        time.sleep(0.01)
+    held = server.ask("GET", "/viewers").read()
+    assert json.loads(held)["viewers"][0]["holds"] > 0, held
+    server.process.terminate()
+    time.sleep(0.2)
+    said += answer(viewer)
+    assert said.endswith(b"\r\n0\r\n\r\n"), "the response has an end"
+    body = dechunked(said.partition(b"\r\n\r\n")[2])
+    parts = body.split(b"--frame\r\n")
+    assert parts[-1] == b"" and len(parts) >= 3, len(parts)
+    for part in parts[1:-1]:
+        assert part.endswith(bytes(100) + b"\r\n") and len(part) > 60_000, "every frame is whole"
+    assert "128 of 128 samples came home" in server.process.communicate(timeout=30)[0]
+
+
+def dechunked(rest):
+    body = b""
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        body += rest[:int(size, 16)]
+        rest = rest[int(size, 16) + 2:]
+    return body
+
+
+# Those that need a server of their own.
+ALONE = [one_that_is_allowed_to_may_read_and_not_feed, a_source_without_the_token, an_end_in_the_middle_of_a_frame]
+
 # Those that take long, beside each other; then those that take all connections there are.
 TOGETHER = [
     too_many_header_bytes, a_line_without_end, too_many_headers, malformed_requests, headers_that_come_slowly,
     a_connection_that_says_nothing, a_connection_that_is_kept_and_not_used, an_answer_that_nobody_takes,
     a_source_that_trickles, a_source_that_sends_line_breaks_without_end, frames_and_lines_that_are_too_large,
-    names_of_channels,
+    names_of_channels, a_channel_cannot_be_fed_from_a_web_page, other_sites_may_not_read_what_is_shown,
 ]
 
 
@@ -190,24 +295,23 @@ def main():
     server = Server(sys.argv[1])
     failed = []
 
-    def check(limit):
+    def check(limit, given=server):
         try:
-            limit(server)
+            limit(given)
             print(f"ok      {limit.__name__}", flush=True)
         except Exception as error:
             failed.append(limit.__name__)
             print(f"FAILED  {limit.__name__}: {error!r}", flush=True)
 
     threads = [threading.Thread(target=check, args=(limit,)) for limit in TOGETHER]
+    threads += [threading.Thread(target=check, args=(limit, sys.argv[1])) for limit in ALONE]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     check(too_many_connections)
     assert server.process.poll() is None, "the server has ended"
-    server.process.terminate()
-    said, log = server.process.communicate(timeout=30)
-    assert "128 of 128 samples came home" in said, said
+    log = server.end()
     assert all(re.match(r'ingest ".*": \d{3} ', line) for line in log.splitlines()), log
     sys.exit(f"{len(failed)} limits do not hold: {failed}" if failed else 0)
 

@@ -12,7 +12,7 @@ use axum::{
     Router,
     body::{Body, BodyDataStream},
     extract::{ConnectInfo, Path, Query, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -52,7 +52,12 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         // The rest of the body is not read, so the connection cannot be used again.
         let headers = [(header::CONNECTION, "close")];
-        (self.0, headers, format!("{}\n", self.1)).into_response()
+        let mut response = (self.0, headers, format!("{}\n", self.1)).into_response();
+        if self.0 == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
     }
 }
 
