@@ -55,7 +55,9 @@ impl IntoResponse for Failure {
         let mut response = (self.0, headers, format!("{}\n", self.1)).into_response();
         if self.0 == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
         }
         response
     }

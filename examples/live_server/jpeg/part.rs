@@ -68,13 +68,13 @@ pub(crate) fn jpeg(frame: Received) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory;
     use futures::FutureExt;
-    use sample_pool::{ReferenceTime, fan_out::FanOut};
+    use sample_pool::{Pool, ReferenceTime, fan_out::FanOut};
 
     #[test]
     fn a_part_says_its_length_time_and_number_and_keeps_the_picture_as_it_was() {
-        let pool = memory::pool(10, 1024).unwrap();
+        let pool = Pool::builder().size(1024 + TAILROOM).prefix(HEADROOM);
+        let pool = pool.build().unwrap();
         let mut sample = pool.try_get_buffer().unwrap();
         sample.put_bytes(0xAB, 1024);
         let time = ReferenceTime(61_234 * 10_000);
