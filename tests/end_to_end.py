@@ -29,9 +29,10 @@ PART = re.compile(rb"Content-Length: (\d+)\r\nX-Timestamp: ([\d.]+)\r\nX-Sequenc
 
 
 class Server:
-    def __init__(self):
+    def __init__(self, buffers=BUFFERS):
+        self.buffers = buffers
         command = [TARGET / "release/examples/live_server", "--listen", "127.0.0.1:0"]
-        command += ["--buffers", str(BUFFERS), "--size", str(SIZE)]
+        command += ["--buffers", str(buffers), "--size", str(SIZE)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().strip()
         assert self.url.startswith("http://127.0.0.1:"), self.url
@@ -264,7 +265,7 @@ def check_recovery(server, watching):
 def check_end(server):
     server.process.send_signal(signal.SIGINT)
     said, _ = server.process.communicate(timeout=20)
-    assert f"{BUFFERS} of {BUFFERS} samples came home" in said, said
+    assert f"{server.buffers} of {server.buffers} samples came home" in said, said
     assert server.process.returncode == 0, server.process.returncode
     print("Ctrl-C:", said.strip())
 
@@ -283,4 +284,5 @@ def main():
         server.process.kill()
 
 
-main()
+if __name__ == "__main__":
+    main()

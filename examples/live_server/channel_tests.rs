@@ -17,7 +17,11 @@ fn sample(pool: &Pool) -> Sample {
 }
 
 fn init(bytes: &'static [u8]) -> Kind {
-    Kind::Mp4(Arc::new(InitSegment::for_tests(bytes)))
+    Kind::Mp4(Arc::new(InitSegment {
+        bytes: bytes.into(),
+        media_type: "video/mp4".to_owned(),
+        video: None,
+    }))
 }
 
 /// Opens a channel for pictures.
