@@ -86,9 +86,11 @@ impl Viewer {
         while left > 0 {
             let frames = &mut self.following.frames;
             let next = tokio::select! {
-                next = frames.next() => next,
-                () = chunks.closed() => None,
+                // There may be more to send when the server ends, and it is not sent.
+                biased;
                 _ended = self.ending.wait_for(|&ending| ending), if !inside => None,
+                () = chunks.closed() => None,
+                next = frames.next() => next,
             };
             let Some(next) = next else { return };
             if inside && next.missed() > 0 {
@@ -131,3 +133,7 @@ fn body_of(
     });
     stream::iter([first]).chain(chunks).map(Ok)
 }
+
+#[cfg(test)]
+#[path = "viewer_tests.rs"]
+mod tests;

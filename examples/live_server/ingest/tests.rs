@@ -125,3 +125,108 @@ async fn with_no_sample_home_the_source_waits_and_the_status_shows_it() {
     drop(held);
     assert_eq!(sending.await.0.unwrap().frames, 1);
 }
+
+/// Two fragments of some 2.5 KiB.
+const FILM: &[u8] = include_bytes!("../mp4/test_data/h264_aac.mp4");
+
+/// Where the boxes of a kind begin.
+fn places(kind: &[u8; 4]) -> Vec<usize> {
+    let places = FILM.windows(4).enumerate();
+    let places = places.filter(|(_, code)| code == kind);
+    places.map(|(place, _)| place - 4).collect()
+}
+
+#[tokio::test]
+async fn a_fragment_takes_as_many_samples_as_it_needs_and_is_shown_whole() {
+    let pool = pool();
+    let (begin, end) = (places(b"moof")[1], places(b"mfra")[0]);
+    let last = &FILM[begin..end];
+    for chunk in [1, 7, 1000, FILM.len()] {
+        let chunks: Vec<&[u8]> = FILM.chunks(chunk).collect();
+        let (answer, shown) = send(&pool, &chunks).await;
+        assert_eq!(answer.unwrap().to_string(), "2 frames");
+        assert_eq!(shown.len(), last.len().div_ceil(MOST));
+        for (index, (piece, bytes)) in shown.iter().enumerate() {
+            assert_eq!(usize::from(piece.index), index);
+            assert_eq!(usize::from(piece.pieces), shown.len());
+            assert_eq!(piece.sequence, 2);
+            assert!(bytes.len() == MOST || piece.is_last(), "samples are filled");
+        }
+        let bytes = shown.into_iter().flat_map(|(_, bytes)| bytes);
+        assert_eq!(bytes.collect::<Vec<_>>(), last);
+        assert_eq!(pool.free_count(), FEWEST_BUFFERS);
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_vanishes_in_a_fragment_loses_that_one_only() {
+    let pool = pool();
+    let cut = places(b"mdat")[1] + 100;
+    let (answer, shown) = send(&pool, &[&FILM[..cut]]).await;
+    assert_eq!(
+        answer.unwrap(),
+        Ingested {
+            frames: 1,
+            cut: true
+        }
+    );
+    assert!(shown.iter().all(|(piece, _)| piece.sequence == 1));
+    assert!(shown.last().unwrap().0.is_last());
+    assert_eq!(pool.free_count(), FEWEST_BUFFERS);
+}
+
+#[tokio::test]
+async fn a_fragment_larger_than_a_channel_is_refused_with_both_sizes_before_it_has_come() {
+    let pool = pool();
+    let (moof, mdat) = (places(b"moof")[0], places(b"mdat")[0]);
+    let mut film = FILM[..mdat + 8].to_vec();
+    film[mdat..mdat + 4].copy_from_slice(&1_000_000u32.to_be_bytes());
+    let (answer, shown) = send(&pool, &[&film]).await;
+    let said = answer.unwrap_err().to_string();
+    let size = mdat - moof + 1_000_000;
+    let most = MOST * MOST_PIECES;
+    assert!(
+        said.contains(&format!(" {size} ")) && said.contains(&format!(" {most};")),
+        "{said}"
+    );
+    assert!(shown.is_empty());
+    assert_eq!(pool.free_count(), FEWEST_BUFFERS);
+}
+
+#[tokio::test]
+async fn malformed_boxes_are_refused_with_the_reason_and_leave_nothing_behind() {
+    let pool = pool();
+    let moof = places(b"moof")[0];
+    let mut film = FILM[..moof + 8].to_vec();
+    film[moof..moof + 4].copy_from_slice(&4u32.to_be_bytes());
+    let (answer, shown) = send(&pool, &[&film]).await;
+    let rejected = answer.unwrap_err();
+    assert!(matches!(rejected, Rejected::BrokenMp4(_)), "{rejected:?}");
+    assert!(rejected.to_string().contains("moof"), "{rejected}");
+    assert!(shown.is_empty());
+    assert_eq!(pool.free_count(), FEWEST_BUFFERS);
+}
+
+/// A fragment is often as long as the time between two key frames, which is longer than a picture may take.
+#[tokio::test(start_paused = true)]
+async fn fragments_have_more_time_than_pictures() {
+    for (late, answered) in [(FRAME_TIME * 2, true), (FRAGMENT_TIME * 2, false)] {
+        let pool = pool();
+        let channels = Channels::new(&pool, &Hands::new(1));
+        let source = channels.open("film").unwrap();
+        let ingest = Ingest {
+            pool: &pool,
+            source: &source,
+            most: MOST,
+            epoch: Instant::now(),
+        };
+        let (first, rest) = FILM.split_at(places(b"moof")[1]);
+        let pieces = [(Duration::ZERO, first), (late, rest)];
+        let body = futures::stream::iter(pieces).then(async |(late, piece)| {
+            time::sleep(late).await;
+            Ok::<_, Infallible>(Bytes::from_static(piece))
+        });
+        let answer = ingest.read(std::pin::pin!(body)).await;
+        assert_eq!(answer.is_ok(), answered, "{answer:?}");
+    }
+}
