@@ -1,0 +1,84 @@
+//! Why a stream of fragmented MP4 cannot be read on.
+
+use std::fmt;
+
+use super::boxes::Kind;
+
+/// What makes ffmpeg write what is asked for.
+const HOW: &str = "ffmpeg needs -movflags frag_keyframe+empty_moov+default_base_moof";
+
+/// Why the stream cannot be read on. Sending it again does not help.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Mp4Error {
+    /// The first box is none that a film begins with.
+    NotMp4 { found: [u8; 8] },
+    /// A box says that it is shorter than its own header.
+    TooSmall { kind: Kind, bytes: u64 },
+    /// A box says that it ends with the file.
+    ToTheEnd { kind: Kind },
+    /// What has to be kept is larger than may be kept.
+    TooLarge {
+        what: &'static str,
+        bytes: u64,
+        most: u64,
+    },
+    /// An ordinary film: one index for all of it.
+    NotFragmented,
+    /// A fragment, but no `moov` before it.
+    NoInit,
+    /// Media without a `moof` of its own.
+    StrayMedia,
+    /// A box where it cannot stand.
+    Misplaced { kind: Kind, place: &'static str },
+    /// The places in a fragment are counted from the beginning of the stream.
+    AbsoluteOffsets,
+    /// A `moov` without a track.
+    NoTrack,
+    /// A `moov` that cannot be read, and why.
+    BrokenMoov(String),
+    /// A `moof` that cannot be read, and why.
+    BrokenMoof(String),
+}
+
+impl fmt::Display for Mp4Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Mp4Error::NotMp4 { found } => {
+                f.write_str("not an MP4: it begins with ftyp, styp or moov, this one with")?;
+                found.iter().try_for_each(|byte| write!(f, " {byte:02x}"))
+            }
+            Mp4Error::TooSmall { kind, bytes } => write!(
+                f,
+                "broken MP4: the box {kind} says that it has {bytes} bytes, less than its header"
+            ),
+            Mp4Error::ToTheEnd { kind } => write!(
+                f,
+                "the box {kind} goes on to the end of the file, which a live stream does not have: {HOW}, and delay_moov for AC-3"
+            ),
+            Mp4Error::TooLarge { what, bytes, most } => write!(
+                f,
+                "the {what} has {bytes} bytes, and the most are {most}; that of a fragmented MP4 is small: {HOW}"
+            ),
+            Mp4Error::NotFragmented => write!(f, "the MP4 is not fragmented: {HOW}"),
+            Mp4Error::NoInit => f.write_str(
+                "the stream begins with a fragment: the init segment, ftyp and moov, has to come first",
+            ),
+            Mp4Error::StrayMedia => write!(
+                f,
+                "an mdat without a moof before it: a fragment is one moof and one mdat; {HOW}"
+            ),
+            Mp4Error::Misplaced { kind, place } => {
+                write!(f, "broken MP4: the box {kind} cannot stand {place}")
+            }
+            Mp4Error::AbsoluteOffsets => write!(
+                f,
+                "a fragment counts its offsets from the beginning of the stream, which who joins later has not got: {HOW}"
+            ),
+            Mp4Error::NoTrack => f.write_str("the MP4 has no track in its moov"),
+            Mp4Error::BrokenMoov(why) => write!(f, "the moov cannot be read: {why}"),
+            Mp4Error::BrokenMoof(why) => write!(f, "the moof cannot be read: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Mp4Error {}

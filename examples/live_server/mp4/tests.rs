@@ -1,0 +1,1 @@
+//! The parser against streams that ffmpeg wrote, cut in every place.
