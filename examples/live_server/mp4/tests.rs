@@ -277,6 +277,7 @@ fn an_mp4_is_known_by_its_first_bytes() {
         b"--ffmpeg\r\n",
         b"\r\n",
         b"\r",
+        b"\xFF\0\0\x18ftyp",
     ] {
         assert_eq!(looks_like_mp4(other), Some(false), "{other:?}");
     }
