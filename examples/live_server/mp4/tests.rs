@@ -183,6 +183,21 @@ fn a_fragment_tells_whether_it_can_be_the_first() {
     assert_eq!(parse([AAC]).sync(), [true, true, true], "no video");
 }
 
+/// Only a header that is cut is put together, and here none is.
+#[test]
+fn nothing_is_copied_of_a_stream_in_one_chunk() {
+    let mut parser = FragmentParser::new();
+    let mut chunk = Bytes::from_static(H264_AAC);
+    let mut pieces = 0;
+    while let Some(event) = parser.next(&mut chunk).expect("a film") {
+        if let Event::Piece(piece) = event {
+            pieces += 1;
+            assert!(H264_AAC.as_ptr_range().contains(&piece.as_ptr()));
+        }
+    }
+    assert_eq!(pieces, 4, "one a box");
+}
+
 #[test]
 fn the_end_of_a_fragment_is_told_with_its_last_byte() {
     let (init, fragments) = parts(H264_AAC);
@@ -210,8 +225,13 @@ fn a_size_may_have_64_bits() {
     };
     let size = (mdat.len() as u64 + 8).to_be_bytes();
     let long = [&1u32.to_be_bytes(), b"mdat", &size[..], &mdat[8..]].concat();
-    let size = (moof.len() as u64 + 8).to_be_bytes();
-    let long_moof = [&1u32.to_be_bytes(), b"moof", &size[..], &moof[8..]].concat();
+    let inside = top_level(&moof[8..]).into_iter().flat_map(|(kind, child)| {
+        let size = (child.len() as u64 + 8).to_be_bytes();
+        [&1u32.to_be_bytes(), &kind, &size[..], &child[8..]].concat()
+    });
+    let inside: Vec<u8> = inside.collect();
+    let size = (inside.len() as u64 + 16).to_be_bytes();
+    let long_moof = [&1u32.to_be_bytes(), b"moof", &size[..], &inside].concat();
     let fragment = [long_moof, long].concat();
     let parsed = in_all_cuts(&[init, fragment.clone()].concat());
     assert_eq!(parsed.fragments, [(fragment, true)]);

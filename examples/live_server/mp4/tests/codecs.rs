@@ -60,6 +60,22 @@ fn a_codec_of_which_nothing_is_known_passes() {
     assert_eq!(media_type(&unknown), "video/mp4; codecs=\"vvc1\"");
 }
 
+/// An entry that ends before its own fields do is left to who decodes it.
+#[test]
+fn an_entry_that_is_cut_is_called_by_its_code() {
+    let content = [0; 77];
+    for kind in [b"avc1", b"hev1", b"av01", b"vp09", b"mp4a"] {
+        for length in [0, 27, 77] {
+            let entry = boxes::Child {
+                kind: boxes::Kind(*kind),
+                content: &content[..length],
+            };
+            let expected = String::from_utf8_lossy(kind);
+            assert_eq!(super::super::codecs::codec(&entry), expected);
+        }
+    }
+}
+
 /// It becomes a header line, and must not become two.
 #[test]
 fn a_code_that_is_no_word_cannot_leave_the_quotes() {

@@ -49,6 +49,17 @@ fn the_nearest_flags_decide() {
     );
 }
 
+/// A track may have its samples in several groups.
+#[test]
+fn the_first_group_of_samples_decides() {
+    let sync_group = fragment(Some(SYNC), None, &[], 1);
+    let other_group = fragment(Some(NOT_SYNC), None, &[], 1);
+    let first = [&sync_group[..], &other_group].concat();
+    assert_eq!(sync(&first), Ok(true));
+    let second = [other_group, sync_group].concat();
+    assert_eq!(sync(&second), Ok(false));
+}
+
 #[test]
 fn a_fragment_without_a_picture_cannot_be_the_first() {
     assert_eq!(sync(&boxed(b"mfhd", &[0; 8])), Ok(false), "no track");
@@ -57,6 +68,10 @@ fn a_fragment_without_a_picture_cannot_be_the_first() {
         Ok(false),
         "no sample"
     );
+    let nothing = fragment(Some(SYNC), None, &[], 0);
+    let picture = fragment(Some(SYNC), None, &[], 1);
+    let both = [nothing, picture].concat();
+    assert_eq!(sync(&both), Ok(true), "the first that has one");
     let other = Some(VideoTrack {
         id: 2,
         default_flags: 0,

@@ -172,6 +172,13 @@ fn what_cannot_be_read_is_refused_with_where_and_why() {
     assert_eq!(refused(&short), Mp4Error::BrokenMoov(why));
 
     let (init, _) = parts(H264_AAC);
+    let at = init.windows(4).position(|window| window == b"stsd");
+    let at = at.expect("there is one");
+    let mut sizeless = init.clone();
+    sizeless[at + 12..at + 16].fill(0);
+    let why = "stsd: the size of avc1 makes no sense".to_owned();
+    assert_eq!(refused(&sizeless), Mp4Error::BrokenMoov(why));
+
     let moof = boxed(b"moof", &boxed(b"traf", b""));
     let why = "traf: there is no tfhd in it".to_owned();
     let stream = [init, moof].concat();
