@@ -16,7 +16,7 @@ const NOT_SYNC: u32 = 0x1_0000;
 /// Decoding takes memory for the samples of one run that states something of each: 40 bytes for 4 that are
 /// there, so that a `moof` is bounded before it comes here.
 pub(super) fn begins_with_sync(moof: &[u8], video: Option<VideoTrack>) -> Result<bool, Mp4Error> {
-    let mut sync = video.is_none();
+    let mut sync = video.is_none().then_some(true);
     for child in boxes::children(moof).map_err(Mp4Error::BrokenMoof)? {
         if child.kind.0 != *b"traf" {
             continue;
@@ -33,9 +33,10 @@ pub(super) fn begins_with_sync(moof: &[u8], video: Option<VideoTrack>) -> Result
         };
         let default = track.default_sample_flags.unwrap_or(video.default_flags);
         let first = first_sample_flags(&child).map_err(Mp4Error::BrokenMoof)?;
-        sync |= first.is_some_and(|flags| flags.unwrap_or(default) & NOT_SYNC == 0);
+        let first = first.map(|flags| flags.unwrap_or(default) & NOT_SYNC == 0);
+        sync = sync.or(first);
     }
-    Ok(sync)
+    Ok(sync.unwrap_or(false))
 }
 
 /// What the first run with a sample says of that sample's flags; `None` if there is no sample.

@@ -304,13 +304,11 @@ fn begins_a_film(kind: &[u8; 4]) -> bool {
 
 /// Whether a stream that begins so is an MP4; `None` until there is enough of it to tell.
 pub(crate) fn looks_like_mp4(beginning: &[u8]) -> Option<bool> {
-    if let Some([_, _, _, _, kind @ ..]) = beginning.first_chunk::<8>() {
-        return Some(begins_a_film(kind));
-    }
-    // The size of the first box is small, so that its first byte is 0, which no JPEG and no header line has.
-    match beginning.first() {
-        None | Some(0) => None,
-        Some(_) => Some(false),
+    match beginning {
+        // The size of the first box is small; no JPEG and no header line begins with a 0.
+        [1..=255, ..] => Some(false),
+        [0, _, _, _, kind @ ..] => Some(begins_a_film(kind.first_chunk()?)),
+        _ => None,
     }
 }
 
