@@ -254,7 +254,9 @@ mod tests {
     fn a_missing_header_is_named() {
         for name in [ORIGIN, STREAM, KIND, SEQUENCE, PIECE, PART, SYNC] {
             let complete = label().headers();
-            let rest = complete.iter().filter(|(other, _)| other.to_string() != name);
+            let rest = complete
+                .iter()
+                .filter(|(other, _)| other.to_string() != name);
             let rest = rest.map(|(other, values)| (other.clone(), values[0].clone()));
             let rest: HeaderMap = rest.collect();
             assert_eq!(Label::read(&rest), Err(Nonsense::Missing(name)));

@@ -1,42 +1,81 @@
-//! Which frames can be shown after some were lost, and how many they were.
+//! Which frames can be shown after some were lost, how many they were, and under which numbers.
 
 /// The numbers of the frames of a channel that were shown.
 #[derive(Debug, Default)]
 pub struct Numbers {
-    last: Option<Shown>,
+    last: Option<Last>,
+    /// What the numbers of this origin are higher by than it says: an earlier one had come further.
+    ahead: u64,
 }
 
+/// The frame that was shown last, as its origin numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Shown {
-    stream: u64,
-    number: u64,
+enum Last {
+    Frame {
+        stream: u64,
+        number: u64,
+    },
+    /// The one of another origin, as it was shown.
+    OfAnother {
+        shown: u64,
+    },
+}
+
+/// A frame that can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// The number to show it under: the origin's own, unless that would go back.
+    pub number: u64,
+    /// How many frames are missing between the last one shown and it.
+    pub missing: u64,
 }
 
 impl Numbers {
-    /// Whether a whole frame is to be shown; if so, how many are missing between the last one shown and it.
+    /// What comes now is from another origin, or from one that has begun anew and counts from 1 again.
+    ///
+    /// The numbers that are shown go on, and are the new origin's plus the same for each, so that what is missing can
+    /// still be seen.
+    pub fn of_another_origin(&mut self) {
+        if let Some(Last::Frame { number, .. }) = self.last {
+            let shown = number.saturating_add(self.ahead);
+            self.last = Some(Last::OfAnother { shown });
+        }
+    }
+
+    /// Whether a whole frame is to be shown.
     ///
     /// With `alone` it can be shown without another. One that cannot is shown after the one before it, of the same
     /// stream, and after no other: it would be a broken picture. What is not newer than what was shown came twice.
-    pub fn admit(&mut self, stream: u64, number: u64, alone: bool) -> Option<u64> {
-        let shown = Shown { stream, number };
-        let Some(last) = self.last else {
-            self.last = alone.then_some(shown);
-            return alone.then_some(0);
-        };
-        if number <= last.number {
-            if number == last.number && alone {
-                // An origin that follows its channel anew begins with a frame that it has sent before.
-                self.last = Some(shown);
+    pub fn admit(&mut self, stream: u64, number: u64, alone: bool) -> Option<Admitted> {
+        let this = Last::Frame { stream, number };
+        let missing = match self.last {
+            None | Some(Last::OfAnother { .. }) if !alone => return None,
+            None => 0,
+            Some(Last::OfAnother { shown }) => {
+                self.ahead = shown.saturating_add(1).saturating_sub(number);
+                0
             }
-            return None;
-        }
-        let missing = number - last.number - 1;
-        let follows = missing == 0 && stream == last.stream;
-        if !alone && !follows {
-            return None;
-        }
-        self.last = Some(shown);
-        Some(missing)
+            Some(Last::Frame { number: last, .. }) if number <= last => {
+                if number == last && alone {
+                    // An origin that follows its channel anew begins with a frame that it has sent before.
+                    self.last = Some(this);
+                }
+                return None;
+            }
+            Some(Last::Frame {
+                stream: of,
+                number: last,
+            }) => {
+                let missing = number - last - 1;
+                if !alone && (missing > 0 || of != stream) {
+                    return None;
+                }
+                missing
+            }
+        };
+        self.last = Some(this);
+        let number = number.saturating_add(self.ahead);
+        Some(Admitted { number, missing })
     }
 }
 
@@ -44,19 +83,24 @@ impl Numbers {
 mod tests {
     use super::*;
 
-    fn admit(frames: &[(u64, u64, bool)]) -> Vec<Option<u64>> {
-        let mut numbers = Numbers::default();
-        let admit = |&(stream, number, alone)| numbers.admit(stream, number, alone);
-        frames.iter().map(admit).collect()
+    /// The number under which each frame is shown, and how many are missing before it.
+    fn admit(numbers: &mut Numbers, frames: &[(u64, u64, bool)]) -> Vec<Option<(u64, u64)>> {
+        let mut admit = |&(stream, number, alone): &(u64, u64, bool)| {
+            let admitted = numbers.admit(stream, number, alone)?;
+            Some((admitted.number, admitted.missing))
+        };
+        frames.iter().map(&mut admit).collect()
+    }
+
+    fn admitted(frames: &[(u64, u64, bool)]) -> Vec<Option<(u64, u64)>> {
+        admit(&mut Numbers::default(), frames)
     }
 
     #[test]
     fn pictures_are_shown_whatever_is_lost_and_what_is_missing_is_counted() {
         let pictures = [5, 6, 9, 10, 20].map(|number| (1, number, true));
-        assert_eq!(
-            admit(&pictures),
-            [Some(0), Some(0), Some(2), Some(0), Some(9)]
-        );
+        let expected = [(5, 0), (6, 0), (9, 2), (10, 0), (20, 9)].map(Some);
+        assert_eq!(admitted(&pictures), expected);
     }
 
     #[test]
@@ -70,38 +114,66 @@ mod tests {
             (1, 10, true),
             (1, 11, false),
         ];
-        assert_eq!(
-            admit(&fragments),
-            [None, Some(0), Some(0), None, None, Some(4), Some(0)]
-        );
+        let shown = [(4, 0), (5, 0), (10, 4), (11, 0)].map(Some);
+        let [a, b, c, d] = shown;
+        assert_eq!(admitted(&fragments), [None, a, b, None, None, c, d]);
     }
 
     #[test]
     fn what_needs_another_is_not_shown_after_one_of_another_stream() {
         let fragments = [(1, 4, true), (2, 5, false), (2, 6, true), (2, 7, false)];
-        assert_eq!(admit(&fragments), [Some(0), None, Some(1), Some(0)]);
+        let expected = [Some((4, 0)), None, Some((6, 1)), Some((7, 0))];
+        assert_eq!(admitted(&fragments), expected);
     }
 
     /// The publisher connects anew, and begins with the newest frame that can be shown alone.
     #[test]
     fn a_stream_that_begins_with_what_was_shown_goes_on_without_a_hole() {
         let fragments = [(1, 4, true), (2, 4, true), (2, 5, false), (2, 6, false)];
-        assert_eq!(admit(&fragments), [Some(0), None, Some(0), Some(0)]);
+        let expected = [Some((4, 0)), None, Some((5, 0)), Some((6, 0))];
+        assert_eq!(admitted(&fragments), expected);
     }
 
     #[test]
     fn nothing_is_shown_twice_or_after_a_newer_one() {
+        let pictures = [(1, 5, true), (1, 5, true), (1, 4, true), (1, 6, true)];
+        let expected = [Some((5, 0)), None, None, Some((6, 0))];
+        assert_eq!(admitted(&pictures), expected);
+    }
+
+    /// Whoever watches an edge takes a number that goes back for nonsense; a hole must still be one.
+    #[test]
+    fn an_origin_that_begins_anew_goes_on_with_the_numbers_and_its_holes_are_seen() {
+        let mut numbers = Numbers::default();
+        admit(&mut numbers, &[(1, 40, true), (1, 41, true)]);
+        numbers.of_another_origin();
+        let after = [(1, 1, false), (1, 3, true), (1, 4, false), (1, 6, true)];
+        let expected = [None, Some((42, 0)), Some((43, 0)), Some((45, 1))];
+        assert_eq!(admit(&mut numbers, &after), expected);
+        numbers.of_another_origin();
+        let expected = [Some((46, 0)), Some((47, 0))];
         assert_eq!(
-            admit(&[(1, 5, true), (1, 5, true), (1, 4, true), (1, 6, true)]),
-            [Some(0), None, None, Some(0)]
+            admit(&mut numbers, &[(1, 1, true), (1, 2, false)]),
+            expected
+        );
+    }
+
+    #[test]
+    fn an_origin_whose_numbers_are_higher_keeps_them() {
+        let mut numbers = Numbers::default();
+        admit(&mut numbers, &[(1, 40, true)]);
+        numbers.of_another_origin();
+        let expected = [Some((500, 0)), Some((501, 0))];
+        assert_eq!(
+            admit(&mut numbers, &[(1, 500, true), (1, 501, true)]),
+            expected
         );
     }
 
     #[test]
     fn the_highest_number_is_a_number() {
-        assert_eq!(
-            admit(&[(1, 0, true), (1, u64::MAX, true), (1, 0, true)]),
-            [Some(0), Some(u64::MAX - 1), None]
-        );
+        let pictures = [(1, 0, true), (1, u64::MAX, true), (1, 0, true)];
+        let expected = [Some((0, 0)), Some((u64::MAX, u64::MAX - 1)), None];
+        assert_eq!(admitted(&pictures), expected);
     }
 }

@@ -95,9 +95,16 @@ mod tests {
 
     /// The messages of a frame: of two parts, of one, and of three.
     fn frame(sequence: u64) -> Vec<Label> {
-        [(0, (0, 2)), (0, (1, 2)), (1, (0, 1)), (2, (0, 3)), (2, (1, 3)), (2, (2, 3))]
-            .map(|(piece, part)| label(sequence, (piece, 3), part))
-            .to_vec()
+        [
+            (0, (0, 2)),
+            (0, (1, 2)),
+            (1, (0, 1)),
+            (2, (0, 3)),
+            (2, (1, 3)),
+            (2, (2, 3)),
+        ]
+        .map(|(piece, part)| label(sequence, (piece, 3), part))
+        .to_vec()
     }
 
     /// The numbers of the frames that come out whole.

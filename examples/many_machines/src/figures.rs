@@ -1,0 +1,110 @@
+//! What both count, and how they tell it: as JSON at `/broker`, and what went wrong on standard error, once a second.
+
+use axum::{Json, Router, extract::State, routing::get};
+use serde_json::{Value, json};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::time;
+
+/// What happened so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Connections to the broker, and whether there is one now.
+    pub(crate) connections: u64,
+    pub(crate) connected: bool,
+    /// What was published, or came.
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    /// Frames of which the last message was published, or that were given to viewers.
+    pub(crate) frames: u64,
+    /// An edge: numbers that are missing between two frames that were shown. An origin: samples that it skipped.
+    pub(crate) missing: u64,
+    /// Frames that began to come and were not finished.
+    pub(crate) torn: u64,
+    /// Messages that the client had no room for; at least.
+    pub(crate) dropped: u64,
+    /// Messages and frames that were not taken, and why the last of them.
+    pub(crate) refused: u64,
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Figures(Mutex<Counts>);
+
+impl Figures {
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.lock());
+    }
+
+    pub(crate) fn refuse(&self, reason: impl ToString) {
+        self.count(|counts| {
+            counts.refused += 1;
+            counts.reason = reason.to_string();
+        });
+    }
+
+    fn now(&self) -> Counts {
+        self.lock().clone()
+    }
+
+    /// Nothing that panics runs under this lock.
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells what went wrong, for as long as it is polled.
+pub(crate) async fn tell(figures: Arc<Figures>) {
+    let mut ticks = time::interval(Duration::from_secs(1));
+    let mut told = Counts::default();
+    loop {
+        ticks.tick().await;
+        let now = figures.now();
+        if now.connected != told.connected {
+            let state = if now.connected {
+                "connected"
+            } else {
+                "no connection"
+            };
+            eprintln!("broker: {state}");
+        }
+        for (what, now, told) in [
+            ("missing", now.missing, told.missing),
+            ("torn", now.torn, told.torn),
+            ("dropped by the client", now.dropped, told.dropped),
+        ] {
+            if now > told {
+                eprintln!("broker: {} {what}, {now} in all", now - told);
+            }
+        }
+        if now.refused > told.refused {
+            let more = now.refused - told.refused;
+            eprintln!("broker: {more} refused, the last: {}", now.reason);
+        }
+        told = now;
+    }
+}
+
+pub(crate) fn router(figures: Arc<Figures>) -> Router {
+    Router::new()
+        .route("/broker", get(broker))
+        .with_state(figures)
+}
+
+async fn broker(State(figures): State<Arc<Figures>>) -> Json<Value> {
+    let counts = figures.now();
+    Json(json!({
+        "connected": counts.connected,
+        "connections": counts.connections,
+        "messages": counts.messages,
+        "bytes": counts.bytes,
+        "frames": counts.frames,
+        "missing": counts.missing,
+        "torn": counts.torn,
+        "dropped": counts.dropped,
+        "refused": counts.refused,
+        "reason": counts.reason,
+    }))
+}

@@ -1,0 +1,188 @@
+//! The edge: messages into channels.
+//!
+//! All channels come through one subscription, in one task. What it cannot do at once waits in the client's queue, which is
+//! bounded, and then the client drops what comes: numbers are missing, and that is counted and told.
+
+use crate::{
+    Role,
+    broker::{self, PREFIX, RETRY},
+    channel::Unavailable,
+    figures::Figures,
+    incoming::{Incoming, Untaken},
+    limits::FRAME_TIME,
+    server::Server,
+};
+use async_nats::{Message, ServerAddr, Subscriber};
+use futures::StreamExt;
+use many_machines::{label::Label, numbers::Numbers};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use thiserror::Error;
+use tokio::time::{self, Instant};
+
+/// A channel of which nothing came for so long is not live any more. An origin gives a source that is silent up after
+/// [`FRAME_TIME`].
+const SILENCE: Duration = FRAME_TIME.saturating_add(Duration::from_secs(2));
+
+/// After so long another origin may go on with a channel: the one before it was restarted, or is gone. Until then it is a
+/// second one, by mistake, and two that alternate would make nonsense of both.
+const TAKE_OVER: Duration = Duration::from_secs(3);
+
+/// How often it looks for channels that are silent.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Why nothing of a message is looked at.
+#[derive(Debug, Error)]
+enum Refusal {
+    #[error("another origin publishes it")]
+    AnotherOrigin,
+    #[error("{0}")]
+    Unavailable(Unavailable),
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(unavailable: Unavailable) -> Self {
+        Refusal::Unavailable(unavailable)
+    }
+}
+
+/// What an edge knows of a channel.
+#[derive(Debug, Default)]
+struct Followed {
+    /// Who published it last.
+    origin: u64,
+    numbers: Numbers,
+    /// `None` while it is silent.
+    incoming: Option<Incoming>,
+    heard: Option<Instant>,
+}
+
+impl Followed {
+    /// Makes ready for what a message of `label` brings, or says why it is refused.
+    fn hear(&mut self, server: &Server, name: &str, label: &Label) -> Result<(), Refusal> {
+        if self.origin != label.origin {
+            if !self.is_silent_for(TAKE_OVER) {
+                return Err(Refusal::AnotherOrigin);
+            }
+            self.origin = label.origin;
+            self.numbers.of_another_origin();
+            // What it has of a frame, and of init segments, is the other's.
+            self.incoming = None;
+        }
+        if self.incoming.is_none() {
+            self.incoming = Some(Incoming::new(server.channels.open(name)?));
+        }
+        self.heard = Some(Instant::now());
+        Ok(())
+    }
+
+    fn is_silent_for(&self, limit: Duration) -> bool {
+        self.heard.is_none_or(|heard| heard.elapsed() >= limit)
+    }
+}
+
+/// Shows what is published, through one connection after the other. Ends with the pool.
+pub(crate) async fn run(server: Server, servers: Vec<ServerAddr>, figures: Arc<Figures>) {
+    let mut edge = Edge {
+        server,
+        figures,
+        channels: BTreeMap::new(),
+    };
+    loop {
+        if let Some(messages) = subscribe(&servers, &edge.figures).await {
+            edge.figures.count(|counts| counts.connected = true);
+            if let Err(_ending) = edge.follow(messages).await {
+                return;
+            }
+            edge.figures.count(|counts| counts.connected = false);
+        }
+        edge.let_go_of_what_is_silent();
+        time::sleep(RETRY).await;
+    }
+}
+
+async fn subscribe(servers: &[ServerAddr], figures: &Arc<Figures>) -> Option<Subscriber> {
+    let client = broker::connect(Role::Edge, servers, figures).await.ok()?;
+    client.subscribe(format!("{PREFIX}*")).await.ok()
+}
+
+struct Edge {
+    server: Server,
+    figures: Arc<Figures>,
+    channels: BTreeMap<String, Followed>,
+}
+
+/// The server ends.
+struct Ending;
+
+impl Edge {
+    /// Takes every message, until the connection is given up.
+    async fn follow(&mut self, mut messages: Subscriber) -> Result<(), Ending> {
+        let mut looks = time::interval(LOOK);
+        loop {
+            let message = tokio::select! {
+                message = messages.next() => message,
+                _ = looks.tick() => {
+                    self.let_go_of_what_is_silent();
+                    continue;
+                }
+            };
+            let Some(message) = message else {
+                return Ok(());
+            };
+            self.take(message).await?;
+        }
+    }
+
+    async fn take(&mut self, message: Message) -> Result<(), Ending> {
+        let bytes = message.payload.len() as u64;
+        self.figures.count(|counts| {
+            counts.messages += 1;
+            counts.bytes += bytes;
+        });
+        let label = match Label::read(&message.headers.unwrap_or_default()) {
+            Ok(label) => label,
+            Err(nonsense) => {
+                self.figures.refuse(nonsense);
+                return Ok(());
+            }
+        };
+        let name = message.subject.strip_prefix(PREFIX).unwrap_or_default();
+        let followed = self.channels.entry(name.to_owned()).or_default();
+        if let Err(reason) = followed.hear(&self.server, name, &label) {
+            self.figures.refuse(format!("{name}: {reason}"));
+            return Ok(());
+        }
+        let Followed {
+            numbers,
+            incoming: Some(incoming),
+            ..
+        } = followed
+        else {
+            return Ok(());
+        };
+        let taken = incoming.take(&self.server, numbers, &label, message.payload);
+        match taken.await {
+            Ok(taken) => self.figures.count(|counts| {
+                counts.frames += u64::from(taken.shown);
+                counts.missing += taken.missing;
+                counts.torn += u64::from(taken.torn);
+            }),
+            Err(Untaken::Ending(_)) => return Err(Ending),
+            Err(untaken) => self.figures.refuse(format!("{name}: {untaken}")),
+        }
+        Ok(())
+    }
+
+    /// Channels of which nothing comes are not live.
+    fn let_go_of_what_is_silent(&mut self) {
+        for followed in self.channels.values_mut() {
+            if followed.is_silent_for(SILENCE) {
+                followed.incoming = None;
+            }
+        }
+        let channels = &self.server.channels;
+        // Names of which nothing was ever shown would be kept for nothing.
+        self.channels
+            .retain(|name, followed| followed.incoming.is_some() || channels.find(name).is_some());
+    }
+}
