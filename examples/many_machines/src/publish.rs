@@ -31,21 +31,19 @@ use std::{
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use thiserror::Error;
 use tokio::{task::JoinSet, time};
 
 /// How often it looks for channels that there were not before.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Why a channel is not published any more.
-#[derive(Debug, Error)]
-enum Stopped {
-    #[error("the connection is gone")]
-    Disconnected,
-    #[error("{0}")]
-    Publish(#[from] PublishError),
-    #[error("{bytes} bytes do not fit messages of {most}, the broker's max_payload")]
-    TooLarge { bytes: usize, most: usize },
+/// The connection to the broker is gone.
+#[derive(Debug)]
+struct Gone;
+
+impl From<PublishError> for Gone {
+    fn from(_error: PublishError) -> Self {
+        Gone
+    }
 }
 
 /// Publishes all channels, through one connection after the other. Never ends.
@@ -63,28 +61,29 @@ pub(crate) async fn run(server: Server, servers: Vec<ServerAddr>, figures: Arc<F
     loop {
         if let Ok(client) = broker::connect(Role::Origin, &servers, &publisher.figures).await {
             publisher.figures.count(|counts| counts.connected = true);
-            let stopped = publish_all(&publisher, &client).await;
-            publisher.figures.refuse(stopped);
+            publish_all(&publisher, &client).await;
             publisher.figures.count(|counts| counts.connected = false);
         }
         time::sleep(RETRY).await;
     }
 }
 
-/// Publishes all channels, until one cannot be.
-async fn publish_all(publisher: &Arc<Publisher>, client: &Client) -> Stopped {
+/// Publishes all channels, until the connection is gone.
+async fn publish_all(publisher: &Arc<Publisher>, client: &Client) {
     let mut published = BTreeSet::new();
     let mut tasks = JoinSet::new();
     let mut looks = time::interval(LOOK);
     loop {
         tokio::select! {
             _ = looks.tick() => {}
-            Some(Ok(stopped)) = tasks.join_next() => return stopped,
+            Some(_gone) = tasks.join_next() => return,
         }
         if client.connection_state() == State::Disconnected {
-            return Stopped::Disconnected;
+            return;
         }
-        for channel in publisher.server.channels.status() {
+        let channels = publisher.server.channels.status();
+        // One that has begun is never forgotten.
+        for channel in channels.iter().filter(|channel| channel.kind.is_some()) {
             let found = publisher.server.channels.find(&channel.name);
             if let Some(found) = found.filter(|_| published.insert(channel.name.clone())) {
                 let (publisher, client) = (publisher.clone(), client.clone());
@@ -105,15 +104,15 @@ struct Publisher {
 
 impl Publisher {
     /// Publishes a channel, whatever becomes of its sources.
-    async fn publish(&self, client: &Client, subject: &str, channel: &Channel) -> Stopped {
+    async fn publish(&self, client: &Client, subject: &str, channel: &Channel) -> Gone {
         loop {
-            // There was no frame yet, or its source sends something else now, or the server ends.
+            // The server ends.
             let Some(following) = channel.follow() else {
                 time::sleep(LOOK).await;
                 continue;
             };
-            if let Err(stopped) = self.publish_stream(client, subject, following).await {
-                return stopped;
+            if let Err(gone) = self.publish_stream(client, subject, following).await {
+                return gone;
             }
         }
     }
@@ -123,7 +122,7 @@ impl Publisher {
         client: &Client,
         subject: &str,
         mut following: Following,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Gone> {
         let mut label = Label {
             origin: self.origin,
             stream: self.streams.fetch_add(1, Ordering::Relaxed),
@@ -172,11 +171,17 @@ impl Publisher {
         subject: &str,
         label: Label,
         payload: Bytes,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), Gone> {
         let most = client.max_payload();
         let bytes = payload.len();
         let cut = parts::room(most).and_then(|room| parts::cut(&payload, room));
-        for (part, payload) in cut.ok_or(Stopped::TooLarge { bytes, most })? {
+        let Some(cut) = cut else {
+            self.figures.refuse(format!(
+                "{subject}: {bytes} bytes in messages of {most}, the broker's max_payload"
+            ));
+            return Ok(());
+        };
+        for (part, payload) in cut {
             let headers = Label { part, ..label }.headers();
             let bytes = payload.len() as u64;
             client
