@@ -11,7 +11,7 @@ use crate::{
 };
 use bytes::{Buf, BufMut, Bytes};
 use many_machines::{
-    label::{self, Label},
+    label::{self, Label, Place},
     numbers::Numbers,
     order::{Order, Step},
 };
@@ -39,6 +39,8 @@ pub(crate) enum Untaken {
     TooLarge { most: usize },
     #[error("a frame of no bytes")]
     Empty,
+    #[error("an init segment in parts: the broker's max_payload is too small for it")]
+    InitInParts,
     #[error("an init segment: {0}")]
     BrokenInit(Mp4Error),
     #[error("{0}")]
@@ -78,6 +80,9 @@ impl Incoming {
         payload: Bytes,
     ) -> Result<Taken, Untaken> {
         if label.kind == label::Kind::Init {
+            if label.part != Place::ONLY {
+                return Err(Untaken::InitInParts);
+            }
             // A copy, or some KiB would keep the block that they came in.
             self.init = Some((label.stream, Bytes::copy_from_slice(&payload)));
             return Ok(Taken::default());
