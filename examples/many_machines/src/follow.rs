@@ -6,7 +6,6 @@
 use crate::{
     Role,
     broker::{self, PREFIX, RETRY},
-    channel::Unavailable,
     figures::Figures,
     incoming::{Incoming, Untaken},
     limits::FRAME_TIME,
@@ -16,7 +15,6 @@ use async_nats::{Message, ServerAddr, Subscriber};
 use futures::StreamExt;
 use many_machines::{label::Label, numbers::Numbers};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use thiserror::Error;
 use tokio::time::{self, Instant};
 
 /// A channel of which nothing came for so long is not live any more. An origin gives a source that is silent up after
@@ -30,21 +28,6 @@ const TAKE_OVER: Duration = Duration::from_secs(3);
 /// How often it looks for channels that are silent.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Why nothing of a message is looked at.
-#[derive(Debug, Error)]
-enum Refusal {
-    #[error("another origin publishes it")]
-    AnotherOrigin,
-    #[error("{0}")]
-    Unavailable(Unavailable),
-}
-
-impl From<Unavailable> for Refusal {
-    fn from(unavailable: Unavailable) -> Self {
-        Refusal::Unavailable(unavailable)
-    }
-}
-
 /// What an edge knows of a channel.
 #[derive(Debug, Default)]
 struct Followed {
@@ -57,26 +40,20 @@ struct Followed {
 }
 
 impl Followed {
-    /// Makes ready for what a message of `label` brings, or says why it is refused.
-    fn hear(&mut self, server: &Server, name: &str, label: &Label) -> Result<(), Refusal> {
-        if self.origin != label.origin {
-            if !self.is_silent_for(TAKE_OVER) {
-                return Err(Refusal::AnotherOrigin);
+    /// Where a message of `origin` goes; `None` if another origin is heard.
+    fn incoming(&mut self, origin: u64) -> Option<(&mut Numbers, &mut Incoming)> {
+        if self.origin != origin {
+            if self.heard.is_some_and(|heard| heard.elapsed() < TAKE_OVER) {
+                return None;
             }
-            self.origin = label.origin;
+            self.origin = origin;
             self.numbers.of_another_origin();
             // What it has of a frame, and of init segments, is the other's.
             self.incoming = None;
         }
-        if self.incoming.is_none() {
-            self.incoming = Some(Incoming::new(server.channels.open(name)?));
-        }
         self.heard = Some(Instant::now());
-        Ok(())
-    }
-
-    fn is_silent_for(&self, limit: Duration) -> bool {
-        self.heard.is_none_or(|heard| heard.elapsed() >= limit)
+        let incoming = self.incoming.get_or_insert_with(Incoming::new);
+        Some((&mut self.numbers, incoming))
     }
 }
 
@@ -148,26 +125,19 @@ impl Edge {
         };
         let name = message.subject.strip_prefix(PREFIX).unwrap_or_default();
         let followed = self.channels.entry(name.to_owned()).or_default();
-        if let Err(reason) = followed.hear(&self.server, name, &label) {
-            self.figures.refuse(format!("{name}: {reason}"));
-            return Ok(());
-        }
-        let Followed {
-            numbers,
-            incoming: Some(incoming),
-            ..
-        } = followed
-        else {
+        let Some((numbers, incoming)) = followed.incoming(label.origin) else {
+            self.figures
+                .refuse(format!("{name}: another origin publishes it"));
             return Ok(());
         };
-        let taken = incoming.take(&self.server, numbers, &label, message.payload);
+        let taken = incoming.take(&self.server, name, numbers, &label, message.payload);
         match taken.await {
             Ok(taken) => self.figures.count(|counts| {
                 counts.frames += u64::from(taken.shown);
                 counts.missing += taken.missing;
                 counts.torn += u64::from(taken.torn);
             }),
-            Err(Untaken::Ending(_)) => return Err(Ending),
+            Err(Untaken::Ending) => return Err(Ending),
             Err(untaken) => self.figures.refuse(format!("{name}: {untaken}")),
         }
         Ok(())
@@ -176,9 +146,9 @@ impl Edge {
     /// Channels of which nothing comes are not live.
     fn let_go_of_what_is_silent(&mut self) {
         for followed in self.channels.values_mut() {
-            if followed.is_silent_for(SILENCE) {
-                followed.incoming = None;
-            }
+            followed
+                .incoming
+                .take_if(|incoming| incoming.silence() >= SILENCE);
         }
         let channels = &self.server.channels;
         // Names of which nothing was ever shown would be kept for nothing.

@@ -1,7 +1,8 @@
 //! Messages into samples, and whole frames to viewers: what an edge has of one channel.
 //!
 //! Each payload is copied once, from the client's buffer into a sample of the edge's own pool. A sample is taken when a
-//! message is there for it. A frame is given to viewers when all of it is there.
+//! message is there for it, and none for a frame that could not be shown anyway. A frame is given to viewers when all of
+//! it is there.
 
 use crate::{
     channel::{Kind, Source, Unavailable},
@@ -16,8 +17,13 @@ use many_machines::{
     order::{Order, Step},
 };
 use sample_pool::{GetBufferError, ReferenceTime, Sample};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use thiserror::Error;
+use tokio::time::Instant;
+
+/// How long to wait for a sample. Channels and viewers have halves of the pool that they cannot exceed, so one is home; but
+/// all channels wait here together, and must not do so for good.
+const SAMPLE_TIME: Duration = Duration::from_secs(1);
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +40,9 @@ pub(crate) struct Taken {
 #[derive(Debug, Error)]
 pub(crate) enum Untaken {
     #[error("the server is ending")]
-    Ending(#[from] GetBufferError),
+    Ending,
+    #[error("no buffer was home for {} s", SAMPLE_TIME.as_secs())]
+    NoSample,
     #[error("a frame of more than {most} bytes; see --size")]
     TooLarge { most: usize },
     #[error("a frame of no bytes")]
@@ -47,10 +55,26 @@ pub(crate) enum Untaken {
     Unavailable(Unavailable),
 }
 
+impl From<Unavailable> for Untaken {
+    fn from(unavailable: Unavailable) -> Self {
+        Untaken::Unavailable(unavailable)
+    }
+}
+
+impl From<GetBufferError> for Untaken {
+    fn from(error: GetBufferError) -> Self {
+        match error {
+            GetBufferError::TimedOut => Untaken::NoSample,
+            _ => Untaken::Ending,
+        }
+    }
+}
+
 /// What comes of a channel, from one origin.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    source: Source,
+    /// From the first frame that can be shown: what came twice does not make a channel live.
+    source: Option<Source>,
     order: Order,
     /// The frame that is in the making.
     filling: Vec<Sample>,
@@ -58,23 +82,31 @@ pub(crate) struct Incoming {
     init: Option<(u64, Bytes)>,
     /// The stream that the viewers see.
     begun: Option<u64>,
+    shown: Instant,
 }
 
 impl Incoming {
-    pub(crate) fn new(source: Source) -> Self {
+    pub(crate) fn new() -> Self {
         Incoming {
-            source,
+            source: None,
             order: Order::default(),
             filling: Vec::new(),
             init: None,
             begun: None,
+            shown: Instant::now(),
         }
     }
 
-    /// Takes a message. One that is not taken leaves nothing behind.
+    /// How long nothing was shown.
+    pub(crate) fn silence(&self) -> Duration {
+        self.shown.elapsed()
+    }
+
+    /// Takes a message of channel `name`. One that is not taken leaves nothing behind.
     pub(crate) async fn take(
         &mut self,
         server: &Server,
+        name: &str,
         numbers: &mut Numbers,
         label: &Label,
         payload: Bytes,
@@ -99,7 +131,11 @@ impl Incoming {
         let (Step::Begin { whole } | Step::GoOn { whole }) = step else {
             return Ok(taken);
         };
-        let done = match self.append(server, label, payload).await {
+        if matches!(step, Step::Begin { .. }) && !self.is_wanted(numbers, label) {
+            self.order.give_up();
+            return Ok(taken);
+        }
+        let done = match self.append(server, name, label, payload).await {
             Ok(()) if whole => self.show(numbers, label),
             appended => appended.map(|()| None),
         };
@@ -114,13 +150,34 @@ impl Incoming {
         Ok(taken)
     }
 
+    /// Whether a frame that begins can be shown, if all of it comes.
+    fn is_wanted(&self, numbers: &mut Numbers, label: &Label) -> bool {
+        let can_be_played = match &self.init {
+            _ if label.kind == label::Kind::Jpeg => true,
+            Some((stream, _)) => *stream == label.stream,
+            // It comes with the next fragment that can be shown alone.
+            None => false,
+        };
+        let mut after = numbers.clone();
+        let admitted = after.admit(label.stream, label.sequence, label.sync);
+        if can_be_played && admitted.is_none() {
+            // That it came twice is worth knowing; that it can be shown is not yet true.
+            *numbers = after;
+        }
+        can_be_played && admitted.is_some()
+    }
+
     /// Copies to the end of the last sample, and goes on in another.
     async fn append(
         &mut self,
         server: &Server,
+        name: &str,
         label: &Label,
         mut from: Bytes,
     ) -> Result<(), Untaken> {
+        if self.source.is_none() {
+            self.source = Some(server.channels.open(name)?);
+        }
         let samples = match label.kind {
             label::Kind::Mp4 => MOST_PIECES,
             label::Kind::Jpeg | label::Kind::Init => 1,
@@ -140,7 +197,7 @@ impl Incoming {
                 let most = samples * server.most;
                 return Err(Untaken::TooLarge { most });
             }
-            let mut sample = server.pool.get_buffer().await?;
+            let mut sample = server.pool.get_buffer_timeout(SAMPLE_TIME).await?;
             let properties = sample.properties_mut();
             properties.set_time(label.time.map(ReferenceTime), None);
             properties.set_sync_point(true);
@@ -149,41 +206,37 @@ impl Incoming {
         Ok(())
     }
 
-    /// Gives the frame to viewers, if it can be shown; and tells how many are missing before it.
+    /// Gives a whole frame to viewers, and tells how many are missing before it.
     fn show(&mut self, numbers: &mut Numbers, label: &Label) -> Result<Option<u64>, Untaken> {
         let pieces = std::mem::take(&mut self.filling);
         if pieces.is_empty() {
             return Err(Untaken::Empty);
         }
-        let kind = match label.kind {
-            _ if self.begun == Some(label.stream) => None,
-            label::Kind::Jpeg | label::Kind::Init => Some(Kind::Jpeg),
-            label::Kind::Mp4 => match &self.init {
-                Some((stream, init)) if *stream == label.stream => {
-                    let init = InitSegment::parse(init.clone()).map_err(Untaken::BrokenInit)?;
-                    Some(Kind::Mp4(Arc::new(init)))
-                }
-                // It comes with the next fragment that can be shown alone.
-                _ => return Ok(None),
-            },
-        };
-        let Some(admitted) = numbers.admit(label.stream, label.sequence, label.sync) else {
+        let (Some(source), Some(admitted)) = (
+            &self.source,
+            numbers.admit(label.stream, label.sequence, label.sync),
+        ) else {
             return Ok(None);
         };
-        if let Some(kind) = kind {
-            self.source.begin(kind).map_err(Untaken::Unavailable)?;
+        if self.begun != Some(label.stream) {
+            let kind = match (&self.init, label.kind) {
+                (Some((_, init)), label::Kind::Mp4) => {
+                    let init = InitSegment::parse(init.clone()).map_err(Untaken::BrokenInit)?;
+                    Kind::Mp4(Arc::new(init))
+                }
+                _ => Kind::Jpeg,
+            };
+            source.begin(kind)?;
             self.begun = Some(label.stream);
         }
-        self.source.number_from(admitted.number);
+        source.number_from(admitted.number);
         match label.kind {
-            label::Kind::Mp4 => self.source.publish_fragment(pieces, label.sync),
-            label::Kind::Jpeg | label::Kind::Init => {
-                let picture = pieces.into_iter().next();
-                picture
-                    .into_iter()
-                    .for_each(|picture| self.source.publish(picture));
-            }
+            label::Kind::Mp4 => source.publish_fragment(pieces, label.sync),
+            _ => pieces
+                .into_iter()
+                .for_each(|picture| source.publish(picture)),
         }
+        self.shown = Instant::now();
         Ok(Some(admitted.missing))
     }
 }

@@ -1,7 +1,7 @@
 //! Which frames can be shown after some were lost, how many they were, and under which numbers.
 
 /// The numbers of the frames of a channel that were shown.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Numbers {
     last: Option<Last>,
     /// What the numbers of this origin are higher by than it says: an earlier one had come further.
