@@ -25,6 +25,8 @@ RATE = 15
 CALM = 5
 # The origin counts a source as gone after ten seconds; see `SILENCE` in the edge.
 SILENCE = 12
+# Longer than three pings of the client.
+STOP = 8
 
 
 def free_port():
@@ -292,6 +294,55 @@ def check_broker_killed(scene):
     scene.check_bytes()
 
 
+def check_broker_stops(scene):
+    """It neither takes nor gives, and its connections stay open: as when its machine is gone."""
+    calm = time.monotonic() - 1
+    scene.broker.process.send_signal(signal.SIGSTOP)
+    time.sleep(STOP)
+    assert not scene.origin.json("/broker")["connected"], "the pings tell"
+    held = scene.origin.json("/status")["held_by_viewers"]
+    scene.broker.process.send_signal(signal.SIGCONT)
+    back = time.monotonic()
+    servers = [scene.origin, *scene.edges]
+    wait_for("the broker again", lambda: all(server.json("/broker")["connected"] for server in servers))
+    time.sleep(3)
+    for viewer in (scene.cams[0], scene.films[0]):
+        assert not holes(viewer.numbers(calm)), f"{viewer.name} is at the origin: {holes(viewer.numbers(calm))}"
+    for viewer in (*scene.cams[1:], *scene.films[1:]):
+        numbers = viewer.numbers(calm)
+        assert numbers == sorted(set(numbers)), f"{viewer.name}: numbers went back"
+        assert not holes(viewer.numbers(back + 2)) and viewer.numbers(back + 2), viewer.name
+    lost = [missing(holes(viewer.numbers(calm))) for viewer in (*scene.cams[1:], *scene.films[1:])]
+    print(f"broker stopped for {STOP} s: ingest and the origin's viewers saw nothing of it ({held} samples held then);")
+    print(f"  {lost[:2]} pictures and {lost[2:]} fragments are missing at the edges")
+    scene.check_bytes()
+
+
+def check_edge_stops(scene):
+    """All that was kept for it comes at once: more than its queue has room for."""
+    calm = time.monotonic() - 1
+    before = scene.west.json("/broker")
+    scene.west.process.send_signal(signal.SIGSTOP)
+    time.sleep(4)
+    scene.west.process.send_signal(signal.SIGCONT)
+    back = time.monotonic()
+    time.sleep(3)
+    after = scene.west.json("/broker")
+    for viewer in (scene.cams[0], scene.cams[1], scene.films[0], scene.films[1]):
+        assert not holes(viewer.numbers(calm)), f"{viewer.name}: {holes(viewer.numbers(calm))}"
+    for viewer in (scene.cams[2], scene.films[2]):
+        numbers = viewer.numbers(calm)
+        assert numbers == sorted(set(numbers)), f"{viewer.name}: numbers went back"
+        assert not holes(viewer.numbers(back + 2)) and viewer.numbers(back + 2), viewer.name
+    dropped, lost = [after[what] - before[what] for what in ("dropped", "missing")]
+    if dropped:
+        assert lost, "what the client dropped is missing, and counted"
+        wait_for("it to be told", lambda: "dropped by the client" in scene.west.tail())
+    print(f"edge stopped for 4 s: {dropped} messages were more than its queue took, {lost} numbers are missing there;")
+    print(f"  {after['torn'] - before['torn']} frames came in part, and none of them was shown; the other edge saw all")
+    scene.check_bytes()
+
+
 def check_origin_killed(scene):
     """Its numbers begin anew, those of the edges go on."""
     calm = time.monotonic() - 1
@@ -358,6 +409,8 @@ def main():
         check_edge_killed(scene)
         check_broker_killed(scene)
         check_silence(scene, large)
+        check_edge_stops(scene)
+        check_broker_stops(scene)
         check_film_decodes(scene)
         check_origin_killed(scene)
         check_end(scene)

@@ -2,7 +2,7 @@
 //!
 //! | what                                                  | bound                                             | beyond it                                |
 //! |-------------------------------------------------------|---------------------------------------------------|------------------------------------------|
-//! | messages that wait in the client to be written        | [`QUEUE`], and one sample of each channel         | the publisher waits, lags, and skips     |
+//! | messages that wait in the client to be written        | [`QUEUE`], of one sample of each channel          | the publisher waits, lags, and skips     |
 //! | messages that came and wait in the client             | [`QUEUE`], each of at most the broker's limit     | the client drops the newest; counted     |
 //! | time for a connection                                 | [`CONNECT_TIME`]                                  | tried again after [`RETRY`]              |
 //! | time without a sign of life of the broker             | 3 × [`PING_INTERVAL`]                             | the connection is given up               |
@@ -18,8 +18,9 @@ use std::{sync::Arc, time::Duration};
 /// What all subjects begin with; the channel's name follows.
 pub(crate) const PREFIX: &str = "live.";
 
-/// A fragment of the largest size is some ten messages, and one second of one channel of pictures some thirty. With
-/// messages of 1 MiB, and blocks that grow by doubling, it is 128 MiB at the very worst.
+/// The largest fragment with buffers of the default size is eight messages, a second of one channel of pictures some thirty.
+/// A message that waits keeps the block that it was read into, which is up to twice its size: with messages of 1 MiB, 128
+/// MiB at the very worst.
 const QUEUE: usize = 64;
 
 const CONNECT_TIME: Duration = Duration::from_secs(1);

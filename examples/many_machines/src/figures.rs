@@ -8,12 +8,21 @@ use std::{
 };
 use tokio::time;
 
+/// How it stands with the broker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Connection {
+    #[default]
+    NotTried,
+    Up,
+    Down(String),
+}
+
 /// What happened so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    /// Connections to the broker, and whether there is one now.
+    /// Connections to the broker so far, and how it is now.
     pub(crate) connections: u64,
-    pub(crate) connected: bool,
+    pub(crate) connection: Connection,
     /// What was published, or came.
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
@@ -45,6 +54,10 @@ impl Figures {
         });
     }
 
+    pub(crate) fn is(&self, connection: Connection) {
+        self.count(|counts| counts.connection = connection);
+    }
+
     fn now(&self) -> Counts {
         self.lock().clone()
     }
@@ -62,13 +75,12 @@ pub(crate) async fn tell(figures: Arc<Figures>) {
     loop {
         ticks.tick().await;
         let now = figures.now();
-        if now.connected != told.connected {
-            let state = if now.connected {
-                "connected"
-            } else {
-                "no connection"
-            };
-            eprintln!("broker: {state}");
+        match (&told.connection, &now.connection) {
+            (Connection::Up, Connection::Up) | (_, Connection::NotTried) => {}
+            (_, Connection::Up) => eprintln!("broker: connected"),
+            // One that stays away is told of once.
+            (Connection::Down(_), Connection::Down(_)) => {}
+            (_, Connection::Down(why)) => eprintln!("broker: no connection: {why}"),
         }
         for (what, now, told) in [
             ("missing", now.missing, told.missing),
@@ -96,7 +108,7 @@ pub(crate) fn router(figures: Arc<Figures>) -> Router {
 async fn broker(State(figures): State<Arc<Figures>>) -> Json<Value> {
     let counts = figures.now();
     Json(json!({
-        "connected": counts.connected,
+        "connected": counts.connection == Connection::Up,
         "connections": counts.connections,
         "messages": counts.messages,
         "bytes": counts.bytes,

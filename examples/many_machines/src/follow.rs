@@ -6,7 +6,7 @@
 use crate::{
     Role,
     broker::{self, PREFIX, RETRY},
-    figures::Figures,
+    figures::{Connection, Figures},
     incoming::{Incoming, Untaken},
     limits::FRAME_TIME,
     server::Server,
@@ -65,21 +65,27 @@ pub(crate) async fn run(server: Server, servers: Vec<ServerAddr>, figures: Arc<F
         channels: BTreeMap::new(),
     };
     loop {
-        if let Some(messages) = subscribe(&servers, &edge.figures).await {
-            edge.figures.count(|counts| counts.connected = true);
-            if let Err(_ending) = edge.follow(messages).await {
-                return;
+        match subscribe(&servers, &edge.figures).await {
+            Ok(messages) => {
+                edge.figures.is(Connection::Up);
+                if let Err(_ending) = edge.follow(messages).await {
+                    return;
+                }
+                edge.figures.is(Connection::Down("it is gone".to_owned()));
             }
-            edge.figures.count(|counts| counts.connected = false);
+            Err(error) => edge.figures.is(Connection::Down(error.to_string())),
         }
         edge.let_go_of_what_is_silent();
         time::sleep(RETRY).await;
     }
 }
 
-async fn subscribe(servers: &[ServerAddr], figures: &Arc<Figures>) -> Option<Subscriber> {
-    let client = broker::connect(Role::Edge, servers, figures).await.ok()?;
-    client.subscribe(format!("{PREFIX}*")).await.ok()
+async fn subscribe(
+    servers: &[ServerAddr],
+    figures: &Arc<Figures>,
+) -> Result<Subscriber, async_nats::Error> {
+    let client = broker::connect(Role::Edge, servers, figures).await?;
+    Ok(client.subscribe(format!("{PREFIX}*")).await?)
 }
 
 struct Edge {

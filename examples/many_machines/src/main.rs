@@ -142,7 +142,14 @@ fn parse(
     }
     let servers = servers.split(',').map(|server| {
         let parsed = server.parse::<ServerAddr>();
-        parsed.map_err(|error| wrong(format!("--nats cannot be {server}: {error}")))
+        let parsed =
+            parsed.map_err(|error| wrong(format!("--nats cannot be {server}: {error}")))?;
+        match parsed.scheme() {
+            "nats" => Ok(parsed),
+            scheme => Err(wrong(format!(
+                "this is built without what {scheme}:// needs"
+            ))),
+        }
     });
     Ok((
         role,

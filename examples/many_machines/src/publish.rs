@@ -11,7 +11,7 @@ use crate::{
     Role,
     broker::{self, PREFIX, RETRY},
     channel::{Channel, Following, Kind},
-    figures::Figures,
+    figures::{Connection, Figures},
     jpeg::part,
     piece::Piece,
     server::Server,
@@ -59,10 +59,14 @@ pub(crate) async fn run(server: Server, servers: Vec<ServerAddr>, figures: Arc<F
         streams,
     });
     loop {
-        if let Ok(client) = broker::connect(Role::Origin, &servers, &publisher.figures).await {
-            publisher.figures.count(|counts| counts.connected = true);
-            publish_all(&publisher, &client).await;
-            publisher.figures.count(|counts| counts.connected = false);
+        let figures = &publisher.figures;
+        match broker::connect(Role::Origin, &servers, figures).await {
+            Ok(client) => {
+                figures.is(Connection::Up);
+                publish_all(&publisher, &client).await;
+                figures.is(Connection::Down("it is gone".to_owned()));
+            }
+            Err(error) => figures.is(Connection::Down(error.to_string())),
         }
         time::sleep(RETRY).await;
     }
