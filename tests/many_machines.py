@@ -3,10 +3,8 @@
 What must hold is asserted; what was measured is printed.
 """
 
-import http.client
-import json
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +12,7 @@ import time
 from pathlib import Path
 
 from many_machines_clients import FilmViewer, Pictures, Viewer, number_of, picture
+from many_machines_processes import Broker, Process, Server, wait_for
 
 PROGRAM = Path(sys.argv[1])
 WORK = Path(tempfile.mkdtemp(prefix="many_machines."))
@@ -27,89 +26,6 @@ CALM = 5
 SILENCE = 12
 # Longer than three pings of the client.
 STOP = 8
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Process:
-    """One of the machines."""
-
-    def __init__(self, name, port, command):
-        self.name, self.port, self.command = name, port, command
-        self.said = WORK / f"{name}.txt"
-        self.start()
-
-    def start(self):
-        with open(self.said, "a") as said:
-            self.process = subprocess.Popen([str(word) for word in self.command], stdout=said, stderr=said)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait(10)
-
-    def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(15) == 0, f"{self.name} ended with {self.process.returncode}: {self.tail()}"
-
-    def tail(self):
-        return self.said.read_text()[-2000:]
-
-
-class Broker(Process):
-    def __init__(self):
-        port = free_port()
-        # With its own limits: a message is at most 1 MiB.
-        super().__init__("broker", port, ["nats-server", "--addr", "127.0.0.1", "--port", port])
-
-    def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        # Debian's says 1 when it was told to end.
-        assert self.process.wait(15) in (0, 1), self.tail()
-
-
-class Server(Process):
-    def __init__(self, role, name, broker_port, size=SIZE):
-        port = free_port()
-        command = [PROGRAM, role, "--nats", f"nats://127.0.0.1:{broker_port}", "--listen", f"127.0.0.1:{port}"]
-        super().__init__(name, port, command + ["--buffers", BUFFERS, "--size", size])
-
-    def request(self, method, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        connection.request(method, path, body)
-        answer = connection.getresponse()
-        said = answer.read()
-        connection.close()
-        return answer.status, said
-
-    def json(self, path):
-        code, said = self.request("GET", path)
-        assert code == 200, (code, said)
-        return json.loads(said)
-
-    def is_up(self):
-        try:
-            return self.request("GET", "/broker")[0] == 200
-        except OSError:
-            return False
-
-    def channel(self, name):
-        found = [channel for channel in self.json("/status")["channels"] if channel["name"] == name]
-        return found[0] if found else None
-
-    def end(self):
-        super().end()
-        assert f"{BUFFERS} of {BUFFERS} samples came home" in self.tail(), f"{self.name}: {self.tail()}"
-
-
-def wait_for(what, holds, limit=15):
-    end = time.monotonic() + limit
-    while not holds():
-        assert time.monotonic() < end, f"waited {limit} s in vain: {what}"
-        time.sleep(0.02)
 
 
 def holes(numbers):
@@ -133,11 +49,11 @@ class Scene:
 
     def begin(self):
         # An edge before there is anything to follow, an origin before there is a broker.
-        self.broker = self.add(Broker())
+        self.broker = self.add(Broker(WORK))
         self.broker.kill()
-        self.east = self.add(Server("edge", "east", self.broker.port))
-        self.origin = self.add(Server("origin", "origin", self.broker.port))
-        self.west = self.add(Server("edge", "west", self.broker.port, SMALL))
+        self.east = self.add_server("edge", "east", SIZE)
+        self.origin = self.add_server("origin", "origin", SIZE)
+        self.west = self.add_server("edge", "west", SMALL)
         self.edges = [self.east, self.west]
         wait_for("the servers", lambda: all(server.is_up() for server in [*self.edges, self.origin]))
         assert not self.origin.json("/broker")["connected"]
@@ -165,6 +81,9 @@ class Scene:
         self.processes.append(process)
         return process
 
+    def add_server(self, role, name, size):
+        return self.add(Server(WORK, PROGRAM, role, name, self.broker.port, BUFFERS, size))
+
     def viewers(self):
         return [*self.cams, *self.films]
 
@@ -173,9 +92,9 @@ class Scene:
         coded = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "8", "-pix_fmt", "yuv420p"]
         fragments = ["-movflags", "frag_keyframe+empty_moov+default_base_moof", "-f", "mp4", "-method", "POST"]
         where = f"http://127.0.0.1:{self.origin.port}/ingest/film"
-        # It has no end of its own if something goes wrong here.
+        # It ends by itself even if something goes wrong here.
         command = ["ffmpeg", "-nostdin", "-loglevel", "error", *pattern, *coded, "-t", "120", *fragments, where]
-        return self.add(Process("ffmpeg", None, command))
+        return self.add(Process(WORK, "ffmpeg", None, command))
 
     def check_bytes(self):
         """What an edge shows is what the origin shows under the same number, header and all."""
@@ -194,8 +113,7 @@ class Scene:
 
     def kill_what_is_left(self):
         for process in self.processes:
-            if process.process.poll() is None:
-                process.kill()
+            process.kill()
 
 
 def check_calm(scene):
@@ -232,6 +150,29 @@ def check_large(scene):
     print(f"a picture of {len(large)} bytes, messages of at most 1 MiB: whole at the edge with room for it;")
     print(f"  refused by the other: {reason!r}")
     return time.monotonic()
+
+
+def check_heavy(scene):
+    """Fragments of several pieces, each in parts."""
+    film = WORK / "heavy.mp4"
+    noise = ["-f", "rawvideo", "-pix_fmt", "gray", "-s", "640x360", "-r", "10", "-i", "/dev/urandom", "-frames:v", "32"]
+    coded = ["-c:v", "libx264", "-preset", "ultrafast", "-qp", "1", "-g", "16", "-pix_fmt", "yuv420p"]
+    fragments = ["-movflags", "frag_keyframe+empty_moov+default_base_moof", "-f", "mp4", str(film)]
+    subprocess.run(["ffmpeg", "-nostdin", "-loglevel", "error", *noise, *coded, *fragments], check=True, timeout=30)
+    sent = film.read_bytes()
+    code, said = scene.origin.request("PUT", "/ingest/heavy", sent)
+    assert code == 200, (code, said)
+    # The newest: the init segment, and the last fragment.
+    shown = scene.origin.request("GET", "/live/heavy?limit=1")[1]
+    init = sent[: sent.index(b"moof") - 4]
+    last = sent[sent.rindex(b"moof") - 4 : sent.rindex(b"mfra") - 4]
+    assert shown == init + last, f"{len(shown)} bytes at the origin, of {len(init)} and {len(last)}"
+    assert len(last) > SIZE, f"{len(last)} bytes fit one buffer"
+    for edge in scene.edges:
+        wait_for("the heavy fragment", lambda: (edge.channel("heavy") or {}).get("sequence") == 2)
+        at_edge = edge.request("GET", "/live/heavy?limit=1")[1]
+        assert at_edge == shown, f"{len(at_edge)} bytes of {len(shown)} at {edge.name}"
+    print(f"a fragment of {len(last)} bytes, buffers of {SIZE} and {SMALL}: whole at both edges")
 
 
 def check_fed_by_the_origin(scene):
@@ -388,10 +329,10 @@ def check_end(scene):
     scene.source.end()
     for viewer in scene.viewers():
         viewer.ending = True
-    torn = [(server.name, server.json("/broker")) for server in [scene.origin, *scene.edges]]
-    for name, counts in torn:
+    for server in [scene.origin, *scene.edges]:
+        counts = server.json("/broker")
         told = {key: counts[key] for key in ("connections", "messages", "frames", "missing", "torn", "dropped")}
-        print(f"  {name}: {told}")
+        print(f"  {server.name}: {told}")
     for server in [scene.origin, *scene.edges]:
         server.end()
     scene.broker.end()
@@ -405,6 +346,7 @@ def main():
         scene.begin()
         check_calm(scene)
         large = check_large(scene)
+        check_heavy(scene)
         check_fed_by_the_origin(scene)
         check_edge_killed(scene)
         check_broker_killed(scene)
@@ -420,6 +362,7 @@ def main():
         raise
     finally:
         scene.kill_what_is_left()
+        shutil.rmtree(WORK)
     print(f"took {time.monotonic() - began:.1f} s")
 
 
