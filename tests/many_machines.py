@@ -217,7 +217,10 @@ def check_broker_killed(scene):
     calm = time.monotonic() - 1
     killed = time.monotonic()
     scene.broker.kill()
-    time.sleep(2)
+    time.sleep(1)
+    # Nor does what was to be published keep a sample until it is back.
+    wait_for("samples to be let go of", lambda: scene.origin.json("/status")["held_by_viewers"] == 0, 5)
+    time.sleep(1)
     scene.broker.start()
     back = time.monotonic()
     servers = [scene.origin, *scene.edges]

@@ -179,9 +179,11 @@ mod tests {
             |label| label.piece.of += 1,
             |label| label.part.of += 1,
         ] {
-            let mut messages = frame(1);
-            change(&mut messages[1]);
-            assert!(whole(&messages).is_empty());
+            for changed in 1..frame(1).len() {
+                let mut messages = frame(1);
+                change(&mut messages[changed]);
+                assert!(whole(&messages).is_empty(), "{messages:?}");
+            }
         }
     }
 
