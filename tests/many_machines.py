@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 from many_machines_clients import FilmViewer, Pictures, Viewer
-from many_machines_clients import holes, missing, number_of, picture, publish, when
+from many_machines_clients import holes, missing, number_of, picture, when
 from many_machines_processes import Broker, Process, Server, wait_for
+from many_machines_strangers import check_strangers, check_torn
 
 PROGRAM = Path(sys.argv[1])
 WORK = Path(tempfile.mkdtemp(prefix="many_machines."))
@@ -71,6 +72,9 @@ class Scene:
 
     def add_server(self, role, name, size):
         return self.add(Server(WORK, PROGRAM, role, name, self.broker.port, BUFFERS, size))
+
+    def add_origin(self, name):
+        return self.add_server("origin", name, SIZE)
 
     def viewers(self):
         return [*self.cams, *self.films]
@@ -175,39 +179,6 @@ def hole_of(viewer, since, names):
     assert len(found) == 1, f"{viewer.name}: {found} after {names}; one hole was expected"
     before, after = found[0]
     return after - before - 1, when(viewer, after) - when(viewer, before)
-
-
-def check_strangers(scene):
-    """Whoever reaches the broker can publish; what is not the origin's is refused and told, and breaks nothing."""
-    since = time.monotonic()
-    label = {"Live-Origin": "1", "Live-Stream": 1, "Live-Sequence": 7, "Live-Piece": "0/1", "Live-Part": "0/1"}
-    jpeg = {**label, "Live-Kind": "jpeg", "Live-Sync": 1}
-    film = {**label, "Live-Kind": "mp4", "Live-Sync": 1}
-    for subject, headers, payload, reason in [
-        ("live.cam", {}, b"hello", "no header Live-Origin"),
-        ("live.cam", {**jpeg, "Live-Piece": "1/1"}, b"hello", "Live-Piece cannot be"),
-        ("live.cam", jpeg, picture(7), "cam: another origin publishes it"),
-        ("live.No", jpeg, picture(7), "No: a channel's name is"),
-        ("live.none", jpeg, b"", "none: a frame of no bytes"),
-        ("live.broken", {**film, "Live-Kind": "init"}, b"\0\0\0\x08ftyp", None),
-        ("live.broken", film, b"hello", "broken: an init segment"),
-        ("live.parts", {**film, "Live-Kind": "init", "Live-Part": "0/2"}, b"", "parts: an init segment in parts"),
-    ]:
-        publish(scene.broker.port, subject, headers, payload)
-        for edge in scene.edges if reason else []:
-            wait_for(reason, lambda: reason in edge.json("/broker")["reason"], 5)
-    # Another origin, with a channel of the same name.
-    other = scene.add_server("origin", "other", SIZE)
-    reason = "test: another origin publishes it"
-    for edge in scene.edges:
-        wait_for("the other origin", lambda: reason in edge.json("/broker")["reason"])
-    scene.processes.remove(other)
-    other.end()
-    for viewer in scene.viewers():
-        assert not holes(viewer.numbers(since)), f"{viewer.name}: {holes(viewer.numbers(since))}"
-    scene.check_bytes()
-    refused = [edge.json("/broker")["refused"] for edge in scene.edges]
-    print(f"nonsense, and another origin with the same channel: {refused} refused at the edges, nothing else happened")
 
 
 def check_edge_killed(scene):
@@ -373,6 +344,7 @@ def main():
         check_heavy(scene)
         check_fed_by_the_origin(scene)
         check_strangers(scene)
+        check_torn(scene)
         check_edge_killed(scene)
         check_broker_killed(scene)
         check_silence(scene, large)

@@ -169,21 +169,6 @@ def when(viewer, number):
     return next(at for at, seen, _ in viewer.seen if seen == number)
 
 
-def publish(port, subject, headers, payload):
-    """Publishes what it likes, as anybody can who reaches the broker."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as broker:
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"NATS/1.0\r\n{lines}\r\n".encode()
-        broker.sendall(b'CONNECT {"verbose":false,"headers":true}\r\n')
-        broker.sendall(f"HPUB {subject} {len(head)} {len(head) + len(payload)}\r\n".encode() + head + payload + b"\r\n")
-        broker.sendall(b"PING\r\n")
-        answer = b""
-        while b"PONG" not in answer:
-            more = broker.recv(4096)
-            assert more and b"-ERR" not in answer, answer
-            answer += more
-
-
 class Body:
     """The body of a response that comes in chunks."""
 
