@@ -13,7 +13,9 @@
 //! | file              | idea                                                             |
 //! |-------------------|------------------------------------------------------------------|
 //! | `main`            | the life of the server                                           |
+//! | `main`            | the program                                                      |
 //! | `arguments`       | the command line                                                 |
+//! | `life`            | the beginning and the end                                        |
 //! | `memory`          | the pool, and how its buffers are divided                        |
 //! | `server`          | the routes of what is live, and what each answers                |
 //! | `token`           | who may feed a channel                                           |
@@ -38,6 +40,7 @@ mod channel;
 mod connection;
 mod ingest;
 mod jpeg;
+mod life;
 mod limits;
 mod memory;
 mod mp4;
@@ -54,17 +57,8 @@ mod viewers;
 mod watching;
 
 use arguments::{Arguments, Refused};
-use axum::{Router, http::Method};
-use channel::{Channels, Kind};
-use limits::END_TIME;
-use server::Server;
-use std::{process::ExitCode, time::Instant};
-use token::Token;
-use tokio::{net::TcpListener, signal, sync::watch, time};
-use tower_http::cors::{AllowOrigin, CorsLayer};
-use viewers::Viewers;
-
-type Error = Box<dyn std::error::Error>;
+use life::{Begun, Error};
+use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -91,88 +85,16 @@ async fn main() -> ExitCode {
 
 /// Runs the server until it is told to end. `true` if every sample came home.
 async fn serve(arguments: Arguments) -> Result<bool, Error> {
-    let pool = memory::pool(arguments.buffers, arguments.size)?;
-    let listen = arguments.listen;
-    let refused = |error| format!("{listen}: {error}; --listen 127.0.0.1:0 picks a free port");
-    let listener = TcpListener::bind(listen).await.map_err(refused)?;
-    println!("http://{}", listener.local_addr()?);
-
-    let (end, ending) = watch::channel(false);
-    let viewers = Viewers::new(arguments.buffers);
-    let server = Server {
-        channels: Channels::new(&pool, viewers.hands()),
-        viewers,
-        most: arguments.size,
-        epoch: Instant::now(),
-        ending: ending.clone(),
-        token: Token::from_environment()?,
-        pool,
-    };
-    start_test_pattern(&server)?;
-
-    let routes = routes(&server, arguments.allow_origin.as_deref())?;
-    let serving = serving::serve(listener, routes, arguments.limits, ending);
+    let Begun {
+        listener,
+        server,
+        end,
+    } = life::begin(&arguments).await?;
+    life::start_test_pattern(&server)?;
+    let routes = life::allow(arguments.allow_origin.as_deref(), life::routes(&server))?;
+    let serving = serving::serve(listener, routes, arguments.limits, server.ending.clone());
     let serving = tokio::spawn(serving);
-    told_to_end().await?;
+    life::told_to_end().await?;
     end.send_replace(true);
-    Ok(finish(&server, serving).await)
-}
-
-/// Everything that can be asked for. What pages of other sites may read is told to browsers.
-fn routes(server: &Server, allow_origin: Option<&str>) -> Result<Router, Error> {
-    let routes = server::router(server.clone())
-        .merge(page::router())
-        .merge(status::router(server.clone()))
-        .merge(prometheus::router(server.clone()));
-    let Some(origin) = allow_origin else {
-        return Ok(routes);
-    };
-    let origin = match origin {
-        "*" => AllowOrigin::any(),
-        origin => AllowOrigin::exact(origin.parse()?),
-    };
-    let cors = CorsLayer::new()
-        .allow_methods([Method::GET])
-        .allow_origin(origin);
-    Ok(routes.layer(cors))
-}
-
-fn start_test_pattern(server: &Server) -> Result<(), Error> {
-    let source = server.channels.open("test").map_err(|no| no.to_string())?;
-    source.begin(Kind::Jpeg).map_err(|no| no.to_string())?;
-    let pool = server.pool.clone();
-    tokio::spawn(test_pattern::run(pool, source, server.most, server.epoch));
-    Ok(())
-}
-
-/// Waits for Ctrl-C, or for whoever supervises the process to end it.
-async fn told_to_end() -> Result<(), Error> {
-    #[cfg(unix)]
-    {
-        let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = signal::ctrl_c() => interrupted?,
-            _ = terminate.recv() => {}
-        }
-    }
-    #[cfg(not(unix))]
-    signal::ctrl_c().await?;
-    Ok(())
-}
-
-/// Ends the viewers, decommits, and waits for the samples with a limit.
-async fn finish(server: &Server, mut serving: tokio::task::JoinHandle<()>) -> bool {
-    server.channels.end();
-    server.pool.decommit();
-    if time::timeout(END_TIME, &mut serving).await.is_err() {
-        // Somebody does not take the last of what was sent. This closes all connections.
-        serving.abort();
-    }
-    let drained = time::timeout(END_TIME, server.pool.drained()).await;
-    let status = server.pool.status();
-    println!("{} of {} samples came home", status.free, status.buffers);
-    for holder in server.pool.holders() {
-        println!("still out: {holder}");
-    }
-    drained.is_ok()
+    Ok(life::finish(&server, serving).await)
 }

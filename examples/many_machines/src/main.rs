@@ -34,6 +34,8 @@ mod connection;
 mod ingest;
 #[path = "../../live_server/jpeg/mod.rs"]
 mod jpeg;
+#[path = "../../live_server/life.rs"]
+mod life_of_a_server;
 #[path = "../../live_server/limits.rs"]
 mod limits;
 #[path = "../../live_server/memory.rs"]

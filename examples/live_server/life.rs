@@ -1,0 +1,118 @@
+//! The beginning and the end of a server.
+
+use crate::{
+    arguments::Arguments,
+    channel::{Channels, Kind},
+    limits::END_TIME,
+    memory, page, prometheus,
+    server::{self, Server},
+    status, test_pattern,
+    token::Token,
+    viewers::Viewers,
+};
+use axum::{Router, http::Method};
+use std::time::Instant;
+use tokio::{
+    net::TcpListener,
+    signal,
+    sync::watch,
+    task::{self, JoinHandle},
+    time,
+};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+pub(crate) type Error = Box<dyn std::error::Error>;
+
+/// A server that nobody is served by yet.
+pub(crate) struct Begun {
+    pub(crate) listener: TcpListener,
+    pub(crate) server: Server,
+    /// Set to true, it ends the server.
+    pub(crate) end: watch::Sender<bool>,
+}
+
+/// Listens, and prints where.
+pub(crate) async fn begin(arguments: &Arguments) -> Result<Begun, Error> {
+    let pool = memory::pool(arguments.buffers, arguments.size)?;
+    let token = Token::from_environment()?;
+    let listen = arguments.listen;
+    let refused = |error| format!("{listen}: {error}; --listen 127.0.0.1:0 picks a free port");
+    let listener = TcpListener::bind(listen).await.map_err(refused)?;
+    println!("http://{}", listener.local_addr()?);
+
+    let (end, ending) = watch::channel(false);
+    let viewers = Viewers::new(arguments.buffers);
+    let server = Server {
+        channels: Channels::new(&pool, viewers.hands()),
+        viewers,
+        most: arguments.size,
+        epoch: Instant::now(),
+        ending,
+        token,
+        pool,
+    };
+    Ok(Begun {
+        listener,
+        server,
+        end,
+    })
+}
+
+pub(crate) fn start_test_pattern(server: &Server) -> Result<(), Error> {
+    let source = server.channels.open("test").map_err(|no| no.to_string())?;
+    source.begin(Kind::Jpeg).map_err(|no| no.to_string())?;
+    let pool = server.pool.clone();
+    task::spawn(test_pattern::run(pool, source, server.most, server.epoch));
+    Ok(())
+}
+
+/// Everything that can be asked for.
+pub(crate) fn routes(server: &Server) -> Router {
+    server::router(server.clone())
+        .merge(page::router())
+        .merge(status::router(server.clone()))
+        .merge(prometheus::router(server.clone()))
+}
+
+/// Tells browsers which site's pages may read what is shown: `*` for all.
+pub(crate) fn allow(origin: Option<&str>, routes: Router) -> Result<Router, Error> {
+    let origin = match origin {
+        None => return Ok(routes),
+        Some("*") => AllowOrigin::any(),
+        Some(origin) => AllowOrigin::exact(origin.parse()?),
+    };
+    let cors = CorsLayer::new().allow_methods([Method::GET]);
+    Ok(routes.layer(cors.allow_origin(origin)))
+}
+
+/// Waits for Ctrl-C, or for whoever supervises the process to end it.
+pub(crate) async fn told_to_end() -> Result<(), Error> {
+    #[cfg(unix)]
+    {
+        let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = signal::ctrl_c() => interrupted?,
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    signal::ctrl_c().await?;
+    Ok(())
+}
+
+/// Ends the viewers, decommits, and waits for the samples with a limit. `true` if all came home.
+pub(crate) async fn finish(server: &Server, mut serving: JoinHandle<()>) -> bool {
+    server.channels.end();
+    server.pool.decommit();
+    if time::timeout(END_TIME, &mut serving).await.is_err() {
+        // Somebody does not take the last of what was sent. This closes all connections.
+        serving.abort();
+    }
+    let drained = time::timeout(END_TIME, server.pool.drained()).await;
+    let status = server.pool.status();
+    println!("{} of {} samples came home", status.free, status.buffers);
+    for holder in server.pool.holders() {
+        println!("still out: {holder}");
+    }
+    drained.is_ok()
+}
