@@ -36,7 +36,7 @@ macro_rules! file {
 
 const INDEX: File = file!("index.html", HTML);
 
-const FILES: [File; 13] = [
+const FILES: [File; 14] = [
     file!("icon.svg", "image/svg+xml"),
     file!("style.css", STYLE),
     file!("channels.css", STYLE),
@@ -46,6 +46,7 @@ const FILES: [File; 13] = [
     file!("card.js", SCRIPT),
     file!("picture.js", SCRIPT),
     file!("player.js", SCRIPT),
+    file!("stream.js", SCRIPT),
     file!("film.js", SCRIPT),
     file!("mp4.js", SCRIPT),
     file!("pool.js", SCRIPT),

@@ -33,8 +33,8 @@ export class Card {
     this.channel = channel;
     element.dataset.channel = channel.name;
     element.innerHTML = '<div class="screen"><div class="badges"><span class="live"></span><span class="kind"></span></div></div>' +
-      '<div class="about"><div><h3 class="name"></h3><p class="facts"></p><p class="codecs"></p></div>' +
-      '<div class="actions"></div></div>';
+      '<div class="about"><h3 class="name"></h3><div class="actions"></div>' +
+      '<p class="facts"></p><p class="codecs"></p></div>';
     const name = this.#find(".name");
     name.id = `channel-${channel.name}`;
     name.textContent = channel.name;
@@ -53,7 +53,7 @@ export class Card {
     const viewers = `${count(channel.viewers)} ${channel.viewers === 1 ? "viewer" : "viewers"}`;
     const number = channel.kind === "mp4" ? "fragment" : "picture";
     this.#text(".facts", channel.sequence === 0 ? viewers : `${viewers} · ${number} ${count(channel.sequence)}${this.#behind()}`);
-    if (this.#playing !== PLAYING.none) this.#picture?.watch?.(channel.sequence);
+    if (this.#playing !== PLAYING.none) this.#picture.watch(channel.sequence);
   }
 
   /** How far a stream is behind what is newest. */
@@ -108,7 +108,7 @@ export class Card {
   /** The server was away. */
   restart() {
     this.shown = 0;
-    this.#picture?.restart?.();
+    this.#picture?.restart();
   }
 
   mute() {
@@ -203,7 +203,7 @@ export class Card {
   #pauseOrPlay() {
     this.paused = !this.paused;
     this.#labelPlay();
-    this.#picture.wanted = !this.paused;
+    this.#picture.pause?.(this.paused);
     this.element.dispatchEvent(new CustomEvent("choose", { bubbles: true }));
   }
 

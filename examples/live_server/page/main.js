@@ -2,7 +2,7 @@
 
 import { Channels } from "./channels.js";
 import { every, json } from "./polling.js";
-import { Pool, count, duration } from "./pool.js";
+import { Pool, count, uptime } from "./pool.js";
 import { showHolders, showViewers } from "./tables.js";
 
 const channels = new Channels();
@@ -18,7 +18,7 @@ function say(gone) {
 
 function show(status) {
   const live = status.channels.filter(channel => channel.live).length;
-  const summary = `${count(live)} of ${count(status.channels.length)} channels live · up ${duration(Math.floor(status.uptime))}`;
+  const summary = `${count(live)} of ${count(status.channels.length)} channels live · up ${uptime(status.uptime)}`;
   document.getElementById("summary").textContent = summary;
   channels.show(status.channels);
   pool.show(status);

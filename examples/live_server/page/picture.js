@@ -1,75 +1,96 @@
-// A channel of pictures in its card: a stream that the browser itself shows, or one picture now and then.
+// A channel of pictures in its card: a stream of them, or one now and then.
+//
+// A browser shows such a stream by itself in an `img`, but does not tell when it ends, and the last picture would stand
+// there as if it were live. So the parts are read here.
 
-/** In milliseconds: how long it waits before it asks again for a stream that broke off. */
-const SOONEST = 250;
-const LATEST = 4000;
+import { Stream, ask } from "./stream.js";
+
+const LARGEST_HEADER = 4096;
+
+/** Cuts a multipart response into the pictures that are whole. */
+class Parts {
+  #rest = new Uint8Array(0);
+
+  push(chunk) {
+    let rest = new Uint8Array(this.#rest.length + chunk.length);
+    rest.set(this.#rest);
+    rest.set(chunk, this.#rest.length);
+    const pictures = [];
+    for (;;) {
+      const header = new TextDecoder("latin1").decode(rest.subarray(0, LARGEST_HEADER));
+      const end = header.indexOf("\r\n\r\n");
+      if (end < 0) {
+        if (rest.length >= LARGEST_HEADER) throw new Error("a part without an end of its header");
+        break;
+      }
+      // The server tells the length of each.
+      const length = /^content-length: *(\d+)/im.exec(header.slice(0, end));
+      if (length === null) throw new Error("a part without a length");
+      const from = end + 4;
+      const to = from + Number(length[1]);
+      if (rest.length < to) break;
+      pictures.push(rest.slice(from, to));
+      rest = rest.subarray(to);
+    }
+    this.#rest = rest;
+    return pictures;
+  }
+}
 
 export class Picture {
   #image;
   #path;
-  #streams = false;
-  #wait = SOONEST;
-  #again;
-  #url;
+  #stream;
+  #shown;
+  #busy = false;
 
   constructor(image, name) {
     this.#image = image;
     this.#path = `/live/${name}`;
-    image.addEventListener("load", () => { this.#wait = SOONEST; });
-    image.addEventListener("error", () => this.#retry());
+    this.#stream = new Stream(this.#path, () => {
+      const parts = new Parts();
+      return chunk => {
+        const pictures = parts.push(chunk);
+        if (pictures.length > 0) this.#show(pictures.at(-1));
+        return pictures.length;
+      };
+    });
   }
 
   stream(on) {
-    if (on === this.#streams) return;
-    this.#streams = on;
-    clearTimeout(this.#again);
-    if (on) this.#image.src = this.#path;
-    // Another picture in its place is what makes a browser give up a stream.
-    else this.freeze();
+    if (on) this.#stream.start();
+    else this.#stream.stop();
   }
 
-  /** Takes the stream up again. */
   restart() {
-    if (this.#streams) this.#image.src = `${this.#path}?again=${Date.now()}`;
+    this.#stream.restart();
   }
 
-  #retry() {
-    if (!this.#streams) return;
-    clearTimeout(this.#again);
-    this.#again = setTimeout(() => this.restart(), this.#wait);
-    this.#wait = Math.min(this.#wait * 2, LATEST);
-  }
-
-  /** Shows the picture that is there now, for as long as there is no other. */
-  freeze() {
-    const { naturalWidth: width, naturalHeight: height } = this.#image;
-    if (width === 0) return this.#image.removeAttribute("src");
-    const canvas = document.createElement("canvas");
-    Object.assign(canvas, { width, height });
-    canvas.getContext("2d").drawImage(this.#image, 0, 0);
-    this.#image.removeAttribute("src");
-    canvas.toBlob(blob => { if (!this.#streams && blob !== null) this.#show(blob); }, "image/jpeg", 0.9);
+  watch(sequence) {
+    this.#stream.watch(sequence, 0);
   }
 
   /** Fetches the newest picture. */
   async glimpse() {
-    const answer = await fetch(`${this.#path}.jpg`, { cache: "no-store", signal: AbortSignal.timeout(5000) });
-    if (!answer.ok) throw new Error(`${this.#path}.jpg: ${answer.status}`);
-    const picture = await answer.blob();
-    if (!this.#streams) this.#show(picture);
+    const answer = await ask(`${this.#path}.jpg`, AbortSignal.timeout(5000));
+    await this.#show(await answer.arrayBuffer());
   }
 
-  #show(blob) {
-    const last = this.#url;
-    this.#url = URL.createObjectURL(blob);
-    this.#image.src = this.#url;
-    if (last !== undefined) URL.revokeObjectURL(last);
+  /** A picture that comes while the one before is still decoded is skipped. */
+  async #show(bytes) {
+    if (this.#busy) return;
+    this.#busy = true;
+    const before = this.#shown;
+    this.#shown = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
+    this.#image.src = this.#shown;
+    // One that cannot be decoded is followed by another.
+    await this.#image.decode().catch(() => {});
+    if (before !== undefined) URL.revokeObjectURL(before);
+    this.#busy = false;
   }
 
   close() {
-    this.#streams = false;
-    clearTimeout(this.#again);
-    this.#image.removeAttribute("src");
-    if (this.#url !== undefined) URL.revokeObjectURL(this.#url);
+    this.#stream.stop();
+    if (this.#shown !== undefined) URL.revokeObjectURL(this.#shown);
   }
 }

@@ -2,108 +2,73 @@
 
 import { Film, plays } from "./film.js";
 import { Cutter } from "./mp4.js";
-import { pause } from "./polling.js";
-
-/** In milliseconds: how long it waits before it asks again for a stream that broke off. */
-const SOONEST = 250;
-const LATEST = 4000;
-/** A stream that is silent for so long, while the channel goes on, is taken up again. */
-const SILENT_AFTER = 5000;
+import { Stream, ask } from "./stream.js";
 
 export class Player {
   #video;
   #path;
   #film;
-  #stop;
-  /** What is read now is given up by this, to be taken up again. */
-  #reading;
-  #silent = { since: 0, sequence: 0 };
-  #wanted = true;
+  #stream;
+  #paused = false;
 
   constructor(video, name) {
     this.#video = video;
     this.#path = `/live/${name}`;
+    this.#stream = new Stream(this.#path, answer => {
+      const mediaType = playable(answer);
+      const cutter = new Cutter();
+      return chunk => this.#take(cutter.push(chunk), mediaType);
+    });
   }
 
   /** Follows the stream, or gives it up. */
   stream(on) {
-    if (on === (this.#stop !== undefined)) return;
-    if (on) {
-      this.#stop = new AbortController();
-      this.#follow(this.#stop.signal);
-    } else {
-      this.#stop.abort();
-      this.#stop = undefined;
-    }
+    if (on) this.#stream.start();
+    else this.#stream.stop();
   }
 
-  /** Whether it shall play at all. */
-  set wanted(wanted) {
-    this.#wanted = wanted;
-    if (wanted) this.#play();
-    else this.#video.pause();
+  restart() {
+    this.#stream.restart();
   }
 
+  pause(paused) {
+    this.#paused = paused;
+    if (paused) this.#video.pause();
+    else this.#play();
+  }
+
+  /** How far what is shown is behind what is newest, in seconds. */
   behind() {
     return this.#film?.behind();
   }
 
   /** To be called a few times a second, with the number of the channel's newest fragment. */
   watch(sequence) {
-    if (!this.#wanted) return;
+    this.#stream.watch(sequence, this.#film?.length ?? 0);
+    if (this.#paused) return;
     this.#film?.watch();
     if (this.#video.paused) this.#play();
-    const now = performance.now();
-    if (this.#silent.sequence === 0) this.#silent = { since: now, sequence };
-    const silent = now - this.#silent.since > SILENT_AFTER + 2000 * (this.#film?.length ?? 0);
-    if (silent && sequence > this.#silent.sequence + 1) {
-      this.#silent = { since: now, sequence };
-      this.#reading?.abort();
-    }
   }
 
   /** Fetches the newest fragment. */
   async glimpse() {
-    await this.#read(`${this.#path}?limit=1`, AbortSignal.timeout(5000));
+    const answer = await ask(`${this.#path}?limit=1`, AbortSignal.timeout(5000));
+    const mediaType = playable(answer);
+    this.#take(new Cutter().push(new Uint8Array(await answer.arrayBuffer())), mediaType);
   }
 
-  async #follow(stop) {
-    for (let wait = SOONEST; !stop.aborted; wait = Math.min(wait * 2, LATEST)) {
-      this.#reading = new AbortController();
-      try {
-        const read = await this.#read(this.#path, AbortSignal.any([stop, this.#reading.signal]));
-        if (read > 0) wait = SOONEST;
-      } catch {
-        // The page says that the server does not answer, and it is asked again below.
-      }
-      if (!stop.aborted) await pause(wait);
-    }
-  }
-
-  /** Reads a response to its end. How many fragments there were. */
-  async #read(path, signal) {
-    const answer = await fetch(path, { cache: "no-store", signal });
-    const mediaType = answer.headers.get("content-type");
-    if (!answer.ok || !plays(mediaType)) {
-      await answer.body?.cancel();
-      throw new Error(`${path}: ${answer.status} ${mediaType}`);
-    }
-    const cutter = new Cutter();
-    const reader = answer.body.getReader();
+  /** How many fragments there are among the pieces. */
+  #take(pieces, mediaType) {
     let fragments = 0;
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done || signal.aborted) return fragments;
-      for (const { kind, bytes } of cutter.push(value)) {
-        if (kind === "init") {
-          this.#begin(mediaType, bytes);
-        } else {
-          this.#silent = { since: performance.now(), sequence: 0 };
-          this.#film?.append(bytes);
-          fragments += 1;
-        }
+    for (const { kind, bytes } of pieces) {
+      if (kind === "init") {
+        this.#begin(mediaType, bytes);
+      } else {
+        this.#film?.append(bytes);
+        fragments += 1;
       }
     }
+    return fragments;
   }
 
   /** Goes on with the film that there is, if this belongs to it. */
@@ -111,13 +76,13 @@ export class Player {
     if (this.#film?.isOf(mediaType, init)) return;
     this.#film?.close();
     this.#film = new Film(this.#video, mediaType, init, () => this.#broken());
-    if (this.#wanted) this.#play();
+    if (!this.#paused) this.#play();
   }
 
   #broken() {
     this.#film?.close();
     this.#film = undefined;
-    this.#reading?.abort();
+    this.#stream.restart();
   }
 
   #play() {
@@ -127,8 +92,15 @@ export class Player {
   }
 
   close() {
-    this.stream(false);
+    this.#stream.stop();
     this.#film?.close();
     this.#film = undefined;
   }
+}
+
+/** The media type of an answer, if it can be played: the channel may have become another one meanwhile. */
+function playable(answer) {
+  const mediaType = answer.headers.get("content-type");
+  if (!plays(mediaType)) throw new Error(`${mediaType} cannot be played`);
+  return mediaType;
 }

@@ -29,7 +29,12 @@ export function bytes(number) {
 export function duration(seconds) {
   if (seconds < 1e-3) return `${(seconds * 1e6).toFixed(0)} µs`;
   if (seconds < 1) return `${(seconds * 1e3).toFixed(seconds < 0.01 ? 1 : 0)} ms`;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  return seconds < 10 ? `${seconds.toFixed(1)} s` : uptime(seconds);
+}
+
+/** In whole seconds, for what grows. */
+export function uptime(seconds) {
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
@@ -47,7 +52,7 @@ export class Pool {
   show(status) {
     for (const name of COUNTS) byId(name).textContent = count(status[name]);
     byId("bytes_used").textContent = bytes(status.bytes_used);
-    byId("max_wait").textContent = status.max_wait === null ? "–" : duration(status.max_wait);
+    byId("max_wait").textContent = status.waited === 0 ? "–" : duration(status.max_wait);
     byId("state").textContent = status.state.toLowerCase();
     this.#history.push(status);
     if (this.#history.length > HISTORY) this.#history.shift();
