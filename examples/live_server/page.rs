@@ -36,10 +36,11 @@ macro_rules! file {
 
 const INDEX: File = file!("index.html", HTML);
 
-const FILES: [File; 14] = [
+const FILES: [File; 15] = [
     file!("icon.svg", "image/svg+xml"),
     file!("style.css", STYLE),
     file!("channels.css", STYLE),
+    file!("pool.css", STYLE),
     file!("main.js", SCRIPT),
     file!("polling.js", SCRIPT),
     file!("channels.js", SCRIPT),
@@ -78,5 +79,56 @@ impl IntoResponse for File {
             (HeaderName::from_static("referrer-policy"), "no-referrer"),
         ];
         (headers, self.text).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// What stands between `before` and the next quotation mark, each time.
+    fn quoted(text: &str, before: &str) -> BTreeSet<String> {
+        let rest = text.split(before).skip(1);
+        let names = rest.filter_map(|rest| rest.split('"').next());
+        names.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn all_that_the_page_asks_for_is_there_and_nothing_else() {
+        let mut asked = quoted(INDEX.text, "\"/page/");
+        for file in FILES {
+            asked.extend(quoted(file.text, "from \"./"));
+        }
+        let names: BTreeSet<String> = FILES.iter().map(|file| file.name.to_owned()).collect();
+        assert_eq!(asked, names);
+    }
+
+    /// The policy would forbid it, and the browser says so only in its console.
+    #[test]
+    fn the_page_has_no_script_or_style_of_its_own_and_asks_nobody_else() {
+        assert!(!INDEX.text.contains("<style") && !INDEX.text.contains(" style="));
+        assert_eq!(INDEX.text.matches("<script").count(), 1);
+        for file in [INDEX].iter().chain(&FILES) {
+            let elsewhere = file.text.matches("://").count();
+            let namespace = usize::from(file.name == "icon.svg");
+            assert_eq!(elsewhere, namespace, "{}", file.name);
+        }
+    }
+
+    #[tokio::test]
+    async fn each_file_says_what_it_is() {
+        let headers = |response: &Response, name: header::HeaderName| {
+            response.headers()[name].to_str().unwrap().to_owned()
+        };
+        for (name, content_type) in [("main.js", SCRIPT), ("style.css", STYLE)] {
+            let response = file(Path(name.to_owned())).await;
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(headers(&response, header::CONTENT_TYPE), content_type);
+            assert_eq!(headers(&response, header::CACHE_CONTROL), "no-cache");
+            assert_eq!(headers(&response, header::CONTENT_SECURITY_POLICY), POLICY);
+        }
+        let missing = file(Path("main.rs".to_owned())).await;
+        assert_eq!(missing.status(), StatusCode::NOT_FOUND);
     }
 }

@@ -5,9 +5,10 @@ import { Picture } from "./picture.js";
 import { Player } from "./player.js";
 import { count } from "./pool.js";
 
+const SPEAKER = '<path class="solid" d="M4 9.5v5h3.5L12 18.5v-13L7.5 9.5Z"/>';
 const ICONS = {
-  sound: '<path class="solid" d="M4 9.5v5h3.5L12 18.5v-13L7.5 9.5Z"/><path d="M15.5 9a4.2 4.2 0 0 1 0 6M18 6.5a7.8 7.8 0 0 1 0 11"/>',
-  muted: '<path class="solid" d="M4 9.5v5h3.5L12 18.5v-13L7.5 9.5Z"/><path d="m16 9.5 5 5m0-5-5 5"/>',
+  sound: `${SPEAKER}<path d="M15.5 9a4.2 4.2 0 0 1 0 6M18 6.5a7.8 7.8 0 0 1 0 11"/>`,
+  muted: `${SPEAKER}<path d="m16 9.5 5 5m0-5-5 5"/>`,
   pause: '<path d="M9 5.5v13M15 5.5v13" stroke-width="3"/>',
   play: '<path class="solid" d="M8 5.5v13l10.5-6.5Z"/>',
   fullscreen: '<path d="M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5"/>',
@@ -15,7 +16,13 @@ const ICONS = {
 const icon = name => `<svg viewBox="0 0 24 24" aria-hidden="true">${ICONS[name]}</svg>`;
 
 /** What a card's picture is told to do, and what is said of it. */
-export const PLAYING = { stream: "stream", glimpse: "glimpse", still: "still", unsupported: "unsupported", none: "none" };
+export const PLAYING = {
+  stream: "stream",
+  glimpse: "glimpse",
+  still: "still",
+  unsupported: "unsupported",
+  none: "none",
+};
 
 export class Card {
   element = document.createElement("article");
@@ -26,13 +33,15 @@ export class Card {
   #media;
   #picture;
   #playing = PLAYING.none;
+  #unsupported = false;
   #find = selector => this.element.querySelector(selector);
 
   constructor(channel) {
     const { element } = this;
     this.channel = channel;
     element.dataset.channel = channel.name;
-    element.innerHTML = '<div class="screen"><div class="badges"><span class="live"></span><span class="kind"></span></div></div>' +
+    element.innerHTML =
+      '<div class="screen"><div class="badges"><span class="live"></span><span class="kind"></span></div></div>' +
       '<div class="about"><h3 class="name"></h3><div class="actions"></div>' +
       '<p class="facts"></p><p class="codecs"></p></div>';
     const name = this.#find(".name");
@@ -44,15 +53,20 @@ export class Card {
 
   /** What `/status` tells. */
   update(channel) {
-    const other = channel.kind !== this.channel.kind || channel.media_type !== this.channel.media_type;
+    const { kind, media_type: mediaType } = this.channel;
     this.channel = channel;
-    if (other) this.#build();
+    // A video goes on in the same place, with its sound as it was, when its source is another one.
+    if (channel.kind !== kind || this.#unsupported !== isUnsupported(channel)) this.#build();
+    if (channel.media_type !== mediaType) this.#describe();
     const { dataset } = this.element;
     dataset.live = channel.live;
     this.#text(".live", channel.live ? "Live" : "No source");
     const viewers = `${count(channel.viewers)} ${channel.viewers === 1 ? "viewer" : "viewers"}`;
     const number = channel.kind === "mp4" ? "fragment" : "picture";
-    this.#text(".facts", channel.sequence === 0 ? viewers : `${viewers} · ${number} ${count(channel.sequence)}${this.#behind()}`);
+    this.#text(
+      ".facts",
+      channel.sequence === 0 ? viewers : `${viewers} · ${number} ${count(channel.sequence)}${this.#behind()}`,
+    );
     if (this.#playing !== PLAYING.none) this.#picture.watch(channel.sequence);
   }
 
@@ -115,8 +129,6 @@ export class Card {
     if (this.#media?.muted === false) this.#sound();
   }
 
-  #unsupported = false;
-
   #build() {
     const { kind, media_type: mediaType, name } = this.channel;
     this.#picture?.close();
@@ -124,16 +136,24 @@ export class Card {
     this.#media = undefined;
     this.shown = 0;
     this.element.dataset.kind = kind ?? "none";
-    this.#unsupported = kind === "mp4" && !plays(mediaType);
+    this.#unsupported = isUnsupported(this.channel);
     for (const old of this.element.querySelectorAll("video, .screen > img, .unsupported, .empty, button")) old.remove();
-    this.#text(".kind", { mp4: "MP4", jpeg: "JPEG" }[kind] ?? "");
-    this.#find(".kind").hidden = kind === null;
-    this.#text(".codecs", kind === "mp4" ? mediaType.replace(/^.*codecs="(.*)".*$/, "$1") : kind === "jpeg" ? "motion JPEG" : "");
-    if (this.#unsupported) this.#say("unsupported", "This browser cannot play", mediaType);
+    if (this.#unsupported) this.#say("unsupported", "This browser cannot play ", mediaType);
     else if (kind === "mp4") this.#buildVideo(name);
     else if (kind === "jpeg") this.#buildPicture(name);
     else this.#say("empty", "Nothing was sent yet", "");
+    this.#describe();
     this.#play(PLAYING.none);
+  }
+
+  /** What it carries. */
+  #describe() {
+    const { kind, media_type: mediaType } = this.channel;
+    this.#find(".kind").hidden = kind === null;
+    this.#text(".kind", { mp4: "MP4", jpeg: "JPEG" }[kind] ?? "");
+    const codecs = { mp4: mediaType?.replace(/^.*codecs="(.*)".*$/, "$1"), jpeg: "motion JPEG" };
+    this.#text(".codecs", codecs[kind] ?? "");
+    if (this.#unsupported) this.#text(".unsupported code", mediaType);
   }
 
   #say(className, text, code) {
@@ -224,3 +244,5 @@ export class Card {
     this.element.remove();
   }
 }
+
+const isUnsupported = ({ kind, media_type: mediaType }) => kind === "mp4" && !plays(mediaType);

@@ -32,6 +32,11 @@ export class Channels {
     this.#share();
   }
 
+  /** The server does not answer: nothing is known to be live. */
+  lost() {
+    for (const card of this.#cards.values()) card.update({ ...card.channel, live: false });
+  }
+
   /** The server answers again. */
   restart() {
     for (const card of this.#cards.values()) card.restart();
@@ -67,12 +72,18 @@ export class Channels {
   /** Gives the streams to those that are worth most. Equals keep theirs: each change costs a halt. */
   #share() {
     const cards = [...this.#cards.values()];
-    const worth = card => [
-      card.chosen, card.channel.live && card.inView, card.channel.live,
-      // A picture now and then stands in for a stream of pictures better than glimpses for a film.
-      card.channel.kind === "mp4", card.streams,
-    ].reduce((sum, holds) => sum * 2 + Number(holds), 0);
-    const wanted = cards.filter(card => card.playable && (card.channel.live || card.streams) && (!document.hidden || card.listened));
+    const worth = card =>
+      [
+        card.chosen,
+        card.channel.live && card.inView,
+        card.channel.live,
+        // A picture now and then stands in for a stream of pictures better than glimpses for a film.
+        card.channel.kind === "mp4",
+        card.streams,
+      ].reduce((sum, holds) => sum * 2 + Number(holds), 0);
+    const wanted = cards.filter(
+      card => card.playable && (card.channel.live || card.streams) && (!document.hidden || card.listened),
+    );
     // The sort is stable: those that come first on the page win.
     const streams = new Set(wanted.sort((one, other) => worth(other) - worth(one)).slice(0, MOST_STREAMS));
     // First those that give up a connection.

@@ -62,8 +62,11 @@ export class Film {
 
   /** Whether this init segment is the one that it began with. */
   isOf(mediaType, init) {
-    return mediaType === this.mediaType && init.length === this.init.length &&
-      init.every((byte, index) => byte === this.init[index]);
+    return (
+      mediaType === this.mediaType &&
+      init.length === this.init.length &&
+      init.every((byte, index) => byte === this.init[index])
+    );
   }
 
   append(fragment) {
@@ -102,7 +105,7 @@ export class Film {
       // Another source has taken over and counts from the beginning: it follows where the last one ended.
       if (start < before.start) this.#buffer.timestampOffset = before.to - start;
     }
-    const from = start === undefined ? before?.to ?? 0 : start + this.#buffer.timestampOffset;
+    const from = start === undefined ? (before?.to ?? 0) : start + this.#buffer.timestampOffset;
     this.#buffer.appendBuffer(fragment);
     this.#newest = { start: start ?? from, from, to: from, landed: false };
   }
@@ -136,7 +139,10 @@ export class Film {
 
   #ranges() {
     const { buffered } = this.#buffer;
-    return Array.from({ length: buffered.length }, (_, index) => ({ start: buffered.start(index), end: buffered.end(index) }));
+    return Array.from({ length: buffered.length }, (_, index) => ({
+      start: buffered.start(index),
+      end: buffered.end(index),
+    }));
   }
 
   /** How far what is shown is behind what is newest, in seconds; `undefined` before there is anything. */

@@ -33,6 +33,7 @@ every(250, async () => {
     status = await json("/status");
   } catch {
     answered = false;
+    channels.lost();
     say(true);
     return;
   }

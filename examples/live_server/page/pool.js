@@ -10,10 +10,26 @@ const HEIGHT = 100;
 /** A chart that is read out with every point would never be silent. */
 const DESCRIBED_EVERY = 20;
 
-const COUNTS = ["free", "outstanding", "waiting", "buffers", "high_water", "acquired", "waited", "held_by_viewers", "closed_viewers"];
+const COUNTS = [
+  "free",
+  "outstanding",
+  "waiting",
+  "buffers",
+  "high_water",
+  "acquired",
+  "waited",
+  "held_by_viewers",
+  "closed_viewers",
+];
 /** The longest waits of each row, in seconds, and how that is said. */
 const WAITS = [
-  [1e-5, "10 µs"], [1e-4, "100 µs"], [1e-3, "1 ms"], [1e-2, "10 ms"], [1e-1, "100 ms"], [1, "1 s"], [Infinity, "longer"],
+  [1e-5, "10 µs"],
+  [1e-4, "100 µs"],
+  [1e-3, "1 ms"],
+  [1e-2, "10 ms"],
+  [1e-1, "100 ms"],
+  [1, "1 s"],
+  [Infinity, "longer"],
 ];
 
 export const count = number => whole.format(number);
@@ -66,11 +82,10 @@ export class Pool {
     const highest = field => Math.max(...history.map(status => status[field]));
     // From nothing to an even number a bit above the most of the minute, so that half of it is a whole number.
     const most = Math.max(highest("outstanding"), highest("waiting"));
-    const top = Math.max(Math.ceil(most * 1.15 / 4) * 4, 4);
+    const top = Math.max(Math.ceil((most * 1.15) / 4) * 4, 4);
     const first = HISTORY - history.length;
-    const points = field => history
-      .map((status, index) => `${first + index},${(HEIGHT * (1 - status[field] / top)).toFixed(2)}`)
-      .join(" ");
+    const points = field =>
+      history.map((status, index) => `${first + index},${(HEIGHT * (1 - status[field] / top)).toFixed(2)}`).join(" ");
     const chart = byId("chart");
     const outstanding = points("outstanding");
     chart.querySelector("polyline.outstanding").setAttribute("points", outstanding);
@@ -80,8 +95,12 @@ export class Pool {
     chart.parentElement.querySelector(".half").textContent = count(top / 2);
     if (this.#shown % DESCRIBED_EVERY !== 0) return;
     const now = history.at(-1);
-    chart.setAttribute("aria-label", `Line chart of the last minute. Outstanding: ${count(now.outstanding)} now, ` +
-      `at most ${count(highest("outstanding"))}. Waiting: ${count(now.waiting)} now, at most ${count(highest("waiting"))}.`);
+    chart.setAttribute(
+      "aria-label",
+      `Line chart of the last minute. Outstanding: ${count(now.outstanding)} now, ` +
+        `at most ${count(highest("outstanding"))}. Waiting: ${count(now.waiting)} now, ` +
+        `at most ${count(highest("waiting"))}.`,
+    );
   }
 
   #showWaits(waitTimes) {
@@ -91,7 +110,7 @@ export class Pool {
     for (const [index, { bar, number }] of this.#rows.entries()) {
       bar.parentElement.dataset.count = counts[index];
       // The fewest are still seen beside the most.
-      bar.setAttribute("width", counts[index] === 0 ? 0 : Math.max(counts[index] * 100 / most, 1));
+      bar.setAttribute("width", counts[index] === 0 ? 0 : Math.max((counts[index] * 100) / most, 1));
       number.textContent = count(counts[index]);
     }
     byId("no-waits").hidden = waitTimes.length > 0;
@@ -100,8 +119,10 @@ export class Pool {
 
 function row(label) {
   const element = document.createElement("tr");
-  element.innerHTML = '<th scope="row"></th>' +
-    '<td><svg viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true"><rect height="12"/></svg></td><td></td>';
+  element.innerHTML =
+    '<th scope="row"></th>' +
+    '<td><svg viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true"><rect height="12"/></svg></td>' +
+    "<td></td>";
   element.querySelector("th").textContent = label === "longer" ? label : `≤ ${label}`;
   return { element, bar: element.querySelector("rect"), number: element.lastElementChild };
 }

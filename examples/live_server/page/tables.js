@@ -6,7 +6,12 @@ const byId = id => document.getElementById(id);
 
 export function showViewers({ all, viewers }) {
   const rows = viewers.map(viewer => [
-    viewer.channel, viewer.address, count(viewer.lag), count(viewer.missed), bytes(viewer.holds), duration(viewer.since),
+    viewer.channel,
+    viewer.address,
+    count(viewer.lag),
+    count(viewer.missed),
+    bytes(viewer.holds),
+    duration(viewer.since),
   ]);
   const told = rows.length < all ? `${count(all)}, the first ${rows.length}` : count(all);
   fill(byId("viewers"), told, rows, 2);
@@ -15,7 +20,10 @@ export function showViewers({ all, viewers }) {
 export function showHolders({ call_sites: sites, text }) {
   const rows = sites.map(site => [
     // The folder says nothing that the file does not.
-    site.where.replace(/^.*live_server[/\\]/, ""), count(site.samples), duration(site.oldest), bytes(site.bytes_used),
+    site.where.replace(/^.*live_server[/\\]/, ""),
+    count(site.samples),
+    duration(site.oldest),
+    bytes(site.bytes_used),
     count(site.handles),
   ]);
   fill(byId("holders"), count(rows.length), rows, 1);
@@ -31,7 +39,8 @@ function fill(section, told, rows, numbers) {
   section.querySelector(".none").hidden = rows.length > 0;
   const table = section.querySelector("table");
   const body = table.tBodies[0];
-  for (const [index, heading] of [...table.tHead.rows[0].cells].entries()) heading.classList.toggle("number", index >= numbers);
+  for (const [index, heading] of [...table.tHead.rows[0].cells].entries())
+    heading.classList.toggle("number", index >= numbers);
   while (body.rows.length > rows.length) body.deleteRow(-1);
   for (const [index, texts] of rows.entries()) {
     const row = body.rows[index] ?? newRow(body, texts.length, numbers);
