@@ -1,0 +1,106 @@
+// A video channel in its card: a stream that is followed, or a glimpse of the newest fragment now and then.
+
+import { Film, plays } from "./film.js";
+import { Cutter } from "./mp4.js";
+import { Stream, ask } from "./stream.js";
+
+export class Player {
+  #video;
+  #path;
+  #film;
+  #stream;
+  #paused = false;
+
+  constructor(video, name) {
+    this.#video = video;
+    this.#path = `/live/${name}`;
+    this.#stream = new Stream(this.#path, answer => {
+      const mediaType = playable(answer);
+      const cutter = new Cutter();
+      return chunk => this.#take(cutter.push(chunk), mediaType);
+    });
+  }
+
+  /** Follows the stream, or gives it up. */
+  stream(on) {
+    if (on) this.#stream.start();
+    else this.#stream.stop();
+  }
+
+  restart() {
+    this.#stream.restart();
+  }
+
+  pause(paused) {
+    this.#paused = paused;
+    if (paused) this.#video.pause();
+    else this.#play();
+  }
+
+  /** How far what is shown is behind what is newest, in seconds. */
+  behind() {
+    return this.#film?.behind();
+  }
+
+  /** To be called a few times a second, with the number of the channel's newest fragment. */
+  watch(sequence) {
+    this.#stream.watch(sequence, this.#film?.length ?? 0);
+    if (this.#paused) return;
+    this.#film?.watch();
+    if (this.#video.paused) this.#play();
+  }
+
+  /** Fetches the newest fragment. */
+  async glimpse() {
+    const answer = await ask(`${this.#path}?limit=1`, AbortSignal.timeout(5000));
+    const mediaType = playable(answer);
+    this.#take(new Cutter().push(new Uint8Array(await answer.arrayBuffer())), mediaType);
+  }
+
+  /** How many fragments there are among the pieces. */
+  #take(pieces, mediaType) {
+    let fragments = 0;
+    for (const { kind, bytes } of pieces) {
+      if (kind === "init") {
+        this.#begin(mediaType, bytes);
+      } else {
+        this.#film?.append(bytes);
+        fragments += 1;
+      }
+    }
+    return fragments;
+  }
+
+  /** Goes on with the film that there is, if this belongs to it. */
+  #begin(mediaType, init) {
+    if (this.#film?.isOf(mediaType, init)) return;
+    this.#film?.close();
+    this.#film = new Film(this.#video, mediaType, init, () => this.#broken());
+    if (!this.#paused) this.#play();
+  }
+
+  #broken() {
+    this.#film?.close();
+    this.#film = undefined;
+    this.#stream.restart();
+  }
+
+  #play() {
+    if (this.#film === undefined) return;
+    // It is refused while there is nothing to play, and by browsers that want a click first; both are tried again.
+    this.#video.play().catch(() => {});
+  }
+
+  close() {
+    this.#stream.stop();
+    this.#film?.close();
+    this.#film = undefined;
+  }
+}
+
+/** The media type of an answer, if it can be played: the channel may have become another one meanwhile. */
+function playable(answer) {
+  const mediaType = answer.headers.get("content-type");
+  if (!plays(mediaType)) throw new Error(`${mediaType} cannot be played`);
+  return mediaType;
+}

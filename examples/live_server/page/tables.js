@@ -1,0 +1,62 @@
+// Who watches, and which lines of the program hold what is out.
+
+import { bytes, count, duration } from "./pool.js";
+
+const byId = id => document.getElementById(id);
+
+export function showViewers({ all, viewers }) {
+  const rows = viewers.map(viewer => [
+    viewer.channel,
+    viewer.address,
+    count(viewer.lag),
+    count(viewer.missed),
+    bytes(viewer.holds),
+    duration(viewer.since),
+  ]);
+  const told = rows.length < all ? `${count(all)}, the first ${rows.length}` : count(all);
+  fill(byId("viewers"), told, rows, 2);
+}
+
+export function showHolders({ call_sites: sites, text }) {
+  const rows = sites.map(site => [
+    // The folder says nothing that the file does not.
+    site.where.replace(/^.*live_server[/\\]/, ""),
+    count(site.samples),
+    duration(site.oldest),
+    bytes(site.bytes_used),
+    count(site.handles),
+  ]);
+  fill(byId("holders"), count(rows.length), rows, 1);
+  const report = byId("report");
+  // A text that is replaced while somebody selects in it cannot be copied.
+  if (report.textContent !== text && !report.contains(getSelection().anchorNode)) report.textContent = text;
+}
+
+/** Numbers begin with that column. Rows are filled anew, and not replaced, so that what is read stays where it is. */
+function fill(section, told, rows, numbers) {
+  section.querySelector(".count").textContent = told;
+  section.querySelector(".scroll").hidden = rows.length === 0;
+  section.querySelector(".none").hidden = rows.length > 0;
+  const table = section.querySelector("table");
+  const body = table.tBodies[0];
+  for (const [index, heading] of [...table.tHead.rows[0].cells].entries())
+    heading.classList.toggle("number", index >= numbers);
+  while (body.rows.length > rows.length) body.deleteRow(-1);
+  for (const [index, texts] of rows.entries()) {
+    const row = body.rows[index] ?? newRow(body, texts.length, numbers);
+    for (const [column, text] of texts.entries()) {
+      if (row.cells[column].textContent !== text) row.cells[column].textContent = text;
+    }
+  }
+}
+
+function newRow(body, columns, numbers) {
+  const row = body.insertRow();
+  for (let column = 0; column < columns; column += 1) {
+    const cell = document.createElement(column === 0 ? "th" : "td");
+    if (column === 0) cell.scope = "row";
+    cell.classList.toggle("number", column >= numbers);
+    row.append(cell);
+  }
+  return row;
+}
