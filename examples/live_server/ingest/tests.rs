@@ -158,6 +158,16 @@ async fn a_fragment_takes_as_many_samples_as_it_needs_and_is_shown_whole() {
     }
 }
 
+/// As a playlist does.
+#[tokio::test]
+async fn a_film_may_begin_again_in_the_same_stream() {
+    let pool = pool();
+    let (answer, shown) = send(&pool, &[FILM, FILM]).await;
+    assert_eq!(answer.unwrap().to_string(), "4 frames");
+    assert!(shown.iter().all(|(piece, _)| piece.sequence == 4));
+    assert_eq!(pool.free_count(), FEWEST_BUFFERS);
+}
+
 #[tokio::test]
 async fn a_source_that_vanishes_in_a_fragment_loses_that_one_only() {
     let pool = pool();
