@@ -1,6 +1,7 @@
 //! What is written of the figures: `BENCHMARKS.md` and its charts.
 
 mod chart;
+mod load;
 mod losses;
 mod machine;
 mod tables;
@@ -46,6 +47,7 @@ fn document(all: &[Measured], effort: &Effort) -> Result<String, Box<dyn Error>>
         versions::section(),
         tables::targets(all),
         tables::section(all),
+        load::section()?,
         WHAT_IS_MEASURED.to_owned(),
         format!("{}\n{WHERE_WE_LOSE}", losses::section(all)),
     ];
