@@ -85,8 +85,9 @@ export class Film {
 
   /** One thing after the other: a source buffer refuses all while it is busy. */
   #next() {
-    while (this.#queue.length > 0 && this.#buffer !== undefined && !this.#buffer.updating) {
-      if (this.#source.readyState !== "open") return;
+    // Once it is closed, or was given what it cannot read, it cannot even be asked.
+    if (this.#buffer === undefined || this.#source.readyState !== "open") return;
+    while (this.#queue.length > 0 && !this.#buffer.updating) {
       const task = this.#queue.shift();
       try {
         task();
@@ -95,7 +96,7 @@ export class Film {
         this.#queue.unshift(task);
       }
     }
-    if (this.#buffer !== undefined && !this.#buffer.updating) this.#settle();
+    if (!this.#buffer.updating) this.#settle();
   }
 
   #append(fragment) {
@@ -169,7 +170,7 @@ export class Film {
   watch() {
     const video = this.#video;
     const now = performance.now();
-    if (this.#newest?.landed !== true || video.seeking) return;
+    if (this.#newest?.landed !== true || this.#source.readyState !== "open" || video.seeking) return;
     const ranges = this.#ranges();
     const at = video.currentTime;
     const inside = ranges.find(({ start, end }) => start <= at + 1e-3 && at < end - SAME);
