@@ -157,13 +157,19 @@ export class Film {
     const behind = this.behind();
     const video = this.#video;
     if (behind > 2.5 * this.length + 0.5 || behind < -SAME) {
-      video.currentTime = this.#newest.from;
+      this.#seek(this.#newest.from);
       video.playbackRate = 1;
     } else if (behind > 1.5 * this.length + 0.3) {
       video.playbackRate = Math.min(1 + FASTER * (behind - this.length), FASTEST);
     } else if (behind < 1.2 * this.length + 0.2) {
       video.playbackRate = 1;
     }
+  }
+
+  /** To be sent elsewhere is no progress. */
+  #seek(to) {
+    this.#video.currentTime = to;
+    this.#progress.at = to;
   }
 
   /** To be called a few times a second: gets over gaps, and out of where it is stuck. */
@@ -176,14 +182,15 @@ export class Film {
     const inside = ranges.find(({ start, end }) => start <= at + 1e-3 && at < end - SAME);
     if (inside === undefined) {
       const next = ranges.find(({ start }) => start > at + 1e-3);
-      if (next !== undefined) video.currentTime = next.start + 1e-3;
+      if (next !== undefined) return this.#seek(next.start + 1e-3);
     }
-    if (at !== this.#progress.at || video.paused || this.behind() < STUCK_WITH) {
-      this.#progress = { at, since: now, pushed: this.#progress.pushed && at === this.#progress.at };
+    const moved = Math.abs(at - this.#progress.at);
+    if (moved > 1e-3 || video.paused || this.behind() < STUCK_WITH) {
+      this.#progress = { at, since: now, pushed: this.#progress.pushed && moved < SAME };
     } else if (now - this.#progress.since > STUCK_AFTER) {
       if (this.#progress.pushed) return this.#broken();
-      video.currentTime = this.#newest.from + SAME;
-      this.#progress = { at: this.#newest.from + SAME, since: now, pushed: true };
+      this.#seek(this.#newest.from + SAME);
+      Object.assign(this.#progress, { since: now, pushed: true });
     }
   }
 }
