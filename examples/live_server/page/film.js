@@ -13,8 +13,9 @@ const SAME = 0.05;
 /** What was played is kept for so long, and is thrown away once there is that much more. */
 const KEPT = 6;
 const THROWN_AWAY_AT = 20;
-/** Nobody hears that a film is played so much faster. */
-const FASTER = 1.06;
+/** For each second that it lags it is played so much faster, and never more than that: nobody hears it. */
+const FASTER = 0.1;
+const FASTEST = 1.15;
 /** With so much in front of it and no progress for so many milliseconds, it is stuck. */
 const STUCK_WITH = 0.5;
 const STUCK_AFTER = 3000;
@@ -84,8 +85,9 @@ export class Film {
 
   /** One thing after the other: a source buffer refuses all while it is busy. */
   #next() {
-    while (this.#queue.length > 0 && this.#buffer !== undefined && !this.#buffer.updating) {
-      if (this.#source.readyState !== "open") return;
+    // Once it is closed, or was given what it cannot read, it cannot even be asked.
+    if (this.#buffer === undefined || this.#source.readyState !== "open") return;
+    while (this.#queue.length > 0 && !this.#buffer.updating) {
       const task = this.#queue.shift();
       try {
         task();
@@ -94,7 +96,7 @@ export class Film {
         this.#queue.unshift(task);
       }
     }
-    if (this.#buffer !== undefined && !this.#buffer.updating) this.#settle();
+    if (!this.#buffer.updating) this.#settle();
   }
 
   #append(fragment) {
@@ -154,34 +156,41 @@ export class Film {
   #keepUp() {
     const behind = this.behind();
     const video = this.#video;
-    if (behind > 2.5 * this.length + 1 || behind < -SAME) {
-      video.currentTime = this.#newest.from;
+    if (behind > 2.5 * this.length + 0.5 || behind < -SAME) {
+      this.#seek(this.#newest.from);
       video.playbackRate = 1;
     } else if (behind > 1.5 * this.length + 0.3) {
-      video.playbackRate = FASTER;
+      video.playbackRate = Math.min(1 + FASTER * (behind - this.length), FASTEST);
     } else if (behind < 1.2 * this.length + 0.2) {
       video.playbackRate = 1;
     }
+  }
+
+  /** To be sent elsewhere is no progress. */
+  #seek(to) {
+    this.#video.currentTime = to;
+    this.#progress.at = to;
   }
 
   /** To be called a few times a second: gets over gaps, and out of where it is stuck. */
   watch() {
     const video = this.#video;
     const now = performance.now();
-    if (this.#newest?.landed !== true || video.seeking) return;
+    if (this.#newest?.landed !== true || this.#source.readyState !== "open" || video.seeking) return;
     const ranges = this.#ranges();
     const at = video.currentTime;
     const inside = ranges.find(({ start, end }) => start <= at + 1e-3 && at < end - SAME);
     if (inside === undefined) {
       const next = ranges.find(({ start }) => start > at + 1e-3);
-      if (next !== undefined) video.currentTime = next.start + 1e-3;
+      if (next !== undefined) return this.#seek(next.start + 1e-3);
     }
-    if (at !== this.#progress.at || video.paused || this.behind() < STUCK_WITH) {
-      this.#progress = { at, since: now, pushed: this.#progress.pushed && at === this.#progress.at };
+    const moved = Math.abs(at - this.#progress.at);
+    if (moved > 1e-3 || video.paused || this.behind() < STUCK_WITH) {
+      this.#progress = { at, since: now, pushed: this.#progress.pushed && moved < SAME };
     } else if (now - this.#progress.since > STUCK_AFTER) {
       if (this.#progress.pushed) return this.#broken();
-      video.currentTime = this.#newest.from + SAME;
-      this.#progress = { at: this.#newest.from + SAME, since: now, pushed: true };
+      this.#seek(this.#newest.from + SAME);
+      Object.assign(this.#progress, { since: now, pushed: true });
     }
   }
 }
