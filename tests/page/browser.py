@@ -11,6 +11,7 @@ PHONE = {"width": 360, "height": 740}
 # A small picture of what a card shows now, as a text; nothing while there is nothing.
 LOOK = """name => {
   const shown = document.querySelector(`[data-channel="${name}"] :is(video, .screen > img)`);
+  // What has no size has no picture yet.
   if (!shown || !(shown.videoWidth ?? shown.naturalWidth)) return "";
   const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 36 });
   const context = canvas.getContext("2d");
@@ -77,7 +78,7 @@ class Page:
         self.page.wait_for_timeout(seconds * 1000)
 
     def wait_for(self, what, holds, limit=15):
-        return wait_for(what, lambda: self.pause(0.1) or holds(), limit, every=0)
+        return wait_for(what, lambda: holds() or self.pause(0.1), limit, every=0)
 
     def card(self, name):
         return self.page.locator(f'[data-channel="{name}"]')
@@ -96,9 +97,10 @@ class Page:
 
     def wait_advance(self, name, seconds=1.0, limit=20):
         """Waits until the video has been played on for so long, and shows another picture."""
-        first, picture = self.video(name)["time"], self.look(name)
+        picture = self.wait_for(f"a picture of {name}", lambda: self.look(name))
+        first = self.video(name)["time"]
         self.wait_for(f"{name} goes on from {first}", lambda: self.look(name) != picture and
-                      (abs(self.video(name)["time"] - first) > seconds), limit)
+                      self.video(name)["time"] - first > seconds, limit)
 
     def drawn(self, selector):
         """What is on the screen there, without what stands on the edges of it."""

@@ -127,5 +127,6 @@ def check_playing(browser, server, concert):
     check_recovery(page, server, concert)
     page.close()
     check_unsupported(browser, server)
-    print(f"films and pictures move; tones of 440 and 880 Hz are heard; at most {worst:.1f} s behind, with fragments of")
-    print(f"  {FRAGMENT} s; a source that comes again is shown again; a codec that cannot be played is named")
+    print("films and pictures move; tones of 440 and 880 Hz are heard")
+    print(f"  with fragments of {FRAGMENT} s, at most {worst:.1f} s behind; a codec that cannot be played is named")
+    print("  a source that comes again is shown again, with nobody's help")
