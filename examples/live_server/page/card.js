@@ -48,6 +48,7 @@ export class Card {
     name.id = `channel-${channel.name}`;
     name.textContent = channel.name;
     element.setAttribute("aria-labelledby", name.id);
+    element.addEventListener("fullscreenchange", () => this.#labelFullscreen());
     this.#build();
   }
 
@@ -88,7 +89,7 @@ export class Card {
 
   /** Whether somebody listens to it, or sees nothing else. */
   get chosen() {
-    return this.#media?.muted === false || document.fullscreenElement === this.#find(".screen");
+    return this.#media?.muted === false || document.fullscreenElement === this.element;
   }
 
   get listened() {
@@ -117,12 +118,6 @@ export class Card {
     if (sequence === this.shown) return;
     await this.#picture.glimpse();
     this.shown = sequence;
-  }
-
-  /** The server was away. */
-  restart() {
-    this.shown = 0;
-    this.#picture?.restart();
   }
 
   mute() {
@@ -188,7 +183,7 @@ export class Card {
   #commonButtons() {
     this.#button("play", () => this.#pauseOrPlay());
     this.#button("fullscreen", () => this.#fullscreen());
-    this.#label("fullscreen", "fullscreen", `Full screen: ${this.channel.name}`);
+    this.#labelFullscreen();
     this.#labelPlay();
   }
 
@@ -232,11 +227,15 @@ export class Card {
   }
 
   #fullscreen() {
-    const screen = this.#find(".screen");
-    if (document.fullscreenElement === screen) document.exitFullscreen();
+    if (document.fullscreenElement === this.element) document.exitFullscreen();
     // A phone may have it for videos alone.
-    else if (screen.requestFullscreen) screen.requestFullscreen().catch(() => {});
+    else if (this.element.requestFullscreen) this.element.requestFullscreen().catch(() => {});
     else this.#media?.webkitEnterFullscreen?.();
+  }
+
+  #labelFullscreen() {
+    const what = document.fullscreenElement === this.element ? "Leave full screen" : "Full screen";
+    this.#label("fullscreen", "fullscreen", `${what}: ${this.channel.name}`);
   }
 
   close() {

@@ -37,11 +37,6 @@ export class Channels {
     for (const card of this.#cards.values()) card.update({ ...card.channel, live: false });
   }
 
-  /** The server answers again. */
-  restart() {
-    for (const card of this.#cards.values()) card.restart();
-  }
-
   #add(channel, index) {
     const card = new Card(channel);
     this.#cards.set(channel.name, card);

@@ -13,8 +13,9 @@ const SAME = 0.05;
 /** What was played is kept for so long, and is thrown away once there is that much more. */
 const KEPT = 6;
 const THROWN_AWAY_AT = 20;
-/** Nobody hears that a film is played so much faster. */
-const FASTER = 1.06;
+/** For each second that it lags it is played so much faster, and never more than that: nobody hears it. */
+const FASTER = 0.1;
+const FASTEST = 1.15;
 /** With so much in front of it and no progress for so many milliseconds, it is stuck. */
 const STUCK_WITH = 0.5;
 const STUCK_AFTER = 3000;
@@ -154,11 +155,11 @@ export class Film {
   #keepUp() {
     const behind = this.behind();
     const video = this.#video;
-    if (behind > 2.5 * this.length + 1 || behind < -SAME) {
+    if (behind > 2.5 * this.length + 0.5 || behind < -SAME) {
       video.currentTime = this.#newest.from;
       video.playbackRate = 1;
     } else if (behind > 1.5 * this.length + 0.3) {
-      video.playbackRate = FASTER;
+      video.playbackRate = Math.min(1 + FASTER * (behind - this.length), FASTEST);
     } else if (behind < 1.2 * this.length + 0.2) {
       video.playbackRate = 1;
     }

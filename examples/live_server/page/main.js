@@ -37,7 +37,6 @@ every(250, async () => {
     say(true);
     return;
   }
-  if (!answered) channels.restart();
   answered = true;
   say(false);
   show(status);

@@ -62,10 +62,6 @@ export class Picture {
     else this.#stream.stop();
   }
 
-  restart() {
-    this.#stream.restart();
-  }
-
   watch(sequence) {
     this.#stream.watch(sequence, 0);
   }

@@ -10,6 +10,7 @@ export class Player {
   #film;
   #stream;
   #paused = false;
+  #closed = false;
 
   constructor(video, name) {
     this.#video = video;
@@ -25,10 +26,6 @@ export class Player {
   stream(on) {
     if (on) this.#stream.start();
     else this.#stream.stop();
-  }
-
-  restart() {
-    this.#stream.restart();
   }
 
   pause(paused) {
@@ -59,6 +56,8 @@ export class Player {
 
   /** How many fragments there are among the pieces. */
   #take(pieces, mediaType) {
+    // An answer may come when the card is gone already.
+    if (this.#closed) return 0;
     let fragments = 0;
     for (const { kind, bytes } of pieces) {
       if (kind === "init") {
@@ -92,6 +91,7 @@ export class Player {
   }
 
   close() {
+    this.#closed = true;
     this.#stream.stop();
     this.#film?.close();
     this.#film = undefined;

@@ -113,7 +113,6 @@ export class Pool {
       bar.setAttribute("width", counts[index] === 0 ? 0 : Math.max((counts[index] * 100) / most, 1));
       number.textContent = count(counts[index]);
     }
-    byId("no-waits").hidden = waitTimes.length > 0;
   }
 }
 

@@ -41,7 +41,7 @@ export class Stream {
     this.#stop = undefined;
   }
 
-  /** Asks again. */
+  /** Gives up what is read now, and asks again. */
   restart() {
     this.#reading?.abort();
   }
@@ -52,7 +52,7 @@ export class Stream {
     const silent = this.#silent;
     if (this.#stop === undefined || silent.sequence === undefined) {
       this.#silent = { since: now, sequence };
-    } else if (now - silent.since > SILENT_AFTER + 2000 * length && sequence > silent.sequence + 1) {
+    } else if (now - silent.since > SILENT_AFTER + 2000 * length && Math.abs(sequence - silent.sequence) > 1) {
       this.#silent = { since: now, sequence };
       this.restart();
     }
@@ -60,10 +60,11 @@ export class Stream {
 
   async #follow(stop) {
     for (let wait = SOONEST; !stop.aborted; wait = Math.min(wait * 2, LATEST)) {
-      this.#reading = new AbortController();
+      const reading = new AbortController();
+      this.#reading = reading;
       let heard = false;
       try {
-        const signal = AbortSignal.any([stop, this.#reading.signal]);
+        const signal = AbortSignal.any([stop, reading.signal]);
         const answer = await ask(this.#path, signal);
         const take = this.#begin(answer);
         const reader = answer.body.getReader();
@@ -76,7 +77,7 @@ export class Stream {
         }
       } catch {
         // The page says that the server does not answer; whatever else it was, it is asked again.
-        this.#reading.abort();
+        reading.abort();
       }
       if (heard) wait = SOONEST;
       if (!stop.aborted) await pause(wait);
