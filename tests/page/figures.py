@@ -28,6 +28,8 @@ def heights(points):
 
 
 def check_chart(page):
+    # So that it is no first point that is waited for.
+    page.wait_for("ten points", lambda: len(heights(page.evaluate(POINTS, "outstanding"))) >= 10)
     before, drawn = page.evaluate(POINTS, "outstanding"), page.page.locator("#chart").screenshot()
     page.wait_for("the chart moves", lambda: page.evaluate(POINTS, "outstanding") != before and
                   page.page.locator("#chart").screenshot() != drawn)
@@ -110,6 +112,7 @@ def check_server_away(browser, target):
         said = server.end()
         page.wait_for("it says so", lambda: page.page.locator("#lost").is_visible())
         assert page.page.locator("#lost").get_attribute("role") == "status"
+        assert page.card("concert").get_attribute("data-live") == "false", "nobody knows that it is live"
         server = Server(target, server.listens)
         server.film("concert", "testsrc2", 440)
         server.wait_live("concert")

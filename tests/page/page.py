@@ -34,10 +34,10 @@ def with_channels(browser):
     def check(server):
         concert = server.film("concert", "testsrc2", 440)
         server.film("harbour", "mandelbrot", 880)
-        server.camera("gate", "rgbtestsrc=size=320x180:rate=15,hue=H=2*t")
+        gate = server.camera("gate", "rgbtestsrc=size=320x180:rate=15,hue=H=2*t")
         server.wait_live("concert", "harbour", "gate")
         for step in (lambda: check_layout(browser, server, WORK), lambda: check_reach(browser, server),
-                     lambda: check_figures(browser, server), lambda: check_playing(browser, server, concert)):
+                     lambda: check_figures(browser, server), lambda: check_playing(browser, server, concert, gate)):
             step()
 
     with_server(check)

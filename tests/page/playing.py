@@ -80,7 +80,7 @@ def check_sound(page):
     assert silent(page, "concert") and silent(page, "harbour"), "muted means silent"
     before = page.video("concert")["decoded"]
     page.button("concert", "sound").click()
-    assert page.button("concert", "sound").get_attribute("aria-pressed") == "true"
+    assert page.button("concert", "sound").get_attribute("aria-pressed") == "true", "the button says that it is on"
     page.wait_for("the tone of the concert", lambda: hears(page, "concert", 440))
     page.wait_for("more sound decoded", lambda: page.video("concert")["decoded"] > before)
     page.button("harbour", "sound").click()
@@ -91,8 +91,15 @@ def check_sound(page):
     page.wait_for("silence", lambda: silent(page, "harbour"))
 
 
-def check_recovery(page, server, concert):
+def check_recovery(page, server, concert, gate):
     """A source that is killed and comes again is shown again, with nobody's help; as is one that sends another film."""
+    gate.kill()
+    server.wait_live("gate", live=False)
+    page.wait_for("the page says so", lambda: page.card("gate").get_attribute("data-live") == "false")
+    page.pause(0.5)
+    last = page.look("gate")
+    server.camera("gate", "testsrc2")
+    page.wait_for("the gate moves again", lambda: page.look("gate") != last)
     for size, width in (("320x180", 320), ("384x216", 384)):
         concert.kill()
         server.wait_live("concert", live=False)
@@ -119,12 +126,12 @@ def check_unsupported(browser, server):
     page.close()
 
 
-def check_playing(browser, server, concert):
+def check_playing(browser, server, concert, gate):
     page = Page(browser, server.url)
     check_motion(page)
     worst = check_near_live(page)
     check_sound(page)
-    check_recovery(page, server, concert)
+    check_recovery(page, server, concert, gate)
     page.close()
     check_unsupported(browser, server)
     print("films and pictures move; tones of 440 and 880 Hz are heard")

@@ -16,6 +16,8 @@ FOCUSED = """() => {
     name: element.outerHTML.slice(0, 120), outline: outlineStyle === "none" ? 0 : parseFloat(outlineWidth),
     inside: bottom > 0 && top < innerHeight };
 }"""
+FULL = """() => document.fullscreenElement?.querySelector("video") ===
+  document.querySelector('[data-channel="concert"] video')"""
 LANDMARKS = {"banner": 1, "main": 1, "region": 4}
 
 
@@ -51,7 +53,7 @@ def check_keys(page):
         assert page.evaluate("() => document.activeElement.dataset.action") == "play", "the focus stays"
         page.button("concert", "fullscreen").focus()
         page.page.keyboard.press(key)
-        page.wait_for("full screen", lambda: page.evaluate("() => document.fullscreenElement?.className") == "screen")
+        page.wait_for("full screen", lambda: page.evaluate(FULL))
         page.evaluate("() => document.exitFullscreen()")
         page.wait_for("the page again", lambda: page.evaluate("() => document.fullscreenElement === null"))
     page.page.locator("#how summary").focus()
