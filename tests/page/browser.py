@@ -1,0 +1,117 @@
+"""A real Chromium, a page in it, and what is seen there."""
+
+from server import wait_for
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]
+DESKTOP = {"width": 1440, "height": 1000}
+PHONE = {"width": 360, "height": 740}
+
+# A small picture of what a card shows now, as a text; nothing while there is nothing.
+LOOK = """name => {
+  const shown = document.querySelector(`[data-channel="${name}"] :is(video, .screen > img)`);
+  // What has no size has no picture yet.
+  if (!shown || !(shown.videoWidth ?? shown.naturalWidth)) return "";
+  const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 36 });
+  const context = canvas.getContext("2d");
+  context.drawImage(shown, 0, 0, 64, 36);
+  return Array.from(context.getImageData(0, 0, 64, 36).data).join();
+}"""
+VIDEO = """name => {
+  const video = document.querySelector(`[data-channel="${name}"] video`);
+  const { buffered } = video;
+  return { time: video.currentTime, end: buffered.length ? buffered.end(buffered.length - 1) : 0, muted: video.muted,
+    width: video.videoWidth, paused: video.paused, decoded: video.webkitAudioDecodedByteCount };
+}"""
+
+
+def launch(playwright):
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+
+
+class Page:
+    """A page that notes all that goes wrong on it."""
+
+    def __init__(self, browser, url, viewport=DESKTOP, scheme="light", before=None, motion="no-preference"):
+        self.context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion=motion)
+        self.context.set_default_timeout(15_000)
+        self.page = self.context.new_page()
+        self.problems = []
+        self.page.on("console", lambda message: self._said(message.type, message.text))
+        self.page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
+        self.page.on("requestfailed", self._failed)
+        self.page.on("request", self._asked)
+        self.page.on("response", self._answered)
+        self.asked = []
+        self.foreign = []
+        if before:
+            before(self.page)
+        self.url = url
+        self.page.goto(url)
+
+    def _said(self, kind, text):
+        if kind in ("error", "warning"):
+            self.problems.append(f"console: {kind}: {text}")
+
+    def _failed(self, request):
+        path = request.url.removeprefix(self.url)
+        # A stream has no end but this: the page lets go of it when another one shall have its connection.
+        if path.startswith("/live/") and request.failure == "net::ERR_ABORTED":
+            return
+        self.problems.append(f"failed: {request.url}: {request.failure}")
+
+    def _asked(self, request):
+        self.asked.append(request.url.removeprefix(self.url))
+        if not request.url.startswith((self.url, "blob:", "data:")):
+            self.foreign.append(request.url)
+
+    def _answered(self, response):
+        if response.status >= 400:
+            self.problems.append(f"{response.status}: {response.url}")
+
+    def evaluate(self, *arguments):
+        return self.page.evaluate(*arguments)
+
+    def pause(self, seconds):
+        """Lets the page go on: what it says arrives only while somebody waits for it."""
+        self.page.wait_for_timeout(seconds * 1000)
+
+    def wait_for(self, what, holds, limit=15):
+        return wait_for(what, lambda: holds() or self.pause(0.1), limit, every=0)
+
+    def card(self, name):
+        return self.page.locator(f'[data-channel="{name}"]')
+
+    def button(self, name, action):
+        return self.card(name).locator(f"button[data-action={action}]")
+
+    def playing(self, name):
+        return self.card(name).get_attribute("data-playing")
+
+    def look(self, name):
+        return self.evaluate(LOOK, name)
+
+    def video(self, name):
+        return self.evaluate(VIDEO, name)
+
+    def wait_advance(self, name, seconds=1.0, limit=20):
+        """Waits until the video has been played on for so long, and shows another picture."""
+        picture = self.wait_for(f"a picture of {name}", lambda: self.look(name))
+        first = self.video(name)["time"]
+        self.wait_for(f"{name} goes on from {first}", lambda: self.look(name) != picture and
+                      self.video(name)["time"] - first > seconds, limit)
+
+    def drawn(self, selector):
+        """What is on the screen there, without what stands on the edges of it."""
+        self.page.locator(selector).scroll_into_view_if_needed()
+        box = self.page.locator(selector).bounding_box()
+        middle = {"x": box["x"] + box["width"] * 0.1, "y": box["y"] + box["height"] * 0.3,
+                  "width": box["width"] * 0.8, "height": box["height"] * 0.5}
+        return self.page.screenshot(clip=middle)
+
+    def close(self):
+        """Nothing went wrong all the while, and nothing was asked of anybody else."""
+        self.context.close()
+        assert not self.problems, "\n".join(self.problems[:10])
+        assert not self.foreign, self.foreign

@@ -1,0 +1,128 @@
+"""The pool, the viewers and the holders, as the page shows them; and a server that is away."""
+
+import json
+
+from browser import Page
+from server import Server
+
+POINTS = "line => document.querySelector(`#chart polyline.${line}`).getAttribute('points')"
+BARS = """() => Array.from(document.querySelectorAll("#waits [data-count]"), place => ({
+  count: Number(place.dataset.count), width: place.querySelector("rect").getBoundingClientRect().width,
+  row: place.closest("tr").innerText.split(/\\s+/).join(" ").trim() }))"""
+
+
+# Of each: the longest wait of it in seconds, and how many gets waited so long.
+WAITS = [(4e-5, 4), (6e-5, 4), (0.5, 2)]
+
+
+def number(page, name):
+    return page.page.locator(f"#{name}").inner_text()
+
+
+def rows(page, section):
+    return page.page.locator(f"#{section} table tbody tr").all_inner_texts()
+
+
+def heights(points):
+    return [float(point.split(",")[1]) for point in points.split()]
+
+
+def check_chart(page):
+    # So that it is no first point that is waited for.
+    page.wait_for("ten points", lambda: len(heights(page.evaluate(POINTS, "outstanding"))) >= 10)
+    before, drawn = page.evaluate(POINTS, "outstanding"), page.page.locator("#chart").screenshot()
+    page.wait_for("the chart moves", lambda: page.evaluate(POINTS, "outstanding") != before and
+                  page.page.locator("#chart").screenshot() != drawn)
+    assert len(heights(page.evaluate(POINTS, "outstanding"))) > len(heights(before)), "a point for every answer"
+    assert page.page.locator("#chart").get_attribute("aria-label").startswith("Line chart of the last minute. Outst")
+
+
+def check_numbers(page, server):
+    """Free and outstanding are all buffers, and the tables tell what the server told."""
+    for name in ("free", "outstanding", "waiting"):
+        page.wait_for(name, lambda: number(page, name).isdigit())
+    both = page.evaluate("() => ['free', 'outstanding'].map(name => Number(document.getElementById(name).innerText))")
+    assert sum(both) == server.json("/status")["buffers"], both
+    page.wait_for("a row for each stream", lambda: len(rows(page, "viewers")) >= 3)
+    addresses = {viewer["address"] for viewer in server.json("/viewers")["viewers"]}
+    page.wait_for("their addresses", lambda: any(address in "\n".join(rows(page, "viewers")) for address in addresses))
+    page.wait_for("the lines that hold samples", lambda: any(".rs:" in row for row in rows(page, "holders")))
+
+
+def check_what_is_drawn(browser, server):
+    """With a status that is known, what is drawn of it is known."""
+    def other(route):
+        status = json.loads(route.fetch().text())
+        status |= {"outstanding": 96, "free": 32, "waiting": 24, "waited": 10, "max_wait": 0.4,
+                   "wait_times": [{"up_to": up_to, "count": count} for up_to, count in WAITS]}
+        route.fulfill(json=status)
+
+    page = Page(browser, server.url, before=lambda page: page.route("**/status", other))
+    page.wait_for("those who wait", lambda: number(page, "waiting") == "24")
+    counts = page.wait_for("the waits", lambda: [bar for bar in page.evaluate(BARS) if bar["count"] > 0])
+    assert [bar["count"] for bar in counts] == [8, 2], counts
+    assert counts[0]["row"].endswith("8") and "100 µs" in counts[0]["row"], counts
+    assert counts[1]["row"].endswith("2") and "1 s" in counts[1]["row"], counts
+    wider = counts[0]["width"] / counts[1]["width"]
+    assert abs(wider - 4) < 0.3, f"four times as many are four times as wide: {counts}"
+    page.pause(1)
+    out, waiting = (heights(page.evaluate(POINTS, line)) for line in ("outstanding", "waiting"))
+    below = 100 - out[-1], 100 - waiting[-1]
+    assert abs(below[0] / below[1] - 4) < 0.1, f"96 are four times as high as 24: {below}"
+    page.close()
+
+
+def check_hidden(page):
+    """Nobody looks: nobody asks."""
+    show = """hidden => {
+      Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+      Object.defineProperty(document, "visibilityState", { value: hidden ? "hidden" : "visible", configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    page.evaluate(show, True)
+    page.pause(0.6)
+    before = len(page.asked)
+    page.pause(1.5)
+    assert page.asked[before:] == [], f"asked while nobody looked: {page.asked[before:]}"
+    page.evaluate(show, False)
+    page.wait_for("it asks again", lambda: page.asked[before:].count("/status") >= 2)
+    page.wait_advance("concert", 1)
+
+
+def check_figures(browser, server):
+    page = Page(browser, server.url)
+    check_numbers(page, server)
+    check_chart(page)
+    check_hidden(page)
+    page.close()
+    check_what_is_drawn(browser, server)
+    print("the pool's chart moves and is to scale, waits are counted, viewers and holders are named")
+
+
+def check_server_away(browser, target):
+    """The page says that the server is gone, and shows what there is as soon as it is back."""
+    server = Server(target)
+    try:
+        server.film("concert", "testsrc2", 440)
+        server.wait_live("concert")
+        page = Page(browser, server.url)
+        page.wait_advance("concert")
+        assert not page.page.locator("#lost").is_visible()
+        assert page.problems == [], page.problems
+        said = server.end()
+        page.wait_for("it says so", lambda: page.page.locator("#lost").is_visible())
+        assert page.page.locator("#lost").get_attribute("role") == "status"
+        assert page.card("concert").get_attribute("data-live") == "false", "nobody knows that it is live"
+        server = Server(target, server.listens)
+        server.film("concert", "testsrc2", 440)
+        server.wait_live("concert")
+        page.wait_for("all is well", lambda: not page.page.locator("#lost").is_visible())
+        page.wait_for("the film is there", lambda: page.playing("concert") == "stream")
+        page.wait_advance("concert")
+        # The browser says what could not be reached, or was not there before its source was; the rest is not forgiven.
+        forgiven = ("net::ERR_", f"404: {server.url}/live/concert", "status of 404")
+        page.problems = [said for said in page.problems if not any(reason in said for reason in forgiven)]
+        page.close()
+    finally:
+        server.kill()
+    print(f"a server that ends and comes again: the page says so, and goes on; {said}")

@@ -1,0 +1,84 @@
+"""The live server, and ffmpeg in place of cameras and films."""
+
+import json
+import signal
+import subprocess
+import time
+import urllib.request
+
+# Of each fragment, in seconds; what "near live" means follows from it.
+FRAGMENT = 1
+RATE = 15
+
+
+def wait_for(what, holds, limit=15, every=0.1):
+    """What `holds` says once it says something; it may be wrong, or fail to be asked, until then."""
+    end = time.monotonic() + limit
+    while True:
+        said = holds()
+        if said:
+            return said
+        assert time.monotonic() < end, f"waited {limit} s in vain: {what}; at last: {said!r}"
+        time.sleep(every)
+
+
+class Server:
+    def __init__(self, target, listen="127.0.0.1:0", buffers=512):
+        command = [target / "release/examples/live_server", "--listen", listen, "--buffers", str(buffers)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.url = self.process.stdout.readline().strip()
+        assert self.url.startswith("http://127.0.0.1:"), self.url
+        self.listens = self.url.removeprefix("http://")
+        self.sources = []
+
+    def json(self, path):
+        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+            return json.load(answer)
+
+    def channel(self, name):
+        return next((channel for channel in self.json("/status")["channels"] if channel["name"] == name), None)
+
+    def film(self, name, picture, tone, size="320x180", fragment=FRAGMENT):
+        """H.264 with a tone of so many hertz, as fragmented MP4."""
+        rate = "" if "rate=" in picture else f"{':' if '=' in picture else '='}size={size}:rate={RATE}"
+        return self._start(name, [
+            "-re", "-f", "lavfi", "-i", picture + rate, "-re", "-f", "lavfi", "-i", f"sine=frequency={tone}",
+            "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p",
+            "-g", round(RATE * fragment), "-c:a", "aac", "-movflags", "frag_keyframe+empty_moov+default_base_moof",
+            "-f", "mp4"])
+
+    def camera(self, name, picture, size="320x180"):
+        """Motion JPEG."""
+        rate = "" if "rate=" in picture else f"{':' if '=' in picture else '='}size={size}:rate={RATE}"
+        return self._start(name, ["-re", "-f", "lavfi", "-i", picture + rate, "-q:v", 5, "-f", "mpjpeg"])
+
+    def _start(self, name, arguments):
+        # The time limit ends a source whose test was killed.
+        command = ["ffmpeg", "-nostdin", "-loglevel", "error", *map(str, arguments[:-2]), "-t", "300",
+                   *map(str, arguments[-2:]), "-method", "POST", f"{self.url}/ingest/{name}"]
+        source = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self.sources.append(source)
+        return source
+
+    def wait_live(self, *names, live=True):
+        for name in names:
+            wait_for(f"{name} {'goes live' if live else 'is live no more'}",
+                     lambda: (found := self.channel(name)) and found["live"] == live
+                     and (found["sequence"] > 0 or not live))
+
+    def kill(self):
+        for source in self.sources:
+            source.kill()
+            source.wait()
+        self.process.kill()
+        self.process.wait()
+
+    def end(self):
+        """As a user ends it: all samples have come home, with viewers that still watch."""
+        for source in self.sources:
+            source.kill()
+            source.wait()
+        self.process.send_signal(signal.SIGINT)
+        said, _ = self.process.communicate(timeout=20)
+        assert "samples came home" in said and self.process.returncode == 0, (said, self.process.returncode)
+        return said.strip()
