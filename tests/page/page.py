@@ -9,6 +9,7 @@ from playwright.sync_api import sync_playwright
 from browser import launch
 from crowd import check_crowd
 from figures import check_figures, check_server_away
+from holes import check_holes
 from layout import check_layout
 from picture import draw
 from playing import check_playing
@@ -54,6 +55,7 @@ def main():
         assert not sys.argv[2:], f"unknown: {sys.argv[2:]}"
         with_channels(browser)
         with_server(lambda server: check_crowd(browser, server))
+        with_server(lambda server: check_holes(browser, server))
         check_server_away(browser, TARGET)
         browser.close()
     print(f"took {time.monotonic() - begun:.0f} s")
