@@ -158,7 +158,6 @@ export class Film {
     const video = this.#video;
     if (behind > 2.5 * this.length + 0.5 || behind < -SAME) {
       this.#seek(this.#newest.from);
-      video.playbackRate = 1;
     } else if (behind > 1.5 * this.length + 0.3) {
       video.playbackRate = Math.min(1 + FASTER * (behind - this.length), FASTEST);
     } else if (behind < 1.2 * this.length + 0.2) {
@@ -166,9 +165,10 @@ export class Film {
     }
   }
 
-  /** To be sent elsewhere is no progress. */
+  /** To be sent elsewhere is no progress, and leaves nothing to catch up with. */
   #seek(to) {
     this.#video.currentTime = to;
+    this.#video.playbackRate = 1;
     this.#progress.at = to;
   }
 
@@ -179,7 +179,9 @@ export class Film {
     if (this.#newest?.landed !== true || this.#source.readyState !== "open" || video.seeking) return;
     const ranges = this.#ranges();
     const at = video.currentTime;
-    const inside = ranges.find(({ start, end }) => start <= at + 1e-3 && at < end - SAME);
+    // Without another picture to go on to it halts where the last one begins, and not where that one ends.
+    const halted = video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
+    const inside = ranges.find(({ start, end }) => start <= at + 1e-3 && at < end - (halted ? STUCK_WITH : SAME));
     if (inside === undefined) {
       const next = ranges.find(({ start }) => start > at + 1e-3);
       if (next !== undefined) return this.#seek(next.start + 1e-3);
