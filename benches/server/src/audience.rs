@@ -2,31 +2,25 @@
 
 use crate::{
     footage::Footage,
-    reader::{Reader, Wrong},
+    reader::Wrong,
     scenario::UNDER_WAY,
+    viewer::{Frame, PIECE, Read, Viewer},
 };
 use std::{
     cell::{Cell, RefCell},
     io,
     rc::Rc,
     sync::{Arc, mpsc::Sender},
-    time::{Duration, Instant},
+    time::Duration,
 };
-use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpSocket, TcpStream},
-    time,
-};
+use tokio::time;
 
-const REQUEST: &[u8] = b"GET /live/cam HTTP/1.1\r\nHost: load\r\n\r\n";
+pub(crate) const CHANNEL: &str = "cam";
 
 /// What a slow viewer reads at once, and how long it does nothing then: 3.2 MB a second at most, half of
 /// what 100 frames of 64 KiB are. The kernel keeps some 2.5 MB for it, so it skips after a second.
 const SLOW_PIECE: usize = 32 * 1024;
 const SLOW_PAUSE: Duration = Duration::from_millis(10);
-
-/// As much as the kernel has for one socket at a time, more or less.
-const PIECE: usize = 256 * 1024;
 
 /// What the viewers saw while it was measured.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,6 +48,15 @@ pub(crate) struct Audience {
     all_received: Option<Sender<()>>,
     scratch: RefCell<Vec<u8>>,
     pub(crate) wrong: RefCell<Option<Wrong>>,
+}
+
+impl Seen {
+    fn count(&mut self, frame: Frame, footage: &Footage) {
+        self.frames += 1;
+        self.bytes += footage.frame_bytes() as u64;
+        self.skipped += frame.skipped;
+        self.worst_gap = self.worst_gap.max(frame.gap.unwrap_or_default());
+    }
 }
 
 impl Audience {
@@ -97,29 +100,21 @@ impl Audience {
     }
 
     async fn try_watch(self: Rc<Self>, port: u16) -> io::Result<()> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        stream.write_all(REQUEST).await?;
-        let mut viewer = Viewer::default();
+        let mut viewer = Viewer::connect(port, CHANNEL).await?;
         loop {
-            stream.readable().await?;
+            viewer.readable().await?;
             // One place to read into for all: a viewer keeps nothing between two reads.
             let mut scratch = self.scratch.borrow_mut();
-            let read = match stream.try_read(&mut scratch) {
-                Ok(0) => return Err(io::Error::other("a viewer's connection was closed")),
-                Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(error) => return Err(error),
-            };
-            viewer.read(
-                &scratch[..read],
-                &self.footage,
-                &self.healthy,
-                |number, skipped| {
-                    self.count(number);
-                    self.ever_received.set(self.ever_received.get() + 1);
-                    self.ever_skipped.set(self.ever_skipped.get() + skipped);
-                },
-            )?;
+            let read = viewer.read(&mut scratch, &self.footage, |frame| {
+                self.healthy.borrow_mut().count(frame, &self.footage);
+                self.count(frame.number);
+                self.ever_received.set(self.ever_received.get() + 1);
+                self.ever_skipped
+                    .set(self.ever_skipped.get() + frame.skipped);
+            })?;
+            if read == Read::Closed {
+                return Err(io::Error::other("a viewer's connection was closed"));
+            }
         }
     }
 
@@ -133,26 +128,18 @@ impl Audience {
     }
 
     async fn try_watch_slowly(&self, port: u16) -> io::Result<()> {
-        let socket = TcpSocket::new_v4()?;
-        socket.set_recv_buffer_size(SLOW_PIECE as u32)?;
-        let mut stream = socket.connect(([127, 0, 0, 1], port).into()).await?;
-        stream.write_all(REQUEST).await?;
-        let mut viewer = Viewer::default();
+        let mut viewer = Viewer::connect_with(port, CHANNEL, SLOW_PIECE as u32).await?;
         let mut piece = vec![0; SLOW_PIECE];
         loop {
-            stream.readable().await?;
-            match stream.try_read(&mut piece) {
-                Ok(0) => return Err(io::Error::other("its connection was closed")),
-                Ok(read) => viewer.read(
-                    &piece[..read],
-                    &self.footage,
-                    &self.slow,
-                    |_number, _skipped| {},
-                )?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                Err(error) => return Err(error),
+            viewer.readable().await?;
+            let read = viewer.read(&mut piece, &self.footage, |frame| {
+                self.slow.borrow_mut().count(frame, &self.footage);
+            })?;
+            match read {
+                Read::Some => time::sleep(SLOW_PAUSE).await,
+                Read::Nothing => {}
+                Read::Closed => return Err(io::Error::other("its connection was closed")),
             }
-            time::sleep(SLOW_PAUSE).await;
         }
     }
 
@@ -175,44 +162,5 @@ impl Audience {
             // It fails when the source has ended, and needs no more of them.
             let _ended = all_received.send(());
         }
-    }
-}
-
-#[derive(Default)]
-struct Viewer {
-    reader: Reader,
-    last: Option<(u64, Instant)>,
-}
-
-impl Viewer {
-    fn read(
-        &mut self,
-        bytes: &[u8],
-        footage: &Footage,
-        seen: &RefCell<Seen>,
-        whole: impl Fn(u64, u64),
-    ) -> io::Result<()> {
-        let mut order = Ok(());
-        let last = &mut self.last;
-        let read = self.reader.read(bytes, footage, |number| {
-            let now = Instant::now();
-            let mut seen = seen.borrow_mut();
-            seen.frames += 1;
-            seen.bytes += footage.frame_bytes() as u64;
-            let mut skipped = 0;
-            if let Some((earlier, when)) = last.replace((number, now)) {
-                if number <= earlier {
-                    order = Err(io::Error::other(format!(
-                        "frame {number} came after frame {earlier}"
-                    )));
-                    return;
-                }
-                skipped = number - earlier - 1;
-                seen.skipped += skipped;
-                seen.worst_gap = seen.worst_gap.max(now - when);
-            }
-            whole(number, skipped);
-        });
-        read.map_err(io::Error::other).and(order)
     }
 }

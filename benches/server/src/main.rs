@@ -9,11 +9,14 @@
 //! | `footage`     | what the frames hold                                       |
 //! | `source`      | the sender                                                 |
 //! | `reader`      | finds the frames in a response, and compares them          |
+//! | `viewer`      | one viewer                                                 |
 //! | `audience`    | the viewers, and what they saw                             |
 //! | `measurement` | one scenario with one contender                            |
 //! | `check`       | what must hold, whatever the figures                       |
 //! | `results`     | what was measured, kept and summarised                     |
 //! | `report`      | the tables                                                 |
+//! | `load`        | a thousand viewers for long, apart from the rest           |
+//! | `machine`     | where the figures come from                                |
 //! | `chart`       | the picture                                                |
 
 mod arguments;
@@ -22,6 +25,8 @@ mod chart;
 mod check;
 mod contender;
 mod footage;
+mod load;
+mod machine;
 mod measurement;
 mod reader;
 mod report;
@@ -29,12 +34,12 @@ mod results;
 mod scenario;
 mod server;
 mod source;
+mod viewer;
 
 use arguments::{Arguments, USAGE, What};
 use measurement::{Times, measure};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use results::Results;
-use scenario::Scenario;
 use std::{fs, io, path::Path, process::ExitCode, time::Duration};
 
 /// Long enough for a median to be steady, and short enough for the whole run.
@@ -87,6 +92,14 @@ fn run(arguments: &Arguments) -> io::Result<()> {
     let kept = package.join("target/results.jsonl");
     let results = match arguments.what {
         What::Check => return check::check(),
+        What::CheckLoad => {
+            allow_open_files(load::VIEWERS)?;
+            return load::check(&arguments.contenders);
+        }
+        What::Load { length } => {
+            allow_open_files(load::VIEWERS)?;
+            return load::measure(&arguments.contenders, length, package);
+        }
         What::Quick => {
             let results = rounds(arguments, QUICK, Results::default(), |_| Ok(()))?;
             println!("{}", report::tables(&results));
@@ -115,7 +128,11 @@ fn rounds(
     mut results: Results,
     mut after_each: impl FnMut(&Results) -> io::Result<()>,
 ) -> io::Result<Results> {
-    allow_open_files(&arguments.scenarios)?;
+    let viewers = arguments
+        .scenarios
+        .iter()
+        .map(|scenario| scenario.viewers + scenario.slow);
+    allow_open_files(viewers.max().unwrap_or(0))?;
     for _ in 0..arguments.rounds {
         let mut contenders = arguments.contenders.clone();
         let first = results.rounds() % contenders.len().max(1);
@@ -141,12 +158,8 @@ fn rounds(
 }
 
 /// Each process has one open file for each viewer. Both have the limit of this one.
-fn allow_open_files(scenarios: &[Scenario]) -> io::Result<()> {
-    let viewers = scenarios
-        .iter()
-        .map(|scenario| scenario.viewers + scenario.slow)
-        .max();
-    let needed = viewers.unwrap_or(0) as u64 + 100;
+fn allow_open_files(viewers: usize) -> io::Result<()> {
+    let needed = viewers as u64 + 200;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     if hard < needed {
         return Err(io::Error::other(format!(

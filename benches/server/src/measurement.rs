@@ -1,7 +1,7 @@
 //! One scenario with one contender, from the start of the server to its end.
 
 use crate::{
-    audience::{Audience, Seen},
+    audience::{Audience, CHANNEL, Seen},
     contender::Contender,
     footage::Footage,
     scenario::{Pace, Scenario},
@@ -97,7 +97,7 @@ async fn run(
         None => (Some(all_received), Due::Received(received)),
     };
     let audience = Audience::new(footage.clone(), scenario.viewers, all_received);
-    let source = Source::open(port, footage)?;
+    let source = Source::open(port, CHANNEL, footage, 1)?;
     wait_until(&audience, "the first frame is there", || {
         Ok(server::status(port)?.frames() == 1)
     })

@@ -2,14 +2,12 @@
 
 use crate::{
     contender::Contender,
+    machine,
     measurement::Measured,
     results::{Results, Spread},
     scenario::{Pace, Scenario},
 };
-use std::{fmt::Write, fs, io, path::Path, process::Command, thread};
-
-/// What the versions of are told.
-const PACKAGES: [&str; 6] = ["sample-pool", "bytes", "deadpool", "tokio", "hyper", "axum"];
+use std::{fmt::Write, io, path::Path};
 
 const RIVALS: [Contender; 2] = [Contender::BytesMut, Contender::Deadpool];
 
@@ -19,38 +17,11 @@ pub(crate) fn page(results: &Results, package: &Path) -> io::Result<String> {
         "# The live server as a whole: figures\n\n\
          Written by `cargo run --release --manifest-path benches/server/Cargo.toml`; do not edit. What is measured,\n\
          what is not and what it teaches: [`README.md`](README.md).\n\n\
-         {}\n\n![Bytes per CPU second beside the others](chart.svg)\n\n{}",
-        machine(results, package)?,
+         {} rounds. {}\n\n![Bytes per CPU second beside the others](chart.svg)\n\n{}",
+        results.rounds(),
+        machine::describe(package)?,
         tables(results)
     ))
-}
-
-fn machine(results: &Results, package: &Path) -> io::Result<String> {
-    let cpu = fs::read_to_string("/proc/cpuinfo")?;
-    let model = cpu
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let compiler = Command::new("rustc").arg("--version").output()?;
-    let lock = fs::read_to_string(package.join("Cargo.lock"))?;
-    let versions: Vec<String> = PACKAGES
-        .iter()
-        .map(|name| format!("{name} {}", version(&lock, name).unwrap_or("?")))
-        .collect();
-    Ok(format!(
-        "{} rounds. {} cores of {}, Linux {}; {}; {}.",
-        results.rounds(),
-        thread::available_parallelism()?,
-        model.map_or("an unknown CPU", |(_, model)| model),
-        kernel.trim(),
-        String::from_utf8_lossy(&compiler.stdout).trim(),
-        versions.join(", ")
-    ))
-}
-
-fn version<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
-    let (_, after) = lock.split_once(&format!("\nname = \"{name}\"\nversion = \""))?;
-    after.split('"').next()
 }
 
 /// Everything that was measured.
@@ -175,12 +146,5 @@ mod tests {
         assert_eq!(verdict(spread(1.01, 1.2), false), "**behind**");
         assert_eq!(verdict(spread(0.99, 1.01), true), "");
         assert_eq!(verdict(spread(0.99, 1.01), false), "");
-    }
-
-    #[test]
-    fn versions_come_from_the_lock_file() {
-        let lock = "\n[[package]]\nname = \"tokio\"\nversion = \"1.2.3\"\n\n[[package]]\nname = \"tokio-macros\"\nversion = \"4\"\n";
-        assert_eq!(version(lock, "tokio"), Some("1.2.3"));
-        assert_eq!(version(lock, "axum"), None);
     }
 }

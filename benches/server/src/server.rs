@@ -26,19 +26,29 @@ pub(crate) struct Server {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Status {
     channels: Vec<Channel>,
+    /// How many buffers are home, if that can be told.
+    pub(crate) home: Option<usize>,
     pub(crate) closed_viewers: u64,
     pub(crate) usage: Usage,
 }
 
 #[derive(Debug, Deserialize)]
-struct Channel {
-    sequence: u64,
+pub(crate) struct Channel {
+    name: String,
+    /// Whether it has a source.
+    pub(crate) live: bool,
+    /// The number of its newest frame.
+    pub(crate) sequence: u64,
 }
 
 impl Status {
     /// How many frames it has read so far.
     pub(crate) fn frames(&self) -> u64 {
         self.channels.iter().map(|channel| channel.sequence).sum()
+    }
+
+    pub(crate) fn channel(&self, name: &str) -> Option<&Channel> {
+        self.channels.iter().find(|channel| channel.name == name)
     }
 }
 
@@ -66,6 +76,10 @@ impl Server {
             .parse()
             .map_err(|_not_a_port| io::Error::other(format!("no port: {port}")))?;
         Ok(server)
+    }
+
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     fn line(&mut self) -> io::Result<String> {

@@ -19,6 +19,8 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Source {
     stream: TcpStream,
     footage: Arc<Footage>,
+    /// The number of its first frame.
+    first: u64,
     sent: u64,
     chunk: Vec<u8>,
 }
@@ -31,16 +33,25 @@ pub(crate) enum Due {
 }
 
 impl Source {
-    /// Opens the channel with its first frame.
-    pub(crate) fn open(port: u16, footage: Arc<Footage>) -> io::Result<Self> {
+    /// Opens a channel with a frame, to which the server gives the number `first`.
+    pub(crate) fn open(
+        port: u16,
+        channel: &str,
+        footage: Arc<Footage>,
+        first: u64,
+    ) -> io::Result<Self> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(LIMIT))?;
         stream.set_read_timeout(Some(LIMIT))?;
-        stream.write_all(b"POST /ingest/cam HTTP/1.1\r\nHost: load\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        write!(
+            stream,
+            "POST /ingest/{channel} HTTP/1.1\r\nHost: load\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )?;
         let mut source = Source {
             stream,
             footage,
+            first,
             sent: 0,
             chunk: Vec::new(),
         };
@@ -49,6 +60,14 @@ impl Source {
     }
 
     fn send(&mut self) -> io::Result<()> {
+        self.prepare()?;
+        self.stream.write_all(&self.chunk)?;
+        self.sent += 1;
+        Ok(())
+    }
+
+    /// The next frame as it goes over the wire.
+    fn prepare(&mut self) -> io::Result<()> {
         let length = self.footage.frame_bytes();
         let header =
             format!("--load\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n");
@@ -59,18 +78,20 @@ impl Source {
             "{:x}\r\n{header}",
             header.len() + length + tail.len()
         )?;
-        self.footage.append(self.sent + 1, &mut self.chunk);
+        self.footage.append(self.first + self.sent, &mut self.chunk);
         self.chunk.extend_from_slice(tail);
         self.chunk.extend_from_slice(b"\r\n");
-        self.stream.write_all(&self.chunk)?;
-        self.sent += 1;
         Ok(())
     }
 
-    /// Sends until it is told to stop, and gives the number of frames that the server has read.
-    pub(crate) fn run(mut self, due: &Due, stop: &AtomicBool) -> io::Result<u64> {
+    /// Sends until it is over.
+    pub(crate) fn send_until(
+        &mut self,
+        due: &Due,
+        mut over: impl FnMut() -> bool,
+    ) -> io::Result<()> {
         let mut next = Instant::now();
-        while !stop.load(Ordering::Relaxed) {
+        while !over() {
             match due {
                 Due::Each(interval) => {
                     thread::sleep(next.saturating_duration_since(Instant::now()));
@@ -87,6 +108,11 @@ impl Source {
             }
             self.send()?;
         }
+        Ok(())
+    }
+
+    /// Ends as a camera that is switched off, and gives the number of frames that the server has read.
+    pub(crate) fn finish(mut self) -> io::Result<u64> {
         self.stream.write_all(b"0\r\n\r\n")?;
         let mut answer = String::new();
         self.stream.read_to_string(&mut answer)?;
@@ -98,5 +124,18 @@ impl Source {
                 self.sent
             ))),
         }
+    }
+
+    /// Ends in the middle of a frame, as a camera whose plug is pulled, and gives the number of whole ones.
+    pub(crate) fn vanish(mut self) -> io::Result<u64> {
+        self.prepare()?;
+        self.stream.write_all(&self.chunk[..self.chunk.len() / 2])?;
+        Ok(self.sent)
+    }
+
+    /// Sends until it is told to stop, and gives the number of frames that the server has read.
+    pub(crate) fn run(mut self, due: &Due, stop: &AtomicBool) -> io::Result<u64> {
+        self.send_until(due, || stop.load(Ordering::Relaxed))?;
+        self.finish()
     }
 }

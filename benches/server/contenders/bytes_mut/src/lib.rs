@@ -1,5 +1,12 @@
 //! The example's live server with a fresh `BytesMut` for each frame.
 
+// The example's own program, its page and its figures use the rest of it, and there it is checked.
+#![allow(dead_code, reason = "parts of the example are left out")]
+#![allow(
+    clippy::collapsible_if,
+    reason = "the example is written for a Rust without let chains"
+)]
+
 // So `sample_pool` means this crate, for the files of the example as well.
 extern crate self as sample_pool;
 

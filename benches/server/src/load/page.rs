@@ -1,0 +1,193 @@
+//! The figures: a table with a column for each contender, and the page that it stands on.
+
+use super::{
+    plan::{ABSENT, CHANNELS, Habit, PRESENT, RATE},
+    process::Sample,
+    run::Loaded,
+    verdict::Quarter,
+};
+use crate::{contender::Contender, machine};
+use std::{io, path::Path};
+
+/// How a figure of ours is compared.
+type Figure = Box<dyn Fn(&Loaded) -> Option<f64>>;
+
+struct Row {
+    what: &'static str,
+    digits: usize,
+    figure: Figure,
+}
+
+fn row(
+    what: &'static str,
+    digits: usize,
+    figure: impl Fn(&Loaded) -> Option<f64> + 'static,
+) -> Row {
+    Row {
+        what,
+        digits,
+        figure: Box::new(figure),
+    }
+}
+
+const MEGA: f64 = 1e6;
+
+fn rows() -> Vec<Row> {
+    let resident = |it: &Loaded, quarter| {
+        it.median(quarter, |sample| sample.usage.resident_bytes) as f64 / MEGA
+    };
+    let descriptors =
+        |it: &Loaded, quarter| it.median(quarter, |sample| sample.descriptors as u64) as f64;
+    let slow = |it: &Loaded, habit| it.delivered.slow[habit as usize].closed as f64;
+    vec![
+        row("seconds", 0, |it| Some(it.seconds)),
+        row("delivered, GB", 2, |it| {
+            Some(it.delivered.bytes as f64 / 1e9)
+        }),
+        row("frames delivered", 0, |it| Some(it.delivered.frames as f64)),
+        row("CPU seconds per delivered GB", 3, |it| {
+            Some(it.cpu_seconds() / (it.delivered.bytes as f64 / 1e9))
+        }),
+        row("CPU of the server, % of a core", 0, |it| {
+            Some(it.cpu_seconds() / it.seconds * 100.0)
+        }),
+        row("allocations per delivered frame", 3, |it| {
+            Some(it.allocations() / it.delivered.frames as f64)
+        }),
+        row("worst gap of a healthy viewer, ms", 0, |it| {
+            Some(it.delivered.gaps.worst.as_secs_f64() * 1e3)
+        }),
+        row("99.9 % of the gaps, ms", 0, |it| {
+            Some(it.delivered.gaps.percentile(0.999))
+        }),
+        row("99 % of the gaps, ms", 0, |it| {
+            Some(it.delivered.gaps.percentile(0.99))
+        }),
+        row("frames that healthy viewers skipped", 0, |it| {
+            Some(it.delivered.healthy_skipped as f64)
+        }),
+        row("RSS after the first quarter, MB", 2, move |it| {
+            Some(resident(it, Quarter::Second))
+        }),
+        row("RSS at the end, MB", 2, move |it| {
+            Some(resident(it, Quarter::Last))
+        }),
+        row("peak RSS, MB", 2, |it| {
+            Some(it.most(|sample| sample.usage.peak_resident_bytes) as f64 / MEGA)
+        }),
+        row("descriptors after the first quarter", 0, move |it| {
+            Some(descriptors(it, Quarter::Second))
+        }),
+        row("descriptors at the end", 0, move |it| {
+            Some(descriptors(it, Quarter::Last))
+        }),
+        row("most descriptors", 0, |it| {
+            Some(it.most(|sample| sample.descriptors as u64) as f64)
+        }),
+        row("descriptors when all have left", 0, |it| {
+            Some(it.descriptors_after as f64)
+        }),
+        row("threads", 0, |it| {
+            Some(it.most(|sample| sample.threads as u64) as f64)
+        }),
+        row("fewest buffers home, of 128", 0, |it| {
+            it.fewest_home().map(|home| home as f64)
+        }),
+        row("buffers home at the end", 0, |it| {
+            it.home.map(|home| home as f64)
+        }),
+        row("slow viewers closed: those that trickle", 0, move |it| {
+            Some(slow(it, Habit::Trickles))
+        }),
+        row("those that pause", 0, move |it| {
+            Some(slow(it, Habit::Pauses))
+        }),
+        row("those that stop", 0, move |it| Some(slow(it, Habit::Stops))),
+        row("those that stop and were kept", 0, |it| {
+            Some(it.delivered.slow[Habit::Stops as usize].kept as f64)
+        }),
+        row("viewers that the server says it closed", 0, |it| {
+            let closed = |sample: &Sample| sample.closed_viewers as f64;
+            Some(closed(it.samples.last()?) - closed(it.samples.first()?))
+        }),
+        row("times that a source came back", 0, |it| {
+            Some(it.returns as f64)
+        }),
+        row("times that a viewer came back for it", 0, |it| {
+            Some(it.delivered.came_back as f64)
+        }),
+        row("CPU of the load generator, % of a core", 0, |it| {
+            Some(it.generator_seconds / it.seconds * 100.0)
+        }),
+        row("seconds that threads of both waited for a core", 1, |it| {
+            Some(it.waited())
+        }),
+        row("machine in use, %", 0, |it| Some(it.machine_busy * 100.0)),
+    ]
+}
+
+/// A column for each, and ours divided by the other's.
+pub(crate) fn table(all: &[Loaded]) -> String {
+    let ours = all.iter().find(|it| it.contender == Contender::SamplePool);
+    let other = all.iter().find(|it| it.contender != Contender::SamplePool);
+    let names: Vec<String> = all.iter().map(|it| it.contender.to_string()).collect();
+    let mut text = format!("| | {} | ratio |\n", names.join(" | "));
+    text += &format!("|---|{}---|\n", "---|".repeat(all.len()));
+    for Row {
+        what,
+        digits,
+        figure,
+    } in rows()
+    {
+        text += &format!("| {what} |");
+        for it in all {
+            match figure(it) {
+                Some(value) => text += &format!(" {value:.digits$} |"),
+                None => text += " cannot be told |",
+            }
+        }
+        let ratio = ours.and_then(&figure).zip(other.and_then(&figure));
+        match ratio.filter(|&(_, other)| other != 0.0) {
+            Some((ours, other)) => text += &format!(" {:.2} |\n", ours / other),
+            None => text += " |\n",
+        }
+    }
+    text
+}
+
+fn channels() -> String {
+    let mut text = String::from(
+        "| channel | frames, KiB | its source | healthy viewers | slow |\n|---|---|---|---|---|\n",
+    );
+    for channel in &CHANNELS {
+        text += &format!(
+            "| {} | {} | {} | {} | {} |\n",
+            channel.name,
+            channel.frame_bytes / 1024,
+            channel.leaves,
+            channel.healthy,
+            channel.slow
+        );
+    }
+    text
+}
+
+/// All of `LOAD.md`.
+pub(crate) fn page(all: &[Loaded], package: &Path) -> io::Result<String> {
+    Ok(format!(
+        "# The live server under load: figures\n\n\
+         Written by `cargo run --release --manifest-path benches/server/Cargo.toml -- --load`; do not edit. What is\n\
+         measured, and what must hold: [`README.md`](README.md#under-load).\n\n\
+         {}\n\n{}\n\
+         The ratio is sample-pool's figure divided by the other's; less is better for CPU, allocations, gaps and memory.\n\
+         One run each, so a difference of a tenth says nothing. A healthy viewer's gap is the time between two frames of a\n\
+         source that stays, which are 40 ms apart.\n\n\
+         ## Who takes part\n\n\
+         {RATE} frames a second from each source; one that comes and goes is there for {} s and away for {} s.\n\n{}",
+        machine::describe(package)?,
+        table(all),
+        PRESENT.as_secs(),
+        ABSENT.as_secs(),
+        channels()
+    ))
+}

@@ -1,0 +1,86 @@
+//! The server's process from outside, once a second.
+
+use crate::server;
+use std::{
+    fs, io,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+use usage::Usage;
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) at: Instant,
+    /// How long threads of the server and of the load generator were ready to run and had no core, all together.
+    pub(crate) waited: Duration,
+    pub(crate) usage: Usage,
+    pub(crate) descriptors: usize,
+    pub(crate) threads: usize,
+    /// How many buffers were home, if that can be told.
+    pub(crate) home: Option<usize>,
+    /// How many viewers the server has closed so far.
+    pub(crate) closed_viewers: u64,
+}
+
+impl Sample {
+    pub(crate) fn take(process: u32, port: u16) -> io::Result<Self> {
+        let status = server::status(port)?;
+        Ok(Sample {
+            at: Instant::now(),
+            waited: waited(process)? + waited(std::process::id())?,
+            usage: status.usage,
+            descriptors: descriptors(process)?,
+            threads: fs::read_dir(format!("/proc/{process}/task"))?.count(),
+            home: status.home,
+            closed_viewers: status.closed_viewers,
+        })
+    }
+}
+
+/// One now and then one each second, until it is told to stop, and one more.
+pub(crate) fn watch(process: u32, port: u16, stop: &AtomicBool) -> io::Result<Vec<Sample>> {
+    let mut samples = vec![Sample::take(process, port)?];
+    let mut next = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        next += INTERVAL;
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+        samples.push(Sample::take(process, port)?);
+    }
+    Ok(samples)
+}
+
+pub(crate) fn descriptors(process: u32) -> io::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{process}/fd"))?.count())
+}
+
+/// How long the threads of a process have waited for a core.
+fn waited(process: u32) -> io::Result<Duration> {
+    let mut nanoseconds = 0;
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let Ok(times) = fs::read_to_string(thread?.path().join("schedstat")) else {
+            // It has ended meanwhile.
+            continue;
+        };
+        let waited = times.split_whitespace().nth(1);
+        let waited: Option<u64> = waited.and_then(|waited| waited.parse().ok());
+        nanoseconds += waited.ok_or_else(|| io::Error::other(format!("schedstat: {times}")))?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
+/// What all processes of the machine have used so far, and what they could have.
+pub(crate) fn machine() -> io::Result<(u64, u64)> {
+    // Behind them stands what guests have used, which is counted once already.
+    const TIMES: usize = 8;
+    const IDLE: [usize; 2] = [3, 4];
+    let stat = fs::read_to_string("/proc/stat")?;
+    let first = stat.lines().next().unwrap_or_default();
+    let times = first.split_whitespace().skip(1).take(TIMES);
+    let times: Vec<u64> = times.filter_map(|time| time.parse().ok()).collect();
+    let all = times.iter().sum();
+    let idle: u64 = IDLE.iter().filter_map(|&at| times.get(at)).sum();
+    Ok((all - idle, all))
+}
