@@ -11,7 +11,7 @@ use crate::{
     viewers::Viewers,
 };
 use axum::{Router, http::Method};
-use std::time::Instant;
+use std::{io, time::Instant};
 use tokio::{
     net::TcpListener,
     signal,
@@ -109,10 +109,20 @@ pub(crate) async fn finish(server: &Server, mut serving: JoinHandle<()>) -> bool
         serving.abort();
     }
     let drained = time::timeout(END_TIME, server.pool.drained()).await;
-    let status = server.pool.status();
-    println!("{} of {} samples came home", status.free, status.buffers);
-    for holder in server.pool.holders() {
-        println!("still out: {holder}");
-    }
+    // Whoever read what the server prints may be gone.
+    let _unread = tell(server, &mut io::stdout());
     drained.is_ok()
+}
+
+fn tell(server: &Server, out: &mut impl io::Write) -> io::Result<()> {
+    let status = server.pool.status();
+    writeln!(
+        out,
+        "{} of {} samples came home",
+        status.free, status.buffers
+    )?;
+    for holder in server.pool.holders() {
+        writeln!(out, "still out: {holder}")?;
+    }
+    Ok(())
 }
