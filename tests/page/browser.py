@@ -1,6 +1,6 @@
 """A real Chromium, a page in it, and what is seen there."""
 
-from server import wait_for
+from server import RATE, wait_for
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -22,7 +22,8 @@ VIDEO = """name => {
   const video = document.querySelector(`[data-channel="${name}"] video`);
   const { buffered } = video;
   return { time: video.currentTime, end: buffered.length ? buffered.end(buffered.length - 1) : 0, muted: video.muted,
-    width: video.videoWidth, paused: video.paused, decoded: video.webkitAudioDecodedByteCount };
+    width: video.videoWidth, paused: video.paused, decoded: video.webkitAudioDecodedByteCount,
+    frames: video.getVideoPlaybackQuality().totalVideoFrames };
 }"""
 
 
@@ -96,11 +97,15 @@ class Page:
         return self.evaluate(VIDEO, name)
 
     def wait_advance(self, name, seconds=1.0, limit=20):
-        """Waits until the video has been played on for so long, and shows another picture."""
+        """Waits until the video has been played on for so long, and shows another picture.
+
+        One that is paused and sent from one fragment to the next gets there as well, with few frames on its way.
+        """
         picture = self.wait_for(f"a picture of {name}", lambda: self.look(name))
-        first = self.video(name)["time"]
+        first = self.video(name)
         self.wait_for(f"{name} goes on from {first}", lambda: self.look(name) != picture and
-                      self.video(name)["time"] - first > seconds, limit)
+                      (now := self.video(name))["time"] - first["time"] > seconds and not now["paused"] and
+                      now["frames"] - first["frames"] > seconds * RATE / 3, limit)
 
     def drawn(self, selector):
         """What is on the screen there, without what stands on the edges of it."""
@@ -112,6 +117,8 @@ class Page:
 
     def close(self):
         """Nothing went wrong all the while, and nothing was asked of anybody else."""
+        # An answer that is being made up for a page that is gone would fail in the midst of another check.
+        self.page.unroute_all(behavior="wait")
         self.context.close()
         assert not self.problems, "\n".join(self.problems[:10])
         assert not self.foreign, self.foreign

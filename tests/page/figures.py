@@ -5,14 +5,23 @@ import json
 from browser import Page
 from server import Server
 
-POINTS = "line => document.querySelector(`#chart polyline.${line}`).getAttribute('points')"
+POINTS = "line => document.querySelector(`#chart polyline.${line}`).getAttribute('points') ?? ''"
 BARS = """() => Array.from(document.querySelectorAll("#waits [data-count]"), place => ({
   count: Number(place.dataset.count), width: place.querySelector("rect").getBoundingClientRect().width,
   row: place.closest("tr").innerText.split(/\\s+/).join(" ").trim() }))"""
-
+CELLS = """section => Array.from(document.querySelectorAll(`#${section} table tr`),
+  row => Array.from(row.cells, cell => cell.innerText))"""
 
 # Of each: the longest wait of it in seconds, and how many gets waited so long.
 WAITS = [(4e-5, 4), (6e-5, 4), (0.5, 2)]
+# An answer for each table, and what is to be seen of it: who watches has no say in what the page is made of.
+VIEWER = {"channel": "<b>concert", "address": "192.0.2.7:5000", "lag": 3, "missed": 4, "holds": 65536, "since": 75.5}
+VIEWERS = [["Channel", "Address", "Lag", "Missed", "Holds", "Watching"],
+           ["<b>concert", "192.0.2.7:5000", "3", "4", "64 KiB", "1 min 15 s"]]
+HOLDER = {"where": "examples/live_server/ingest.rs:123:45", "samples": 5, "oldest": 0.12, "bytes_used": 1536,
+          "bytes_pinned": 4096, "handles": 7}
+HOLDERS = [["Where", "Samples", "Oldest", "Bytes", "Handles"], ["ingest.rs:123:45", "5", "120 ms", "1.5 KiB", "7"]]
+REPORT = "5 samples\n  of <i>all"
 
 
 def number(page, name):
@@ -72,6 +81,30 @@ def check_what_is_drawn(browser, server):
     page.close()
 
 
+def check_tables(browser, server):
+    """What is told of viewers and holders stands in the column of it; and where there is none, that is said."""
+    told = {"viewers": {"all": 1234, "viewers": [VIEWER]}, "holders": {"call_sites": [HOLDER], "text": REPORT}}
+
+    def answer(page):
+        for table in told:
+            page.route(f"**/{table}", lambda route, *, table=table: route.fulfill(json=told[table]))
+
+    page = Page(browser, server.url, before=answer)
+    for table, cells in (("viewers", VIEWERS), ("holders", HOLDERS)):
+        page.wait_for(f"a row of {table}", lambda: len(page.evaluate(CELLS, table)) == 2)
+        assert page.evaluate(CELLS, table) == cells, page.evaluate(CELLS, table)
+    count = page.page.locator("#viewers .count").inner_text()
+    assert count == "1,234, the first 1", f"not all are shown: {count}"
+    page.page.locator("#holders summary").click()
+    assert page.page.locator("#report").inner_text() == REPORT, page.page.locator("#report").inner_text()
+    told["viewers"] = {"all": 0, "viewers": []}
+    told["holders"] = {"call_sites": [], "text": ""}
+    for table in told:
+        page.wait_for(f"no row of {table}", lambda: len(page.evaluate(CELLS, table)) == 1)
+        assert page.page.locator(f"#{table} .none").is_visible(), f"that there are no {table} is said"
+    page.close()
+
+
 def check_hidden(page):
     """Nobody looks: nobody asks."""
     show = """hidden => {
@@ -96,6 +129,7 @@ def check_figures(browser, server):
     check_hidden(page)
     page.close()
     check_what_is_drawn(browser, server)
+    check_tables(browser, server)
     print("the pool's chart moves and is to scale, waits are counted, viewers and holders are named")
 
 

@@ -10,14 +10,36 @@ CONTROLS = """() => Array.from(document.querySelectorAll("a[href], button, input
   .map((element, index) => (element.dataset.control = index))"""
 FOCUSED = """() => {
   const { activeElement: element } = document;
-  const { outlineStyle, outlineWidth } = getComputedStyle(element);
+  const { outlineStyle, outlineWidth, outlineColor } = getComputedStyle(element);
   const { top, bottom } = element.getBoundingClientRect();
   return { control: element === document.body ? null : Number(element.dataset.control ?? -1),
     name: element.outerHTML.slice(0, 120), outline: outlineStyle === "none" ? 0 : parseFloat(outlineWidth),
-    inside: bottom > 0 && top < innerHeight };
+    contrast: contrast(outlineColor, behind(element)), inside: bottom > 0 && top < innerHeight };
+
+  // Of what the element stands on: of those around it the first that is not transparent.
+  function behind(element) {
+    const colour = getComputedStyle(element.parentElement).backgroundColor;
+    return parts(colour)[3] === 0 ? behind(element.parentElement) : colour;
+  }
+  function parts(colour) {
+    const [red, green, blue, opacity = 1] = colour.match(/[\\d.]+/g).map(Number);
+    return [red, green, blue, opacity];
+  }
+  // As the Web Content Accessibility Guidelines define it; nothing can be told from what shines through.
+  function contrast(...colours) {
+    if (colours.some(colour => parts(colour)[3] < 1)) return 1;
+    const [less, more] = colours.map(luminance).sort((one, other) => one - other);
+    return (more + 0.05) / (less + 0.05);
+  }
+  function luminance(colour) {
+    const [red, green, blue] = parts(colour).map(part => part / 255)
+      .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  }
 }"""
 FULL = """() => document.fullscreenElement?.querySelector("video") ===
   document.querySelector('[data-channel="concert"] video')"""
+LEVELS = "() => Array.from(document.querySelectorAll('h1, h2, h3, h4, h5, h6'), h => Number(h.tagName[1]))"
 LANDMARKS = {"banner": 1, "main": 1, "region": 4}
 
 
@@ -30,6 +52,7 @@ def check_order(page):
         focused = page.evaluate(FOCUSED)
         assert focused["control"] == control, f"{focused} has the focus instead of {control}"
         assert focused["outline"] >= 2, f"it is not seen that this has the focus: {focused}"
+        assert focused["contrast"] >= 3, f"it is hardly seen that this has the focus: {focused}"
         assert focused["inside"], f"the focus is out of sight: {focused}"
     return len(controls)
 
@@ -66,7 +89,7 @@ def check_names(page):
     """What a screen reader finds its way by."""
     for role, fewest in LANDMARKS.items():
         assert page.page.get_by_role(role).count() >= fewest, f"{fewest} {role}"
-    levels = page.evaluate("() => Array.from(document.querySelectorAll('h1, h2, h3'), h => Number(h.tagName[1]))")
+    levels = page.evaluate(LEVELS)
     assert levels[0] == 1 and levels.count(1) == 1, levels
     assert all(later - earlier <= 1 for earlier, later in zip(levels, levels[1:])), f"no level is left out: {levels}"
     for section in ("viewers", "holders"):
@@ -94,8 +117,7 @@ def check_reach(browser, server):
             page.wait_for("films", lambda: page.playing("concert") == "stream" and page.look("concert"))
             page.wait_for("rows", lambda: page.page.locator("#viewers tbody tr").count() >= 1)
             rules.append(check_rules(page, f"{viewport['width']} wide, {scheme}"))
-            if scheme == "light":
-                controls = check_order(page)
+            controls = check_order(page)
             if (viewport, scheme) == (DESKTOP, "light"):
                 check_keys(page)
                 check_names(page)
