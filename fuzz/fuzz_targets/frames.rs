@@ -2,14 +2,14 @@
 
 #![no_main]
 
+mod heap;
 #[path = "../../examples/live_server/jpeg/parser.rs"]
 mod parser;
-mod heap;
 mod stream;
 
 use bytes::Bytes;
-use parser::{Event, FrameError, FrameParser};
 use libfuzzer_sys::fuzz_target;
+use parser::{Event, FrameError, FrameParser};
 use stream::Sent;
 
 /// The most that the parser may keep between two calls and use in one: two lines, twice, since a vector
