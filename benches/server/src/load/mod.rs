@@ -8,6 +8,7 @@
 //! | `slow`    | the slow ones                                             |
 //! | `gaps`    | the times between two frames                              |
 //! | `process` | the server's process from outside                         |
+//! | `waits`   | what it, and this process, had no core for                |
 //! | `run`     | one contender's server, from its start to its end         |
 //! | `verdict` | what must hold                                            |
 //! | `page`    | the figures                                               |
@@ -21,6 +22,7 @@ mod run;
 mod slow;
 mod sources;
 mod verdict;
+mod waits;
 
 use crate::contender::Contender;
 pub(crate) use plan::VIEWERS;

@@ -1,5 +1,6 @@
 //! The server's process from outside, once a second.
 
+use super::waits::Waits;
 use crate::server;
 use std::{
     fs, io,
@@ -11,11 +12,11 @@ use usage::Usage;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sample {
     pub(crate) at: Instant,
-    /// How long threads of the server and of the load generator were ready to run and had no core, all together.
-    pub(crate) waited: Duration,
+    /// Those of the server's threads and of the load generator's.
+    pub(crate) waits: Waits,
     pub(crate) usage: Usage,
     pub(crate) descriptors: usize,
     pub(crate) threads: usize,
@@ -30,7 +31,7 @@ impl Sample {
         let status = server::status(port)?;
         Ok(Sample {
             at: Instant::now(),
-            waited: waited(process)? + waited(std::process::id())?,
+            waits: Waits::of(&[process, std::process::id()])?,
             usage: status.usage,
             descriptors: descriptors(process)?,
             threads: fs::read_dir(format!("/proc/{process}/task"))?.count(),
@@ -54,21 +55,6 @@ pub(crate) fn watch(process: u32, port: u16, stop: &AtomicBool) -> io::Result<Ve
 
 pub(crate) fn descriptors(process: u32) -> io::Result<usize> {
     Ok(fs::read_dir(format!("/proc/{process}/fd"))?.count())
-}
-
-/// How long the threads of a process have waited for a core.
-fn waited(process: u32) -> io::Result<Duration> {
-    let mut nanoseconds = 0;
-    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
-        let Ok(times) = fs::read_to_string(thread?.path().join("schedstat")) else {
-            // It has ended meanwhile.
-            continue;
-        };
-        let waited = times.split_whitespace().nth(1);
-        let waited: Option<u64> = waited.and_then(|waited| waited.parse().ok());
-        nanoseconds += waited.ok_or_else(|| io::Error::other(format!("schedstat: {times}")))?;
-    }
-    Ok(Duration::from_nanos(nanoseconds))
 }
 
 /// What all processes of the machine have used so far, and what they could have.

@@ -30,6 +30,9 @@ use usage::Usage;
 const LIMIT: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
 
+/// For the server to see that a connection is gone.
+const SETTLE: Duration = Duration::from_millis(300);
+
 /// Between the last viewer's coming and the first figure.
 const WARM_UP: Duration = Duration::from_secs(2);
 
@@ -78,15 +81,18 @@ impl Loaded {
 pub(crate) fn run(contender: Contender, length: Duration) -> io::Result<Loaded> {
     let server = Server::start(contender, LARGEST)?;
     let (process, port) = (server.process(), server.port);
-    let before = Sample::take(process, port)?;
+    // Once, so that whatever it opens for its first answer is open; and then without that connection.
+    server::status(port)?;
+    thread::sleep(SETTLE);
+    let descriptors_before = process::descriptors(process)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let measured = LocalSet::new().block_on(&runtime, measure(process, port, length));
     // With the runtime go the viewers' connections.
     drop(runtime);
-    let mut loaded = measured?.of(contender, before.descriptors);
-    loaded.descriptors_after = descriptors_once_all_left(process, before.descriptors)?;
+    let mut loaded = measured?.of(contender, descriptors_before);
+    loaded.descriptors_after = descriptors_once_all_left(process, descriptors_before)?;
     loaded.home = server.end()?;
     Ok(loaded)
 }

@@ -1,11 +1,14 @@
 use super::*;
-use crate::load::crowd::{Delivered, SlowSeen};
+use crate::load::{
+    crowd::{Delivered, SlowSeen},
+    waits::Waits,
+};
 use usage::Usage;
 
 fn sample(at: Instant) -> Sample {
     Sample {
         at,
-        waited: Duration::ZERO,
+        waits: Waits::default(),
         usage: Usage {
             resident_bytes: 30_000_000,
             ..Usage::default()
@@ -53,7 +56,7 @@ fn good() -> Loaded {
 fn busy() -> Loaded {
     let mut busy = good();
     let last = busy.samples.last_mut().unwrap();
-    last.waited = Duration::from_secs(80);
+    last.waits = Waits::with(&[(7, 40), (8, 40)]);
     busy
 }
 
@@ -74,7 +77,7 @@ fn a_load_that_was_borne_gives_no_complaint() {
 fn memory_must_not_grow_after_the_warm_up() {
     let growing = |loaded: &mut Loaded| {
         for (second, sample) in (0..).zip(&mut loaded.samples) {
-            sample.usage.resident_bytes += second * 200_000;
+            sample.usage.resident_bytes += second * 300_000;
         }
     };
     assert!(complaint(growing).starts_with("resident memory grew"));
@@ -120,22 +123,22 @@ fn a_healthy_viewer_must_not_starve() {
     let waits = |loaded: &mut Loaded| {
         loaded.delivered.gaps.long = vec![LongGap {
             end: loaded.samples[30].at + Duration::from_millis(500),
-            length: Duration::from_secs(3),
+            length: Duration::from_millis(2900),
         }];
     };
     let waited = complaint(waits);
-    assert_eq!(waited, "a healthy viewer waited 3s, and not for a core");
+    assert_eq!(waited, "a healthy viewer waited 2.9s, and not for a core");
     // Between the samples on both sides of that gap.
     let mut busy = good();
     waits(&mut busy);
     for sample in &mut busy.samples[31..] {
-        sample.waited = Duration::from_secs(2);
+        sample.waits = Waits::with(&[(7, 2), (8, 1)]);
     }
     assert_eq!(busy.complaints(), [""; 0]);
     let mut busy_before = good();
     waits(&mut busy_before);
     for sample in &mut busy_before.samples[27..] {
-        sample.waited = Duration::from_secs(2);
+        sample.waits = Waits::with(&[(7, 2), (8, 1)]);
     }
     assert_eq!(busy_before.complaints().len(), 1);
 }
