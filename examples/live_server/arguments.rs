@@ -8,7 +8,7 @@ pub(crate) const USAGE: &str = "\
 live_server [--listen ADDR] [--buffers N] [--size BYTES] [--connections N] [--per-address N] [--allow-origin ORIGIN]
 
   --listen ADDR          address and port to listen on (default 127.0.0.1:8000; port 0 picks one)
-  --buffers N            how many buffers the pool has (default 256, at least 32)
+  --buffers N            how many buffers the pool has (default 256, at least 32); 42 for MP4
   --size BYTES           the largest picture, and an eighth of the largest fragment (default 524288)
   --connections N        how many connections there may be (default 900, at least 1)
   --per-address N        how many of them from one address (default 300, at least 1)

@@ -54,7 +54,7 @@ impl fmt::Display for Unavailable {
             Unavailable::Ending => f.write_str("the server is ending"),
             Unavailable::NoRoom { needed, left } => write!(
                 f,
-                "too many channels: this one may hold {needed} buffers, and the others leave {left}; see --buffers"
+                "too many channels: this one may hold {needed} buffers, and the others, which keep theirs until the server ends, leave {left}; see --buffers"
             ),
         }
     }
@@ -79,6 +79,8 @@ pub(crate) struct Channel {
 #[derive(Debug)]
 struct State {
     live: bool,
+    /// How many samples its source may hold before it has sent a whole frame.
+    reserved: usize,
     /// The number of the last frame; the first one is 1. Goes on from one source to the next.
     sequence: u64,
     stream: Stream,
@@ -205,6 +207,7 @@ impl Channel {
             name: name.into(),
             state: Mutex::new(State {
                 live: false,
+                reserved: 0,
                 sequence: 0,
                 stream: Stream::NotBegun,
             }),
@@ -228,12 +231,14 @@ impl Channel {
 
     /// How many samples it may hold.
     fn share(&self) -> usize {
-        match &lock(&self.state).stream {
+        let state = lock(&self.state);
+        let share = match &state.stream {
             Stream::Begun {
                 kind: Kind::Mp4(_), ..
             } => FRAGMENT_SAMPLES,
             _ => PICTURE_SAMPLES,
-        }
+        };
+        share.max(state.reserved)
     }
 
     fn status(&self) -> ChannelStatus {
@@ -260,6 +265,18 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Says that it will fill fragments, before it takes the first sample for one: it may hold several of them, and those
+    /// of all sources must not be more than there are.
+    pub(crate) fn reserve_fragments(&self) -> Result<(), Unavailable> {
+        let by_name = lock(&self.channels.by_name);
+        let others = by_name
+            .iter()
+            .filter(|(name, _)| ***name != *self.channel.name);
+        self.channels.admit(others, FRAGMENT_SAMPLES)?;
+        lock(&self.channel.state).reserved = FRAGMENT_SAMPLES;
+        Ok(())
+    }
+
     /// Says what it sends, before the first frame. Ends the viewers of anything else.
     pub(crate) fn begin(&self, kind: Kind) -> Result<(), Unavailable> {
         let by_name = lock(&self.channels.by_name);
@@ -348,7 +365,10 @@ impl Source {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        lock(&self.channel.state).live = false;
+        let mut state = lock(&self.channel.state);
+        state.live = false;
+        state.reserved = 0;
+        drop(state);
         self.channels.forget_if_unused(&self.channel);
     }
 }

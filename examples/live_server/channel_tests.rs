@@ -97,6 +97,22 @@ fn channels_may_hold_half_of_the_pool_and_what_they_carry_decides_how_many_there
     known.begin(Kind::Jpeg).unwrap();
 }
 
+#[test]
+fn sources_that_fill_their_first_fragment_are_counted_with_all_that_they_may_hold() {
+    let pool = pool(64);
+    let channels = channels(&pool);
+    let first = channels.open("first").unwrap();
+    first.reserve_fragments().unwrap();
+    let second = channels.open("second").unwrap();
+    second.reserve_fragments().unwrap();
+    let (needed, left) = (PICTURE_SAMPLES, 0);
+    let no_room = Unavailable::NoRoom { needed, left };
+    assert_eq!(channels.open("third").unwrap_err(), no_room);
+    drop(first);
+    let third = channels.open("third").expect("the first has gone");
+    assert_eq!(third.reserve_fragments(), Ok(()));
+}
+
 /// Or anybody who posts nonsense could use up the names.
 #[test]
 fn a_source_that_sent_no_frame_leaves_no_channel() {

@@ -2,7 +2,7 @@
 
 use crate::{
     arguments::Arguments,
-    channel::{Channels, Kind},
+    channel::Channels,
     limits::END_TIME,
     memory, page, prometheus,
     server::{self, Server},
@@ -60,7 +60,6 @@ pub(crate) async fn begin(arguments: &Arguments) -> Result<Begun, Error> {
 
 pub(crate) fn start_test_pattern(server: &Server) -> Result<(), Error> {
     let source = server.channels.open("test").map_err(|no| no.to_string())?;
-    source.begin(Kind::Jpeg).map_err(|no| no.to_string())?;
     let pool = server.pool.clone();
     task::spawn(test_pattern::run(pool, source, server.most, server.epoch));
     Ok(())

@@ -24,6 +24,10 @@
 //! 401. A page of another site cannot feed one in any case, 403, and its scripts can read what is shown only with
 //! `--allow-origin`.
 //!
+//! Who watches, with addresses, and who holds samples is told to whoever can connect. Names are not checked: a page that makes
+//! its own name point here (DNS rebinding) can read what is shown, and a proxy that looks at `Host` prevents it. A channel keeps
+//! its share until the server ends.
+//!
 //! Not limited: how long a viewer watches, how many frames a source sends, how often `/status` is asked for. There is
 //! no encryption. Whoever serves strangers puts a proxy in front.
 

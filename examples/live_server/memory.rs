@@ -28,7 +28,8 @@ pub(crate) const PICTURE_SAMPLES: usize = BACKLOG + 1;
 /// What a channel of MP4 can hold.
 pub(crate) const FRAGMENT_SAMPLES: usize = 2 * MOST_PIECES;
 
-/// The fewest buffers with which one channel, whatever it carries, and its viewers work.
+/// The fewest buffers with which one channel, whatever it carries, and its viewers work. Beside the test pattern that one
+/// can carry pictures; one of fragments needs ten more.
 pub(crate) const FEWEST_BUFFERS: usize = 2 * FRAGMENT_SAMPLES;
 
 /// How many samples all channels of a pool of `buffers` may hold.

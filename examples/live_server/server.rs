@@ -20,6 +20,7 @@ use futures::StreamExt;
 use sample_pool::Pool;
 use std::{
     collections::HashMap,
+    io::{self, Write},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -147,7 +148,10 @@ async fn ingest(
         Err(failure) => {
             // ffmpeg does not show the answer, only that the connection broke.
             // The name is what the sender wrote, line breaks and all.
-            eprintln!("ingest {name:?}: {} {}", failure.0.as_u16(), failure.1);
+            // Nobody needs more of a name than one may have, and whoever read this may be gone.
+            let name: String = name.chars().take(33).collect();
+            let told = format!("ingest {name:?}: {} {}\n", failure.0.as_u16(), failure.1);
+            let _unread = io::stderr().write_all(told.as_bytes());
             // Whether the sender was done by then or not: it gets its answer.
             let _done = tokio::time::timeout(POLITE_TIME, throw_away(body)).await;
             Err(failure)

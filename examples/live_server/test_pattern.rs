@@ -3,7 +3,10 @@
 //! It shows the pool without any source, and it is a source like any other: it waits for a sample,
 //! encodes into it, and publishes it.
 
-use crate::{channel::Source, ingest};
+use crate::{
+    channel::{Kind, Source},
+    ingest,
+};
 use jpeg_encoder::{ColorType, Encoder};
 use sample_pool::{GetBufferError, Pool, Sample};
 use std::time::{Duration, Instant};
@@ -46,7 +49,13 @@ pub(crate) async fn run(pool: Pool, source: Source, most: usize, epoch: Instant)
     for count in 1.. {
         ticks.tick().await;
         match next(&pool, count, most, epoch).await {
-            Ok(Some(sample)) => source.publish(sample),
+            Ok(Some(sample)) => {
+                // Not before there is one, or its viewers would wait for ever.
+                if count == 1 && source.begin(Kind::Jpeg).is_err() {
+                    return;
+                }
+                source.publish(sample);
+            }
             Ok(None) => {
                 eprintln!("no test pattern: its pictures are larger than {most} bytes");
                 return;

@@ -38,6 +38,11 @@ impl Token {
                 "{VARIABLE} must have at least {SHORTEST} characters"
             ));
         }
+        if token.trim() != token || token.chars().any(char::is_control) {
+            return Err(format!(
+                "{VARIABLE} must not begin or end with a space, or have a line break: no header could show it"
+            ));
+        }
         Ok(Token(token.into()))
     }
 
@@ -95,6 +100,8 @@ mod tests {
     fn one_that_can_be_guessed_is_refused_and_none_is_printed() {
         assert!(Token::new("").is_err());
         assert!(Token::new("fifteen letters").is_err());
+        assert!(Token::new("seventeen letters\n").is_err());
+        assert!(Token::new(" seventeen letters").is_err());
         assert_eq!(format!("{:?}", Token::new(TOKEN).unwrap()), "Token");
     }
 }

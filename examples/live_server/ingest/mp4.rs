@@ -42,7 +42,10 @@ impl Fragments {
         let mut progress = Progress::default();
         while let Some(event) = self.parser.next(&mut chunk)? {
             match event {
-                Event::Init(init) => self.coming = Some(Kind::Mp4(Arc::new(init))),
+                Event::Init(init) => {
+                    ingest.source.reserve_fragments()?;
+                    self.coming = Some(Kind::Mp4(Arc::new(init)));
+                }
                 Event::Begin => {}
                 Event::Announced { bytes } => {
                     let most = MOST_PIECES as u64 * ingest.most as u64;

@@ -72,6 +72,11 @@ fn read(moov: &[Child<'_>], extends: &Child<'_>) -> Result<(String, Option<Video
         let why = format!("it has {tracks} tracks, and the most are {MOST_TRACKS}");
         return Err(Mp4Error::BrokenMoov(why));
     }
+    let codecs: usize = tracks.iter().map(|track| track.codecs.len()).sum();
+    if codecs > MOST_TRACKS {
+        let why = format!("it has {codecs} sample descriptions, and the most are {MOST_TRACKS}");
+        return Err(Mp4Error::BrokenMoov(why));
+    }
     let video = tracks.iter().find(|track| track.handler == *b"vide");
     let video = video
         .map(|track| track.video(extends))
