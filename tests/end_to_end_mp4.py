@@ -200,7 +200,8 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
     init, fragments = make_film("fragmented.mp4")
     assert len(fragments) == SECONDS // FRAGMENT_SECONDS, len(fragments)
-    server = Server(2 * BUFFERS)
+    # Room for two channels of fragments, and for the test pattern.
+    server = Server(3 * BUFFERS)
     try:
         check_whole(server, init, fragments)
         check_refused(server, init, fragments)

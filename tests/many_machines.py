@@ -18,13 +18,14 @@ from many_machines_strangers import check_strangers, check_torn
 
 PROGRAM = Path(sys.argv[1])
 WORK = Path(tempfile.mkdtemp(prefix="many_machines."))
-BUFFERS = 128
+# Enough for every channel here, those of fragments with all that they may hold.
+BUFFERS = 192
 SIZE = 2 << 20
 # The second edge has smaller buffers than the largest frame.
 SMALL = 1 << 20
 RATE = 15
 CALM = 5
-# The origin counts a source as gone after ten seconds; see `SILENCE` in the edge.
+# The origin counts a source as gone after ten seconds; see `is_silent` in the edge.
 SILENCE = 12
 # Longer than three pings of the client.
 STOP = 8

@@ -203,6 +203,26 @@ async fn a_fragment_larger_than_a_channel_is_refused_with_both_sizes_before_it_h
     assert_eq!(pool.free_count(), FEWEST_BUFFERS);
 }
 
+/// Or sources that never finish one could hold more than there is.
+#[tokio::test]
+async fn a_source_is_refused_before_its_first_fragment_if_there_is_no_room_for_it() {
+    let pool = pool();
+    let channels = Channels::new(&pool, &Hands::new(1));
+    let _pictures = channels.open("cam").unwrap();
+    let source = channels.open("film").unwrap();
+    let ingest = Ingest {
+        pool: &pool,
+        source: &source,
+        most: MOST,
+        epoch: Instant::now(),
+    };
+    let begun = Bytes::from_static(&FILM[..places(b"mdat")[0] + 100]);
+    let body = futures::stream::iter([Ok::<_, Infallible>(begun)]);
+    let rejected = ingest.read(body).await.unwrap_err();
+    assert!(matches!(rejected, Rejected::Unavailable(_)), "{rejected:?}");
+    assert_eq!(pool.free_count(), FEWEST_BUFFERS);
+}
+
 #[tokio::test]
 async fn malformed_boxes_are_refused_with_the_reason_and_leave_nothing_behind() {
     let pool = pool();

@@ -8,7 +8,6 @@ use crate::{
     broker::{self, PREFIX, RETRY},
     figures::{Connection, Figures},
     incoming::{Incoming, Untaken},
-    limits::FRAME_TIME,
     server::Server,
 };
 use async_nats::{Message, ServerAddr, Subscriber};
@@ -16,10 +15,6 @@ use futures::StreamExt;
 use many_machines::{label::Label, numbers::Numbers};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::{self, Instant};
-
-/// A channel of which nothing came for so long is not live any more. An origin gives a source that is silent up after
-/// [`FRAME_TIME`].
-const SILENCE: Duration = FRAME_TIME.saturating_add(Duration::from_secs(2));
 
 /// After so long another origin may go on with a channel: the one before it was restarted, or is gone. Until then it is a
 /// second one, by mistake, and two that alternate would make nonsense of both.
@@ -152,9 +147,7 @@ impl Edge {
     /// Channels of which nothing comes are not live.
     fn let_go_of_what_is_silent(&mut self) {
         for followed in self.channels.values_mut() {
-            followed
-                .incoming
-                .take_if(|incoming| incoming.silence() >= SILENCE);
+            followed.incoming.take_if(|incoming| incoming.is_silent());
         }
         let channels = &self.server.channels;
         // Names of which nothing was ever shown would be kept for nothing.

@@ -6,6 +6,7 @@
 
 use crate::{
     channel::{Kind, Source, Unavailable},
+    limits::{FRAGMENT_TIME, FRAME_TIME},
     memory::MOST_PIECES,
     mp4::{InitSegment, Mp4Error},
     server::Server,
@@ -70,6 +71,9 @@ impl From<GetBufferError> for Untaken {
     }
 }
 
+/// An edge gives a silent channel up after the origin has.
+const AFTER_THE_ORIGIN: Duration = Duration::from_secs(2);
+
 /// What comes of a channel, from one origin.
 #[derive(Debug)]
 pub(crate) struct Incoming {
@@ -97,9 +101,13 @@ impl Incoming {
         }
     }
 
-    /// How long nothing was shown.
-    pub(crate) fn silence(&self) -> Duration {
-        self.shown.elapsed()
+    /// Whether nothing was shown for longer than an origin lets a source of this kind be silent.
+    pub(crate) fn is_silent(&self) -> bool {
+        let most = match self.init {
+            Some(_) => FRAGMENT_TIME,
+            None => FRAME_TIME,
+        };
+        self.shown.elapsed() >= most + AFTER_THE_ORIGIN
     }
 
     /// Takes a message of channel `name`. One that is not taken leaves nothing behind.
@@ -176,7 +184,11 @@ impl Incoming {
         mut from: Bytes,
     ) -> Result<(), Untaken> {
         if self.source.is_none() {
-            self.source = Some(server.channels.open(name)?);
+            let source = server.channels.open(name)?;
+            if label.kind == label::Kind::Mp4 {
+                source.reserve_fragments()?;
+            }
+            self.source = Some(source);
         }
         let samples = match label.kind {
             label::Kind::Mp4 => MOST_PIECES,
