@@ -1,6 +1,7 @@
 //! What the server is told on its command line.
 
 use crate::{limits::Limits, memory::FEWEST_BUFFERS};
+use axum::http::Uri;
 use std::{fmt, net::SocketAddr};
 
 /// How to call the program.
@@ -12,7 +13,8 @@ live_server [--listen ADDR] [--buffers N] [--size BYTES] [--connections N] [--pe
   --size BYTES           the largest picture, and an eighth of the largest fragment (default 524288)
   --connections N        how many connections there may be (default 900, at least 1)
   --per-address N        how many of them from one address (default 300, at least 1)
-  --allow-origin ORIGIN  the site whose pages may read what is shown here, or * for all (default none)
+  --allow-origin ORIGIN  the site whose pages may read what is shown here, such as https://example.org,
+                         or * for all (default none)
 
 With INGEST_TOKEN in the environment, sources must send it as Authorization: Bearer TOKEN.";
 
@@ -64,7 +66,9 @@ impl Arguments {
                 "--size" => parsed.size = value(&name, arguments.next())?,
                 "--connections" => parsed.limits.connections = value(&name, arguments.next())?,
                 "--per-address" => parsed.limits.per_address = value(&name, arguments.next())?,
-                "--allow-origin" => parsed.allow_origin = Some(value(&name, arguments.next())?),
+                "--allow-origin" => {
+                    parsed.allow_origin = Some(origin(value(&name, arguments.next())?)?)
+                }
                 _ => return Err(Refused::Wrong(format!("unknown argument {name}"))),
             }
         }
@@ -81,6 +85,22 @@ fn value<T: std::str::FromStr>(name: &str, value: Option<String>) -> Result<T, R
     value
         .parse()
         .map_err(|_unreadable| Refused::Wrong(format!("{name} cannot be {value}")))
+}
+
+/// Browsers compare it letter by letter with what they call the site themselves.
+fn origin(origin: String) -> Result<String, Refused> {
+    let as_written = || {
+        let site: Uri = origin.parse().ok()?;
+        let name = format!("{}://{}", site.scheme()?, site.authority()?);
+        Some(name.to_ascii_lowercase() == origin)
+    };
+    if origin == "*" || as_written() == Some(true) {
+        return Ok(origin);
+    }
+    let said = "is one site as browsers write it, such as https://example.org, or *";
+    Err(Refused::Wrong(format!(
+        "--allow-origin {said}, and not {origin}"
+    )))
 }
 
 fn at_least(name: &str, value: usize, least: usize) -> Result<(), Refused> {
@@ -132,6 +152,27 @@ mod tests {
         }
         assert!(USAGE.contains(&format!("at least {FEWEST_BUFFERS})")));
         assert!(USAGE.contains(token::VARIABLE));
+    }
+
+    #[test]
+    fn a_site_that_no_browser_would_name_so_is_refused() {
+        for site in ["*", "https://example.org", "http://[::1]:8000"] {
+            let given = parse(&format!("--allow-origin {site}")).unwrap();
+            assert_eq!(given.allow_origin.as_deref(), Some(site));
+        }
+        for site in [
+            "https://example.org/",
+            "https://example.org/page",
+            "https://Example.org",
+            "https://a.org,https://b.org",
+            "example.org",
+            "null",
+            "**",
+        ] {
+            let refused = parse(&format!("--allow-origin {site}")).unwrap_err();
+            let refused = refused.to_string();
+            assert!(refused.starts_with("--allow-origin is one site"), "{site}");
+        }
     }
 
     #[test]
