@@ -176,6 +176,9 @@ def a_source_that_sends_line_breaks_without_end(server):
         except ConnectionError:
             said = b"reset"
         source.settimeout(5)
+    # One that is not read on from is stopped by the kernel, and one that is has had all the time that it may have.
+    took = time.monotonic() - began
+    assert LIMIT - 2 < took, took
     assert said == b"reset" or said.startswith(b"HTTP/1.1 408"), said
 
 
@@ -270,6 +273,55 @@ def an_end_in_the_middle_of_a_frame(path):
     assert "128 of 128 samples came home" in server.process.communicate(timeout=30)[0]
 
 
+def a_viewer_that_reads_slowly_and_steadily(path):
+    """It was fast before, so that the kernel had reason to keep much for it; and it takes something all the time."""
+    server = Server(path)
+    frame = b"--x\r\nContent-Length: 60000\r\n\r\n\xff\xd8" + bytes(59_998) + b"\r\n"
+    source = request(server, HEAD % b"fast" + frame)
+    over = threading.Event()
+
+    def feed():
+        while not over.wait(0.002):
+            source.sendall(frame)
+
+    feeding = threading.Thread(target=feed)
+    feeding.start()
+    try:
+        end = time.monotonic() + 10
+        while "fast" not in [channel["name"] for channel in server.status()["channels"] if channel["sequence"]]:
+            assert time.monotonic() < end, "the frames did not come"
+        viewer = request(server, b"GET /live/fast HTTP/1.1\r\nHost: x\r\n\r\n")
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            assert viewer.recv(1 << 20)
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            time.sleep(0.1)
+            assert viewer.recv(20_000)
+            assert server.status()["closed_viewers"] == 0, f"closed {end - time.monotonic():.0f} s before the end"
+    finally:
+        over.set()
+        feeding.join()
+    server.end()
+
+
+def a_machine_that_vanished(path):
+    """The kernel has a timer for a connection on which nothing is said, by which it finds out."""
+    server = Server(path)
+    silent = server.connect()
+    server.status()
+    ends = {f":{peer[1]:04X}" for peer in [silent.getsockname(), silent.getpeername()]}
+    timers = []
+    for line in open("/proc/net/tcp"):
+        local, remote, state, _queues, timer = line.split()[1:6]
+        if {local[-5:], remote[-5:]} == ends and local.endswith(f":{server.port:04X}"):
+            timers.append((state, timer))
+    # Established, and the timer that is running is the one for silence; it ends within half a minute.
+    assert len(timers) == 1 and timers[0][0] == "01" and timers[0][1].startswith("02:"), timers
+    assert int(timers[0][1][3:], 16) <= 30 * os.sysconf("SC_CLK_TCK"), timers
+    server.end()
+
+
 def dechunked(rest):
     body = b""
     while rest:
@@ -280,7 +332,10 @@ def dechunked(rest):
 
 
 # Those that need a server of their own.
-ALONE = [one_that_is_allowed_to_may_read_and_not_feed, a_source_without_the_token, an_end_in_the_middle_of_a_frame]
+ALONE = [
+    one_that_is_allowed_to_may_read_and_not_feed, a_source_without_the_token, an_end_in_the_middle_of_a_frame,
+    a_viewer_that_reads_slowly_and_steadily, a_machine_that_vanished,
+]
 
 # Those that take long, beside each other; then those that take all connections there are.
 TOGETHER = [

@@ -7,9 +7,10 @@
 //!
 //! One that takes nothing of what is there for it is closed by a timer of its own.
 
-use crate::limits::WRITE_TIME;
+use crate::limits::{PROBES, SEND_BUFFER, SILENCE, WRITE_TIME};
 use axum::serve::Listener;
 use futures::task::AtomicWaker;
+use socket2::{SockRef, TcpKeepalive};
 use std::{
     io::{self, IoSlice},
     net::SocketAddr,
@@ -96,9 +97,8 @@ impl Listener for Connections {
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Frames are written whole; waiting for more to send would only delay the last packet. A
-        // socket that refuses the option works without.
-        let _refused = stream.set_nodelay(true);
+        // A socket that refuses an option works without, and a connection that is gone by now is found out soon.
+        let _refused = set_options(&stream);
         let connection = Connection {
             stream,
             closer: Closer::new(address),
@@ -110,6 +110,15 @@ impl Listener for Connections {
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
+}
+
+fn set_options(stream: &TcpStream) -> io::Result<()> {
+    // Frames are written whole; waiting for more to send would only delay the last packet.
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    let probes = TcpKeepalive::new().with_time(SILENCE).with_interval(PROBES);
+    socket.set_tcp_keepalive(&probes)
 }
 
 /// A connection that can be closed.

@@ -3,11 +3,13 @@
 //! | what | limit | then |
 //! |---|---|---|
 //! | connections together | `--connections` | 503, and closed |
-//! | connections from one address | `--per-address` | 503, and closed |
+//! | connections from one address; for IPv6, from one /64 | `--per-address` | 503, and closed |
 //! | a request's first line and headers, bytes | [`MOST_HEADER_BYTES`] | 431, and closed |
 //! | headers of a request | [`MOST_HEADERS`] | 431, and closed |
 //! | time for a request's headers, an idle connection's wait for the next request included | [`HEADER_TIME`] | closed |
 //! | time in which a client takes no byte of what is there for it | [`WRITE_TIME`] | closed |
+//! | time in which a client's machine does not say that it is there | [`SILENCE`], and some [`PROBES`] | closed |
+//! | what the kernel keeps for a client that is slow, bytes | twice [`SEND_BUFFER`] | the rest waits here |
 //! | time from one frame of a source to the next | [`FRAME_TIME`] | 408, and its channel is free |
 //! | time from one fragment to the next | [`FRAGMENT_TIME`] | 408, and its channel is free |
 //! | a picture, bytes | `--size` | 413 |
@@ -33,7 +35,7 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -51,6 +53,16 @@ pub(crate) const HEADER_TIME: Duration = Duration::from_secs(10);
 
 /// Longer than viewers have, who are closed with more regard; see [`crate::viewers::STALL_LIMIT`].
 pub(crate) const WRITE_TIME: Duration = Duration::from_secs(10);
+
+/// A client that waits for a frame says nothing, and one whose machine has vanished says as little. So it is asked, after
+/// this long and then this often.
+pub(crate) const SILENCE: Duration = Duration::from_secs(30);
+pub(crate) const PROBES: Duration = Duration::from_secs(10);
+
+/// As much as Linux grants unless it is told otherwise. Left to itself it keeps several MiB for each client that was fast once.
+/// That is memory that no pool counts, and seconds of a live picture; and as it takes more only when a third of that is free,
+/// a client that has become slow would look like one that takes nothing.
+pub(crate) const SEND_BUFFER: usize = 208 * 1024;
 
 /// The slowest camera that makes sense in a live picture; waiting for a buffer does not count.
 pub(crate) const FRAME_TIME: Duration = Duration::from_secs(10);
@@ -101,6 +113,8 @@ impl Admission {
 
     /// Lets one more in, unless there are too many.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admitted> {
+        let address = household(address);
+
         let mut from = self.lock();
         let together: usize = from.values().sum();
         let alike = from.get(&address).copied().unwrap_or(0);
@@ -116,6 +130,14 @@ impl Admission {
     /// Nothing that panics runs under this lock.
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.from.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who has one address of IPv6 has all that begin like it.
+fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
     }
 }
 
@@ -160,5 +182,21 @@ mod tests {
             admission.lock().is_empty(),
             "nothing is kept of those who left"
         );
+    }
+
+    #[test]
+    fn a_household_has_many_addresses_of_ipv6_and_one_of_ipv4() {
+        let admission = Admission::new(Limits {
+            connections: 9,
+            per_address: 1,
+        });
+        let admit = |address: &str| admission.admit(address.parse().unwrap());
+        let _first = admit("2001:db8:0:1::1").expect("nobody is there");
+        assert!(admit("2001:db8:0:1:ffff::2").is_none());
+        let _neighbour = admit("2001:db8:0:2::1").expect("another house");
+        // As they are seen by a socket that listens for both.
+        let _mapped = admit("::ffff:10.0.0.1").expect("nobody is there");
+        assert!(admit("10.0.0.1").is_none());
+        let _other = admit("::ffff:10.0.0.2").expect("another house");
     }
 }

@@ -12,7 +12,6 @@
 //!
 //! | file              | idea                                                             |
 //! |-------------------|------------------------------------------------------------------|
-//! | `main`            | the life of the server                                           |
 //! | `main`            | the program                                                      |
 //! | `arguments`       | the command line                                                 |
 //! | `life`            | the beginning and the end                                        |
