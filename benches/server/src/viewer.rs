@@ -56,7 +56,9 @@ impl Viewer {
 
     async fn over(socket: TcpSocket, port: u16, channel: &str) -> io::Result<Self> {
         let mut stream = socket.connect(([127, 0, 0, 1], port).into()).await?;
-        let request = format!("GET /live/{channel} HTTP/1.1\r\nHost: load\r\n\r\n");
+        // A response that ends must be seen to end.
+        let request =
+            format!("GET /live/{channel} HTTP/1.1\r\nHost: load\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         Ok(Viewer {
             stream,

@@ -30,7 +30,7 @@ use usage::Usage;
 const LIMIT: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// For the server to see that a connection is gone.
+/// For either side to see that a connection is gone.
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// Between the last viewer's coming and the first figure.
@@ -77,7 +77,8 @@ impl Loaded {
     }
 }
 
-/// Fails at once if a byte of a frame is wrong, if one comes out of order, if a healthy viewer is closed, or if the last frame does not reach everybody who is healthy.
+/// Fails if a byte of a frame is wrong, if one comes out of order, if a healthy viewer is closed, or if the last frame does
+/// not reach everybody who is healthy.
 pub(crate) fn run(contender: Contender, length: Duration) -> io::Result<Loaded> {
     let server = Server::start(contender, LARGEST)?;
     let (process, port) = (server.process(), server.port);
@@ -188,6 +189,9 @@ async fn measure(process: u32, port: u16, length: Duration) -> io::Result<Measur
         let what = format!("all of {} have the last frame", stage.channel.name);
         wait_until(&crowd, &what, || Ok(stage.all_have(fed.last))).await?;
     }
+    // Nobody waits for anything now, and one who is closed for it would not be missed.
+    time::sleep(SETTLE).await;
+    fail_if_wrong(&crowd)?;
     Ok(Measured {
         seconds,
         delivered,
