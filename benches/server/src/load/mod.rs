@@ -57,8 +57,9 @@ fn all(contenders: &[Contender], length: Duration) -> io::Result<Vec<run::Loaded
         eprintln!("{contender}: {VIEWERS} viewers for {seconds} s");
         let loaded = run::run(contender, length).map_err(|error| named(error.to_string()))?;
         let complaints = loaded.complaints();
+        // Also if all is well: the next may take another hour.
+        eprintln!("{}", page::table(std::slice::from_ref(&loaded)));
         if !complaints.is_empty() {
-            eprintln!("{}", page::table(&[loaded]));
             return Err(named(complaints.join("; ")));
         }
         all.push(loaded);

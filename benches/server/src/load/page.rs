@@ -174,10 +174,11 @@ fn channels() -> String {
 
 /// All of `LOAD.md`.
 pub(crate) fn page(all: &[Loaded], package: &Path) -> io::Result<String> {
+    let minutes = all.first().map_or(0.0, |it| it.seconds / 60.0);
     Ok(format!(
         "# The live server under load: figures\n\n\
-         Written by `cargo run --release --manifest-path benches/server/Cargo.toml -- --load`; do not edit. What is\n\
-         measured, and what must hold: [`README.md`](README.md#under-load).\n\n\
+         Written by `cargo run --release --manifest-path benches/server/Cargo.toml -- --load --minutes {minutes:.0}`; do\n\
+         not edit. What is measured, and what must hold: [`README.md`](README.md#under-load).\n\n\
          {}\n\n{}\n\
          The ratio is sample-pool's figure divided by the other's; less is better for CPU, allocations, gaps and memory.\n\
          One run each, so a difference of a tenth says nothing. A healthy viewer's gap is the time between two frames of a\n\
