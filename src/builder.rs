@@ -200,6 +200,7 @@ impl Builder {
     ///     .on_release(|pool| assert_eq!(pool.free_count(), 4))
     ///     .build()?;
     /// drop(pool.try_get_buffer()?);
+    /// assert_eq!(pool.status().callback_panics, 0); // a panic in it is caught, and counted
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_release(mut self, f: impl Fn(&Pool) + Send + Sync + 'static) -> Self {
@@ -220,6 +221,10 @@ impl Builder {
     /// # Errors
     ///
     /// Those of [`Pool::set_properties`] and [`Pool::commit`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Pool::new`], if the system refuses a page of memory.
     ///
     /// # Examples
     ///
@@ -242,6 +247,10 @@ impl Builder {
     /// # Errors
     ///
     /// Those of [`Pool::set_properties`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Pool::new`], if the system refuses a page of memory.
     ///
     /// # Examples
     ///

@@ -133,7 +133,7 @@ pub enum GetBufferError {
     /// the get is privileged; or than the budget has.
     ///
     /// Trying again with the same number cannot help.
-    #[error("more samples were requested at once than the pool has buffers")]
+    #[error("more samples were requested at once than can ever be had at once")]
     TooMany,
 }
 

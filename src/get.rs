@@ -80,6 +80,10 @@ impl Pool {
     ///
     /// As [`get_buffer`](Pool::get_buffer).
     ///
+    /// # Panics
+    ///
+    /// If the future is polled after it has resolved.
+    ///
     /// # Examples
     ///
     /// ```
@@ -113,7 +117,7 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If it has to wait outside a Tokio runtime with a timer.
+    /// If it has to wait outside a Tokio runtime with a timer, or the future is polled after it has resolved.
     ///
     /// # Examples
     ///
@@ -177,7 +181,8 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// On a thread that drives asynchronous tasks. In `spawn_blocking` it does not.
+    /// On a thread that drives Tokio's tasks, or inside of [`futures::executor::block_on`]; not in
+    /// `spawn_blocking`. Threads of other executors are not recognised: there it blocks them.
     ///
     /// # Examples
     ///

@@ -29,12 +29,16 @@ impl Pool {
     ///
     /// Checked in this order: [`NotCommitted`](GetBufferError::NotCommitted),
     /// [`Flushing`](GetBufferError::Flushing), [`TooMany`](GetBufferError::TooMany) if the pool has
-    /// fewer buffers. For no samples the answer is then an empty `Vec`, at once. Otherwise as
+    /// fewer buffers, those of the [reserve](crate::Builder::reserve) not counted. For no samples the answer is then an empty `Vec`, at once. Otherwise as
     /// [`get_buffer`](Pool::get_buffer).
     ///
     /// # Cancel safety
     ///
     /// Cancel safe. What it had gathered goes to the next in line, and no release callback runs for it.
+    ///
+    /// # Panics
+    ///
+    /// If the future is polled after it has resolved.
     ///
     /// # Examples
     ///
@@ -64,6 +68,10 @@ impl Pool {
     /// # Cancel safety
     ///
     /// As [`get_buffers`](Pool::get_buffers); the `Vec` is untouched.
+    ///
+    /// # Panics
+    ///
+    /// If the future is polled after it has resolved.
     ///
     /// # Examples
     ///

@@ -41,7 +41,7 @@
 //!
 //! # Guarantees
 //!
-//! The README names the tests that hold each, and where threads meet the models.
+//! The README names the tests that hold each of them and, where threads meet, the models.
 //!
 //! 1. **First come, first served**, by first poll. While anyone is in line nobody overtakes: no new
 //!    get, no `try_get_buffer`, no `get_buffers`. A large request at the front is filled as samples
@@ -147,24 +147,24 @@
 //! | `WARN` | a get has waited for long; from [`Pool::watch_waits`] alone | `waited`, `budget`, `waiting`, `outstanding`, `report` |
 //!
 //! Waits for room in a [`Budget`] begin and end without an event; those that are too long are told.
-//!
-//! # The modules, from the ground up
-//!
-//! | | |
-//! |---|---|
-//! | `sync`, `foreign`, `stripe` | locks and atomics, the real ones or those of a model; foreign code; which stripe a thread is at |
-//! | `error`, `properties`, `reference_time`, `media_type`, `sample_properties`, `status`, `region_info`, `wait_times` | plain values |
-//! | `word` | one word of the free list: the protocol of get and release without a lock |
-//! | `raw` | the room of `unsafe`: mappings, slots, bytes, waiters' nodes, the counted handle |
-//! | `free_list` | which slots are home; beneath it `ledger`, what the holder of the lock knows |
-//! | `line`, `reserve`, `signal`, `handles` | who waits for samples, what is kept for whom, who waits for events, and who keeps the pool alive |
-//! | `engine` | all of the above in one place |
-//! | `lifecycle`, `take`, `acquire`, `release`, `notify`, `watch` | what is done with it |
-//! | `report`, `watch_waits`, `trace`, `metrics` | what it tells: to people, of long waits, to a log, to an exporter |
-//! | `sample`, `shared`, `get`, `get_many`, `pool`, `builder` | the public face |
-//! | `budget` | a get with a bound before it; `account`, how much is charged and who waits for room |
-//! | `poll_pool`, `fan_out`, `stream` | what is built on it, with no knowledge of what is beneath |
-//! | `models`, `scenes` | what must hold when threads meet: loom models, and larger scenes for shuttle |
+
+// The modules, from the ground up:
+//
+// | | |
+// |---|---|
+// | `sync`, `foreign`, `stripe` | locks and atomics, the real ones or those of a model; foreign code; which stripe a thread is at |
+// | `error`, `properties`, `reference_time`, `media_type`, `sample_properties`, `status`, `region_info`, `wait_times` | plain values |
+// | `word` | one word of the free list: the protocol of get and release without a lock |
+// | `raw` | the room of `unsafe`: mappings, slots, bytes, waiters' nodes, the counted handle |
+// | `free_list` | which slots are home; beneath it `ledger`, what the holder of the lock knows |
+// | `line`, `reserve`, `signal`, `handles` | who waits for samples, what is kept for whom, who waits for events, and who keeps the pool alive |
+// | `engine` | all of the above in one place |
+// | `lifecycle`, `take`, `acquire`, `release`, `notify`, `watch` | what is done with it |
+// | `report`, `watch_waits`, `trace`, `metrics` | what it tells: to people, of long waits, to a log, to an exporter |
+// | `sample`, `shared`, `get`, `get_many`, `get_owned`, `pool`, `builder` | the public face |
+// | `budget` | a get with a bound before it; `account`, how much is charged and who waits for room |
+// | `poll_pool`, `fan_out`, `stream` | what is built on it, with no knowledge of what is beneath |
+// | `models`, `scenes` | what must hold when threads meet: loom models, and larger scenes for shuttle |
 
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

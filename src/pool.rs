@@ -65,15 +65,18 @@ impl Pool {
     /// Says how many buffers of what size the next commit makes, and returns the actual properties:
     /// the size is rounded up so that prefix and size together are a multiple of the alignment.
     ///
-    /// Allocates nothing, but unmaps the memory of an earlier commit.
+    /// Allocates nothing, but unmaps the memory of an earlier commit. If memory is being mapped, or that of a drain
+    /// given back, at this moment, this waits until it is.
     ///
     /// Mirrors `IMemAllocator::SetProperties`.
     ///
     /// # Errors
     ///
-    /// Checked in this order, and nothing changes on any: `BadAlign` if the alignment is 0,
-    /// `AlreadyCommitted`, `BuffersOutstanding` while the pool drains, `TooLarge` if all buffers
-    /// together are larger than memory can be, or more than `u32::MAX`.
+    /// Checked in this order, and nothing changes on any: [`BadAlign`](SetPropertiesError::BadAlign) if the alignment is 0,
+    /// [`AlreadyCommitted`](SetPropertiesError::AlreadyCommitted),
+    /// [`BuffersOutstanding`](SetPropertiesError::BuffersOutstanding) while the pool drains,
+    /// [`TooLarge`](SetPropertiesError::TooLarge) if all buffers together take more than [`isize::MAX`] bytes, or are more
+    /// than [`u32::MAX`].
     ///
     /// # Examples
     ///
@@ -134,6 +137,9 @@ impl Pool {
     /// before it is polled. Samples that are out stay fully usable; whoever brings the last one home
     /// completes the decommit: physical memory is given back to the system, and
     /// [`drained`](Pool::drained) resolves. With nothing out, that happens before this returns.
+    ///
+    /// Giving the memory back is one system call, on the thread that ends the drain; it takes longer the more memory
+    /// was in use. Gets that fail meanwhile, and other pools, are not held up by it.
     ///
     /// Mirrors `IMemAllocator::Decommit`.
     ///

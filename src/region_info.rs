@@ -8,9 +8,13 @@
 /// Made for registering the memory once, with `io_uring`, RDMA or a graphics card, rather than
 /// buffer by buffer. It only says where the memory was when
 /// [`Pool::region`](crate::Pool::region) was called: it keeps no memory alive, and gives no right to
-/// read or write it. What is registered must be unregistered before the pool is given other
-/// properties or dropped; between a decommit and a commit with the same properties the addresses
-/// stay.
+/// read or write it.
+///
+/// What is registered must be unregistered before the pool is decommitted, given properties (the same
+/// ones as well) or dropped. A drain that completes gives the physical memory back: the next commit has
+/// the same addresses, unless properties were set in between, but other pages behind them, and a device
+/// that keeps the old ones reads and writes what nobody else sees. So register again after each such
+/// commit. A commit that cancels a drain keeps both.
 ///
 /// DirectShow has no counterpart: there each sample tells its own address.
 ///

@@ -170,8 +170,8 @@ pub struct Holder {
     /// The line that asked for the sample; not where it was frozen, cloned or sent since. As
     /// uncertain as [`since`](Self::since).
     pub location: &'static Location<'static>,
-    /// How many bytes it holds; `None` while it is still being filled, since only its owner knows
-    /// then. A slice may show fewer.
+    /// How many bytes it holds, of which a slice may show fewer; `None` until it is frozen, because the number may
+    /// change at any moment. [`Status::bytes_used`] counts what is there all the same.
     pub len: Option<usize>,
     /// How many handles to it there are: one, until it is frozen; then its clones and slices. May be
     /// out of date at once. A [`Bytes`](bytes::Bytes) counts once, with all its own clones.

@@ -147,7 +147,7 @@ impl Pool {
     }
 
     /// Where the memory lies, while the pool is committed; for registering it with a device
-    /// or the kernel.
+    /// or the kernel. Until when that holds: see [`Region`].
     ///
     /// # Examples
     ///

@@ -1,5 +1,5 @@
-//! Holds the promise about the types themselves: which threads they may go to, that no future must be
-//! pinned, and how many words they take.
+//! Holds the promise about the types themselves: which threads they may go to, that no future of the
+//! pool must be pinned, and how many words they take.
 
 #![forbid(unsafe_code)]
 

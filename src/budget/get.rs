@@ -77,6 +77,10 @@ impl Budget {
     ///
     /// As [`get_buffer`](Budget::get_buffer).
     ///
+    /// # Panics
+    ///
+    /// If the future is polled after it has resolved.
+    ///
     /// # Examples
     ///
     /// ```

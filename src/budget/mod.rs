@@ -85,6 +85,9 @@ impl Pool {
 /// budget between handles that are privileged and others. A decommit or a flush fails them as everyone
 /// who waits.
 ///
+/// Its futures have no names and are not `Unpin`: to poll one by reference, pin it with [`std::pin::pin!`], or
+/// use a [`PollPool`](crate::PollPool) made from the budget, which needs no pinning.
+///
 /// A get through a budget costs two more atomic operations than one of the pool, an owned one four, and
 /// the release of what it got two: on two cache lines that only the users of this budget write.
 ///

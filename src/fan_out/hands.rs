@@ -65,7 +65,7 @@ impl Hands {
     ///
     /// # Panics
     ///
-    /// If that is zero.
+    /// If that is zero, or more than memory can hold: the places are allocated here.
     #[must_use]
     pub fn new(most: usize) -> Self {
         assert!(most > 0, "with no place in the hands nothing is taken");

@@ -84,7 +84,9 @@ use std::{collections::VecDeque, fmt, mem};
 ///
 /// It keeps the newest samples, the *backlog*, for those that are not there yet. A subscriber that lags
 /// by more skips to the next [sync point](crate::SampleProperties::sync_point), and
-/// [is told](Received::missed) how many it missed. [Sending](FanOut::send) never waits.
+/// [is told](Received::missed) how many it missed. Until a sync point is sent subscribers are given nothing; for
+/// samples that need no others, say [`resume_anywhere(true)`](FanOut::resume_anywhere). [Sending](FanOut::send)
+/// never waits.
 ///
 /// What subscribers have taken and not let go of is *in their hands*, where there are places for a
 /// stated number of different samples; a sample that many have counts once. So a fan-out and all of its
@@ -153,7 +155,7 @@ impl FanOut {
     ///
     /// # Panics
     ///
-    /// If one of them is zero.
+    /// If one of them is zero, or more than memory can hold: the places are allocated here.
     #[must_use]
     pub fn new(backlog: usize, in_hands: usize) -> Self {
         FanOut::with_hands(backlog, &Hands::new(in_hands))
@@ -166,7 +168,7 @@ impl FanOut {
     ///
     /// # Panics
     ///
-    /// If the backlog is zero.
+    /// If the backlog is zero, or more than memory can hold: its places are allocated here.
     ///
     /// # Examples
     ///
@@ -236,7 +238,8 @@ impl FanOut {
         });
     }
 
-    /// Subscribes; `holds` is how many samples the subscriber can have at a time.
+    /// Subscribes; `holds` is how many samples the subscriber can have at a time, [`usize::MAX`] for no bound but
+    /// the places in the hands.
     ///
     /// It begins with the newest sync point of the backlog, or the next to come. Allocates a little; after
     /// that, being sent samples does not.

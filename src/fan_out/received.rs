@@ -90,7 +90,7 @@ impl Received {
     ///
     /// Whoever has it stands in the way of others. A server closes the connection then, or aborts the
     /// write. It can still be waited for when the sample was made `Bytes`, and stays pending when nobody
-    /// has it any more.
+    /// has it any more. If the one that waited gives up, the sample stays wanted until a place becomes free.
     ///
     /// # Cancel safety
     ///

@@ -80,7 +80,7 @@ impl Subscriber {
             hands: fan_out.hands.clone(),
             fan_out: fan_out.number,
             places: fan_out.hands.watch(),
-            holds: Arc::new(Semaphore::new(holds)),
+            holds: Arc::new(Semaphore::new(holds.min(Semaphore::MAX_PERMITS))),
             permit: None,
             next,
             missed: 0,

@@ -44,7 +44,8 @@ fn faster(measured: &Measured) -> Vec<String> {
     let beside = measured
         .peers()
         .map(|peer| (ratio_to(measured.ours_beside(peer), peer), peer));
-    let mut faster: Vec<_> = beside.filter(|(ratio, _)| *ratio > 1.0).collect();
+    // What would be printed as even is even.
+    let mut faster: Vec<_> = beside.filter(|(ratio, _)| *ratio >= 1.005).collect();
     faster.sort_by(|(a, _), (b, _)| b.total_cmp(a));
     faster
         .into_iter()
