@@ -10,7 +10,9 @@ from browser import launch
 from crowd import check_crowd
 from figures import check_figures, check_server_away
 from holes import check_holes
+from keeping import Keeping
 from layout import check_layout
+from other_codecs import check_codecs
 from picture import draw
 from playing import check_playing
 from reach import check_reach
@@ -37,8 +39,10 @@ def with_channels(browser):
         server.film("harbour", "mandelbrot", 880)
         gate = server.camera("gate", "rgbtestsrc=size=320x180:rate=15,hue=H=2*t")
         server.wait_live("concert", "harbour", "gate")
+        keeping = Keeping(browser, server, "harbour", ("concert", "gate", "test"))
         for step in (lambda: check_layout(browser, server, WORK), lambda: check_reach(browser, server),
-                     lambda: check_figures(browser, server), lambda: check_playing(browser, server, concert, gate)):
+                     lambda: check_figures(browser, server), keeping.check,
+                     lambda: check_playing(browser, server, concert, gate)):
             step()
 
     with_server(check)
@@ -56,6 +60,7 @@ def main():
         with_channels(browser)
         with_server(lambda server: check_crowd(browser, server))
         with_server(lambda server: check_holes(browser, server))
+        with_server(lambda server: check_codecs(browser, server))
         check_server_away(browser, TARGET)
         browser.close()
     print(f"took {time.monotonic() - begun:.0f} s")

@@ -10,6 +10,12 @@ import urllib.request
 FRAGMENT = 1
 RATE = 15
 
+# How ffmpeg makes films live; all with sound.
+H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-c:a", "aac"]
+HEVC = ["-c:v", "libx265", "-preset", "ultrafast", "-tune", "zerolatency", "-tag:v", "hvc1", "-c:a", "aac"]
+VP9 = ["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", 8, "-c:a", "libopus"]
+AV1 = ["-c:v", "libsvtav1", "-preset", 12, "-c:a", "libopus"]
+
 
 def wait_for(what, holds, limit=15, every=0.1):
     """What `holds` says once it says something; it may be wrong, or fail to be asked, until then."""
@@ -38,14 +44,15 @@ class Server:
     def channel(self, name):
         return next((channel for channel in self.json("/status")["channels"] if channel["name"] == name), None)
 
-    def film(self, name, picture, tone, size="320x180", fragment=FRAGMENT):
-        """H.264 with a tone of so many hertz, as fragmented MP4."""
+    def film(self, name, picture, tone, size="320x180", fragment=FRAGMENT, codec=H264):
+        """With a tone of so many hertz, as fragmented MP4."""
         rate = "" if "rate=" in picture else f"{':' if '=' in picture else '='}size={size}:rate={RATE}"
+        # What must be known of AV1 is known once some of it is made.
+        late = "+delay_moov" if codec is AV1 else ""
         return self._start(name, [
             "-re", "-f", "lavfi", "-i", picture + rate, "-re", "-f", "lavfi", "-i", f"sine=frequency={tone}",
-            "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-pix_fmt", "yuv420p",
-            "-g", round(RATE * fragment), "-c:a", "aac", "-movflags", "frag_keyframe+empty_moov+default_base_moof",
-            "-f", "mp4"])
+            *codec, "-pix_fmt", "yuv420p", "-g", round(RATE * fragment),
+            "-movflags", "frag_keyframe+empty_moov+default_base_moof" + late, "-f", "mp4"])
 
     def camera(self, name, picture, size="320x180"):
         """Motion JPEG."""
