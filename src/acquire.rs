@@ -15,6 +15,7 @@
 use crate::{
     engine::Engine,
     error::GetBufferError,
+    foreign,
     line::{Rank, Wanted},
     raw::{
         chain::Chain,
@@ -48,23 +49,20 @@ impl Acquire {
             return None;
         };
         let slot = engine.free_list.take().ok()?;
-        if self.spend(cx) {
+        let (slot, has_budget) =
+            foreign::holding(slot, || spend(cx), |slot| self.keep_in_hand(slot));
+        if has_budget {
+            *self = Acquire::Done;
             return Some(slot);
         }
         self.keep_in_hand(slot);
         None
     }
 
-    /// Asks for the budget of a get whose slot is in hand, and is done with it.
+    /// The get has what it wanted.
     #[inline]
-    pub(crate) fn spend(&mut self, cx: &mut Context<'_>) -> bool {
-        let Poll::Ready(budget) = coop::poll_proceed(cx) else {
-            return false;
-        };
-        // What its drop would do is to give the budget back, because no progress was made.
-        mem::forget(budget);
+    pub(crate) fn finish(&mut self) {
         *self = Acquire::Done;
-        true
     }
 
     /// The task has used up its budget: it yields, and its waker is woken at once.
@@ -161,7 +159,10 @@ impl Acquire {
         slots: Chain,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Chain, GetBufferError>> {
-        if self.spend(cx) {
+        let keep = |slots| *self = Acquire::InHand(slots);
+        let (slots, has_budget) = foreign::holding(slots, || spend(cx), keep);
+        if has_budget {
+            *self = Acquire::Done;
             return Poll::Ready(Ok(slots));
         }
         *self = Acquire::InHand(slots);
@@ -226,6 +227,17 @@ impl Acquire {
             Acquire::New(_) | Acquire::Done => Ok(Chain::default()),
         }
     }
+}
+
+/// Spends a unit of the task's budget, if any is left. Otherwise the waker, which is foreign, is woken or cloned.
+#[inline]
+pub(crate) fn spend(cx: &mut Context<'_>) -> bool {
+    let Poll::Ready(budget) = coop::poll_proceed(cx) else {
+        return false;
+    };
+    // What its drop would do is to give the budget back, because no progress was made.
+    mem::forget(budget);
+    true
 }
 
 #[cfg(all(test, not(loom)))]

@@ -39,6 +39,30 @@ pub(crate) fn returns<T>(foreign: impl FnOnce() -> T, first: impl FnOnce()) -> T
     }
 }
 
+/// Runs `foreign` while something is `held` that its panic must not lose: `first` is given it before the panic
+/// goes on. Costs nothing if there is none.
+#[inline]
+pub(crate) fn holding<T, R>(held: T, foreign: impl FnOnce() -> R, first: impl FnOnce(T)) -> (T, R) {
+    let mut unwinding = Unwinding(Some((held, first)));
+    let result = foreign();
+    let Some((held, _)) = unwinding.0.take() else {
+        unreachable!("it is taken once, here or by the drop");
+    };
+    (held, result)
+}
+
+/// Dropped with something in it by a panic alone.
+struct Unwinding<T, F: FnOnce(T)>(Option<(T, F)>);
+
+impl<T, F: FnOnce(T)> Drop for Unwinding<T, F> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some((held, first)) = self.0.take() {
+            first(held);
+        }
+    }
+}
+
 /// A foreign value that is dropped quietly unless it is taken out.
 #[derive(Debug)]
 pub(crate) struct Spare<T>(Option<T>);
@@ -82,6 +106,17 @@ mod tests {
     fn a_panic_is_swallowed_and_told() {
         assert!(panics(|| panic!("foreign")));
         assert!(!panics(|| ()));
+    }
+
+    #[test]
+    fn what_is_held_while_foreign_code_panics_is_not_lost() {
+        let mut kept = None;
+        assert!(panics(|| {
+            let (_held, ()) = holding(7, || panic!("foreign"), |held| kept = Some(held));
+        }));
+        assert_eq!(kept, Some(7));
+        let held = holding(7, || 8, |_held| panic!("nothing went wrong"));
+        assert_eq!(held, (7, 8));
     }
 
     #[test]

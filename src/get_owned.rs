@@ -12,8 +12,9 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    acquire::Acquire,
+    acquire::{Acquire, spend},
     error::GetBufferError,
+    foreign,
     line::Rank,
     raw::{
         handle::{self, Pool},
@@ -64,6 +65,19 @@ impl GetBufferOwned {
         }
     }
 
+    /// Resolves with a slot, which is all that keeps the pool alive, if the task has budget left.
+    #[inline]
+    fn finish_with(&mut self, slot: OwnedSlot, cx: &mut Context<'_>) -> Option<Sample> {
+        let (slot, has_budget) =
+            foreign::holding(slot, || spend(cx), |slot| self.keep_in_hand(slot));
+        if has_budget {
+            self.acquire.finish();
+            return Some(Sample::of_slot(slot, self.location));
+        }
+        self.keep_in_hand(slot);
+        None
+    }
+
     /// The slot is there and the task's budget is not: both wait for the next poll.
     #[cold]
     #[inline(never)]
@@ -80,10 +94,15 @@ impl GetBufferOwned {
         lease: Lease,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sample, GetBufferError>> {
-        if let Some(slot) = self.acquire.poll_hit(lease.engine(), cx) {
-            return Poll::Ready(Ok(Sample::of_slot(slot, self.location)));
+        match lease.engine().free_list.take() {
+            Ok(slot) => {
+                drop(lease);
+                if let Some(sample) = self.finish_with(slot, cx) {
+                    return Poll::Ready(Ok(sample));
+                }
+            }
+            Err(_) => self.pool = Some(lease.into_handle()),
         }
-        self.pool = Some(lease.into_handle());
         self.go_on(cx)
     }
 
@@ -122,10 +141,9 @@ impl Future for GetBufferOwned {
                 Ok(slot) => slot,
                 Err(lease) => return this.poll_elsewhere(lease, cx),
             };
-            if this.acquire.spend(cx) {
-                return Poll::Ready(Ok(Sample::of_slot(slot, this.location)));
+            if let Some(sample) = this.finish_with(slot, cx) {
+                return Poll::Ready(Ok(sample));
             }
-            this.keep_in_hand(slot);
         }
         this.poll_slowly(cx)
     }

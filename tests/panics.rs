@@ -19,7 +19,7 @@ use std::{
     task::{Context, Poll, Waker},
     thread,
 };
-use wakers::{Moment, hooked_at};
+use wakers::{Moment, hooked, hooked_at};
 
 fn pool(buffers: usize) -> Pool {
     let built = Pool::builder().buffers(buffers).size(64).build();
@@ -186,6 +186,44 @@ fn a_callback_may_panic_when_the_pool_drops_it() {
     drop(pool);
     assert!(weak.upgrade().is_none());
     assert_eq!(dropped.load(Ordering::SeqCst), 3);
+}
+
+/// Without budget Tokio clones the waker, or wakes it at once, while the get has its samples in hand.
+#[tokio::test]
+async fn a_waker_that_panics_when_the_budget_is_used_up_loses_no_sample() {
+    let pool = pool(2);
+    // So that both are taken without the lock from now on.
+    drop([take(&pool), take(&pool)]);
+    while tokio::task::coop::has_budget_remaining() {
+        tokio::task::coop::consume_budget().await;
+    }
+    let waker = hooked(|moment| assert_eq!(moment, Moment::Drop, "a waker"));
+    let mut cx = Context::from_waker(&waker);
+    let mut poll = |future: &mut dyn FnMut(&mut Context<'_>)| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future(&mut cx)));
+        assert!(polled.is_err(), "the waker never ran");
+    };
+    let mut get = pool.get_buffer();
+    poll(&mut |cx| drop(Pin::new(&mut get).poll(cx)));
+    let mut owned = pool.get_buffer_owned();
+    poll(&mut |cx| drop(Pin::new(&mut owned).poll(cx)));
+    assert_eq!(pool.free_count(), 0, "both have theirs in hand");
+    drop((get, owned));
+    assert_eq!(pool.free_count(), 2);
+    // One that finds its slot where it was promised to be.
+    let mut owned = pool.get_buffer_owned();
+    poll(&mut |cx| drop(Pin::new(&mut owned).poll(cx)));
+    assert_eq!(pool.free_count(), 1);
+    drop(owned);
+    assert_eq!(pool.free_count(), 2);
+    let mut both = pool.get_buffers(2);
+    poll(&mut |cx| drop(Pin::new(&mut both).poll(cx)));
+    drop(both);
+    let mut one = pool.get_buffers(1);
+    poll(&mut |cx| drop(Pin::new(&mut one).poll(cx)));
+    drop(one);
+    pool.decommit();
+    at_once(pool.drained());
 }
 
 /// The first in line is woken first, so its panic could skip all others.
