@@ -130,6 +130,11 @@ pub(crate) fn try_get(
     location: &'static Location<'static>,
 ) -> Result<Vec<Sample>, GetBufferError> {
     let engine = pool.engine();
+    if count == 1 {
+        if let Ok(slot) = engine.free_list.take() {
+            return Ok(vec![Sample::new(engine, slot, location)]);
+        }
+    }
     let slots = count;
     let slots = engine.try_take_many(Wanted { slots, rank })?;
     let mut samples = Vec::new();
@@ -152,6 +157,13 @@ impl Request<'_> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), GetBufferError>> {
         let engine = self.pool.engine();
+        // With one that is home it is a get like any other, which does without the lock.
+        if self.count == 1 {
+            if let Some(slot) = self.acquire.poll_hit(engine, cx) {
+                samples.push(Sample::new(engine, slot, self.location));
+                return Poll::Ready(Ok(()));
+            }
+        }
         let slots = ready!(self.acquire.poll(engine, self.count, cx))?;
         hand_out(engine, slots, samples, self.location);
         Poll::Ready(Ok(()))
@@ -260,3 +272,39 @@ macro_rules! terminates {
 }
 
 terminates!(GetBuffers, GetBuffersInto);
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use std::{
+        thread,
+        time::{Duration, Instant},
+    };
+
+    /// Somebody reads so many at a time as there are, which may be one; it need not wait for who has the lock.
+    #[test]
+    fn one_that_is_home_is_taken_without_the_lock() {
+        let pool = Pool::builder().buffers(64).size(64).build().unwrap();
+        drop(pool.try_get_buffer().unwrap());
+        let lock = pool.engine().lock();
+        let thread = thread::spawn({
+            let pool = pool.clone();
+            move || {
+                let mut samples = pool.try_get_buffers(1).unwrap();
+                let got = pool.get_buffers_into(&mut samples, 1).now_or_never();
+                got.expect("one is home").unwrap();
+                samples.extend(pool.get_buffers(1).now_or_never().unwrap().unwrap());
+                samples.len()
+            }
+        });
+        let begun = Instant::now();
+        while !thread.is_finished() && begun.elapsed() < Duration::from_secs(10) {
+            thread::yield_now();
+        }
+        let finished = thread.is_finished();
+        drop(lock);
+        assert!(finished, "it waits for the lock");
+        assert_eq!(thread.join().unwrap(), 3);
+    }
+}
