@@ -61,7 +61,8 @@
 //!    futures are told; the callback runs, once, on the releasing thread; if nothing is left of the
 //!    pool, it is freed.
 //! 8. **No foreign code under a lock.** Wakers, callbacks and their drops may call whatever does not
-//!    wait. Their panics skip nothing; those of callbacks are counted.
+//!    wait. Their panics skip nothing; those of callbacks are counted. Wake-ups of [`fan_out`] are Tokio's, where a
+//!    waker that panics can leave others asleep.
 //! 9. **Register, then look.** A release after `set_notify` returned calls the new callback or its
 //!    successor; one after `released` was called resolves it.
 //! 10. **Decommit never waits for samples.** They stay usable; whoever brings the last one home

@@ -1,8 +1,9 @@
 //! A fan-out: who lags skips and is told, and nobody holds more than was stated.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod polling;
+mod wakers;
 
 use bytes::BufMut;
 use polling::{Polled, at_once};
@@ -10,6 +11,16 @@ use sample_pool::{
     Pool, SharedSample,
     fan_out::{FanOut, Hands, Received, Subscriber},
 };
+use std::{
+    fmt::{self, Write},
+    future::Future,
+    pin::pin,
+    sync::{Arc, mpsc},
+    task::Context,
+    thread,
+    time::Duration,
+};
+use wakers::{Moment, hooked_at};
 
 fn pool() -> Pool {
     Pool::builder().buffers(32).size(8).build().expect("small")
@@ -172,6 +183,63 @@ fn who_has_the_oldest_sample_is_told_when_others_wait_for_its_place() {
     other_is_wanted.expect_pending();
     drop(oldest.into_bytes());
     assert_eq!(next(&mut fast)[0], 2);
+}
+
+/// A server closes connections there, and whatever else it does must not wait for the one who looks.
+#[test]
+fn who_is_told_to_make_room_may_use_the_fan_out() {
+    let (done, ended) = mpsc::channel();
+    let pool = pool();
+    let video = Arc::new(FanOut::new(4, 1).resume_anywhere(true));
+    let (mut slow, mut fast) = (video.subscribe(1), video.subscribe(1));
+    send(&video, &pool, 0..2, &[]);
+    thread::spawn(move || {
+        let held = next(&mut slow);
+        let used = video.clone();
+        let waker = hooked_at(Moment::Wake, move || {
+            used.clear();
+            let _text = format!("{used:?}, {}", used.subscribe(1).lag());
+        });
+        let mut wanted_back = pin!(held.wanted_back());
+        let mut cx = Context::from_waker(&waker);
+        assert!(wanted_back.as_mut().poll(&mut cx).is_pending());
+        drop(next(&mut fast));
+        drop(Polled::waiting(fast.next()));
+        assert!(wanted_back.as_mut().poll(&mut cx).is_ready());
+        done.send(()).expect("somebody waits for this");
+    });
+    let ended = ended.recv_timeout(Duration::from_secs(20));
+    ended.expect("it neither hangs nor panics");
+}
+
+/// What it is written to is foreign as well.
+#[test]
+fn a_fan_out_may_be_used_by_what_it_is_printed_to() {
+    struct Clears(FanOut);
+    impl Write for &Clears {
+        fn write_str(&mut self, _: &str) -> fmt::Result {
+            self.0.clear();
+            Ok(())
+        }
+    }
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || {
+        let clears = Clears(FanOut::new(4, 4));
+        write!(&clears, "{:?}", clears.0).expect("it takes all");
+        done.send(()).expect("somebody waits for this");
+    });
+    let ended = ended.recv_timeout(Duration::from_secs(20));
+    ended.expect("it neither hangs nor panics");
+}
+
+#[test]
+fn a_subscriber_may_have_no_bound_of_its_own() {
+    let pool = pool();
+    let video = FanOut::new(4, 4).resume_anywhere(true);
+    let mut viewer = video.subscribe(usize::MAX);
+    send(&video, &pool, 0..4, &[]);
+    let all: Vec<_> = (0..4).map(|_| next(&mut viewer)).collect();
+    assert_eq!(all.iter().map(|sample| sample[0]).sum::<u8>(), 6);
 }
 
 /// A channel that nobody watches needs no places, and the numbers of two channels are the same.

@@ -60,6 +60,14 @@ pub(super) struct Key {
     pub(super) number: u64,
 }
 
+/// There was no place for a sample.
+#[derive(Debug)]
+#[must_use = "those who have the one that is wanted must be told"]
+pub(super) struct NoPlace {
+    /// Whether it is another one that is wanted since.
+    is_news: bool,
+}
+
 impl Hands {
     /// Places for `most` different samples.
     ///
@@ -108,9 +116,9 @@ impl Hands {
         self.0.taken.subscribe()
     }
 
-    /// Takes a sample; `None` if that needs a place and none is left, and then the one that was taken first
-    /// is wanted.
-    pub(super) fn take(&self, sample: Key) -> Option<Grip> {
+    /// Takes a sample; if that needs a place and none is left, the one that was taken first is wanted. Wakes nobody, as
+    /// the window is locked meanwhile.
+    pub(super) fn take(&self, sample: Key) -> Result<Grip, NoPlace> {
         let (mut has_place, mut is_news) = (true, false);
         self.0.taken.send_if_modified(|taken| {
             // The newest are taken most often.
@@ -129,13 +137,20 @@ impl Hands {
             }
             false
         });
-        if is_news {
+        match has_place {
+            true => Ok(Grip {
+                hands: self.clone(),
+                sample,
+            }),
+            false => Err(NoPlace { is_news }),
+        }
+    }
+
+    /// Tells those who have the sample that is wanted.
+    pub(super) fn tell(&self, no_place: NoPlace) {
+        if no_place.is_news {
             self.0.wanted.send_replace(());
         }
-        has_place.then(|| Grip {
-            hands: self.clone(),
-            sample,
-        })
     }
 
     /// Resolves when `sample` is wanted.

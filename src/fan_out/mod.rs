@@ -65,7 +65,11 @@
 //! # Locks
 //!
 //! The channel's lock on the window is held while the one on the hands is taken, never the other way
-//! round. A sample is only cloned under them; it is dropped, which may run foreign code, after them.
+//! round. A sample is only cloned under them; it is dropped, which may run foreign code, after them. So is everybody
+//! woken.
+//!
+//! Wake-ups are Tokio's: if a waker panics, those behind it may sleep on, until the next sample or for good. An
+//! executor's own wakers do not panic.
 
 #![forbid(unsafe_code)]
 
@@ -87,6 +91,9 @@ use std::{collections::VecDeque, fmt, mem};
 /// [is told](Received::missed) how many it missed. Until a sync point is sent subscribers are given nothing; for
 /// samples that need no others, say [`resume_anywhere(true)`](FanOut::resume_anywhere). [Sending](FanOut::send)
 /// never waits.
+///
+/// When it is dropped, subscribers still get what is in the backlog, which is therefore kept until the last of them is
+/// dropped: whoever replaces a fan-out by another one [clears](FanOut::clear) it first.
 ///
 /// What subscribers have taken and not let go of is *in their hands*, where there are places for a
 /// stated number of different samples; a sample that many have counts once. So a fan-out and all of its
@@ -272,8 +279,10 @@ impl FanOut {
 /// Says how many samples are kept and by whom; never prints bytes.
 impl fmt::Debug for FanOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Before the chain, which writes to whatever is foreign: the window is locked while it is looked at.
+        let backlog = self.window.borrow().samples.len();
         f.debug_struct("FanOut")
-            .field("backlog", &self.window.borrow().samples.len())
+            .field("backlog", &backlog)
             .field("in_hands", &self.in_hands())
             .field("subscribers", &self.subscribers())
             .finish_non_exhaustive()

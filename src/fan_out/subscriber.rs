@@ -2,7 +2,7 @@
 
 use super::{
     FanOut, Window,
-    hands::{Hands, Key, Taken},
+    hands::{Hands, Key, NoPlace, Taken},
     received::Received,
 };
 use crate::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -56,7 +56,7 @@ pub struct Subscriber {
 enum Look {
     Taken(Received),
     /// All places in the hands are taken.
-    NoPlace,
+    NoPlace(NoPlace),
     NothingNew,
 }
 
@@ -111,7 +111,10 @@ impl Subscriber {
             match self.look() {
                 Look::Taken(received) => return Some(received),
                 // The hands are kept by this subscriber, so that they do not end.
-                Look::NoPlace => self.places.changed().await.ok()?,
+                Look::NoPlace(no_place) => {
+                    self.hands.tell(no_place);
+                    self.places.changed().await.ok()?;
+                }
                 Look::NothingNew if ended => return None,
                 // The end is a change as well, and may come after a last sample.
                 Look::NothingNew => {
@@ -179,8 +182,9 @@ impl Subscriber {
                 continue;
             }
             let (fan_out, number) = (self.fan_out, self.next);
-            let Some(grip) = self.hands.take(Key { fan_out, number }) else {
-                return Look::NoPlace;
+            let grip = match self.hands.take(Key { fan_out, number }) {
+                Ok(grip) => grip,
+                Err(no_place) => return Look::NoPlace(no_place),
             };
             self.next += 1;
             self.skips = false;
