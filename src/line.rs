@@ -50,7 +50,8 @@ use crate::{
     },
     wait_times::WaitTimes,
 };
-use seats::{Queue, SeatNumber, Seats};
+pub(crate) use seats::SeatNumber;
+use seats::{Queue, Seats};
 use std::{
     mem,
     task::Waker,
@@ -178,11 +179,17 @@ impl Line {
 
     /// When the first of those in line joined, if that was written down. Nobody has waited for longer.
     pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.longest().map(|(joined, _)| joined)
+    }
+
+    /// When who has waited for longest joined, if that was written down, and where it sits: who began to be timed
+    /// together is told apart by that.
+    pub(crate) fn longest(&self) -> Option<(Instant, SeatNumber)> {
         let fronts = [self.privileged.front(), self.waiting.front()].into_iter();
         let joined = fronts
             .flatten()
-            .filter_map(|front| self.seats.joined(front));
-        joined.min()
+            .filter_map(|front| Some((self.seats.joined(front)?, front)));
+        joined.min_by_key(|&(joined, _)| joined)
     }
 
     /// Takes those who joined without a time for having joined now.

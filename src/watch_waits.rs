@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
+    line::SeatNumber,
     raw::handle::{Pool, WeakPool},
     report::Report,
     trace,
@@ -125,10 +126,19 @@ impl Pool {
 pub struct WatchWaits<F> {
     watch: Watch,
     limit: Duration,
-    /// When those joined of whom it has warned, and who are still first in a line.
-    warned_of: Vec<Instant>,
+    /// Those of whom it has warned, and who are still first in a line.
+    warned_of: Vec<First>,
     timer: Option<Pin<Box<Sleep>>>,
     warn: F,
+}
+
+/// The first in a line. Those who were in line before the watch joined at one time, as it sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct First {
+    joined: Instant,
+    seat: SeatNumber,
+    /// The address of the account whose line it is, or zero for the pool's.
+    line: usize,
 }
 
 // The callback is never pinned.
@@ -152,24 +162,30 @@ impl<F: FnMut(LongWait)> WatchWaits<F> {
             return None;
         }
         let now = Instant::now();
-        let in_line = shared.line.oldest().map(|joined| (joined, None));
-        let for_room = shared.accounts.oldest(now);
-        let for_room = for_room.map(|(joined, budget)| (joined, Some(budget)));
-        let first: Vec<_> = in_line.into_iter().chain(for_room).collect();
+        let in_line = shared.line.longest().map(|(joined, seat)| {
+            let line = 0;
+            (First { joined, seat, line }, None)
+        });
+        let for_room = shared.accounts.longest(now);
+        let for_room = for_room.map(|(joined, seat, account)| {
+            let line = Arc::as_ptr(account).addr();
+            (First { joined, seat, line }, Some(account.name()))
+        });
+        let all: Vec<_> = in_line.into_iter().chain(for_room).collect();
         // Those who have gone need not be remembered.
         self.warned_of
-            .retain(|warned| first.iter().any(|(joined, _)| joined == warned));
-        let unknown = first
+            .retain(|warned| all.iter().any(|(first, _)| first == warned));
+        let unknown = all
             .iter()
-            .filter(|(joined, _)| !self.warned_of.contains(joined));
-        let Some(&(joined, budget)) = unknown.min_by_key(|(joined, _)| joined) else {
+            .filter(|(first, _)| !self.warned_of.contains(first));
+        let Some(&(first, budget)) = unknown.min_by_key(|(first, _)| first.joined) else {
             return Some(self.limit);
         };
-        let waited = now.saturating_duration_since(joined);
+        let waited = now.saturating_duration_since(first.joined);
         if waited < self.limit {
             return Some(self.limit - waited);
         }
-        self.warned_of.push(joined);
+        self.warned_of.push(first);
         let budget = budget.cloned();
         let seen = engine.look(&shared);
         drop(shared);

@@ -151,6 +151,32 @@ async fn a_wait_that_began_before_the_watch_counts_from_when_the_watch_was_made(
     drop((get, held));
 }
 
+/// To the watch they all joined at one time, but each is a stall of its own when its turn comes.
+#[tokio::test]
+async fn those_who_waited_before_the_watch_are_told_apart() {
+    let pool = pool(2);
+    let budget = pool.budget("camera", 1);
+    let held = pool.try_get_buffer().expect("home");
+    let of_budget = budget.try_get_buffer().expect("home");
+    let first = in_line(&pool).await;
+    let second = in_line(&pool).await;
+    let for_room = tokio::spawn(budget.get_buffer_owned());
+    while budget.status().waiting == 0 {
+        tokio::task::yield_now().await;
+    }
+    let (_watch, mut told) = watch(&pool);
+    let mut lines = [next(&mut told).await.budget, next(&mut told).await.budget];
+    lines.sort();
+    assert_eq!(lines, [None, Some("camera".into())], "one in each line");
+    silence(&mut told).await;
+    drop(held);
+    let held = first.await.expect("no panic").expect("served");
+    let wait = next(&mut told).await;
+    assert_eq!(wait.budget, None);
+    silence(&mut told).await;
+    drop((held, of_budget, second, for_room));
+}
+
 /// Whoever dropped the watch does not want to pay for it.
 #[tokio::test]
 async fn waits_are_measured_only_while_somebody_watches() {

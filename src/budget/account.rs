@@ -19,6 +19,9 @@
 //!   one in each hold of the lock. loom
 //!   `room_meets_whoever_waits_for_it`, `a_waiter_that_leaves_lets_those_behind_it_pass`
 //! - **A3** No more is charged than the limit. `budgets: *`, loom `a_budget_is_not_exceeded`
+//!
+//! Who was admitted and has not looked yet has nothing of the pool, so a decommit or a flush fails it like those in
+//! line, and with the last error: the account counts how often it turned everybody away, and who looks compares.
 
 #![forbid(unsafe_code)]
 
@@ -26,7 +29,7 @@ use crate::{
     engine::Engine,
     error::GetBufferError,
     foreign::{self, Spare},
-    line::{Left, Line, Rank, Wanted},
+    line::{Left, Line, Rank, SeatNumber, Wanted},
     raw::{
         chain::Chain,
         handle::WeakPool,
@@ -50,7 +53,28 @@ pub(crate) struct Account {
     /// How many samples are charged, times [`ONE`], and [`WAITED_FOR`]. Relaxed: it is a number, and what it
     /// counts is handed over by the free list.
     charged: CachePadded<AtomicUsize>,
-    line: Lock<Line>,
+    queue: Lock<Queue>,
+}
+
+/// What is under the account's lock.
+struct Queue {
+    line: Line,
+    turned_away: TurnedAway,
+}
+
+/// How often everybody was turned away, and why the last time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct TurnedAway {
+    times: u64,
+    error: GetBufferError,
+}
+
+/// A place in the account's line.
+#[derive(Debug)]
+pub(crate) struct Place {
+    ticket: Ticket,
+    /// As it was when it joined.
+    turned_away: u64,
 }
 
 impl fmt::Debug for Account {
@@ -67,7 +91,7 @@ impl fmt::Debug for Account {
 #[derive(Debug)]
 pub(crate) enum Asked {
     Charged,
-    Place(Ticket),
+    Place(Place),
 }
 
 impl Account {
@@ -77,7 +101,13 @@ impl Account {
             name,
             limit: limit.min(usize::MAX / ONE),
             charged: CachePadded::new(AtomicUsize::new(0)),
-            line: Lock::new(Line::new(Instant::now())),
+            queue: Lock::new(Queue {
+                line: Line::new(Instant::now()),
+                turned_away: TurnedAway {
+                    times: 0,
+                    error: GetBufferError::NotCommitted,
+                },
+            }),
         }
     }
 
@@ -99,15 +129,21 @@ impl Account {
 
     /// How many are in line, and when the first of them joined, if that was written down.
     pub(crate) fn waiting(&self) -> (usize, Option<Instant>) {
-        let line = self.line.lock();
-        (line.len(), line.oldest())
+        let queue = self.queue.lock();
+        (queue.line.len(), queue.line.oldest())
     }
 
-    /// When the first of those in line joined; whoever joined without a time is taken for having joined now.
-    pub(crate) fn oldest(&self, now: Instant) -> Option<Instant> {
-        let mut line = self.line.lock();
-        line.measure_from(now);
-        line.oldest()
+    /// When who has waited for longest joined, and where it sits; whoever joined without a time is taken for having
+    /// joined now.
+    pub(crate) fn longest(&self, now: Instant) -> Option<(Instant, SeatNumber)> {
+        let mut queue = self.queue.lock();
+        queue.line.measure_from(now);
+        queue.line.longest()
+    }
+
+    /// Takes those who joined without a time for having joined now.
+    pub(super) fn measure_from(&self, now: Instant) {
+        self.queue.lock().line.measure_from(now);
     }
 
     /// How much can be charged, as long as nobody else does.
@@ -152,11 +188,13 @@ impl Account {
             }
             // Foreign, as in `take_or_join`.
             let waker = Spare::new(waker.clone());
-            let mut line = self.line.lock();
+            let mut queue = self.queue.lock();
             if !engine.is_open() {
                 // Whoever shut it since has turned away this line already, or will: look again.
                 continue;
             }
+            let turned_away = queue.turned_away.times;
+            let line = &mut queue.line;
             if line.is_empty() && self.charge_or_mark(count, engine.settings.max_waiters > 0) {
                 return Ok(Asked::Charged);
             }
@@ -170,7 +208,10 @@ impl Account {
             };
             let joined = measured.then(Instant::now);
             let ticket = line.join(wanted, Chain::default(), joined, waker.into_inner());
-            return Ok(Asked::Place(ticket));
+            return Ok(Asked::Place(Place {
+                ticket,
+                turned_away,
+            }));
         }
     }
 
@@ -194,28 +235,58 @@ impl Account {
 
     /// Goes on waiting, and is woken by `waker` from now on; or finds that it was told its outcome at
     /// this moment.
-    pub(crate) fn wait_on(&self, ticket: &mut Ticket, waker: &Waker) -> Option<Outcome> {
+    pub(crate) fn wait_on(&self, place: &mut Place, waker: &Waker) -> Option<Outcome> {
+        let ticket = &mut place.ticket;
         if let Some(outcome) = ticket.take_outcome() {
             return Some(outcome);
         }
-        let another = self.line.lock().waits_with_another(ticket, waker);
+        let another = self.queue.lock().line.waits_with_another(ticket, waker);
         if another {
             // Cloned before the lock is taken, and the other one dropped once it is free.
             let waker = waker.clone();
-            let unused = self.line.lock().wake_by(ticket, waker);
+            let unused = self.queue.lock().line.wake_by(ticket, waker);
             foreign::quietly(|| drop(unused));
         }
         ticket.take_outcome()
     }
 
+    /// Gives up the place of one that was told `outcome`. The answer is whether it was charged: one that was turned
+    /// away since has to give that back.
+    pub(crate) fn told(
+        &self,
+        place: Place,
+        outcome: Outcome,
+        count: usize,
+    ) -> Result<(), GetBufferError> {
+        place.ticket.give_back();
+        match outcome {
+            Outcome::Slots(_) => self.keep_unless_turned_away(place.turned_away, count),
+            Outcome::Failed(error) => Err(error),
+        }
+    }
+
+    /// Gives back what was charged for one that was turned away after it was admitted.
+    fn keep_unless_turned_away(&self, times: u64, count: usize) -> Result<(), GetBufferError> {
+        let last = self.queue.lock().turned_away;
+        if last.times == times {
+            return Ok(());
+        }
+        self.give_back(count);
+        Err(last.error)
+    }
+
     /// Leaves the account's line. The answer is whether what it waited for had been charged already, or
-    /// the failure that it was told.
-    pub(crate) fn leave(&self, mut ticket: Ticket) -> Result<bool, GetBufferError> {
-        let mut line = self.line.lock();
-        let left = line.leave(&mut ticket);
+    /// the failure that it was told; what was charged for one that was turned away since is given back.
+    pub(crate) fn leave(&self, place: Place, count: usize) -> Result<bool, GetBufferError> {
+        let Place {
+            mut ticket,
+            turned_away,
+        } = place;
+        let mut queue = self.queue.lock();
+        let left = queue.line.leave(&mut ticket);
         // Those behind it may want less.
-        let admitted = self.admit(&mut line);
-        drop(line);
+        let admitted = self.admit(&mut queue.line);
+        drop(queue);
         ticket.give_back();
         self.wake_from(admitted);
         match left {
@@ -223,7 +294,10 @@ impl Account {
                 foreign::quietly(|| drop(waker));
                 Ok(false)
             }
-            Left::Told(Outcome::Slots(_)) => Ok(true),
+            Left::Told(Outcome::Slots(_)) => {
+                self.keep_unless_turned_away(turned_away, count)?;
+                Ok(true)
+            }
             Left::Told(Outcome::Failed(error)) => Err(error),
         }
     }
@@ -243,10 +317,10 @@ impl Account {
 
     #[cold]
     fn give_back_under_the_lock(&self, count: usize) {
-        let mut line = self.line.lock();
+        let mut queue = self.queue.lock();
         self.charged.fetch_sub(count * ONE, Ordering::Relaxed);
-        let admitted = self.admit(&mut line);
-        drop(line);
+        let admitted = self.admit(&mut queue.line);
+        drop(queue);
         self.wake_from(admitted);
     }
 
@@ -255,7 +329,7 @@ impl Account {
     fn wake_from(&self, mut admitted: Option<Waker>) {
         while let Some(waker) = admitted {
             foreign::quietly(|| waker.wake());
-            admitted = self.admit(&mut self.line.lock());
+            admitted = self.admit(&mut self.queue.lock().line);
         }
     }
 
@@ -277,12 +351,15 @@ impl Account {
         }
     }
 
-    /// Tells everybody in the account's line that it failed. Called under the pool's lock.
-    fn fail_all(&self, error: GetBufferError) -> Vec<Waker> {
-        let mut line = self.line.lock();
-        let (failed, nothing) = line.fail_all(error);
+    /// Turns away everybody in the account's line, and who was admitted and has not looked. Called under the pool's
+    /// lock.
+    pub(super) fn fail_all(&self, error: GetBufferError) -> Vec<Waker> {
+        let mut queue = self.queue.lock();
+        let times = queue.turned_away.times + 1;
+        queue.turned_away = TurnedAway { times, error };
+        let (failed, nothing) = queue.line.fail_all(error);
         debug_assert_eq!(nothing.len(), 0, "who waits for room has no slots");
-        self.unmark_if_empty(&line);
+        self.unmark_if_empty(&queue.line);
         failed
     }
 }
@@ -291,58 +368,9 @@ impl Drop for Account {
     /// Those who are still in line were forgotten.
     fn drop(&mut self) {
         let born = Instant::now();
-        let line = mem::replace(&mut *self.line.lock(), Line::new(born));
+        let line = mem::replace(&mut self.queue.lock().line, Line::new(born));
         for waker in line.into_wakers() {
             foreign::quietly(|| drop(waker));
         }
     }
-}
-
-/// The accounts of a pool's budgets; under its lock, where none is dropped.
-#[derive(Debug, Default)]
-pub(crate) struct Accounts(Vec<Arc<Account>>);
-
-impl Accounts {
-    /// Adds one. What comes back is those that nobody has any more, to be dropped once the lock is free.
-    pub(crate) fn add(&mut self, account: Arc<Account>) -> Vec<Arc<Account>> {
-        let mut gone = Vec::new();
-        if self.0.len() == self.0.capacity() {
-            let all = mem::take(&mut self.0);
-            (self.0, gone) = all.into_iter().partition(is_in_use);
-            // As many again can be added before the next look at all of them.
-            self.0.reserve(self.0.len() + 1);
-        }
-        self.0.push(account);
-        gone
-    }
-
-    /// Those that a budget or a sample refers to.
-    pub(crate) fn in_use(&self) -> impl Iterator<Item = &Arc<Account>> {
-        self.0.iter().filter(|account| is_in_use(account))
-    }
-
-    /// Takes those who joined without a time for having joined now.
-    pub(crate) fn measure_from(&self, now: Instant) {
-        for account in self.in_use() {
-            account.line.lock().measure_from(now);
-        }
-    }
-
-    /// When the first in each of their lines joined, if anybody is there.
-    pub(crate) fn oldest(&self, now: Instant) -> impl Iterator<Item = (Instant, &Arc<str>)> {
-        let accounts = self.in_use();
-        accounts.filter_map(move |account| Some((account.oldest(now)?, account.name())))
-    }
-
-    /// Tells everybody who waits for room that it failed.
-    pub(crate) fn fail_all(&self, error: GetBufferError, failed: &mut Vec<Waker>) {
-        for account in &self.0 {
-            failed.extend(account.fail_all(error));
-        }
-    }
-}
-
-/// Under the pool's lock nobody else can take a reference to one that only the pool has.
-fn is_in_use(account: &Arc<Account>) -> bool {
-    Arc::strong_count(account) > 1
 }

@@ -3,22 +3,16 @@
 //! | stage    | owns          | left by                                                                |
 //! |----------|---------------|------------------------------------------------------------------------|
 //! | `New`    | nothing       | first poll: a charge, the account's line, or an error                  |
-//! | `InLine` | a ticket      | told: a charge or an error; drop: leaves, what was charged is given back |
+//! | `InLine` | a place       | told: a charge or an error; drop: leaves, what was charged is given back |
 //! | `Done`   | nothing       | polling again panics                                                   |
 
 #![forbid(unsafe_code)]
 
 use super::{
     Budget,
-    account::{Account, Asked},
+    account::{Account, Asked, Place},
 };
-use crate::{
-    error::GetBufferError,
-    line::Rank,
-    raw::waiter::{Outcome, Ticket},
-    sample::Sample,
-    take::Why,
-};
+use crate::{error::GetBufferError, line::Rank, sample::Sample, take::Why};
 use std::{
     future::Future,
     mem,
@@ -89,7 +83,7 @@ pub(super) struct Admission {
 #[derive(Debug)]
 enum Stage {
     New,
-    InLine(Ticket),
+    InLine(Place),
     Done,
 }
 
@@ -113,8 +107,8 @@ impl Admission {
             .charge_or_join(self.count, self.rank, cx.waker());
         match asked {
             Ok(Asked::Charged) => Poll::Ready(Ok(self.charged())),
-            Ok(Asked::Place(ticket)) => {
-                self.stage = Stage::InLine(ticket);
+            Ok(Asked::Place(place)) => {
+                self.stage = Stage::InLine(place);
                 Poll::Pending
             }
             Err(error) => Poll::Ready(Err(error)),
@@ -134,10 +128,10 @@ impl Admission {
 
     /// Leaves the account's line. `None` if it had not been told anything.
     fn leave(&mut self, why: Why) -> Option<Result<Charge, GetBufferError>> {
-        let Stage::InLine(ticket) = mem::replace(&mut self.stage, Stage::Done) else {
+        let Stage::InLine(place) = mem::replace(&mut self.stage, Stage::Done) else {
             return None;
         };
-        let told = self.account.leave(ticket);
+        let told = self.account.leave(place, self.count);
         let charge = told.map(|was_charged| was_charged.then(|| self.charged()));
         let counts = match (&charge, why) {
             (Err(_), _) => false,
@@ -156,21 +150,18 @@ impl Future for Admission {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let ticket = match &mut this.stage {
+        let place = match &mut this.stage {
             Stage::New => return this.begin(cx),
-            Stage::InLine(ticket) => ticket,
+            Stage::InLine(place) => place,
             Stage::Done => panic!("a get was polled after it had resolved"),
         };
-        let Some(outcome) = this.account.wait_on(ticket, cx.waker()) else {
+        let Some(outcome) = this.account.wait_on(place, cx.waker()) else {
             return Poll::Pending;
         };
-        if let Stage::InLine(ticket) = mem::replace(&mut this.stage, Stage::Done) {
-            ticket.give_back();
+        if let Stage::InLine(place) = mem::replace(&mut this.stage, Stage::Done) {
+            this.account.told(place, outcome, this.count)?;
         }
-        Poll::Ready(match outcome {
-            Outcome::Slots(_) => Ok(this.charged()),
-            Outcome::Failed(error) => Err(error),
-        })
+        Poll::Ready(Ok(this.charged()))
     }
 }
 

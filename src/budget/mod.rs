@@ -7,12 +7,14 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod accounts;
 mod charge;
 mod get;
 mod get_charged;
 mod status;
 
-pub(crate) use account::{Account, Accounts};
+pub(crate) use account::Account;
+pub(crate) use accounts::Accounts;
 pub(crate) use get_charged::GetCharged;
 pub use status::BudgetStatus;
 

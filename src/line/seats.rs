@@ -18,7 +18,7 @@ use std::{
 
 /// Which seat: one more than its index, so that no seat at all needs no more room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SeatNumber(NonZeroU32);
+pub(crate) struct SeatNumber(NonZeroU32);
 
 impl SeatNumber {
     #[inline]

@@ -218,6 +218,74 @@ fn a_decommit_and_a_flush_fail_those_who_wait_for_room() {
     assert_nothing_is_lost(&budget);
 }
 
+/// Room is no sample: who has only that waits as much as before, and a decommit that is over by the time that it looks
+/// must not give it a sample of the next configuration.
+#[test]
+fn who_was_admitted_and_has_not_looked_is_told_of_a_decommit_and_a_flush() {
+    type Stop = (fn(&Pool), GetBufferError);
+    let stops: [Stop; 2] = [
+        (
+            |pool| {
+                pool.decommit();
+                pool.commit().unwrap();
+            },
+            GetBufferError::NotCommitted,
+        ),
+        (
+            |pool| {
+                pool.set_flushing(true);
+                pool.set_flushing(false);
+            },
+            GetBufferError::Flushing,
+        ),
+    ];
+    for (stop, error) in stops {
+        let pool = pool(4);
+        let budget = pool.budget("camera", 3);
+        let mut samples = Vec::new();
+        let mut held = budget.try_get_buffers(3).unwrap();
+        let mut one = Polled::waiting(budget.get_buffer());
+        let mut owned = Polled::waiting(budget.get_buffer_owned());
+        let dropped = Polled::waiting(budget.get_buffer());
+        let mut two = Polled::waiting(budget.get_buffers(2));
+        let mut into = Polled::waiting(budget.get_buffers_into(&mut samples, 2));
+
+        held.clear();
+        assert!(one.is_woken() && owned.is_woken() && dropped.is_woken() && !two.is_woken());
+        stop(&pool);
+        assert_eq!(one.expect_ready().unwrap_err(), error);
+        assert_eq!(owned.expect_ready().unwrap_err(), error);
+        drop(dropped);
+        assert_eq!(two.expect_ready().unwrap_err(), error);
+        assert_eq!(into.expect_ready().unwrap_err(), error);
+        drop((one, owned, two, into));
+        assert_eq!(pool.status().cancelled, 0, "they were told of a failure");
+        assert_nothing_is_lost(&budget);
+
+        // And who was not there is not told.
+        let held = budget.try_get_buffers(3).unwrap();
+        let mut later = Polled::waiting(budget.get_buffer());
+        drop(held);
+        assert!(later.expect_ready().is_ok());
+        assert_nothing_is_lost(&budget);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_admitted_is_told_of_a_flush_rather_than_of_its_time() {
+    let pool = pool(4);
+    let budget = pool.budget("camera", 1);
+    let held = budget.try_get_buffer().unwrap();
+    let mut waiting = Polled::waiting(budget.get_buffer_timeout(Duration::from_secs(1)));
+    drop(held);
+    pool.set_flushing(true);
+    pool.set_flushing(false);
+    time::sleep(Duration::from_secs(2)).await;
+    let told = waiting.expect_ready();
+    assert_eq!(told.unwrap_err(), GetBufferError::Flushing);
+    assert_nothing_is_lost(&budget);
+}
+
 /// It would hold up everybody behind it, for ever.
 #[test]
 fn who_wants_more_than_the_pool_has_does_not_wait_for_room() {

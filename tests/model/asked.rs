@@ -11,6 +11,8 @@ pub(crate) enum Stage {
     WaitingForRoom,
     /// Charged, and not polled since.
     Admitted,
+    /// As that, and everybody was turned away since.
+    TurnedAway(GetBufferError),
     /// In the pool's line.
     Waiting {
         gathered: usize,

@@ -187,6 +187,7 @@ impl Expected {
                 Err(error) => (Err(error), 0),
             },
             Stage::Admitted => (self.ask_for_slots(name, payer, wanted)?, wanted),
+            Stage::TurnedAway(error) => (Err(error), wanted),
             Stage::WaitingForRoom | Stage::Waiting { .. } => return None,
             Stage::Handed => (Ok(wanted), wanted),
             Stage::Failed(error, charged) => (Err(error), charged),
@@ -285,6 +286,7 @@ impl Expected {
             Stage::Admitted => (0, asked.wanted),
             Stage::Waiting { gathered } => (gathered, asked.wanted),
             Stage::Handed => (asked.wanted, asked.wanted),
+            Stage::TurnedAway(_) => return self.give_back(asked.payer, asked.wanted),
             Stage::Failed(_, charged) => {
                 self.perhaps_cancelled += 1;
                 return self.give_back(asked.payer, charged);
@@ -383,6 +385,12 @@ impl Expected {
         }
         for _ in 0..orphans {
             self.come_home();
+        }
+        // They were woken when they were admitted.
+        for asked in self.asked.values_mut() {
+            if let Stage::Admitted | Stage::TurnedAway(_) = asked.stage {
+                asked.stage = Stage::TurnedAway(error);
+            }
         }
         for name in self.accounts.turn_away() {
             self.set_stage(name, Stage::Failed(error, 0));
