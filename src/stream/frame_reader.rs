@@ -20,8 +20,9 @@ use tokio::task::coop;
 /// One read can bring many frames, and they share one buffer, which goes home with the last of them. The
 /// beginning of a frame stays where it is if the frames before it are gone, and is otherwise moved to
 /// the start of another buffer. It is moved as well when there is no room behind it. So at most one
-/// frame per buffer is copied, and of that only what was read; over the heap, whose memory is kept, if no
-/// other buffer is home.
+/// frame per buffer is copied, and of that only what was read; over the heap if no other buffer is home, or if it
+/// is moved within its own. That memory, a buffer's size at most, is kept until the reader is dropped, is not
+/// counted by the pool, and is not wiped by [`zero_on_release`](crate::Builder::zero_on_release).
 ///
 /// With no buffer home it waits in line, reads nothing meanwhile, and so slows the source down. It holds
 /// no buffer but for the frames that are in it, or the beginning of one.
@@ -139,14 +140,21 @@ impl<S: ReadSample, D: DecodeFrame> Stream for FrameReader<S, D> {
             }
             let sample = match ready!(this.unparsed.poll_room(*this.needed, cx)) {
                 Ok(sample) => sample,
-                Err(NoRoom::GetBuffer(error)) => return Poll::Ready(Some(Err(error.into()))),
+                Err(NoRoom::GetBuffer(error)) => {
+                    // Whoever tries again until the pool serves must let others run, who may see to that.
+                    proceed.made_progress();
+                    return Poll::Ready(Some(Err(error.into())));
+                }
                 Err(NoRoom::TooLarge { buffer }) => {
                     let frame = *this.needed;
                     return this.fail(FrameError::TooLarge { frame, buffer });
                 }
             };
             match this.source.as_mut().poll_read_sample(cx, sample) {
-                Poll::Ready(Ok(0)) => *this.end = End::Source,
+                Poll::Ready(Ok(0)) => {
+                    *this.end = End::Source;
+                    this.unparsed.let_go_if_empty();
+                }
                 Poll::Ready(Ok(_)) => proceed.made_progress(),
                 Poll::Ready(Err(error)) => return this.fail(error.into()),
                 Poll::Pending => {

@@ -122,7 +122,8 @@ impl<S> SampleReader<S> {
         self.project().source
     }
 
-    /// The source, and the sample that was begun, if any.
+    /// The source, and the sample that was begun, if any. An error of the source that was not yielded yet, because the
+    /// bytes before it were first, is lost.
     ///
     /// # Examples
     ///

@@ -12,7 +12,9 @@
 //! for another: readers that did could wait for each other for ever, each with the beginning of a frame. So
 //! it is carried on the heap for that time.
 
-use crate::{error::GetBufferError, poll_pool::PollPool, sample::Sample, shared::SharedSample};
+use crate::{
+    error::GetBufferError, poll_pool::PollPool, sample::Sample, shared::SharedSample, status::State,
+};
 use bytes::{Buf, BufMut};
 use std::{
     mem,
@@ -125,9 +127,11 @@ impl Unparsed {
 
     /// Moves the bytes to the start of a fresh sample.
     fn poll_move(&mut self, needed: usize, cx: &mut Context<'_>) -> Poll<Result<(), NoRoom>> {
-        // Told before the wait, which could be for frames that the caller keeps.
-        let buffer = self.pool.pool().properties().size;
-        if needed > buffer {
+        // Told before the wait, which could be for frames that the caller keeps; but one that is not committed may be
+        // given larger buffers first, and refuses at once.
+        let pool = self.pool.pool();
+        let buffer = pool.properties().size;
+        if needed > buffer && pool.state() == State::Committed {
             return Poll::Ready(Err(NoRoom::TooLarge { buffer }));
         }
         let mut sample = match self.pool.poll_get_buffer(cx) {

@@ -7,7 +7,7 @@ use crate::{
 };
 use futures::StreamExt;
 use sample_pool::{
-    GetBufferError, SharedSample,
+    GetBufferError, Pool, Properties, SharedSample,
     stream::{DecodeFrame, Decoded, FrameError, FrameReader, ReadError},
 };
 use std::convert::Infallible;
@@ -102,6 +102,17 @@ fn frames_of_one_read_are_slices_of_one_sample() {
     assert_eq!(&next(&mut lines)[..], b"end");
     assert!(at_once(lines.next()).is_none());
     assert_eq!(pool.free_count(), 2);
+}
+
+/// Whoever only sends after the other side has ended would keep a buffer for nothing.
+#[test]
+fn a_source_that_ends_behind_a_frame_leaves_no_buffer_with_the_reader() {
+    let pool = pool(2, 16);
+    let mut lines = FrameReader::new(&pool, Script::new([Step::Bytes(b"one\n")]), Lines);
+    drop(next(&mut lines));
+    assert!(at_once(lines.next()).is_none());
+    assert_eq!(pool.free_count(), 2);
+    assert!(at_once(lines.next()).is_none());
 }
 
 /// Its first bytes must not be overwritten while a reader of the frame before it looks on.
@@ -261,6 +272,30 @@ fn that_a_frame_is_too_large_is_told_before_a_wait() {
     ));
 }
 
+/// A pool that is being set up has no size yet, and one that is decommitted may be given another.
+#[test]
+fn what_a_pool_that_is_not_committed_has_room_for_is_not_asked() {
+    let pool = Pool::new();
+    let script = Script::new([Step::Bytes(b"one\n")]);
+    let mut lines = FrameReader::new(&pool, script, Lines);
+    let refused = at_once(lines.next()).expect("not at the end");
+    assert!(matches!(
+        refused,
+        Err(FrameError::Read(ReadError::GetBuffer(
+            GetBufferError::NotCommitted
+        )))
+    ));
+    let properties = Properties {
+        buffers: 1,
+        size: 8,
+        align: 1,
+        ..Properties::default()
+    };
+    pool.set_properties(properties).expect("small");
+    pool.commit().expect("small");
+    assert_eq!(&next(&mut lines)[..], b"one");
+}
+
 /// A frame that is cut short must not be taken for one.
 #[test]
 fn a_source_that_ends_in_a_frame_is_an_error() {
@@ -312,6 +347,25 @@ fn it_goes_on_after_the_pool_refused() {
     ));
     pool.set_flushing(false);
     assert_eq!(&next(&mut lines)[..], b"second");
+}
+
+/// Who tries again until the flush is over waits for somebody who ends it, perhaps on this thread.
+#[tokio::test]
+async fn a_reader_that_is_refused_lets_other_tasks_run() {
+    let pool = pool(1, 8);
+    pool.set_flushing(true);
+    let mut lines = FrameReader::new(&pool, &b"one\n"[..], Lines);
+    let other = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.set_flushing(false) }
+    });
+    for _ in 0..1000 {
+        if let Ok(frame) = lines.next().await.expect("not at the end") {
+            assert_eq!(&frame[..], b"one");
+            return other.await.expect("no panic");
+        }
+    }
+    panic!("refused 1000 times, and the other task did not run");
 }
 
 /// A frame of a megabyte that comes in small pieces would be looked through from its start at each.
