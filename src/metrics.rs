@@ -142,7 +142,8 @@ impl PoolMetrics {
     /// nothing is recorded, once no handle to the pool is left.
     ///
     /// The recorder is the one that is installed, or that of this thread, at the time of the call; it runs
-    /// without a lock. It costs what [`Pool::status`] costs.
+    /// without a lock. It costs what [`Pool::status`] costs, and one call of the recorder for each wait that ended since
+    /// the last time, unless the recorder takes many at once: at the first time, all since the pool was made.
     pub fn record(&mut self) -> bool {
         let engine = self.pool.engine();
         let shared = engine.lock();

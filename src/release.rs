@@ -50,7 +50,7 @@ pub(crate) fn release(mut slot: OwnedSlot) {
 fn reset(slot: &mut OwnedSlot) {
     slot.clear_properties();
     if slot.wipes() {
-        bytes::wipe(slot, &handle::engine_of(slot).geometry);
+        bytes::wipe(slot);
     }
     // Last, because it may run wakers, and whoever is woken can have another sample at once.
     if let Some(account) = slot.take_account() {

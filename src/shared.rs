@@ -218,8 +218,8 @@ impl SharedSample {
     /// this handle, and otherwise as [`into_bytes`](SharedSample::into_bytes).
     ///
     /// For bytes that are kept: a slice of 200 bytes keeps a buffer of 64 KiB out, and some hundred such
-    /// slices a whole pool. `0.25` copies what is smaller than a quarter of its buffer, so that nothing
-    /// that is kept takes more than four times its size. `0.0` never copies.
+    /// slices a whole pool. `0.25` copies what is smaller than a quarter of its buffer, prefix not counted, so that
+    /// nothing that is kept takes more than four times its size and a prefix. `0.0` never copies.
     ///
     /// # Examples
     ///

@@ -7,7 +7,7 @@
 //! | name               | what it is                                                               |
 //! |--------------------|--------------------------------------------------------------------------|
 //! | `Atomic*`          | a switch point in a model, explored with its ordering by loom            |
-//! | `Setting*`         | written while nobody can reach it, published by another atomic; relaxed  |
+//! | `Setting*`         | relaxed: written while nobody can reach it and published by another atomic, or a hint or a count that nothing is decided by alone. Real in a model as well, so a model sees neither its orderings nor a switch |
 //! | `Lock`             | a mutex without poisoning: no foreign code ever runs under it            |
 //! | `Notify`           | tokio's, with a switch point before each operation in a model            |
 //! | `Cell`             | `UnsafeCell` behind closures, so that a model sees every access          |

@@ -143,6 +143,41 @@ fn prefault_backs_every_byte_at_each_commit() {
     assert!(resident(&odd) >= 7 * 5001);
 }
 
+/// Whether the kernel then uses them is its own affair.
+#[test]
+fn huge_pages_are_asked_for_if_the_kernel_knows_them() {
+    let flags = |huge_pages: bool| {
+        let pool = of_a_mib(8).huge_pages(huge_pages).build().expect("8 MiB");
+        drop(take_full(&pool));
+        let base = pool.region().expect("it is committed").base().addr();
+        let smaps = std::fs::read_to_string("/proc/self/smaps").expect("Linux");
+        let lines = smaps.lines();
+        let mut mapping = lines.skip_while(|line| !begins_a_mapping_with(line, base));
+        let flags = mapping.find_map(|line| line.strip_prefix("VmFlags:"));
+        let flags = flags.expect("each mapping has a line for them");
+        flags.split_whitespace().any(|flag| flag == "hg")
+    };
+    let known = std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists();
+    assert!(!flags(false), "nobody asked");
+    assert_eq!(flags(true), known);
+}
+
+/// Whether it is the first line of the mapping that `address` lies in.
+fn begins_a_mapping_with(line: &str, address: usize) -> bool {
+    let Some((from, to)) = line
+        .split(' ')
+        .next()
+        .and_then(|range| range.split_once('-'))
+    else {
+        return false;
+    };
+    let number = |hexadecimal| usize::from_str_radix(hexadecimal, 16);
+    match (number(from), number(to)) {
+        (Ok(from), Ok(to)) => (from..to).contains(&address),
+        _ => false,
+    }
+}
+
 /// Memory that was used once stays in use until a decommit, so a get must not go on to fresh slots
 /// while a lower one is home.
 #[test]

@@ -6,7 +6,7 @@
 
 use crate::{
     error::BufferOverflow,
-    raw::{shared_slot::SharedSlot, slot::OwnedSlot},
+    raw::{handle, shared_slot::SharedSlot, slot::OwnedSlot},
     sync::{Ordering, Setting},
 };
 use std::{
@@ -39,10 +39,11 @@ impl Geometry {
 }
 
 /// Overwrites every byte of a slot with zero.
-pub(crate) fn wipe(slot: &OwnedSlot, geometry: &Geometry) {
-    let bytes = slot.bytes();
+pub(crate) fn wipe(slot: &mut OwnedSlot) {
+    let geometry = &handle::engine_of(slot).geometry;
+    let length = geometry.prefix() + geometry.size();
     // SAFETY: prefix and size are the slot's whole length, and the caller has its one owner (M2, S1).
-    unsafe { bytes.write_bytes(0, geometry.prefix() + geometry.size()) };
+    unsafe { slot.bytes().write_bytes(0, length) };
 }
 
 /// A slot's bytes in the hands of its one owner. One word: where they begin, how many were written and

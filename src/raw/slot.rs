@@ -107,7 +107,8 @@ unsafe impl Sync for Owner {}
 pub(crate) fn owner_of(word: &Word) -> Owner {
     let owner = word.owner();
     debug_assert!(!owner.is_null(), "a word is set up before it is taken from");
-    // SAFETY: a word is set up, with an owner that is not null, before it is taken from (S2).
+    // SAFETY: a word is set up, with an owner that is not null, before it is opened for the first time, and nothing
+    // is taken of one that was never opened (S2).
     Owner(unsafe { NonNull::new_unchecked(owner) })
 }
 
@@ -212,7 +213,8 @@ pub(crate) struct OwnedSlot(pub(super) NonNull<Slot>);
 
 // SAFETY: whoever has the token is the slot's one owner, on any thread (S1).
 unsafe impl Send for OwnedSlot {}
-// SAFETY: through a shared token the slot is only read.
+// SAFETY: through a shared token the header's atomics may be written, and nothing else: the bytes and the
+// properties want the token itself, or a mutable reference to it (S1).
 unsafe impl Sync for OwnedSlot {}
 
 impl OwnedSlot {

@@ -129,7 +129,7 @@ impl OwnedWaiter {
 
 impl Drop for OwnedWaiter {
     fn drop(&mut self) {
-        // SAFETY: the node came from a `Box`, and goes with the pool: no future holds a ticket that
+        // SAFETY: the node came from a `Box`, and goes with its line: no future holds a ticket that
         // it will use again (W1).
         let node = unsafe { Box::from_raw(self.0.as_ptr()) };
         // The timer of a future that was forgotten has a waker, which is foreign.
@@ -160,7 +160,7 @@ impl fmt::Debug for Ticket {
 
 impl Ticket {
     fn waiter(&self) -> &Waiter {
-        // SAFETY: a node lives as long as the pool does, which the future keeps alive (W1).
+        // SAFETY: a node lives as long as its line does, which the future keeps alive (W1).
         unsafe { self.0.as_ref() }
     }
 
