@@ -44,7 +44,8 @@ pub(crate) fn measure(
     package: &Path,
 ) -> io::Result<()> {
     let all = all(contenders, length)?;
-    fs::write(package.join("LOAD.md"), page::page(&all, package)?)?;
+    let file = package.join(page::file(length));
+    fs::write(file, page::page(&all, package)?)?;
     println!("{}", page::table(&all));
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::{
     verdict::Quarter,
 };
 use crate::{contender::Contender, machine};
-use std::{io, path::Path};
+use std::{io, path::Path, time::Duration};
 
 /// How a figure of ours is compared.
 type Figure = Box<dyn Fn(&Loaded) -> Option<f64>>;
@@ -16,6 +16,7 @@ struct Row {
     what: &'static str,
     digits: usize,
     figure: Figure,
+    compared: bool,
 }
 
 fn row(
@@ -27,6 +28,19 @@ fn row(
         what,
         digits,
         figure: Box::new(figure),
+        compared: true,
+    }
+}
+
+/// What is no figure of the server's, and so compared with nothing.
+fn plain(
+    what: &'static str,
+    digits: usize,
+    figure: impl Fn(&Loaded) -> Option<f64> + 'static,
+) -> Row {
+    Row {
+        compared: false,
+        ..row(what, digits, figure)
     }
 }
 
@@ -40,11 +54,11 @@ fn rows() -> Vec<Row> {
         |it: &Loaded, quarter| it.median(quarter, |sample| sample.descriptors as u64) as f64;
     let slow = |it: &Loaded, habit| it.delivered.slow[habit as usize].closed as f64;
     vec![
-        row("seconds", 0, |it| Some(it.seconds)),
-        row("delivered, GB", 2, |it| {
+        plain("seconds", 0, |it| Some(it.seconds)),
+        plain("delivered, GB", 2, |it| {
             Some(it.delivered.bytes as f64 / 1e9)
         }),
-        row("frames delivered", 0, |it| Some(it.delivered.frames as f64)),
+        plain("frames delivered", 0, |it| Some(it.delivered.frames as f64)),
         row("CPU seconds per delivered GB", 3, |it| {
             Some(it.cpu_seconds() / (it.delivered.bytes as f64 / 1e9))
         }),
@@ -106,23 +120,29 @@ fn rows() -> Vec<Row> {
         row("those that stop and were kept", 0, |it| {
             Some(it.delivered.slow[Habit::Stops as usize].kept as f64)
         }),
-        row("viewers that the server says it closed", 0, |it| {
-            let closed = |sample: &Sample| sample.closed_viewers as f64;
-            Some(closed(it.samples.last()?) - closed(it.samples.first()?))
-        }),
-        row("times that a source came back", 0, |it| {
+        plain(
+            "viewers that the server closed, found out or not",
+            0,
+            |it| {
+                let closed = |sample: &Sample| sample.closed_viewers as f64;
+                Some(closed(it.samples.last()?) - closed(it.samples.first()?))
+            },
+        ),
+        plain("times that a source came back", 0, |it| {
             Some(it.returns as f64)
         }),
-        row("times that a viewer came back for it", 0, |it| {
+        plain("times that a viewer came back for it", 0, |it| {
             Some(it.delivered.came_back as f64)
         }),
-        row("CPU of the load generator, % of a core", 0, |it| {
+        plain("CPU of the load generator, % of a core", 0, |it| {
             Some(it.generator_seconds / it.seconds * 100.0)
         }),
-        row("seconds that threads of both waited for a core", 1, |it| {
+        plain("seconds that threads of both waited for a core", 1, |it| {
             Some(it.waited())
         }),
-        row("machine in use, %", 0, |it| Some(it.machine_busy * 100.0)),
+        plain("machine in use, by the kernel's ticks, %", 0, |it| {
+            Some(it.machine_busy * 100.0)
+        }),
     ]
 }
 
@@ -131,12 +151,16 @@ pub(crate) fn table(all: &[Loaded]) -> String {
     let ours = all.iter().find(|it| it.contender == Contender::SamplePool);
     let other = all.iter().find(|it| it.contender != Contender::SamplePool);
     let names: Vec<String> = all.iter().map(|it| it.contender.to_string()).collect();
-    let mut text = format!("| | {} | ratio |\n", names.join(" | "));
-    text += &format!("|---|{}---|\n", "---|".repeat(all.len()));
+    let ratios = ours.is_some() && other.is_some();
+    let heading = if ratios { " ratio |" } else { "" };
+    let mut text = format!("| | {} |{heading}\n", names.join(" | "));
+    let columns = all.len() + usize::from(ratios);
+    text += &format!("|---|{}\n", "---|".repeat(columns));
     for Row {
         what,
         digits,
         figure,
+        compared,
     } in rows()
     {
         text += &format!("| {what} |");
@@ -147,9 +171,10 @@ pub(crate) fn table(all: &[Loaded]) -> String {
             }
         }
         let ratio = ours.and_then(&figure).zip(other.and_then(&figure));
-        match ratio.filter(|&(_, other)| other != 0.0) {
+        match ratio.filter(|&(_, other)| compared && other != 0.0) {
             Some((ours, other)) => text += &format!(" {:.2} |\n", ours / other),
-            None => text += " |\n",
+            None if ratios => text += " |\n",
+            None => text += "\n",
         }
     }
     text
@@ -172,21 +197,37 @@ fn channels() -> String {
     text
 }
 
-/// All of `LOAD.md`.
+/// Where it is written: a load of more than a minute has a page of its own.
+pub(crate) fn file(length: Duration) -> String {
+    match length.as_secs() / 60 {
+        0 | 1 => "LOAD.md".to_owned(),
+        minutes => format!("LOAD_{minutes}_MINUTES.md"),
+    }
+}
+
+const COMPARED: &str = "\
+    The ratio is sample-pool's figure divided by the other's; less is better for CPU, allocations, gaps and memory.\n\
+    One run each, so a difference of a tenth says nothing.\n";
+
+/// All of that page.
 pub(crate) fn page(all: &[Loaded], package: &Path) -> io::Result<String> {
     let minutes = all.first().map_or(0.0, |it| it.seconds / 60.0);
+    let contenders: Vec<_> = all.iter().map(|it| it.contender.argument()).collect();
+    let contenders = contenders.join(",");
     Ok(format!(
         "# The live server under load: figures\n\n\
-         Written by `cargo run --release --manifest-path benches/server/Cargo.toml -- --load --minutes {minutes:.0}`; do\n\
-         not edit. What is measured, and what must hold: [`README.md`](README.md#under-load).\n\n\
+         Do not edit: what is measured, and what must hold, [`README.md`](README.md#under-load) says. Written by\n\n\
+         ```sh\n\
+         cargo run --release --manifest-path benches/server/Cargo.toml -- \\\n    \
+         --load --minutes {minutes:.0} --contenders {contenders}\n\
+         ```\n\n\
          {}\n\n{}\n\
-         The ratio is sample-pool's figure divided by the other's; less is better for CPU, allocations, gaps and memory.\n\
-         One run each, so a difference of a tenth says nothing. A healthy viewer's gap is the time between two frames of a\n\
-         source that stays, which are 40 ms apart.\n\n\
+         {}A healthy viewer's gap is the time between two frames of a source that stays, which are 40 ms apart.\n\n\
          ## Who takes part\n\n\
          {RATE} frames a second from each source; one that comes and goes is there for {} s and away for {} s.\n\n{}",
         machine::describe(package)?,
         table(all),
+        if all.len() > 1 { COMPARED } else { "" },
         PRESENT.as_secs(),
         ABSENT.as_secs(),
         channels()
