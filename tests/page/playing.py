@@ -109,6 +109,21 @@ def check_sound(page):
     page.wait_for("silence", lambda: silent(page, "harbour"))
 
 
+def check_background(page):
+    """Nobody looks, but somebody listens: it is looked after all the same, and what is not heard is given up."""
+    page.button("concert", "sound").click()
+    page.wait_for("the tone of the concert", lambda: hears(page, "concert", 440))
+    page.hide(True)
+    page.pause(0.6)
+    before = page.asked.count("/status")
+    page.wait_for("the status is asked for", lambda: page.asked.count("/status") >= before + 3, 5)
+    assert (page.playing("concert"), page.playing("harbour")) == ("stream", "glimpse"), "only what is heard streams"
+    assert hears(page, "concert", 440)
+    page.hide(False)
+    page.button("concert", "sound").click()
+    page.wait_for("silence", lambda: silent(page, "concert"))
+
+
 def check_recovery(page, server, concert, gate):
     """A source that is killed and comes again is shown again, with nobody's help; as is one that sends another film."""
     gate.kill()
@@ -148,6 +163,7 @@ def check_playing(browser, server, concert, gate):
     check_motion(page)
     worst = check_near_live(page)
     check_sound(page)
+    check_background(page)
     check_recovery(page, server, concert, gate)
     page.close()
     check_unsupported(browser, server)
