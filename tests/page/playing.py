@@ -118,7 +118,7 @@ def check_background(page):
     before = page.asked.count("/status")
     page.wait_for("the status is asked for", lambda: page.asked.count("/status") >= before + 3, 5)
     assert (page.playing("concert"), page.playing("harbour")) == ("stream", "glimpse"), "only what is heard streams"
-    assert hears(page, "concert", 440)
+    page.wait_for("it is heard on", lambda: hears(page, "concert", 440), 5)
     page.hide(False)
     page.button("concert", "sound").click()
     page.wait_for("silence", lambda: silent(page, "concert"))

@@ -72,7 +72,9 @@ export class Card {
       ".facts",
       channel.sequence === 0 ? viewers : `${viewers} · ${number} ${count(channel.sequence)}${this.#behind()}`,
     );
-    if (this.#playing !== PLAYING.none) this.#picture.watch(channel.sequence);
+    // What nobody sees or hears may stand still.
+    const followed = this.#playing !== PLAYING.none && (!document.hidden || this.listened);
+    if (followed) this.#picture.watch(channel.sequence);
   }
 
   /** How far a stream is behind what is newest. */

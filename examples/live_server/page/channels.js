@@ -39,7 +39,7 @@ export class Channels {
 
   /** Whether any of them is listened to. */
   get listened() {
-    return [...this.#cards.values()].some(card => card.listened);
+    return [...this.#cards.values()].some(card => card.listened && card.playable);
   }
 
   /** The server does not answer: nothing is known to be live. */

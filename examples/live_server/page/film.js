@@ -221,8 +221,11 @@ export class Film {
     const progress = this.#progress;
     const newest = this.#newest;
     const moved = Math.abs(at - progress.at);
-    // A halt at the end of all there is lasts as long as the source takes, or for good if there is none.
-    if (moved > EXACT || video.paused || (halted && progress.newest === newest)) {
+    // A halt at the end of all there is lasts as long as the source takes, or for good if there is none. So does one in
+    // a fragment that stands alone, which may be a single picture.
+    const waits = halted && (progress.newest === newest || newest.range.start >= newest.from - EXACT);
+    // At the first look nobody knows since when.
+    if (progress.newest === undefined || moved > EXACT || video.paused || waits) {
       this.#progress = { at, since: now, newest, pushed: progress.pushed && moved < SAME };
     } else if (now - progress.since > STUCK_AFTER) {
       if (progress.pushed) return this.#broken();

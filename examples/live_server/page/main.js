@@ -32,8 +32,8 @@ every(250, async () => {
   try {
     status = await json("/status");
   } catch {
-    channels.lost();
     say(true);
+    channels.lost();
     return;
   }
   say(false);

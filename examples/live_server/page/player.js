@@ -80,6 +80,7 @@ export class Player {
   /** Goes on with the film that there is, if this belongs to it. */
   #begin(mediaType, init) {
     if (this.#film?.isOf(mediaType, init)) return;
+    if (this.#film?.hasPlayed) this.#failures = 0;
     this.#film?.close();
     // The next line may throw.
     this.#film = undefined;
