@@ -19,7 +19,7 @@ const THROWN_AWAY_AT = 20;
 const REMEMBERED = 16;
 const LEAST = 0.5;
 /** For each second that it lags it is played so much faster, and never more than that: nobody hears it. */
-const FASTER = 0.1;
+const FASTER = 0.15;
 const FASTEST = 1.15;
 /** Before the end of what there is, it may halt so many seconds earlier: where the last picture begins. */
 const LAST_PICTURE = 0.5;
