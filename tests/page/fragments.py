@@ -27,8 +27,9 @@ def check_fragments(browser, server):
     server.film("uneven", "testsrc2", 440, "192x108", SECONDS, uneven)
     # Each picture is a fragment, as cameras do it that have no other pictures.
     server.film("intra", INTRA, 440, fragment=1 / 15)
-    # Each track has fragments of its own.
-    server.film("apart", "testsrc2", TONE, "192x108", flags="+separate_moof")
+    # Each track has fragments of its own, and both begin at the same times: 8 pictures last as long as 15 frames of sound.
+    apart = [*H264, "-ar", 48000]
+    server.film("apart", "testsrc2=size=192x108:rate=25", TONE, fragment=8 / 15, codec=apart, flags="+separate_moof")
     server.wait_live("uneven", "intra", "apart")
     page = Page(browser, server.url)
     # There are connections for three.
