@@ -36,7 +36,7 @@ macro_rules! file {
 
 const INDEX: File = file!("index.html", HTML);
 
-const FILES: [File; 15] = [
+const FILES: [File; 16] = [
     file!("icon.svg", "image/svg+xml"),
     file!("style.css", STYLE),
     file!("channels.css", STYLE),
@@ -44,6 +44,7 @@ const FILES: [File; 15] = [
     file!("main.js", SCRIPT),
     file!("polling.js", SCRIPT),
     file!("channels.js", SCRIPT),
+    file!("windows.js", SCRIPT),
     file!("card.js", SCRIPT),
     file!("picture.js", SCRIPT),
     file!("player.js", SCRIPT),

@@ -18,6 +18,11 @@ LOOK = """name => {
   context.drawImage(shown, 0, 0, 64, 36);
   return Array.from(context.getImageData(0, 0, 64, 36).data).join();
 }"""
+HIDE = """hidden => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  Object.defineProperty(document, "visibilityState", { value: hidden ? "hidden" : "visible", configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
 VIDEO = """name => {
   const video = document.querySelector(`[data-channel="${name}"] video`);
   const { buffered } = video;
@@ -34,8 +39,12 @@ def launch(playwright):
 class Page:
     """A page that notes all that goes wrong on it."""
 
-    def __init__(self, browser, url, viewport=DESKTOP, scheme="light", before=None, motion="no-preference"):
-        self.context = browser.new_context(viewport=viewport, color_scheme=scheme, reduced_motion=motion)
+    def __init__(self, browser, url, viewport=DESKTOP, scheme="light", before=None, motion="no-preference",
+                 beside=None):
+        """In a browser's profile of its own, or `beside` another page."""
+        self.own = beside is None
+        self.context = browser.new_context(
+            viewport=viewport, color_scheme=scheme, reduced_motion=motion) if self.own else beside.context
         self.context.set_default_timeout(15_000)
         self.page = self.context.new_page()
         self.problems = []
@@ -107,6 +116,10 @@ class Page:
                       (now := self.video(name))["time"] - first["time"] > seconds and not now["paused"] and
                       now["frames"] - first["frames"] > seconds * RATE / 3, limit)
 
+    def hide(self, hidden):
+        """As when another page is looked at in its place."""
+        self.evaluate(HIDE, hidden)
+
     def drawn(self, selector):
         """What is on the screen there, without what stands on the edges of it."""
         self.page.locator(selector).scroll_into_view_if_needed()
@@ -119,6 +132,11 @@ class Page:
         """Nothing went wrong all the while, and nothing was asked of anybody else."""
         # An answer that is being made up for a page that is gone would fail in the midst of another check.
         self.page.unroute_all(behavior="wait")
-        self.context.close()
-        assert not self.problems, "\n".join(self.problems[:10])
-        assert not self.foreign, self.foreign
+        # What breaks off with the page itself is no failure.
+        problems, foreign = list(self.problems), list(self.foreign)
+        if self.own:
+            self.context.close()
+        else:
+            self.page.close()
+        assert not problems, "\n".join(problems[:10])
+        assert not foreign, foreign

@@ -107,17 +107,12 @@ def check_tables(browser, server):
 
 def check_hidden(page):
     """Nobody looks: nobody asks."""
-    show = """hidden => {
-      Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-      Object.defineProperty(document, "visibilityState", { value: hidden ? "hidden" : "visible", configurable: true });
-      document.dispatchEvent(new Event("visibilitychange"));
-    }"""
-    page.evaluate(show, True)
+    page.hide(True)
     page.pause(0.6)
     before = len(page.asked)
     page.pause(1.5)
     assert page.asked[before:] == [], f"asked while nobody looked: {page.asked[before:]}"
-    page.evaluate(show, False)
+    page.hide(False)
     page.wait_for("it asks again", lambda: page.asked[before:].count("/status") >= 2)
     page.wait_advance("concert", 1)
 

@@ -9,6 +9,7 @@ from playwright.sync_api import sync_playwright
 from browser import launch
 from crowd import check_crowd
 from figures import check_figures, check_server_away
+from fragments import check_fragments
 from holes import check_holes
 from keeping import Keeping
 from layout import check_layout
@@ -17,6 +18,7 @@ from picture import draw
 from playing import check_playing
 from reach import check_reach
 from server import Server
+from windows import check_windows
 
 TARGET = Path(sys.argv[1]).resolve()
 WORK = TARGET / "page"
@@ -60,7 +62,9 @@ def main():
         with_channels(browser)
         with_server(lambda server: check_crowd(browser, server))
         with_server(lambda server: check_holes(browser, server))
+        with_server(lambda server: check_fragments(browser, server))
         with_server(lambda server: check_codecs(browser, server))
+        with_server(lambda server: check_windows(browser, server))
         check_server_away(browser, TARGET)
         browser.close()
     print(f"took {time.monotonic() - begun:.0f} s")

@@ -73,7 +73,7 @@ def check_catching_up(page):
     rate = f"() => ({FIND})('concert').playbackRate"
     page.evaluate(set_back % 1.2)
     page.wait_for("it is played faster", lambda: page.evaluate(rate) > 1)
-    page.wait_for("near live, at its own pace", lambda: is_near(page) and page.evaluate(rate) == 1, 20)
+    page.wait_for("near live, at its own pace", lambda: is_near(page) and page.evaluate(rate) == 1, 30)
     page.evaluate(set_back % 5)
     page.wait_for("far behind", lambda: not is_near(page), 2)
     # Nobody plays so fast that it could be there by then.
@@ -107,6 +107,21 @@ def check_sound(page):
     assert page.button("concert", "sound").get_attribute("aria-pressed") == "false"
     page.button("harbour", "sound").click()
     page.wait_for("silence", lambda: silent(page, "harbour"))
+
+
+def check_background(page):
+    """Nobody looks, but somebody listens: it is looked after all the same, and what is not heard is given up."""
+    page.button("concert", "sound").click()
+    page.wait_for("the tone of the concert", lambda: hears(page, "concert", 440))
+    page.hide(True)
+    page.pause(0.6)
+    before = page.asked.count("/status")
+    page.wait_for("the status is asked for", lambda: page.asked.count("/status") >= before + 3, 5)
+    assert (page.playing("concert"), page.playing("harbour")) == ("stream", "glimpse"), "only what is heard streams"
+    page.wait_for("it is heard on", lambda: hears(page, "concert", 440), 5)
+    page.hide(False)
+    page.button("concert", "sound").click()
+    page.wait_for("silence", lambda: silent(page, "concert"))
 
 
 def check_recovery(page, server, concert, gate):
@@ -148,6 +163,7 @@ def check_playing(browser, server, concert, gate):
     check_motion(page)
     worst = check_near_live(page)
     check_sound(page)
+    check_background(page)
     check_recovery(page, server, concert, gate)
     page.close()
     check_unsupported(browser, server)

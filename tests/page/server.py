@@ -44,7 +44,7 @@ class Server:
     def channel(self, name):
         return next((channel for channel in self.json("/status")["channels"] if channel["name"] == name), None)
 
-    def film(self, name, picture, tone, size="320x180", fragment=FRAGMENT, codec=H264):
+    def film(self, name, picture, tone, size="320x180", fragment=FRAGMENT, codec=H264, flags=""):
         """With a tone of so many hertz, as fragmented MP4."""
         rate = "" if "rate=" in picture else f"{':' if '=' in picture else '='}size={size}:rate={RATE}"
         # What must be known of AV1 is known once some of it is made.
@@ -52,7 +52,7 @@ class Server:
         return self._start(name, [
             "-re", "-f", "lavfi", "-i", picture + rate, "-re", "-f", "lavfi", "-i", f"sine=frequency={tone}",
             *codec, "-pix_fmt", "yuv420p", "-g", round(RATE * fragment),
-            "-movflags", "frag_keyframe+empty_moov+default_base_moof" + late, "-f", "mp4"])
+            "-movflags", "frag_keyframe+empty_moov+default_base_moof" + late + flags, "-f", "mp4"])
 
     def camera(self, name, picture, size="320x180"):
         """Motion JPEG."""

@@ -34,6 +34,8 @@ export class Card {
   #picture;
   #playing = PLAYING.none;
   #unsupported = false;
+  /** The media type that the browser said it can play, and could not. */
+  #refused;
   #find = selector => this.element.querySelector(selector);
 
   constructor(channel) {
@@ -54,10 +56,12 @@ export class Card {
 
   /** What `/status` tells. */
   update(channel) {
-    const { kind, media_type: mediaType } = this.channel;
+    const { kind, media_type: mediaType, live } = this.channel;
+    // Another source may send what can be played.
+    if (channel.live && !live) this.#refused = undefined;
     this.channel = channel;
     // A video goes on in the same place, with its sound as it was, when its source is another one.
-    if (channel.kind !== kind || this.#unsupported !== isUnsupported(channel)) this.#build();
+    if (channel.kind !== kind || this.#unsupported !== this.#cannotPlay()) this.#build();
     if (channel.media_type !== mediaType) this.#describe();
     const { dataset } = this.element;
     dataset.live = channel.live;
@@ -68,7 +72,9 @@ export class Card {
       ".facts",
       channel.sequence === 0 ? viewers : `${viewers} · ${number} ${count(channel.sequence)}${this.#behind()}`,
     );
-    if (this.#playing !== PLAYING.none) this.#picture.watch(channel.sequence);
+    // What nobody sees or hears may stand still.
+    const followed = this.#playing !== PLAYING.none && (!document.hidden || this.listened);
+    if (followed) this.#picture.watch(channel.sequence);
   }
 
   /** How far a stream is behind what is newest. */
@@ -131,7 +137,7 @@ export class Card {
     this.#media = undefined;
     this.shown = 0;
     this.element.dataset.kind = kind ?? "none";
-    this.#unsupported = isUnsupported(this.channel);
+    this.#unsupported = this.#cannotPlay();
     for (const old of this.element.querySelectorAll("video, .screen > img, .unsupported, .empty, button")) old.remove();
     if (this.#unsupported) this.#say("unsupported", "This browser cannot play ", mediaType);
     else if (kind === "mp4") this.#buildVideo(name);
@@ -151,6 +157,11 @@ export class Card {
     if (this.#unsupported) this.#text(".unsupported code", mediaType);
   }
 
+  #cannotPlay() {
+    const { kind, media_type: mediaType } = this.channel;
+    return kind === "mp4" && (!plays(mediaType) || mediaType === this.#refused);
+  }
+
   #say(className, text, code) {
     const element = document.createElement("p");
     element.className = className;
@@ -166,7 +177,10 @@ export class Card {
     video.setAttribute("aria-label", `Live video of ${name}`);
     this.#media = video;
     this.#find(".screen").prepend(video);
-    this.#picture = new Player(video, name);
+    this.#picture = new Player(video, name, () => {
+      this.#refused = this.channel.media_type;
+      this.update(this.channel);
+    });
     this.#button("sound", () => this.#sound());
     this.#commonButtons();
     this.#labelSound();
@@ -243,5 +257,3 @@ export class Card {
     this.element.remove();
   }
 }
-
-const isUnsupported = ({ kind, media_type: mediaType }) => kind === "mp4" && !plays(mediaType);

@@ -1,10 +1,11 @@
 // All cards, and which of them get one of the few connections that a browser opens to a server.
 //
 // Of six, three carry streams. One fetches a frame for each of the other channels in turn, one asks for the status, and
-// one for the tables.
+// one for the tables. The six are for all windows of the page together, so each has its share of the streams.
 
 import { Card } from "./card.js";
 import { pause } from "./polling.js";
+import { Windows } from "./windows.js";
 
 const MOST_STREAMS = 3;
 /** In milliseconds: each of the others shows another frame after about so long. */
@@ -13,6 +14,10 @@ const GLIMPSE_EVERY = 700;
 export class Channels {
   #cards = new Map();
   #list = document.getElementById("channels");
+  #windows = new Windows(
+    () => !document.hidden || this.listened,
+    () => this.#share(),
+  );
   #views = new IntersectionObserver(entries => this.#seen(entries), { threshold: 0.25 });
 
   constructor() {
@@ -30,6 +35,11 @@ export class Channels {
       card.update(channel);
     }
     this.#share();
+  }
+
+  /** Whether any of them is listened to. */
+  get listened() {
+    return [...this.#cards.values()].some(card => card.listened && card.playable);
   }
 
   /** The server does not answer: nothing is known to be live. */
@@ -79,8 +89,11 @@ export class Channels {
     const wanted = cards.filter(
       card => card.playable && (card.channel.live || card.streams) && (!document.hidden || card.listened),
     );
+    // Half of a stream is none, but for what somebody has chosen.
+    const share = Math.floor(MOST_STREAMS / this.#windows.count);
+    const most = Math.max(share, Number(wanted.some(card => card.chosen)));
     // The sort is stable: those that come first on the page win.
-    const streams = new Set(wanted.sort((one, other) => worth(other) - worth(one)).slice(0, MOST_STREAMS));
+    const streams = new Set(wanted.sort((one, other) => worth(other) - worth(one)).slice(0, most));
     // First those that give up a connection.
     for (const card of cards) if (!streams.has(card)) card.play(false);
     for (const card of streams) card.play(true);

@@ -1,39 +1,49 @@
 // What plays fragments: a media source with one source buffer, kept close to what is newest.
 //
 // Fragments come when they are whole. So the end of what is buffered jumps ahead by a fragment at a time, and
-// whoever plays without a halt is between nothing and one fragment behind it.
+// whoever plays without a halt is between nothing and one fragment behind it: the longest one, since nobody knows how
+// long the next takes.
 
 import { startOf, timescales } from "./mp4.js";
 
 // Safari on a phone has only the managed kind.
 const Source = globalThis.MediaSource ?? globalThis.ManagedMediaSource;
 
-/** In seconds. Two times are the same when they are not further apart. */
+/** In seconds. Two times are the same when they are not further apart; those that a fragment tells, are exact. */
 const SAME = 0.05;
+const EXACT = 1e-3;
 /** What was played is kept for so long, and is thrown away once there is that much more. */
 const KEPT = 6;
 const THROWN_AWAY_AT = 20;
+/** The longest of so many fragments is what must be in front of it; where all are short, at least so many seconds. */
+const REMEMBERED = 16;
+const LEAST = 0.5;
 /** For each second that it lags it is played so much faster, and never more than that: nobody hears it. */
-const FASTER = 0.1;
+const FASTER = 0.15;
 const FASTEST = 1.15;
-/** With so much in front of it and no progress for so many milliseconds, it is stuck. */
-const STUCK_WITH = 0.5;
+/** Before the end of what there is, it may halt so many seconds earlier: where the last picture begins. */
+const LAST_PICTURE = 0.5;
+/** With something new to play and no progress for so many milliseconds, it is stuck. */
 const STUCK_AFTER = 3000;
 
 export const plays = mediaType => Source !== undefined && Source.isTypeSupported(mediaType);
 
 export class Film {
-  /** How long the newest fragment is, in seconds. */
+  /** How long the longest of the newest fragments is, in seconds; nothing before one has landed. */
   length = 0;
+  #lengths = [];
   #video;
   #broken;
+  #closed = false;
   #source = new Source();
   #buffer;
   #queue = [];
   #scales;
-  /** The newest fragment: its start in its source's time, and from where to where it lies in the buffer. */
+  /** The newest fragment: from where to where it lies in the buffer. */
   #newest;
-  #progress = { at: 0, since: 0, pushed: false };
+  /** In its source's time, when the newest fragment of each track began: some sources send tracks one by one. */
+  #starts = new Map();
+  #progress = { at: 0, since: 0, newest: undefined, pushed: false };
 
   /** Calls `broken` once it can play nothing any more. */
   constructor(video, mediaType, init, broken) {
@@ -55,7 +65,11 @@ export class Film {
   }
 
   #open() {
-    this.#buffer = this.#source.addSourceBuffer(this.mediaType);
+    try {
+      this.#buffer = this.#source.addSourceBuffer(this.mediaType);
+    } catch {
+      return this.#broken();
+    }
     this.#buffer.addEventListener("updateend", () => this.#next());
     this.#buffer.addEventListener("error", () => this.#broken());
     this.#next();
@@ -71,11 +85,13 @@ export class Film {
   }
 
   append(fragment) {
+    if (this.#closed) return;
     this.#queue.push(() => this.#append(fragment));
     this.#next();
   }
 
   close() {
+    this.#closed = true;
     this.#broken = () => {};
     this.#queue.length = 0;
     this.#video.onerror = null;
@@ -85,8 +101,8 @@ export class Film {
 
   /** One thing after the other: a source buffer refuses all while it is busy. */
   #next() {
-    // Once it is closed, or was given what it cannot read, it cannot even be asked.
-    if (this.#buffer === undefined || this.#source.readyState !== "open") return;
+    // Once it was given what it cannot read, it cannot even be asked.
+    if (this.#closed || this.#buffer === undefined || this.#source.readyState !== "open") return;
     while (this.#queue.length > 0 && !this.#buffer.updating) {
       const task = this.#queue.shift();
       try {
@@ -100,16 +116,22 @@ export class Film {
   }
 
   #append(fragment) {
-    const start = startOf(fragment, this.#scales);
-    const before = this.#newest;
+    const { track, start } = startOf(fragment, this.#scales);
+    const before = this.#starts.get(track);
+    const end = this.#newest?.to ?? 0;
     if (start !== undefined && before !== undefined) {
-      if (Math.abs(start - before.start) < 1e-3) return;
-      // Another source has taken over and counts from the beginning: it follows where the last one ended.
-      if (start < before.start) this.#buffer.timestampOffset = before.to - start;
+      if (Math.abs(start - before) < EXACT) return;
+      if (start < before) {
+        // Another source has taken over and counts from the beginning: it follows where the last one ended, with
+        // all of its tracks.
+        this.#buffer.timestampOffset = end - start;
+        this.#starts.clear();
+      }
     }
-    const from = start === undefined ? (before?.to ?? 0) : start + this.#buffer.timestampOffset;
+    const from = start === undefined ? end : start + this.#buffer.timestampOffset;
     this.#buffer.appendBuffer(fragment);
-    this.#newest = { start: start ?? from, from, to: from, landed: false };
+    this.#starts.set(track, start);
+    this.#newest = { from, to: from, landed: false };
   }
 
   /** After an append: how far it reaches, and whether the film lags too much behind it. */
@@ -117,12 +139,15 @@ export class Film {
     const newest = this.#newest;
     if (newest !== undefined && !newest.landed) {
       // The pictures may begin a little after what the fragment says.
-      const range = this.#ranges().find(({ start, end }) => start <= newest.from + 1 && end > newest.from + SAME);
+      const range = this.#ranges().find(({ start, end }) => start <= newest.from + 1 && end > newest.from + EXACT);
       if (range !== undefined) {
         newest.landed = true;
         newest.from = Math.max(newest.from, range.start);
         newest.to = range.end;
-        this.length = newest.to - newest.from;
+        newest.range = range;
+        this.#lengths.push(newest.to - newest.from);
+        if (this.#lengths.length > REMEMBERED) this.#lengths.shift();
+        this.length = Math.max(...this.#lengths);
         this.#keepUp();
       }
     }
@@ -147,20 +172,27 @@ export class Film {
     }));
   }
 
+  /** Whether anything of it was played. */
+  get hasPlayed() {
+    const { played } = this.#video;
+    return played.length > 0 && played.end(played.length - 1) - played.start(0) > SAME;
+  }
+
   /** How far what is shown is behind what is newest, in seconds; `undefined` before there is anything. */
   behind() {
     return this.#newest?.landed ? this.#newest.to - this.#video.currentTime : undefined;
   }
 
-  /** With the whole of the newest fragment before it, this is as far behind as it ever has to be. */
+  /** With a whole fragment before it, this is as far behind as it ever has to be. */
   #keepUp() {
     const behind = this.behind();
+    const ahead = Math.max(this.length, LEAST);
     const video = this.#video;
-    if (behind > 2.5 * this.length + 0.5 || behind < -SAME) {
-      this.#seek(this.#newest.from);
-    } else if (behind > 1.5 * this.length + 0.3) {
-      video.playbackRate = Math.min(1 + FASTER * (behind - this.length), FASTEST);
-    } else if (behind < 1.2 * this.length + 0.2) {
+    if (behind > 2.5 * ahead + 0.5 || behind < -SAME) {
+      this.#seek(Math.max(this.#newest.to - ahead, this.#newest.range.start));
+    } else if (behind > 1.5 * ahead + 0.3) {
+      video.playbackRate = Math.min(1 + FASTER * (behind - ahead), FASTEST);
+    } else if (behind < 1.2 * ahead + 0.2) {
       video.playbackRate = 1;
     }
   }
@@ -181,18 +213,24 @@ export class Film {
     const at = video.currentTime;
     // Without another picture to go on to it halts where the last one begins, and not where that one ends.
     const halted = video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
-    const inside = ranges.find(({ start, end }) => start <= at + 1e-3 && at < end - (halted ? STUCK_WITH : SAME));
+    const inside = ranges.find(({ start, end }) => start <= at + EXACT && at < end - (halted ? LAST_PICTURE : SAME));
     if (inside === undefined) {
-      const next = ranges.find(({ start }) => start > at + 1e-3);
-      if (next !== undefined) return this.#seek(next.start + 1e-3);
+      const next = ranges.find(({ start }) => start > at + EXACT);
+      if (next !== undefined) return this.#seek(next.start + EXACT);
     }
-    const moved = Math.abs(at - this.#progress.at);
-    if (moved > 1e-3 || video.paused || this.behind() < STUCK_WITH) {
-      this.#progress = { at, since: now, pushed: this.#progress.pushed && moved < SAME };
-    } else if (now - this.#progress.since > STUCK_AFTER) {
-      if (this.#progress.pushed) return this.#broken();
-      this.#seek(this.#newest.from + SAME);
-      Object.assign(this.#progress, { since: now, pushed: true });
+    const progress = this.#progress;
+    const newest = this.#newest;
+    const moved = Math.abs(at - progress.at);
+    // A halt at the end of all there is lasts as long as the source takes, or for good if there is none. So does one in
+    // a fragment that stands alone, which may be a single picture.
+    const waits = halted && (progress.newest === newest || newest.range.start >= newest.from - EXACT);
+    // At the first look nobody knows since when.
+    if (progress.newest === undefined || moved > EXACT || video.paused || waits) {
+      this.#progress = { at, since: now, newest, pushed: progress.pushed && moved < SAME };
+    } else if (now - progress.since > STUCK_AFTER) {
+      if (progress.pushed) return this.#broken();
+      this.#seek(newest.from + Math.min(SAME, (newest.to - newest.from) / 2));
+      Object.assign(progress, { since: now, pushed: true });
     }
   }
 }

@@ -11,9 +11,9 @@ const lost = document.getElementById("lost");
 let answered = true;
 
 function say(gone) {
-  // A text that comes is read out; one that is only shown is not, by some.
-  lost.textContent = gone ? "The server does not answer. Trying again …" : "";
-  lost.hidden = !gone;
+  // What changes in a place that is there is read out, once; a place that is only shown is not, by some.
+  if (gone === answered) lost.textContent = gone ? "The server does not answer. Trying again …" : "";
+  answered = !gone;
 }
 
 function show(status) {
@@ -32,15 +32,13 @@ every(250, async () => {
   try {
     status = await json("/status");
   } catch {
-    answered = false;
-    channels.lost();
     say(true);
+    channels.lost();
     return;
   }
-  answered = true;
   say(false);
   show(status);
-});
+}, () => channels.listened);
 every(1000, async () => {
   if (!answered) return;
   try {

@@ -77,15 +77,16 @@ export function timescales(init) {
   return scales;
 }
 
-/** When a fragment begins, in seconds of its source's own time; `undefined` if it does not say. */
+/** The first track of a fragment, and when it begins in seconds of its source's own time, each if it says so. */
 export function startOf(fragment, scales) {
   const data = view(fragment);
   const moof = [...children(data, 0, data.byteLength)].find(child => child.kind === "moof");
   const traf = moof && find(data, moof, "traf");
   const [header, time] = traf ? [find(data, traf, "tfhd"), find(data, traf, "tfdt")] : [];
-  if (header === undefined || time === undefined) return undefined;
-  const scale = scales.get(data.getUint32(header.body + 4));
+  if (header === undefined || time === undefined) return {};
+  const track = data.getUint32(header.body + 4);
+  const scale = scales.get(track);
   const long = data.getUint8(time.body) === 1;
   const units = long ? Number(data.getBigUint64(time.body + 4)) : data.getUint32(time.body + 4);
-  return scale === undefined ? undefined : units / scale;
+  return { track, start: scale === undefined ? undefined : units / scale };
 }

@@ -43,6 +43,7 @@ export class Picture {
   #stream;
   #shown;
   #busy = false;
+  #closed = false;
 
   constructor(image, name) {
     this.#image = image;
@@ -74,7 +75,8 @@ export class Picture {
 
   /** A picture that comes while the one before is still decoded is skipped. */
   async #show(bytes) {
-    if (this.#busy) return;
+    // An answer may come when the card is gone already.
+    if (this.#busy || this.#closed) return;
     this.#busy = true;
     const before = this.#shown;
     this.#shown = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" }));
@@ -86,6 +88,7 @@ export class Picture {
   }
 
   close() {
+    this.#closed = true;
     this.#stream.stop();
     if (this.#shown !== undefined) URL.revokeObjectURL(this.#shown);
   }

@@ -4,6 +4,9 @@ import { Film, plays } from "./film.js";
 import { Cutter } from "./mp4.js";
 import { Stream, ask } from "./stream.js";
 
+/** So many films in a row that broke before anything of them was played, and the browser cannot play this. */
+const MOST_FAILURES = 4;
+
 export class Player {
   #video;
   #path;
@@ -11,9 +14,13 @@ export class Player {
   #stream;
   #paused = false;
   #closed = false;
+  #failures = 0;
+  #cannot;
 
-  constructor(video, name) {
+  /** Calls `cannot` when what is sent cannot be played, whatever the browser said of it. */
+  constructor(video, name, cannot) {
     this.#video = video;
+    this.#cannot = cannot;
     this.#path = `/live/${name}`;
     this.#stream = new Stream(this.#path, answer => {
       const mediaType = playable(answer);
@@ -73,15 +80,20 @@ export class Player {
   /** Goes on with the film that there is, if this belongs to it. */
   #begin(mediaType, init) {
     if (this.#film?.isOf(mediaType, init)) return;
+    if (this.#film?.hasPlayed) this.#failures = 0;
     this.#film?.close();
+    // The next line may throw.
+    this.#film = undefined;
     this.#film = new Film(this.#video, mediaType, init, () => this.#broken());
     if (!this.#paused) this.#play();
   }
 
   #broken() {
+    this.#failures = this.#film?.hasPlayed ? 0 : this.#failures + 1;
     this.#film?.close();
     this.#film = undefined;
-    this.#stream.restart();
+    if (this.#failures < MOST_FAILURES) this.#stream.restart(this.#failures > 0);
+    else this.#cannot();
   }
 
   #play() {

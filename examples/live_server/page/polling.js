@@ -2,9 +2,9 @@
 
 export const pause = milliseconds => new Promise(resolve => setTimeout(resolve, milliseconds));
 
-/** Resolves at once, or when the page is next seen. */
-function seen() {
-  if (!document.hidden) return Promise.resolve();
+/** Resolves at once, or when the page is next seen; `anyway` says whether it need not be. */
+function seen(anyway) {
+  if (!document.hidden || anyway()) return Promise.resolve();
   return new Promise(resolve => {
     const look = () => {
       if (document.hidden) return;
@@ -23,11 +23,12 @@ export async function json(path) {
 }
 
 /** Does `task` every so many milliseconds, and never a second time before the first is done. */
-export async function every(milliseconds, task) {
+export async function every(milliseconds, task, anyway = () => false) {
   for (;;) {
-    await seen();
+    await seen(anyway);
     const begun = performance.now();
-    await task();
+    // What goes wrong once must not be the end of all that is shown.
+    await task().catch(reportError);
     await pause(Math.max(milliseconds - (performance.now() - begun), 50));
   }
 }

@@ -5,6 +5,8 @@ const whole = new Intl.NumberFormat("en");
 
 /** Polled four times a second, this is a minute. */
 const HISTORY = 240;
+/** In milliseconds. After a longer time without an answer the chart begins anew: nobody knows what was meanwhile. */
+const GAP = 3000;
 /** The chart's own height; its width is one less than the number of points. */
 const HEIGHT = 100;
 /** A chart that is read out with every point would never be silent. */
@@ -58,6 +60,7 @@ export function uptime(seconds) {
 
 export class Pool {
   #history = [];
+  #last = 0;
   #shown = 0;
   #rows = WAITS.map(([, label]) => row(label));
 
@@ -70,6 +73,9 @@ export class Pool {
     byId("bytes_used").textContent = bytes(status.bytes_used);
     byId("max_wait").textContent = status.waited === 0 ? "–" : duration(status.max_wait);
     byId("state").textContent = status.state.toLowerCase();
+    const now = performance.now();
+    if (now - this.#last > GAP) this.#history = [];
+    this.#last = now;
     this.#history.push(status);
     if (this.#history.length > HISTORY) this.#history.shift();
     this.#draw();

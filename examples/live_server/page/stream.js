@@ -21,6 +21,8 @@ export class Stream {
   #begin;
   #stop;
   #reading;
+  /** Whether it was no use. */
+  #failed = false;
   /** Since when, and since which frame of the channel, nothing was heard. */
   #silent = { since: 0, sequence: undefined };
 
@@ -41,8 +43,9 @@ export class Stream {
     this.#stop = undefined;
   }
 
-  /** Gives up what is read now, and asks again. */
-  restart() {
+  /** Gives up what is read now, and asks again: later each time, if what came was no use. */
+  restart(failed = false) {
+    this.#failed = failed;
     this.#reading?.abort();
   }
 
@@ -79,7 +82,8 @@ export class Stream {
         // The page says that the server does not answer; whatever else it was, it is asked again.
         reading.abort();
       }
-      if (heard) wait = SOONEST;
+      if (heard && !this.#failed) wait = SOONEST;
+      this.#failed = false;
       if (!stop.aborted) await pause(wait);
     }
   }
