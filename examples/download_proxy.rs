@@ -7,8 +7,10 @@
 //!
 //! The body of the origin's answer is read into buffers of 64 KiB, and these are the body of the answer to
 //! the client. Each download has a budget of two: one on its way to the client, one that is being filled.
-//! There are as many downloads as there are pairs; whoever comes then is told 503. So no download waits for
-//! the buffers of another, and memory is bounded by one number.
+//! There are as many downloads as there are pairs; whoever comes then is told 503. A download keeps its place until
+//! the last of its bytes is written: hyper drops a body once it has the end of it, and may have both buffers still
+//! to write, to a client that reads no more. So no download waits for the buffers of another, and memory
+//! is bounded by one number.
 //!
 //! hyper reads the origin into a buffer of its own, so each byte is copied once. Without the crate its chunks
 //! are passed on as they are, without that copy; but a client that does not read keeps what hyper has
@@ -27,11 +29,11 @@ use futures::TryStreamExt;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use sample_pool::{Pool, stream::SampleReader};
+use sample_pool::{Pool, SharedSample, stream::SampleReader};
 use std::{io, net::SocketAddr, sync::Arc};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_util::io::StreamReader;
 
@@ -45,6 +47,19 @@ struct Proxy {
     pool: Pool,
     downloads: Arc<Semaphore>,
     origin: SocketAddr,
+}
+
+/// Bytes of a download, with its place among the others.
+struct Part {
+    /// Goes before the place does, so that whoever is given that finds the buffers home.
+    sample: SharedSample,
+    _place: Arc<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.sample
+    }
 }
 
 /// Asks the origin for what the client asked for.
@@ -82,9 +97,12 @@ async fn download(State(proxy): State<Proxy>, uri: Uri) -> Response {
     // The third is not read before the client has taken the first.
     let two = proxy.pool.budget(path, EACH);
     let samples = SampleReader::new(&two, StreamReader::new(chunks)).whole_buffers(true);
+    let place = Arc::new(place);
     let parts = samples.map_ok(move |sample| {
-        let _until_the_end = &place;
-        sample.into_bytes()
+        Bytes::from_owner(Part {
+            sample: sample.freeze(),
+            _place: place.clone(),
+        })
     });
     (status, headers, Body::from_stream(parts)).into_response()
 }

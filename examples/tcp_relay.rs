@@ -4,10 +4,16 @@
 //! cargo run --features net --example tcp_relay -- 127.0.0.1:7000 127.0.0.1:8000
 //! ```
 //!
-//! Both directions of every connection share one pool. A direction takes a buffer when its socket has
-//! something to read, so ten thousand idle connections hold none. It holds at most two: one that is
-//! being written, and one that was read meanwhile. With no buffer home it does not read, the kernel's
-//! buffer fills, and the sender waits.
+//! All connections share one pool. A direction takes a buffer when its socket has something to read, so
+//! ten thousand idle connections hold none. It holds at most two: one that is being written, and one that
+//! was read meanwhile. With no buffer home it does not read, the kernel's buffer fills, and the sender
+//! waits.
+//!
+//! Half of the buffers are for what goes to the servers, and half for what comes back. Many a server, an echo
+//! for example, does not read while nobody takes its answers. If both directions took from the same
+//! buffers, all could be on their way to such servers, and none left to take the answers with: nothing would
+//! move again. As it is, answers move as long as clients read. A client or server that does not read pins two
+//! buffers of the direction to it, so a relay in the open gives each write a time limit.
 //!
 //! Without the crate this is `tokio::io::copy_bidirectional`: two buffers of 8 KiB for each connection
 //! from its beginning to its end, idle or not. Twice 10,000 of them are 160 MiB, and larger buffers, which
@@ -15,18 +21,29 @@
 
 use futures::{StreamExt, TryStreamExt};
 use sample_pool::{
-    Pool,
+    Budget, Pool,
     stream::{ReadableFirst, SampleReader, SampleWriter},
 };
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream, tcp},
     task::JoinSet,
 };
 
+/// What is read into: a direction has a budget, which all connections share.
+#[derive(Clone)]
+struct Budgets {
+    to_server: Budget,
+    to_client: Budget,
+}
+
 /// Reads from one socket and writes to another, until the first ends; then the second is told.
-async fn one_way(pool: &Pool, from: tcp::OwnedReadHalf, to: tcp::OwnedWriteHalf) -> io::Result<()> {
-    SampleReader::new(pool, ReadableFirst::new(from))
+async fn one_way(
+    budget: &Budget,
+    from: tcp::OwnedReadHalf,
+    to: tcp::OwnedWriteHalf,
+) -> io::Result<()> {
+    SampleReader::new(budget, ReadableFirst::new(from))
         .map_ok(|sample| sample.freeze())
         .map_err(io::Error::from)
         .forward(SampleWriter::new(to, 1))
@@ -34,13 +51,13 @@ async fn one_way(pool: &Pool, from: tcp::OwnedReadHalf, to: tcp::OwnedWriteHalf)
 }
 
 /// Connects a client with `upstream` until both have ended, or one of them breaks.
-async fn relay(pool: Pool, client: TcpStream, upstream: SocketAddr) -> io::Result<()> {
+async fn relay(budgets: Budgets, client: TcpStream, upstream: SocketAddr) -> io::Result<()> {
     let server = TcpStream::connect(upstream).await?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::try_join!(
-        one_way(&pool, from_client, to_server),
-        one_way(&pool, from_server, to_client),
+        one_way(&budgets.to_server, from_client, to_server),
+        one_way(&budgets.to_client, from_server, to_client),
     )?;
     Ok(())
 }
@@ -51,15 +68,27 @@ pub(crate) async fn serve(
     listener: TcpListener,
     upstream: SocketAddr,
 ) -> io::Result<()> {
+    let buffers = pool.properties().buffers;
+    let budgets = Budgets {
+        to_server: pool.budget("to the server", buffers / 2),
+        to_client: pool.budget("to the client", buffers - buffers / 2),
+    };
     // Dropping it ends the connections.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => {
-                let (client, address) = accepted?;
-                let relay = relay(pool.clone(), client, upstream);
-                connections.spawn(async move { (address, relay.await) });
-            }
+            accepted = listener.accept() => match accepted {
+                Ok((client, address)) => {
+                    let relay = relay(budgets.clone(), client, upstream);
+                    connections.spawn(async move { (address, relay.await) });
+                }
+                // A client that has gone again, or too many open files, is no reason to end the others. The latter
+                // lasts for a while, in which this would try again and again.
+                Err(error) => {
+                    eprintln!("a client could not be accepted: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
             Some(ended) = connections.join_next() => {
                 if let Ok((address, Err(error))) = ended {
                     eprintln!("{address}: {error}");

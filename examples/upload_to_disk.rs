@@ -12,6 +12,10 @@
 //! slow disk slows the clients, and memory stays at 32 MiB. An upload holds a buffer from its first byte on, so a
 //! server in the open gives each a time limit, or 32 clients that stall hold all.
 //!
+//! A file has a temporary name until it is whole and on the disk. So whoever opens it finds all of it, what an upload
+//! was to replace stays if the upload breaks off, and of two at once the one that ends last is there. Those
+//! of a server that is killed remain, as `.upload-*`.
+//!
 //! Without the crate: a `Vec` for each upload that is allocated with a `Layout` of its own (nothing in std aligns
 //! one), a second to be filled meanwhile, and no bound on the number of uploads, or a `Semaphore` beside
 //! them.
@@ -26,11 +30,15 @@ use axum::{
 use futures::{StreamExt, TryStreamExt};
 use sample_pool::{Pool, stream::SampleReader};
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io,
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{self, PathBuf},
-    sync::Arc,
+    process,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::{net::TcpListener, task::spawn_blocking};
 use tokio_util::io::StreamReader;
@@ -44,16 +52,58 @@ struct Uploads {
     directory: Arc<PathBuf>,
 }
 
-/// A file of which no part is there yet, past the system's cache if it can be.
-fn create(path: &path::Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    let direct = options.clone().custom_flags(libc::O_DIRECT).open(path);
-    direct.or_else(|_unknown_there| options.open(path))
+/// A file under a temporary name, which is removed with this unless it was finished.
+struct Unfinished {
+    file: Arc<File>,
+    path: PathBuf,
+    finished: bool,
+}
+
+impl Unfinished {
+    /// Past the system's cache if it can be.
+    fn create(directory: &path::Path) -> io::Result<Self> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let mut options = OpenOptions::new();
+        options.write(true);
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let path = directory.join(format!(".upload-{}-{number}", process::id()));
+            let file = match options.clone().create_new(true).open(&path) {
+                // It is of a process that had the same id, and was killed.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                opened => opened?,
+            };
+            // Opened once more, since a file system that does not know the flag can refuse it and create the file.
+            let direct = options.custom_flags(libc::O_DIRECT).open(&path);
+            return Ok(Unfinished {
+                file: Arc::new(direct.unwrap_or(file)),
+                path,
+                finished: false,
+            });
+        }
+    }
+
+    /// Cuts off what is behind `len`, and puts the file in the place of what had the name before.
+    fn finish(mut self, len: u64, path: &path::Path) -> io::Result<()> {
+        self.file.set_len(len)?;
+        self.file.sync_all()?;
+        fs::rename(&self.path, path)?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    /// hyper drops the handler of a client that has gone, wherever it waits, so this is not left to the handler.
+    fn drop(&mut self) {
+        if !self.finished {
+            let _none = fs::remove_file(&self.path);
+        }
+    }
 }
 
 /// Writes the body to the file, and says how long it is.
-async fn write(pool: &Pool, body: Body, file: Arc<File>) -> Result<u64, io::Error> {
+async fn write(pool: &Pool, body: Body, file: &Arc<File>) -> io::Result<u64> {
     let chunks = body.into_data_stream().map_err(io::Error::other);
     let mut blocks = SampleReader::new(pool, StreamReader::new(chunks)).whole_buffers(true);
     let mut len = 0;
@@ -75,9 +125,28 @@ async fn write(pool: &Pool, body: Body, file: Arc<File>) -> Result<u64, io::Erro
     if let Some(last) = before {
         last.await??;
     }
-    // Cuts off what was too much.
-    spawn_blocking(move || file.set_len(len).and_then(|()| file.sync_all())).await??;
     Ok(len)
+}
+
+/// Makes a file of the body, and says how long it is.
+async fn store(uploads: &Uploads, name: &str, body: Body) -> io::Result<u64> {
+    let directory = uploads.directory.clone();
+    let file = spawn_blocking(move || Unfinished::create(&directory)).await??;
+    let len = write(&uploads.pool, body, &file.file).await?;
+    let path = uploads.directory.join(name);
+    spawn_blocking(move || file.finish(len, &path)).await??;
+    Ok(len)
+}
+
+/// Whether it names a file in the directory, and none that is unfinished.
+fn is_name(name: &str) -> bool {
+    // A path of one segment can still be `..`.
+    let mut parts = path::Path::new(name).components();
+    let is_one = matches!(
+        (parts.next(), parts.next()),
+        (Some(path::Component::Normal(_)), None)
+    );
+    is_one && !name.starts_with('.')
 }
 
 async fn upload(
@@ -85,29 +154,15 @@ async fn upload(
     Path(name): Path<String>,
     body: Body,
 ) -> (StatusCode, String) {
-    // A path of one segment can still be `..`.
-    let mut parts = path::Path::new(&name).components();
-    if !matches!(
-        (parts.next(), parts.next()),
-        (Some(path::Component::Normal(_)), None)
-    ) {
+    if !is_name(&name) {
         return (
             StatusCode::BAD_REQUEST,
             format!("{name} is no name of a file\n"),
         );
     }
-    let path = uploads.directory.join(&name);
-    let written = match create(&path) {
-        Ok(file) => write(&uploads.pool, body, Arc::new(file)).await,
-        Err(error) => Err(error),
-    };
-    match written {
+    match store(&uploads, &name, body).await {
         Ok(len) => (StatusCode::CREATED, format!("{len} bytes\n")),
-        Err(error) => {
-            // Half a file is not what was sent.
-            let _none = std::fs::remove_file(path);
-            (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n"))
-        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
 }
 

@@ -10,23 +10,32 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode};
 use sample_pool::Pool;
 use std::net::SocketAddr;
-use tokio::task::JoinSet;
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinSet,
+};
 
 /// More than the system keeps for a connection that nobody reads.
 const LEN: usize = 30_000_000;
 
-/// An origin with one large file, and a proxy in front of it.
-async fn proxy(pool: &Pool, tasks: &mut JoinSet<()>) -> SocketAddr {
+/// What two buffers of [`LARGE`] hold.
+const SHORT: usize = 2 * LARGE;
+
+/// More than the system keeps for a connection that is told to keep little.
+const LARGE: usize = 192 * 1024;
+
+/// An origin with a large file and a short one, and a proxy in front of it.
+async fn proxy(pool: &Pool, listening: TcpListener, tasks: &mut JoinSet<()>) {
     let (origin, origin_at) = listener().await;
     let file = get(|| async { Body::from(pattern(LEN)) });
+    let short = get(|| async { Body::from(pattern(SHORT)) });
     tasks.spawn(async move {
-        let router = Router::new().route("/file", file);
+        let router = Router::new().route("/file", file).route("/short", short);
         axum::serve(origin, router).await.expect("it accepts");
     });
-    let (proxy, address) = listener().await;
-    let served = example::serve(pool.clone(), proxy, origin_at);
+    let served = example::serve(pool.clone(), listening, origin_at);
     tasks.spawn(async move { served.await.expect("it accepts") });
-    address
 }
 
 fn request(path: &str) -> Request<Full<bytes::Bytes>> {
@@ -42,7 +51,8 @@ async fn a_download_is_whole_and_what_is_not_there_is_not_there() {
         .build()
         .expect("small");
     let mut tasks = JoinSet::new();
-    let proxy = proxy(&pool, &mut tasks).await;
+    let (listener, proxy) = listener().await;
+    self::proxy(&pool, listener, &mut tasks).await;
     let answer = ask(proxy, request("/file")).await;
     assert_eq!(answer.headers()["content-length"], LEN.to_string());
     let (status, file) = body(answer).await;
@@ -64,7 +74,8 @@ async fn clients_that_stall_hold_their_own_buffers_and_one_too_many_is_told() {
         .build()
         .expect("small");
     let mut tasks = JoinSet::new();
-    let proxy = proxy(&pool, &mut tasks).await;
+    let (listener, proxy) = listener().await;
+    self::proxy(&pool, listener, &mut tasks).await;
     let stalled = ask(proxy, request("/file")).await;
     // It is read to where all pipes are full: both of its buffers are on their way.
     until("it has its two buffers", || pool.free_count() == 2).await;
@@ -78,5 +89,48 @@ async fn clients_that_stall_hold_their_own_buffers_and_one_too_many_is_told() {
     until("its buffers come home", || pool.free_count() == 2).await;
     let whole = stalled.into_body().collect().await.expect("it goes on");
     assert!(whole.to_bytes() == pattern(LEN));
+    until("the buffers come home", || pool.free_count() == 4).await;
+}
+
+/// A client that asks and reads nothing, with a socket that keeps little.
+async fn deaf(proxy: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a descriptor");
+    socket.set_recv_buffer_size(4096).expect("it is new");
+    let mut client = socket.connect(proxy).await.expect("loopback");
+    let asked = b"GET /short HTTP/1.1\r\nhost: proxy\r\n\r\n";
+    client.write_all(asked).await.expect("it is open");
+    client
+}
+
+/// hyper has taken all of their bodies and dropped them, and holds the bytes.
+#[tokio::test]
+async fn clients_that_stall_near_the_end_count_and_one_too_many_is_told() {
+    let pool = Pool::builder()
+        .buffers(4)
+        .size(LARGE)
+        .build()
+        .expect("small");
+    let mut tasks = JoinSet::new();
+    let listening = TcpSocket::new_v4().expect("a descriptor");
+    listening.set_send_buffer_size(4096).expect("it is new");
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    listening.bind(anywhere).expect("loopback");
+    let listening = listening.listen(16).expect("it is bound");
+    let address = listening.local_addr().expect("it is bound");
+    proxy(&pool, listening, &mut tasks).await;
+    let (first, second) = (deaf(address).await, deaf(address).await);
+    until("both have all of it", || {
+        pool.status().bytes_used == 2 * SHORT
+    })
+    .await;
+
+    let one_too_many = ask(address, request("/short")).await;
+    assert_eq!(one_too_many.status(), StatusCode::SERVICE_UNAVAILABLE);
+    drop(first);
+    until("its buffers come home", || pool.free_count() == 2).await;
+    let (status, short) = body(ask(address, request("/short")).await).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(short == pattern(SHORT));
+    drop(second);
     until("the buffers come home", || pool.free_count() == 4).await;
 }

@@ -6,8 +6,12 @@ mod example;
 
 use crate::within;
 use sample_pool::Pool;
-use std::net::SocketAddr;
-use tokio::{net::UdpSocket, task::JoinSet};
+use std::{net::SocketAddr, time::Duration};
+use tokio::{
+    net::UdpSocket,
+    task::{JoinSet, yield_now},
+    time::Instant,
+};
 
 async fn socket() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
@@ -50,7 +54,7 @@ async fn all_viewers_are_sent_all_packets_in_order_through_few_buffers() {
         bytes[..4].copy_from_slice(&number.to_be_bytes());
         sender.send_to(&bytes, source_at).await.expect("loopback");
         number += 1;
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
         for (viewer, first) in watching.iter().zip(&mut first) {
             if first.is_none() && viewer.try_recv(&mut [0; 2048]).is_ok() {
                 *first = Some(number);
@@ -113,4 +117,58 @@ async fn a_viewer_that_reads_nothing_keeps_nobody_waiting() {
     }
     tasks.shutdown().await;
     assert_eq!(pool.free_count(), 8);
+}
+
+/// Sends packets until all viewers have had one. Waits for nothing, so that a clock that stands does not go on.
+async fn all_are_sent_packets(sender: &UdpSocket, source: SocketAddr, viewers: &[UdpSocket]) {
+    let mut seen = vec![false; viewers.len()];
+    for _ in 0..100 {
+        sender.send_to(&[0; 1200], source).await.expect("loopback");
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        for (viewer, seen) in viewers.iter().zip(&mut seen) {
+            while viewer.try_recv(&mut [0; 2048]).is_ok() {
+                *seen = true;
+            }
+        }
+        if !seen.contains(&false) {
+            return;
+        }
+    }
+    panic!("some are sent nothing: {seen:?}");
+}
+
+/// The end of the minute and the wish for another are seen at once, by twenty viewers, and in any order.
+#[tokio::test(start_paused = true)]
+async fn viewers_that_ask_again_at_the_last_moment_stay() {
+    let pool = Pool::builder()
+        .buffers(64)
+        .size(2048)
+        .build()
+        .expect("small");
+    let ((source, source_at), (viewers, viewers_at)) = (socket().await, socket().await);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(example::serve(pool.clone(), source, viewers));
+    let sender = socket().await.0;
+    let mut watching = Vec::new();
+    for _ in 0..20 {
+        let viewer = socket().await.0;
+        viewer.writable().await.expect("loopback");
+        watching.push(viewer);
+    }
+    sender.writable().await.expect("loopback");
+    let end = Instant::now() + Duration::from_secs(60);
+    for viewer in &watching {
+        viewer.send_to(b"!", viewers_at).await.expect("loopback");
+    }
+    all_are_sent_packets(&sender, source_at, &watching).await;
+
+    for viewer in &watching {
+        viewer.send_to(b"!", viewers_at).await.expect("loopback");
+    }
+    tokio::time::advance(end - Instant::now()).await;
+    all_are_sent_packets(&sender, source_at, &watching).await;
+    tasks.shutdown().await;
+    assert_eq!(pool.free_count(), 64);
 }

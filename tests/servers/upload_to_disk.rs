@@ -4,12 +4,17 @@
 #[allow(dead_code, reason = "its `main` is for the example")]
 mod example;
 
-use crate::{ask, body, listener, pattern, until};
+use crate::{ask, body, listener, pattern, until, within};
 use http_body_util::Full;
 use hyper::{Request, StatusCode};
 use sample_pool::Pool;
-use std::{fs, net::SocketAddr, path::PathBuf};
-use tokio::task::JoinSet;
+use std::{fs, net::SocketAddr, path::PathBuf, sync::mpsc};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    runtime,
+    task::{JoinSet, spawn_blocking},
+};
 
 /// A directory that is removed with what is in it.
 struct Directory(PathBuf);
@@ -20,6 +25,14 @@ impl Directory {
         let _ = fs::remove_dir_all(&path);
         fs::create_dir(&path).expect("it was removed");
         Directory(path)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).expect("it is there");
+        let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("UTF-8");
+        entries
+            .map(|entry| name(entry.expect("it is there")))
+            .collect()
     }
 }
 
@@ -42,17 +55,33 @@ fn upload(path: &str, bytes: Vec<u8>) -> Request<Full<bytes::Bytes>> {
         .expect("a request")
 }
 
+/// An upload of which nothing was sent but that it comes.
+async fn begin(server: SocketAddr, path: &str, len: usize) -> TcpStream {
+    let mut client = TcpStream::connect(server).await.expect("loopback");
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nhost: disk\r\ncontent-length: {len}\r\nconnection: close\r\n\r\n"
+    );
+    client.write_all(head.as_bytes()).await.expect("it is open");
+    client
+}
+
+/// Four pages in each of three buffers.
+fn small_pool() -> Pool {
+    let align = example::ALIGNMENT;
+    Pool::builder()
+        .buffers(3)
+        .size(4 * align)
+        .align(align)
+        .build()
+        .expect("small")
+}
+
 /// More uploads than buffers, and lengths that are no multiple of anything.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_uploaded_is_on_the_disk_byte_for_byte() {
     let directory = Directory::new("uploads");
     let align = example::ALIGNMENT;
-    let pool = Pool::builder()
-        .buffers(3)
-        .size(4 * align)
-        .align(align)
-        .build()
-        .expect("small");
+    let pool = small_pool();
     let mut tasks = JoinSet::new();
     let server = server(&pool, &directory, &mut tasks).await;
     let lengths = [0, 1, align, 4 * align, 300_001, 500_000];
@@ -73,6 +102,7 @@ async fn what_is_uploaded_is_on_the_disk_byte_for_byte() {
         let file = fs::read(directory.0.join(format!("{len}.bin"))).expect("it is there");
         assert!(file == pattern(len), "{len} bytes");
     }
+    assert_eq!(directory.names().len(), lengths.len());
     until("the buffers come home", || pool.free_count() == 3).await;
 }
 
@@ -88,9 +118,98 @@ async fn nothing_is_written_outside_of_the_directory() {
         .expect("small");
     let mut tasks = JoinSet::new();
     let server = server(&pool, &directory, &mut tasks).await;
-    for path in ["/..", "/%2e%2e", "/..%2Foutside", "/%2Ftmp%2Foutside"] {
+    let outside = ["/..", "/%2e%2e", "/..%2Foutside", "/%2Ftmp%2Foutside"];
+    let unfinished = ["/.upload-1-0", "/%2eupload-1-0"];
+    for path in outside.into_iter().chain(unfinished) {
         let (status, _) = body(ask(server, upload(path, pattern(10))).await).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
     }
-    assert_eq!(fs::read_dir(&directory.0).expect("it is there").count(), 0);
+    assert!(directory.names().is_empty());
+}
+
+/// Whatever has a name is all of what somebody sent, at each moment.
+#[tokio::test]
+async fn an_upload_that_breaks_off_leaves_nothing_and_what_was_there() {
+    let directory = Directory::new("broken_off");
+    let pool = small_pool();
+    let mut tasks = JoinSet::new();
+    let server = server(&pool, &directory, &mut tasks).await;
+    let film = directory.0.join("film");
+    let (status, _) = body(ask(server, upload("/film", pattern(30_000))).await).await;
+    assert_eq!(status, StatusCode::CREATED);
+
+    for path in ["/film", "/new"] {
+        let before = pool.status().released;
+        let mut client = begin(server, path, 100_000).await;
+        let half = pattern(50_000);
+        client.write_all(&half).await.expect("it is open");
+        until("some blocks are written", || {
+            pool.status().released >= before + 2
+        })
+        .await;
+        assert!(fs::read(&film).expect("it is there") == pattern(30_000));
+        drop(client);
+        until("the half is gone", || directory.names() == ["film"]).await;
+        assert!(fs::read(&film).expect("it is there") == pattern(30_000));
+    }
+    until("the buffers come home", || pool.free_count() == 3).await;
+}
+
+/// Its handler is dropped where it waits for the disk, and so cuts nothing off and removes nothing.
+#[test]
+fn a_client_that_goes_while_its_last_block_is_written_leaves_nothing() {
+    let directory = Directory::new("gone");
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let pool = small_pool();
+        let mut tasks = JoinSet::new();
+        let server = server(&pool, &directory, &mut tasks).await;
+        let mut client = begin(server, "/film", 10_000).await;
+        until("its file is begun", || directory.names().len() == 1).await;
+        // A slow disk: the only thread that would write has something else to do.
+        let (go_on, wait) = mpsc::channel::<()>();
+        let busy = spawn_blocking(move || wait.recv());
+        client
+            .write_all(&pattern(10_000))
+            .await
+            .expect("it is open");
+        until("it is all to be written", || pool.free_count() == 2).await;
+        drop(client);
+        until("its file is gone", || directory.names().is_empty()).await;
+        drop(go_on);
+        let _gone = busy.await.expect("no panic");
+        until("the buffers come home", || pool.free_count() == 3).await;
+        assert!(directory.names().is_empty());
+    });
+}
+
+/// Who ends last has the name, with all of his bytes and none of the other's.
+#[tokio::test]
+async fn two_uploads_of_one_name_at_once_leave_one_that_is_whole() {
+    let directory = Directory::new("two_at_once");
+    let pool = small_pool();
+    let mut tasks = JoinSet::new();
+    let server = server(&pool, &directory, &mut tasks).await;
+    let film = directory.0.join("film");
+    let (slow, fast) = (pattern(100_000), vec![7; 60_000]);
+    let mut client = begin(server, "/film", slow.len()).await;
+    client.write_all(&slow[..50_000]).await.expect("it is open");
+    until("some blocks are written", || pool.status().released >= 2).await;
+
+    let (status, _) = body(ask(server, upload("/film", fast.clone())).await).await;
+    assert_eq!(status, StatusCode::CREATED);
+    assert!(fs::read(&film).expect("it is there") == fast);
+
+    client.write_all(&slow[50_000..]).await.expect("it is open");
+    let mut answer = String::new();
+    within(client.read_to_string(&mut answer))
+        .await
+        .expect("it is open");
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert!(fs::read(&film).expect("it is there") == slow);
+    assert_eq!(directory.names(), ["film"]);
 }
