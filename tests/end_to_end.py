@@ -221,6 +221,8 @@ def check_stream(server, film, first):
     healthy.join(20)
     errors = decoder.communicate(timeout=20)[1]
     assert decoder.returncode == 0, errors
+    # Each of them holds a frame of which it takes nothing. Who is left at most is the slow one.
+    server.wait_for("those that stall to be closed", lambda: server.channel("cam")["viewers"] <= 1)
     status = server.status()
     assert server.channel("cam")["sequence"] == last
     expected = list(range(1, last + 1))
@@ -240,11 +242,12 @@ def check_stream(server, film, first):
     assert seen == sorted(set(seen)) and 1 < len(seen) < last, f"the slow one skips: {len(seen)}"
     assert most_held <= BUFFERS // 2
     closed = status["closed_viewers"]
-    assert closed > 0, "viewers that stall are closed"
+    # All of them, and perhaps the slow one.
+    assert STALLED <= closed <= STALLED + 1, f"{closed} viewers were closed, and {STALLED} stalled"
     print(f"{FRAMES} frames in {took:.1f} s through {BUFFERS} buffers to 3 fast, 1 slow and {STALLED} stalled")
     print(f"  widest gap of a healthy viewer: {gap * 1000:.0f} ms (bound {WIDEST_GAP * 1000:.0f} ms)")
     print(f"  the slow viewer saw {len(seen)} frames; stalled viewers held at most {most_held} frames")
-    print(f"  {closed} stalled viewers were closed; gets that waited: {status['waited']}")
+    print(f"  {closed} viewers were closed, all that stalled; gets that waited: {status['waited']}")
     return [*stalled, slow.stream]
 
 

@@ -184,16 +184,20 @@ def check_refused(server, init, fragments):
     plain = WORK / "plain.mp4"
     run(*ffmpeg("-y", "-i", WORK / "film.mp4", "-c", "copy", "-movflags", "faststart", "-f", "mp4", plain))
     refused(400, plain.read_bytes(), "frag_keyframe")
-    refused(400, init[:40] + bytes(2000) + init[40:])
-    refused(400, init + b"\0\0\0\4moof")
-    refused(400, init + b"\0\0\0\x10mdat" + bytes(8))
+    refused(400, init[:40] + bytes(2000) + init[40:], "the moov cannot be read: ")
+    refused(400, init + b"\0\0\0\4moof", "the box moof says that it has 4 bytes")
+    refused(400, init + b"\0\0\0\x10mdat" + bytes(8), "an mdat without a moof before it")
+    # No size of the buffers makes room for these, so what is named is how to send less.
+    for what, body in [("init segment", (1 << 20).to_bytes(4, "big") + b"moov"),
+                       ("moof", init + (1 << 20).to_bytes(4, "big") + b"moof")]:
+        refused(413, body + bytes(1000), f"the {what} has {1 << 20} bytes", "frag_keyframe")
     huge = (MOST_FRAGMENT + 100).to_bytes(4, "big") + b"mdat"
     moof = next(box for kind, box in boxes(fragments[0]) if kind == b"moof")
     refused(413, init + moof + huge + bytes(1000), str(MOST_FRAGMENT + 100 + len(moof)), str(MOST_FRAGMENT))
     assert [channel["name"] for channel in server.status()["channels"]] == ["film", "test"], "nothing is left of them"
     code, said = server.request("GET", "/live/film.jpg")
     assert code == 404 and b"film is video" in said, said
-    print("malformed boxes: 400 with the reason; a fragment that is too large: 413 with both sizes")
+    print("malformed boxes: 400, each with its reason; an init segment, a moof and a fragment that are too large: 413")
 
 
 def main():

@@ -1,5 +1,11 @@
-"""What a client may cost: each limit of examples/live_server/limits.rs, with real sockets. See scripts/limits."""
+"""What a client may cost: the limits of examples/live_server/limits.rs, with real sockets. See scripts/limits.
 
+What is not broken here: the bytes of a fragment, of an init segment and of a `moof` are in tests/end_to_end_mp4.py, the
+time for a fragment in ingest/tests.rs of the example, and how channels and viewers share the pool in its channel_tests.rs
+and viewers_tests.rs.
+"""
+
+import atexit
 import http.client
 import json
 import os
@@ -12,6 +18,11 @@ import time
 
 LIMIT = 10
 SLACK = 6
+END_TIME = 2
+POLITE_TIME = 0.5
+POLITE_BYTES = 1 << 20
+# Of a connection that nobody reads, on both sides together.
+MOST_IN_KERNEL = 16 << 20
 
 
 TOKEN = "a token of the test's own"
@@ -25,6 +36,8 @@ class Server:
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
+        # Also that of a limit that does not hold.
+        atexit.register(self.process.kill)
         self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
 
     def connect(self, receive=None):
@@ -135,8 +148,15 @@ def a_connection_that_says_nothing(server):
 
 
 def a_connection_that_is_kept_and_not_used(server):
-    idle = request(server, b"GET /live/none HTTP/1.1\r\nHost: x\r\n\r\nGET /status HTTP/1.1\r\nHost: x\r\n\r\n")
-    closed_after(idle)
+    idle = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    for _ in range(2):
+        idle.request("GET", "/status")
+        kept = idle.sock
+        answer = idle.getresponse()
+        assert answer.status == 200 and answer.read(), answer.status
+        assert idle.sock is kept, "it is kept for another request"
+    took = closed_after(kept)
+    assert LIMIT - 1 < took < LIMIT + SLACK, took
 
 
 def an_answer_that_nobody_takes(server):
@@ -188,6 +208,26 @@ def frames_and_lines_that_are_too_large(server):
     assert code(request(server, HEAD % b"many" + b"--x\r\n" + b"a: b\r\n" * 100)) == 415
 
 
+def a_refused_body_that_goes_on(server):
+    """It is read for a while, so that its sender sees the answer instead of a broken connection; and no longer."""
+    source = request(server, HEAD % b"Refused")
+    took = closed_after(source, b"a" * 100)
+    assert POLITE_TIME - 0.1 < took < POLITE_TIME + 2, took
+    # One that is in a hurry has no more time than it takes to send a MiB, and what the kernel keeps on both sides.
+    source, sent, began = request(server, HEAD % b"Refused"), 0, time.monotonic()
+    try:
+        while time.monotonic() - began < LIMIT:
+            sent += source.send(bytes(1 << 16))
+    except ConnectionError:
+        pass
+    took = time.monotonic() - began
+    assert POLITE_BYTES <= sent < POLITE_BYTES + MOST_IN_KERNEL, sent
+    assert took < POLITE_TIME + 2, took
+    # And one that has not much more to say has its answer.
+    source = request(server, HEAD.replace(b"1000000000", b"500000") % b"Refused" + bytes(500_000))
+    assert code(source) == 400
+
+
 def names_of_channels(server):
     for name in [b"A", b"a" * 33, b"..%2f..", b"a%0aforged"]:
         assert code(request(server, HEAD % name)) == 400, name
@@ -204,6 +244,17 @@ def too_many_connections(server):
     assert server.status()["buffers"] == 128, "who left made room"
 
 
+def too_many_connections_together(path):
+    server = Server(path, "--connections", "5")
+    held = [server.connect() for _ in range(5)]
+    time.sleep(0.5)
+    assert code(server.connect()) == 503
+    held.pop().close()
+    time.sleep(0.5)
+    assert server.status()["buffers"] == 128, "who left made room"
+    server.end()
+
+
 def a_channel_cannot_be_fed_from_a_web_page(server):
     answer = server.ask("POST", "/ingest/page", PICTURE, Origin=SITE)
     assert answer.status == 403, answer.status
@@ -215,6 +266,24 @@ def other_sites_may_not_read_what_is_shown(server):
         answer = server.ask("GET", path, Origin=SITE)
         assert answer.status == 200, (path, answer.status)
         assert answer.getheader("Access-Control-Allow-Origin") is None, path
+
+
+def what_a_source_sends_is_no_page(server):
+    """Whatever stands in it. Only the page may be one, with its own policy."""
+    shown = ["/status", "/viewers", "/holders", "/metrics", "/live/test?limit=1", "/live/test.jpg"]
+    refused = [("GET", path) for path in ["/live/nobody", "/live/test?limit=all", "/page/none.js", "/nowhere"]]
+    refused += [("POST", "/status"), ("POST", "/ingest/A")]
+    for method, path in [("GET", path) for path in shown] + refused:
+        answer = server.ask(method, path)
+        assert (answer.status == 200) == (path in shown and method == "GET"), (path, answer.status)
+        policy = answer.headers.get_all("Content-Security-Policy")
+        assert policy == ["default-src 'none'; media-src 'self'; sandbox allow-same-origin"], (method, path, policy)
+        assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"], (method, path)
+    for path in ["/", "/page/main.js"]:
+        answer = server.ask("GET", path)
+        policy = answer.headers.get_all("Content-Security-Policy")
+        assert len(policy) == 1 and "script-src 'self'" in policy[0] and "sandbox" not in policy[0], (path, policy)
+        assert answer.headers.get_all("X-Content-Type-Options") == ["nosniff"], path
 
 
 def one_that_is_allowed_to_may_read_and_not_feed(path):
@@ -244,9 +313,8 @@ def a_source_without_the_token(path):
     assert short.returncode == 1 and b"16 characters" in short.stderr, short
 
 
-def an_end_in_the_middle_of_a_frame(path):
-    """The viewer has taken a part of a frame when the server is told to end, and must get the rest of it."""
-    server = Server(path)
+def begun_and_not_read_on(server):
+    """A source; a viewer that has taken a part of a frame, of which the server holds the rest; and what it has taken."""
     frame = b"--x\r\nContent-Length: 60000\r\n\r\n\xff\xd8" + bytes(59_998) + b"\r\n"
     source = request(server, HEAD % b"large" + frame * 3)
     end = time.monotonic() + 10
@@ -256,11 +324,18 @@ def an_end_in_the_middle_of_a_frame(path):
     viewer.sendall(b"GET /live/large HTTP/1.1\r\nHost: x\r\n\r\n")
     said = viewer.recv(2000)
     # What does not fit the sockets' buffers is still with the server, and so are the frames that follow.
-    for _ in range(100):
+    for _ in range(40):
         source.sendall(frame)
         time.sleep(0.01)
     held = server.ask("GET", "/viewers").read()
     assert json.loads(held)["viewers"][0]["holds"] > 0, held
+    return source, viewer, said
+
+
+def an_end_in_the_middle_of_a_frame(path):
+    """The viewer has taken a part of a frame when the server is told to end, and must get the rest of it."""
+    server = Server(path)
+    _source, viewer, said = begun_and_not_read_on(server)
     server.process.terminate()
     time.sleep(0.2)
     said += answer(viewer)
@@ -271,6 +346,16 @@ def an_end_in_the_middle_of_a_frame(path):
     for part in parts[1:-1]:
         assert part.endswith(bytes(100) + b"\r\n") and len(part) > 60_000, "every frame is whole"
     assert "128 of 128 samples came home" in server.process.communicate(timeout=30)[0]
+
+
+def an_end_that_a_viewer_does_not_wait_for(path):
+    """It takes nothing any more, and must not keep the server; sooner than one that stalls would be closed."""
+    server = Server(path)
+    _kept_open = begun_and_not_read_on(server)
+    began = time.monotonic()
+    server.end()
+    took = time.monotonic() - began
+    assert END_TIME - 0.5 < took < END_TIME + 2, took
 
 
 def a_viewer_that_reads_slowly_and_steadily(path):
@@ -334,7 +419,8 @@ def dechunked(rest):
 # Those that need a server of their own.
 ALONE = [
     one_that_is_allowed_to_may_read_and_not_feed, a_source_without_the_token, an_end_in_the_middle_of_a_frame,
-    a_viewer_that_reads_slowly_and_steadily, a_machine_that_vanished,
+    an_end_that_a_viewer_does_not_wait_for, a_viewer_that_reads_slowly_and_steadily, a_machine_that_vanished,
+    too_many_connections_together,
 ]
 
 # Those that take long, beside each other; then those that take all connections there are.
@@ -342,7 +428,8 @@ TOGETHER = [
     too_many_header_bytes, a_line_without_end, too_many_headers, malformed_requests, headers_that_come_slowly,
     a_connection_that_says_nothing, a_connection_that_is_kept_and_not_used, an_answer_that_nobody_takes,
     a_source_that_trickles, a_source_that_sends_line_breaks_without_end, frames_and_lines_that_are_too_large,
-    names_of_channels, a_channel_cannot_be_fed_from_a_web_page, other_sites_may_not_read_what_is_shown,
+    a_refused_body_that_goes_on, names_of_channels, a_channel_cannot_be_fed_from_a_web_page,
+    other_sites_may_not_read_what_is_shown, what_a_source_sends_is_no_page,
 ]
 
 

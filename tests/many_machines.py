@@ -29,6 +29,12 @@ CALM = 5
 SILENCE = 12
 # Longer than three pings of the client.
 STOP = 8
+# Until frames are there again, from the moment at which an edge or the broker was started again, or the origin was killed:
+# what it takes on an idle machine stands in the example's README, and one with two cores that does all of this at once
+# takes longer.
+EDGE_BACK = 5
+BROKER_BACK = 2
+ORIGIN_BACK = 8
 
 
 class Scene:
@@ -192,7 +198,6 @@ def check_edge_killed(scene):
     last = [viewer.last() for viewer in (scene.cams[2], scene.films[2])]
     for viewer, before in zip((scene.cams[2], scene.films[2]), last):
         wait_for(f"{viewer.name} again", lambda: viewer.last() > before)
-    again = time.monotonic()
     time.sleep(2)
     for viewer in (scene.cams[1], scene.films[1], scene.cams[0], scene.films[0]):
         assert not holes(viewer.numbers(calm)), f"{viewer.name}: {holes(viewer.numbers(calm))}"
@@ -201,8 +206,10 @@ def check_edge_killed(scene):
         before, after = holes(viewer.numbers(calm))[0]
         # Nothing is missing but what came while it was gone.
         assert when(scene.cams[0] if viewer is scene.cams[2] else scene.films[0], before + 1) > killed - 1
-        assert when(viewer, after) < again + 0.5
-        print(f"edge killed for {back - killed:.1f} s: {viewer.name} lost {lost}, {gap:.2f} s; the other edge none")
+        late = when(viewer, after) - back
+        assert late < EDGE_BACK, f"{viewer.name}: {late:.2f} s after the edge was started again"
+        print(f"edge killed for {back - killed:.1f} s: {viewer.name} lost {lost}, {gap:.2f} s; the other edge none;")
+        print(f"  the first frame {late:.2f} s after the edge was started again")
     scene.check_bytes()
 
 
@@ -226,8 +233,9 @@ def check_broker_killed(scene):
             lost, gap = hole_of(viewer, calm, "the broker was killed")
             before, after = holes(viewer.numbers(calm))[0]
             first, last = when(at_origin, before + 1), when(at_origin, after - 1)
-            assert killed - 1 < first and last < back + 2, f"{viewer.name}: lost from {first} to {last}"
-            print(f"broker killed for {back - killed:.1f} s: {viewer.name} lost {lost}, {gap:.2f} s; one hole")
+            assert killed - 1 < first and last < back + BROKER_BACK, f"{viewer.name}: lost from {first} to {last}"
+            print(f"broker killed for {back - killed:.1f} s: {viewer.name} lost {lost}, {gap:.2f} s; one hole, of which")
+            print(f"  the last came {last - back:.2f} s after the broker was started again")
     scene.check_bytes()
 
 
@@ -298,6 +306,7 @@ def check_origin_killed(scene):
         assert numbers == sorted(set(numbers)), f"{viewer.name}: numbers went back"
         assert not holes(viewer.numbers(since)), f"{viewer.name}: {holes(viewer.numbers(since))}"
         viewer.check()
+    assert gap < ORIGIN_BACK, f"the edges showed nothing new for {gap:.1f} s"
     assert scene.cams[0].last() < min(last), "the origin counts from 1 again"
     print(f"origin killed: the edges show its pictures again after {gap:.1f} s, and their numbers go on")
 

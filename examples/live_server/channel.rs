@@ -174,8 +174,13 @@ impl Channels {
     }
 
     /// Forgets a channel that has shown nothing and is followed by nobody: its source was refused.
-    fn forget_if_unused(&self, channel: &Channel) {
+    fn forget_if_unused(&self, channel: &Arc<Channel>) {
         let mut by_name = lock(&self.by_name);
+        let known = by_name.get(&*channel.name);
+        // Another source may have come, been refused and forgotten it since, and the next one feeds a new channel.
+        if !known.is_some_and(|known| Arc::ptr_eq(known, channel)) {
+            return;
+        }
         let state = lock(&channel.state);
         if !state.live && matches!(state.stream, Stream::NotBegun) {
             by_name.remove(&*channel.name);

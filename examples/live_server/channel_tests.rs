@@ -123,6 +123,19 @@ fn a_source_that_sent_no_frame_leaves_no_channel() {
     assert!(channels.status().is_empty());
 }
 
+/// The first has left, and a second one came, was refused and has forgotten the channel, before the first looks whether it is
+/// used.
+#[test]
+fn a_source_that_sent_no_frame_forgets_no_channel_but_its_own() {
+    let pool = pool(FEWEST_BUFFERS);
+    let channels = channels(&pool);
+    let first = channels.open("cam").unwrap().channel.clone();
+    let source = open(&channels, "cam");
+    channels.forget_if_unused(&first);
+    source.publish(sample(&pool));
+    assert_eq!(sequence(&mut follow(&channels, "cam")), 1);
+}
+
 #[test]
 fn whoever_joins_gets_the_newest_picture_and_then_every_one() {
     let pool = pool(FEWEST_BUFFERS);
@@ -166,6 +179,22 @@ fn whoever_joins_begins_with_the_newest_fragment_that_can_be_shown_by_itself() {
     source.publish_fragment(fragment(2), true);
     let piece = next(&mut frames).unwrap();
     assert_eq!((piece.sequence, piece.index), (6, 0));
+}
+
+/// Nothing but the next one could be shown to it.
+#[test]
+fn whoever_joins_when_that_fragment_has_left_the_backlog_waits_for_the_next() {
+    let pool = pool(FEWEST_BUFFERS);
+    let channels = channels(&pool);
+    let source = channels.open("film").unwrap();
+    source.begin(init(b"a")).unwrap();
+    for number in 0..=MOST_PIECES {
+        source.publish_fragment([sample(&pool)], number == 0);
+    }
+    let mut frames = follow(&channels, "film");
+    assert!(frames.next().now_or_never().is_none());
+    source.publish_fragment([sample(&pool)], true);
+    assert_eq!(sequence(&mut frames), MOST_PIECES as u64 + 2);
 }
 
 #[test]

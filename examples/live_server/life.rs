@@ -10,7 +10,12 @@ use crate::{
     token::Token,
     viewers::Viewers,
 };
-use axum::{Router, http::Method};
+use axum::{
+    Router,
+    http::{HeaderValue, Method, header},
+    middleware,
+    response::Response,
+};
 use std::{io, time::Instant};
 use tokio::{
     net::TcpListener,
@@ -73,8 +78,14 @@ pub(crate) fn routes(server: &Server) -> Router {
         .merge(prometheus::router(server.clone()))
 }
 
-/// Tells browsers which site's pages may read what is shown: `*` for all.
+/// For what is no page. A source can put the boundary of a part with HTML into its pictures, and a browser that shows the
+/// stream by itself would run its scripts as the server's own. So none runs, whatever it is. A film that is opened by itself
+/// asks for its media once more, and gets them only if it keeps its origin, which is of no use to anything without scripts.
+const NO_PAGE: &str = "default-src 'none'; media-src 'self'; sandbox allow-same-origin";
+
+/// Tells browsers that what is shown is nothing to run, and which site's pages may read it: `*` for all.
 pub(crate) fn allow(origin: Option<&str>, routes: Router) -> Result<Router, Error> {
+    let routes = routes.layer(middleware::map_response(confine));
     let origin = match origin {
         None => return Ok(routes),
         Some("*") => AllowOrigin::any(),
@@ -82,6 +93,19 @@ pub(crate) fn allow(origin: Option<&str>, routes: Router) -> Result<Router, Erro
     };
     let cors = CorsLayer::new().allow_methods([Method::GET]);
     Ok(routes.layer(cors.allow_origin(origin)))
+}
+
+/// Adds to each answer what a browser may make of it. The page has a policy of its own.
+async fn confine(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, NO_PAGE),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        let value = HeaderValue::from_static(value);
+        headers.entry(name).or_insert(value);
+    }
+    response
 }
 
 /// Waits for Ctrl-C, or for whoever supervises the process to end it.

@@ -24,7 +24,8 @@
 //!
 //! Who may do what: without the token in the environment ([`crate::token`]), if there is one, a channel cannot be fed:
 //! 401. A page of another site cannot feed one in any case, 403, and its scripts can read what is shown only with
-//! `--allow-origin`.
+//! `--allow-origin`. What a source sends is shown as it came, and must not become a page: whatever a route answers, but for
+//! the page itself, tells browsers to run nothing of it and not to guess what it is (`life.rs`).
 //!
 //! Who watches, with addresses, and who holds samples is told to whoever can connect. Names are not checked: a page that makes
 //! its own name point here (DNS rebinding) can read what is shown, and a proxy that looks at `Host` prevents it. A channel keeps

@@ -32,7 +32,7 @@
 //! | `test_pattern`    | a source of its own                                              |
 //! | `page`            | the page                                                         |
 //! | `status`          | what the page shows, as JSON                                     |
-//! | `prometheus`      | the same for Prometheus                                          |
+//! | `prometheus`      | figures of the pool and the channels, for Prometheus             |
 
 mod arguments;
 mod channel;

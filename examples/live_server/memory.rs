@@ -11,7 +11,8 @@
 //! at once cannot wait for each other.
 //!
 //! The backlog is there so that two frames in one packet do not look like a lag. That of MP4 holds the largest
-//! fragment that is accepted, so that whoever joins finds a whole one.
+//! fragment that is accepted, so that whoever joins finds a whole one. It is counted in samples and not in seconds: when
+//! fragments are so short that none in it can be shown by itself, whoever joins waits for the next that can.
 
 use crate::jpeg::part;
 use sample_pool::{BuildError, Pool};

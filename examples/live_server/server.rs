@@ -4,6 +4,7 @@ use crate::{
     channel::{Channels, Kind, Unavailable},
     connection::Closer,
     ingest::{Ingest, Ingested, Rejected},
+    mp4::Mp4Error,
     token::Token,
     viewer::Viewer,
     viewers::Viewers,
@@ -79,6 +80,8 @@ impl From<Rejected> for Failure {
     fn from(rejected: Rejected) -> Self {
         let code = match rejected {
             Rejected::NotFrames(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            // Not for want of room, so what it says is how to send less.
+            Rejected::BrokenMp4(Mp4Error::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Rejected::BrokenMp4(_) => StatusCode::BAD_REQUEST,
             Rejected::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Rejected::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,

@@ -33,6 +33,7 @@ async fn status(State(server): State<Server>) -> Json<Value> {
         "buffers": status.buffers,
         "free": status.free,
         "outstanding": status.outstanding,
+        "reserved": status.reserved,
         "waiting": status.waiting,
         "high_water": status.high_water,
         "bytes_used": status.bytes_used,
@@ -104,4 +105,41 @@ async fn holders(State(server): State<Server>) -> Json<Value> {
         "call_sites": call_sites.collect::<Vec<_>>(),
         "text": report.to_string(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        channel::Channels,
+        memory::{self, FEWEST_BUFFERS},
+        viewers::Viewers,
+    };
+    use std::time::Instant;
+    use tokio::sync::watch;
+
+    /// A field that the pool has since would be missing here, and nobody would see it.
+    #[tokio::test]
+    async fn every_field_of_the_pools_status_is_told() {
+        let pool = memory::pool(FEWEST_BUFFERS, 1024).unwrap();
+        let viewers = Viewers::new(FEWEST_BUFFERS);
+        let (_end, ending) = watch::channel(false);
+        let server = Server {
+            channels: Channels::new(&pool, viewers.hands()),
+            viewers,
+            most: 1024,
+            epoch: Instant::now(),
+            ending,
+            token: None,
+            pool,
+        };
+        let fields = format!("{:#?}", server.pool.status());
+        let fields = fields.lines().filter_map(|line| line.split_once(": "));
+        let names: Vec<_> = fields.map(|(name, _)| name.trim_start()).collect();
+        let Json(told) = status(State(server)).await;
+        assert!(names.contains(&"reserved"), "{names:?}");
+        for name in names {
+            assert!(told.get(name).is_some(), "{name}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ pub(crate) enum Rejected {
     NotFrames(FrameError),
     /// MP4 that cannot be passed on.
     BrokenMp4(Mp4Error),
-    /// What it is, how many bytes it has as far as that is known, and how many it may have.
+    /// What does not fit: what it is, how many bytes it has as far as that is known, and how many it may have.
     TooLarge {
         what: &'static str,
         bytes: Option<u64>,
@@ -53,14 +53,7 @@ impl From<FrameError> for Rejected {
 
 impl From<Mp4Error> for Rejected {
     fn from(error: Mp4Error) -> Self {
-        match error {
-            Mp4Error::TooLarge { what, bytes, most } => Rejected::TooLarge {
-                what,
-                bytes: Some(bytes),
-                most,
-            },
-            broken => Rejected::BrokenMp4(broken),
-        }
+        Rejected::BrokenMp4(error)
     }
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::{
     channel::Channels,
     memory::{self, FEWEST_BUFFERS, MOST_PIECES},
+    mp4::{LARGEST_INIT, LARGEST_MOOF},
     piece::Piece,
 };
 use futures::FutureExt;
@@ -200,6 +201,26 @@ async fn a_fragment_larger_than_a_channel_is_refused_with_both_sizes_before_it_h
         "{said}"
     );
     assert!(shown.is_empty());
+    assert_eq!(pool.free_count(), FEWEST_BUFFERS);
+}
+
+/// No `--size` makes room for them.
+#[tokio::test]
+async fn a_head_that_no_fragmented_film_has_is_refused_with_what_the_sender_has_to_change() {
+    let pool = pool();
+    for (kind, what, bytes) in [
+        (b"moov", "init segment", LARGEST_INIT),
+        (b"moof", "moof", LARGEST_MOOF + 1),
+    ] {
+        let place = places(kind)[0];
+        let mut film = FILM[..place + 8].to_vec();
+        film[place..place + 4].copy_from_slice(&u32::try_from(bytes).unwrap().to_be_bytes());
+        let (answer, _) = send(&pool, &[&film]).await;
+        let said = answer.unwrap_err().to_string();
+        assert!(said.contains(&format!("the {what} has ")), "{said}");
+        assert!(said.contains("-movflags frag_keyframe"), "{said}");
+        assert!(!said.contains("--size"), "{said}");
+    }
     assert_eq!(pool.free_count(), FEWEST_BUFFERS);
 }
 

@@ -68,8 +68,9 @@ impl Channel {
     }
 }
 
-/// The slow ones watch the largest frames: the kernel keeps some 2.5 MB for each, which takes as long to fill
-/// as the channel takes to send them, and only then does the server see that they are slow.
+/// The slow ones watch the largest frames: what the kernel keeps for each (416 KiB as it counts, beside what the viewer's
+/// own side keeps) takes as long to fill as the channel takes to send it, and only then does the server see that they are
+/// slow.
 pub(crate) const CHANNELS: [Channel; 6] = [
     Channel::new("north", 60, Leaves::Never).watched_by(60, 60),
     Channel::new("east", 48, Leaves::Never).watched_by(140, 40),

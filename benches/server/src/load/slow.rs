@@ -15,9 +15,9 @@ const PIECE: usize = 16 * 1024;
 /// empty, and the rest is sent anew after a time that doubles.
 const RECEIVE_BUFFER: u32 = 128 * 1024;
 
-/// 800 KB a second at most, of 1.2 and 1.5 MB that are sent. Much less would be as good as nothing: the kernel wakes
-/// the server when a third of what it keeps for the connection is free again, up to 1.3 MB, and one that takes no
-/// byte for five seconds is closed.
+/// 800 KB a second at most, of 1.2 and 1.5 MB that are sent. A thirtieth of that would be as good as nothing: the kernel
+/// wakes the server when a third of what it keeps for the connection is free again, some 140 of its 416 KiB, and one that
+/// takes no byte for five seconds is closed.
 const TRICKLE: Duration = Duration::from_millis(20);
 
 const READS: Duration = Duration::from_secs(1);
@@ -25,8 +25,8 @@ const READS: Duration = Duration::from_secs(1);
 /// Until the kernel keeps no more for it, and less than what the server bears.
 const PAUSE: Duration = Duration::from_secs(4);
 
-/// Two or three seconds until the kernel keeps no more for it, the five that the server bears, and as many again
-/// for a machine that has more to do.
+/// Less than a second until the kernel keeps no more for it, the five that the server bears, and twice as many for a
+/// machine that has more to do.
 const STOPPED: Duration = Duration::from_secs(16);
 
 /// How long it takes to read what the kernel has kept of a connection that is closed. One that is not closed
