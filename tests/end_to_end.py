@@ -52,7 +52,9 @@ class Server:
         return json.loads(said)
 
     def channel(self, name):
-        return next(channel for channel in self.status()["channels"] if channel["name"] == name)
+        """What is told of it; nothing, before its source was let in."""
+        nothing = {"sequence": 0, "viewers": 0, "live": False}
+        return next((channel for channel in self.status()["channels"] if channel["name"] == name), nothing)
 
     def wait_for(self, what, holds, limit=20):
         end = time.monotonic() + limit
