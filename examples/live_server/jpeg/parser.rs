@@ -155,14 +155,19 @@ impl FrameParser {
                     return Ok(Some(Event::Piece(piece)));
                 }
                 State::Walked(walk) => {
-                    let at_start = matches!(walk, MarkerWalk::Start | MarkerWalk::StartCode);
+                    // So many of these bytes are of the first marker, which says that this is a JPEG at all.
+                    let of_start = match walk {
+                        MarkerWalk::Start => 2,
+                        MarkerWalk::StartCode => 1,
+                        _ => 0,
+                    };
                     let piece = match walk.pass(chunk) {
                         Ok(None) => chunk.split_to(chunk.len()),
                         Ok(Some(end)) => {
                             self.state = State::FrameOver;
                             chunk.split_to(end)
                         }
-                        Err(BrokenMarker { at }) if at_start && at < 2 => {
+                        Err(BrokenMarker { at }) if at < of_start => {
                             return Err(not_jpeg(chunk));
                         }
                         Err(_) => return Err(FrameError::BrokenJpeg),

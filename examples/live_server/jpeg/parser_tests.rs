@@ -193,6 +193,11 @@ fn broken_streams_are_refused_and_not_guessed_at() {
         assert_eq!(found, Err(FrameError::BrokenJpeg))
     });
 
+    // The byte behind the first marker is wrong, wherever the chunk begins that it came with.
+    in_all_cuts(&[0xFF, 0xD8, 0xFE, 0xFF], |found| {
+        assert_eq!(found, Err(FrameError::BrokenJpeg))
+    });
+
     let mut wrong_length = part(&picture(1), true);
     wrong_length.splice(wrong_length.len() - 2.., *b"more than was announced\r\n");
     in_all_cuts(&wrong_length, |found| {
