@@ -256,3 +256,30 @@ impl Shared {
         ended
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+pub(crate) mod tests {
+    use crate::Pool;
+    use std::{
+        thread,
+        time::{Duration, Instant},
+    };
+
+    /// What `get` gets on another thread while this one has the pool's lock.
+    #[track_caller]
+    pub(crate) fn without_the_lock<T: Send + 'static>(
+        pool: &Pool,
+        get: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let lock = pool.engine().lock();
+        let thread = thread::spawn(get);
+        let begun = Instant::now();
+        while !thread.is_finished() && begun.elapsed() < Duration::from_secs(10) {
+            thread::yield_now();
+        }
+        let finished = thread.is_finished();
+        drop(lock);
+        assert!(finished, "it waits for the lock");
+        thread.join().expect("no panic")
+    }
+}

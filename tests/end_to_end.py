@@ -52,9 +52,12 @@ class Server:
         return json.loads(said)
 
     def channel(self, name):
-        """What is told of it; nothing, before its source was let in."""
-        nothing = {"sequence": 0, "viewers": 0, "live": False}
-        return next((channel for channel in self.status()["channels"] if channel["name"] == name), nothing)
+        return next(channel for channel in self.status()["channels"] if channel["name"] == name)
+
+    def sequence(self, name):
+        """The number of its newest frame; none before its source was let in, as that of a channel without a frame."""
+        channels = self.status()["channels"]
+        return next((channel["sequence"] for channel in channels if channel["name"] == name), 0)
 
     def wait_for(self, what, holds, limit=20):
         end = time.monotonic() + limit
@@ -173,7 +176,7 @@ def check_one_source_at_a_time(server, first):
     source = socket.create_connection(("127.0.0.1", server.port))
     source.sendall(b"POST /ingest/bad HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n")
     source.sendall(b"%x\r\n" % len(first) + first + b"\r\n")
-    server.wait_for("the first source", lambda: server.channel("bad")["sequence"] == 2)
+    server.wait_for("the first source", lambda: server.sequence("bad") == 2)
     code, said = server.request("PUT", "/ingest/bad", first)
     assert code == 409, (code, said)
     # The source vanishes in the middle of its second frame.

@@ -105,7 +105,7 @@ def check_whole(server, init, fragments):
     """Viewers from the first fragment on, and one that joins later."""
     source = Source(server, "film")
     source.send(init + fragments[0])
-    server.wait_for("the first fragment", lambda: server.channel("film")["sequence"] == 1)
+    server.wait_for("the first fragment", lambda: server.sequence("film") == 1)
     channel = server.channel("film")
     assert channel["kind"] == "mp4", channel
     assert channel["media_type"].startswith('video/mp4; codecs="avc1.'), channel

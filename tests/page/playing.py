@@ -73,7 +73,7 @@ def check_catching_up(page):
     rate = f"() => ({FIND})('concert').playbackRate"
     page.evaluate(set_back % 1.2)
     page.wait_for("it is played faster", lambda: page.evaluate(rate) > 1)
-    page.wait_for("near live, at its own pace", lambda: is_near(page) and page.evaluate(rate) == 1, 30)
+    page.wait_for("near live, at its own pace", lambda: is_near(page) and page.evaluate(rate) == 1, 20)
     page.evaluate(set_back % 5)
     page.wait_for("far behind", lambda: not is_near(page), 2)
     # Nobody plays so fast that it could be there by then.

@@ -6,7 +6,7 @@ mod example;
 
 use crate::within;
 use sample_pool::Pool;
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 use tokio::{
     net::UdpSocket,
     task::{JoinSet, yield_now},
@@ -17,6 +17,18 @@ async fn socket() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
     let address = socket.local_addr().expect("it is bound");
     (socket, address)
+}
+
+/// The server's pool, where packets come in, and where viewers ask.
+async fn fan_out(
+    buffers: usize,
+    tasks: &mut JoinSet<io::Result<()>>,
+) -> (Pool, SocketAddr, SocketAddr) {
+    let built = Pool::builder().buffers(buffers).size(2048).build();
+    let pool = built.expect("small");
+    let ((source, source_at), (viewers, viewers_at)) = (socket().await, socket().await);
+    tasks.spawn(example::serve(pool.clone(), source, viewers));
+    (pool, source_at, viewers_at)
 }
 
 /// The number that a packet begins with.
@@ -30,15 +42,8 @@ async fn packet(viewer: &UdpSocket) -> u32 {
 /// Viewers that take what they are sent see the packets in order, and the buffers go round.
 #[tokio::test]
 async fn all_viewers_are_sent_all_packets_in_order_through_few_buffers() {
-    let pool = Pool::builder()
-        .buffers(64)
-        .size(2048)
-        .build()
-        .expect("small");
-    let ((source, source_at), (viewers, viewers_at)) = (socket().await, socket().await);
     let mut tasks = JoinSet::new();
-    tasks.spawn(example::serve(pool.clone(), source, viewers));
-
+    let (pool, source_at, viewers_at) = fan_out(64, &mut tasks).await;
     let mut watching = Vec::new();
     for _ in 0..5 {
         let viewer = socket().await.0;
@@ -88,14 +93,8 @@ async fn all_viewers_are_sent_all_packets_in_order_through_few_buffers() {
 /// Nobody must be able to stop the source.
 #[tokio::test]
 async fn a_viewer_that_reads_nothing_keeps_nobody_waiting() {
-    let pool = Pool::builder()
-        .buffers(8)
-        .size(2048)
-        .build()
-        .expect("small");
-    let ((source, source_at), (viewers, viewers_at)) = (socket().await, socket().await);
     let mut tasks = JoinSet::new();
-    tasks.spawn(example::serve(pool.clone(), source, viewers));
+    let (pool, source_at, viewers_at) = fan_out(8, &mut tasks).await;
     let (deaf, watching) = (socket().await.0, socket().await.0);
     for viewer in [&deaf, &watching] {
         viewer.send_to(b"!", viewers_at).await.expect("loopback");
@@ -142,14 +141,8 @@ async fn all_are_sent_packets(sender: &UdpSocket, source: SocketAddr, viewers: &
 /// The end of the minute and the wish for another are seen at once, by twenty viewers, and in any order.
 #[tokio::test(start_paused = true)]
 async fn viewers_that_ask_again_at_the_last_moment_stay() {
-    let pool = Pool::builder()
-        .buffers(64)
-        .size(2048)
-        .build()
-        .expect("small");
-    let ((source, source_at), (viewers, viewers_at)) = (socket().await, socket().await);
     let mut tasks = JoinSet::new();
-    tasks.spawn(example::serve(pool.clone(), source, viewers));
+    let (pool, source_at, viewers_at) = fan_out(64, &mut tasks).await;
     let sender = socket().await.0;
     let mut watching = Vec::new();
     for _ in 0..20 {
