@@ -51,7 +51,7 @@ const OPERATIONS: [Operation; 11] = [
     ("get_freeze_clone_drop_both", get_freeze_clone_drop_both),
     ("get_into_bytes_drop", get_into_bytes_drop),
     ("get_owned_and_release", get_owned_and_release),
-    ("get_of_a_budget_and_release", get_of_a_budget_and_release),
+    ("get_of_a_quota_and_release", get_of_a_quota_and_release),
     ("get_32_and_release", get_32_and_release),
     ("miss", miss),
     ("hand_over", hand_over),
@@ -177,14 +177,14 @@ fn get_owned_and_release(count: usize) {
 }
 
 /// One operation is all of them, taken and released.
-fn get_of_a_budget_and_release(count: usize) {
+fn get_of_a_quota_and_release(count: usize) {
     let pool = pool(BUFFERS);
-    let budget = pool.budget("all", BUFFERS);
+    let quota = pool.quota("all", BUFFERS);
     for _ in 0..count {
-        let sample = ready(pin!(budget.get_buffer())).expect("committed");
+        let sample = ready(pin!(quota.get_buffer())).expect("committed");
         black_box(&sample);
     }
-    assert_eq!(budget.status().charged, 0);
+    assert_eq!(quota.status().charged, 0);
     assert_home(&pool, count);
 }
 

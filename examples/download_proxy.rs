@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The body of the origin's answer is read into buffers of 64 KiB, and these are the body of the answer to
-//! the client. Each download has a budget of two: one on its way to the client, one that is being filled.
+//! the client. Each download has a quota of two: one on its way to the client, one that is being filled.
 //! There are as many downloads as there are pairs; whoever comes then is told 503. A download keeps its place until
 //! the last of its bytes is written: hyper drops a body once it has the end of it, and may have both buffers still
 //! to write, to a client that reads no more. So no download waits for the buffers of another, and memory
@@ -95,7 +95,7 @@ async fn download(State(proxy): State<Proxy>, uri: Uri) -> Response {
         .into_data_stream()
         .map_err(io::Error::other);
     // The third is not read before the client has taken the first.
-    let two = proxy.pool.budget(path, EACH);
+    let two = proxy.pool.quota(path, EACH);
     let samples = SampleReader::new(&two, StreamReader::new(chunks)).whole_buffers(true);
     let place = Arc::new(place);
     let parts = samples.map_ok(move |sample| {

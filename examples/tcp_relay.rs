@@ -21,7 +21,7 @@
 
 use futures::{StreamExt, TryStreamExt};
 use sample_pool::{
-    Budget, Pool,
+    Pool, Quota,
     stream::{ReadableFirst, SampleReader, SampleWriter},
 };
 use std::{io, net::SocketAddr, time::Duration};
@@ -30,20 +30,20 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What is read into: a direction has a budget, which all connections share.
+/// What is read into: a direction has a quota, which all connections share.
 #[derive(Clone)]
-struct Budgets {
-    to_server: Budget,
-    to_client: Budget,
+struct Quotas {
+    to_server: Quota,
+    to_client: Quota,
 }
 
 /// Reads from one socket and writes to another, until the first ends; then the second is told.
 async fn one_way(
-    budget: &Budget,
+    quota: &Quota,
     from: tcp::OwnedReadHalf,
     to: tcp::OwnedWriteHalf,
 ) -> io::Result<()> {
-    SampleReader::new(budget, ReadableFirst::new(from))
+    SampleReader::new(quota, ReadableFirst::new(from))
         .map_ok(|sample| sample.freeze())
         .map_err(io::Error::from)
         .forward(SampleWriter::new(to, 1))
@@ -51,13 +51,13 @@ async fn one_way(
 }
 
 /// Connects a client with `upstream` until both have ended, or one of them breaks.
-async fn relay(budgets: Budgets, client: TcpStream, upstream: SocketAddr) -> io::Result<()> {
+async fn relay(quotas: Quotas, client: TcpStream, upstream: SocketAddr) -> io::Result<()> {
     let server = TcpStream::connect(upstream).await?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::try_join!(
-        one_way(&budgets.to_server, from_client, to_server),
-        one_way(&budgets.to_client, from_server, to_client),
+        one_way(&quotas.to_server, from_client, to_server),
+        one_way(&quotas.to_client, from_server, to_client),
     )?;
     Ok(())
 }
@@ -69,9 +69,9 @@ pub(crate) async fn serve(
     upstream: SocketAddr,
 ) -> io::Result<()> {
     let buffers = pool.properties().buffers;
-    let budgets = Budgets {
-        to_server: pool.budget("to the server", buffers / 2),
-        to_client: pool.budget("to the client", buffers - buffers / 2),
+    let quotas = Quotas {
+        to_server: pool.quota("to the server", buffers / 2),
+        to_client: pool.quota("to the client", buffers - buffers / 2),
     };
     // Dropping it ends the connections.
     let mut connections = JoinSet::new();
@@ -79,7 +79,7 @@ pub(crate) async fn serve(
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((client, address)) => {
-                    let relay = relay(budgets.clone(), client, upstream);
+                    let relay = relay(quotas.clone(), client, upstream);
                     connections.spawn(async move { (address, relay.await) });
                 }
                 // A client that has gone again, or too many open files, is no reason to end the others. The latter

@@ -93,7 +93,7 @@ impl Builder {
         self
     }
 
-    /// How many gets may be in line, of the pool and of each budget; a further one that is not privileged
+    /// How many gets may be in line, of the pool and of each quota; a further one that is not privileged
     /// fails with
     /// [`TooManyWaiters`](crate::GetBufferError::TooManyWaiters). Default unlimited.
     ///
@@ -117,7 +117,7 @@ impl Builder {
         self
     }
 
-    /// How many buffers are kept for [privileged](crate::Budget::privileged) budgets. Default none.
+    /// How many buffers are kept for [privileged](crate::Quota::privileged) quotas. Default none.
     ///
     /// A get that is not privileged finds the pool as if it were smaller by so many. A privileged one takes
     /// from the reserve only when no other sample is home; the next that come home fill it up again,
@@ -133,7 +133,7 @@ impl Builder {
     /// let frames = pool.try_get_buffers(2)?;
     /// assert_eq!(pool.try_get_buffer().unwrap_err(), GetBufferError::Exhausted);
     ///
-    /// let control = pool.budget("control messages", 1).privileged();
+    /// let control = pool.quota("control messages", 1).privileged();
     /// let message = control.try_get_buffer()?;
     /// # drop((frames, message));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -8,13 +8,13 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    budget::Accounts,
     error::GetBufferError,
     free_list::{FreeList, Ledger, Tally},
     handles::{Guests, Handles},
     line::{Line, Offer},
     notify::NotifyRelease,
     properties::Properties,
+    quota::Accounts,
     raw::{bytes::Geometry, slot::OwnedSlot},
     reserve::Reserve,
     signal::Listeners,

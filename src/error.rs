@@ -111,7 +111,7 @@ pub enum GetBufferError {
     #[error("the pool is flushing")]
     Flushing,
     /// No sample could be had without waiting: none is home but those of the reserve, others are in line for
-    /// it, or the budget has no room.
+    /// it, or the quota has no room.
     ///
     /// Trying again helps when samples come home, and waiting in line is the fair way to do it.
     ///
@@ -123,14 +123,14 @@ pub enum GetBufferError {
     /// Trying again can help, from the end of the line.
     #[error("no sample came home within the time limit")]
     TimedOut,
-    /// The line, of the pool or of the budget, is as long as
+    /// The line, of the pool or of the quota, is as long as
     /// [`Builder::max_waiters`](crate::Builder::max_waiters) lets it be.
     ///
     /// Trying again helps when the line is shorter.
     #[error("too many are waiting in line already")]
     TooManyWaiters,
     /// More samples were asked for at once than the pool has buffers, those of the reserve not counted unless
-    /// the get is privileged; or than the budget has.
+    /// the get is privileged; or than the quota has.
     ///
     /// Trying again with the same number cannot help.
     #[error("more samples were requested at once than can ever be had at once")]

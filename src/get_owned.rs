@@ -3,7 +3,7 @@
 //! | keeps the pool alive by | from                                      | until                                  |
 //! |-------------------------|-------------------------------------------|----------------------------------------|
 //! | a lease in a word       | the call, if that word is open            | the first poll                         |
-//! | a counted handle        | the call otherwise; a first poll that has to wait, also for room in a budget | it is dropped |
+//! | a counted handle        | the call otherwise; a first poll that has to wait, also for room in a quota | it is dropped |
 //! | nothing                 | a hit at the first poll                   | –                                      |
 //!
 //! In the common case the exchange that takes the slot gives the lease up, and from then on the sample
@@ -196,14 +196,14 @@ mod tests {
 
     /// They may wait for long, and leases are for those who do not.
     #[test]
-    fn who_waits_for_room_in_a_budget_has_no_lease() {
+    fn who_waits_for_room_in_a_quota_has_no_lease() {
         let pool = Pool::builder().buffers(64).size(64).build().unwrap();
-        let budget = pool.budget("one", 1);
-        let _held = budget.try_get_buffer().unwrap();
+        let quota = pool.quota("one", 1);
+        let _held = quota.try_get_buffer().unwrap();
         let cx = &mut Context::from_waker(Waker::noop());
         let waiting: Vec<_> = (0..64)
             .map(|_| {
-                let mut get = Box::pin(budget.get_buffer_owned());
+                let mut get = Box::pin(quota.get_buffer_owned());
                 assert!(get.as_mut().poll(cx).is_pending());
                 get
             })

@@ -46,7 +46,7 @@
 //! 1. **First come, first served**, by first poll. While anyone is in line nobody overtakes: no new
 //!    get, no `try_get_buffer`, no `get_buffers`. A large request at the front is filled as samples
 //!    come home. A future that was not polled has no place; one that ran out of Tokio's cooperative
-//!    budget keeps it. The one exception is asked for: [privileged](Budget::privileged) gets.
+//!    quota keeps it. The one exception is asked for: [privileged](Quota::privileged) gets.
 //! 2. **No lost wake-up.** No sample is home while someone is in line who may have it, but for the instant
 //!    of handing it over; those of the [reserve](Builder::reserve) are for the privileged.
 //! 3. **Cancel safe.** Dropping a future in any state loses neither a sample nor anyone's place. A
@@ -106,7 +106,7 @@
 //! |---|---|
 //! | [`PollPool`] | a pool to be polled, for futures written by hand; and a stream of fresh samples |
 //! | [`fan_out`] | one producer, many subscribers, and a bound on what they hold together |
-//! | [`Budget`] | a bound for each consumer, so that one of them cannot take all the buffers |
+//! | [`Quota`] | a bound for each consumer, so that one of them cannot take all the buffers |
 //! | [`Builder::reserve`] | buffers that are kept for what must not fail |
 //! | [`SharedSample::copy_out_below`] | a sparse slice is copied, so that it does not keep its buffer out |
 #![cfg_attr(
@@ -145,9 +145,9 @@
 //! | `DEBUG` | a get that may not wait found too few samples | `wanted` |
 //! | `DEBUG` | a drain began; a commit cancelled a drain; a drain ended | |
 //! | `ERROR` | a release callback panicked | |
-//! | `WARN` | a get has waited for long; from [`Pool::watch_waits`] alone | `waited`, `budget`, `waiting`, `outstanding`, `report` |
+//! | `WARN` | a get has waited for long; from [`Pool::watch_waits`] alone | `waited`, `quota`, `waiting`, `outstanding`, `report` |
 //!
-//! Waits for room in a [`Budget`] begin and end without an event; those that are too long are told.
+//! Waits for room in a [`Quota`] begin and end without an event; those that are too long are told.
 
 // The modules, from the ground up:
 //
@@ -163,7 +163,7 @@
 // | `lifecycle`, `take`, `acquire`, `release`, `notify`, `watch` | what is done with it |
 // | `report`, `watch_waits`, `trace`, `metrics` | what it tells: to people, of long waits, to a log, to an exporter |
 // | `sample`, `shared`, `get`, `get_many`, `get_owned`, `pool`, `builder` | the public face |
-// | `budget` | a get with a bound before it; `account`, how much is charged and who waits for room |
+// | `quota` | a get with a bound before it; `account`, how much is charged and who waits for room |
 // | `poll_pool`, `fan_out`, `stream` | what is built on it, with no knowledge of what is beneath |
 // | `models`, `scenes` | what must hold when threads meet: loom models, and larger scenes for shuttle |
 
@@ -171,7 +171,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod acquire;
-mod budget;
 mod builder;
 mod engine;
 mod error;
@@ -188,6 +187,7 @@ mod notify;
 mod poll_pool;
 mod pool;
 mod properties;
+mod quota;
 mod raw;
 mod reference_time;
 mod region_info;
@@ -212,7 +212,6 @@ mod watch;
 mod watch_waits;
 mod word;
 
-pub use budget::{Budget, BudgetStatus};
 pub use builder::Builder;
 pub use error::{BufferOverflow, BuildError, CommitError, GetBufferError, SetPropertiesError};
 pub use get::{GetBuffer, GetBufferTimeout};
@@ -223,6 +222,7 @@ pub use notify::{NotifyGuard, NotifyRelease, Released};
 pub use poll_pool::PollPool;
 pub use pool::Drained;
 pub use properties::Properties;
+pub use quota::{Quota, QuotaStatus};
 pub use raw::handle::{Pool, WeakPool};
 pub use reference_time::{ReferenceTime, ReferenceTimeError};
 pub use region_info::Region;

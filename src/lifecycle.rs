@@ -185,7 +185,7 @@ impl Engine {
         }
     }
 
-    /// Parks the free list, tells everybody in line that it failed, also in the lines of budgets, and
+    /// Parks the free list, tells everybody in line that it failed, also in the lines of quotas, and
     /// puts home what unfinished requests had gathered.
     fn turn_away(&self, shared: &mut Shared, error: GetBufferError) -> Vec<Waker> {
         shared.ledger.park_all(&self.free_list);

@@ -9,8 +9,8 @@
 //! filled until it has what it wants, so a large request is not starved by small ones behind it.
 //! Whoever joins parked every word of the free list first, in the same hold of the lock.
 //!
-//! Those of a privileged budget stand in a queue of their own, which is served before the other; all
-//! else is the same for both. A [budget](crate::Budget) has a line of its own too, in which its gets
+//! Those of a privileged quota stand in a queue of their own, which is served before the other; all
+//! else is the same for both. A [quota](crate::Quota) has a line of its own too, in which its gets
 //! wait for room instead of slots.
 //!
 //! # Invariants, true whenever the lock is free
@@ -21,7 +21,7 @@
 //! - **L3** No foreign code runs under the lock: waiters are told under it, woken and dropped after.
 //!   `reentrancy: *`
 //! - **L4** Only the front gathers, and a front that a privileged one came before: every other seat in
-//!   line has no slot. `many: *`, `budgets: *`
+//!   line has no slot. `many: *`, `quotas: *`
 //!
 //! # Why not a `Notify`, or a `Semaphore`
 //!
@@ -199,7 +199,7 @@ impl Line {
     }
 
     /// Joins the back of the line, with what was gathered already.
-    // Always, though budgets join lines too: a call is a twentieth of a hand-over.
+    // Always, though quotas join lines too: a call is a twentieth of a hand-over.
     #[inline(always)]
     pub(crate) fn join(
         &mut self,

@@ -3,10 +3,10 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    budget::{Budget, GetCharged},
     error::GetBufferError,
     get_owned::GetBufferOwned,
     line::Rank,
+    quota::{GetCharged, Quota},
     raw::handle::Pool,
     sample::Sample,
 };
@@ -24,7 +24,7 @@ use std::{
 /// For `poll` functions that are written by hand: they cannot keep the future of
 /// [`get_buffer`](Pool::get_buffer), which borrows the pool, and would have to box what they keep. This
 /// keeps a [`GetBufferOwned`], in place, and makes one when it is needed. Nothing is allocated. With a
-/// [`Budget`] in place of the pool, all of it goes through that.
+/// [`Quota`] in place of the pool, all of it goes through that.
 ///
 /// It is a [`Stream`] of fresh samples as well, one that never ends: when the pool refuses, it yields
 /// the error and asks again when it is polled again.
@@ -63,7 +63,7 @@ pub struct PollPool {
 #[derive(Clone)]
 enum Source {
     Pool(Pool),
-    Budget(Budget),
+    Quota(Quota),
 }
 
 enum Get {
@@ -80,12 +80,12 @@ impl PollPool {
         PollPool::from(pool)
     }
 
-    /// The pool that is polled, or that the budget is a share of.
+    /// The pool that is polled, or that the quota is a share of.
     #[must_use]
     pub fn pool(&self) -> &Pool {
         match &self.source {
             Source::Pool(pool) => pool,
-            Source::Budget(budget) => budget.pool(),
+            Source::Quota(quota) => quota.pool(),
         }
     }
 
@@ -98,7 +98,7 @@ impl PollPool {
     ) -> Result<(), GetBufferError> {
         match &self.source {
             Source::Pool(pool) => pool.get_buffers_into(samples, count).await,
-            Source::Budget(budget) => budget.get_buffers_into(samples, count).await,
+            Source::Quota(quota) => quota.get_buffers_into(samples, count).await,
         }
     }
 
@@ -149,7 +149,7 @@ impl PollPool {
             Source::Pool(pool) => {
                 Get::Free(GetBufferOwned::new(pool, Rank::Ordinary, self.location))
             }
-            Source::Budget(budget) => Get::Charged(GetCharged::new(budget, self.location)),
+            Source::Quota(quota) => Get::Charged(GetCharged::new(quota, self.location)),
         });
         let result = ready!(match get {
             Get::Free(get) => Pin::new(get).poll(cx),
@@ -200,7 +200,7 @@ impl From<&Pool> for PollPool {
     }
 }
 
-/// Polls through a budget, for whatever takes an `Into<PollPool>`.
+/// Polls through a quota, for whatever takes an `Into<PollPool>`.
 ///
 /// # Examples
 ///
@@ -211,7 +211,7 @@ impl From<&Pool> for PollPool {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = Pool::builder().build()?;
-/// let camera = pool.budget("camera 1", 2);
+/// let camera = pool.quota("camera 1", 2);
 /// let mut samples = PollPool::from(&camera);
 /// let first = samples.next().await.expect("it never ends")?;
 /// assert_eq!(camera.status().charged, 1);
@@ -219,18 +219,18 @@ impl From<&Pool> for PollPool {
 /// # Ok(())
 /// # }
 /// ```
-impl From<&Budget> for PollPool {
+impl From<&Quota> for PollPool {
     #[track_caller]
-    fn from(budget: &Budget) -> Self {
+    fn from(quota: &Quota) -> Self {
         PollPool {
-            source: Source::Budget(budget.clone()),
+            source: Source::Quota(quota.clone()),
             get: None,
             location: Location::caller(),
         }
     }
 }
 
-/// Polls the same pool or budget, from a place of its own.
+/// Polls the same pool or quota, from a place of its own.
 impl Clone for PollPool {
     fn clone(&self) -> Self {
         PollPool {

@@ -1,6 +1,6 @@
 //! The one path home, in the order that is promised.
 //!
-//! 1. The sample is reset: properties cleared, bytes wiped if asked, its budget given back what it was
+//! 1. The sample is reset: properties cleared, bytes wiped if asked, its quota given back what it was
 //!    charged.
 //! 2. Its slot is home, or
 //! 3. in the hands of the first in line; 2 and 3 are one step, seen from outside.

@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    budget::BudgetStatus,
     engine::{Engine, Shared},
+    quota::QuotaStatus,
     raw::handle::Pool,
     status::{State, Status},
     wait_times::WaitTimes,
@@ -30,21 +30,21 @@ pub struct Report {
     pub status: Status,
     /// How long gets waited; `None` unless [`Builder::measure_waits`](crate::Builder::measure_waits).
     pub wait_times: Option<WaitTimes>,
-    /// The budgets that are in use, in the order in which they were made.
-    pub budgets: Vec<BudgetStatus>,
+    /// The quotas that are in use, in the order in which they were made.
+    pub quotas: Vec<QuotaStatus>,
     /// The lines that asked for what users hold, the one with the most samples first; `None` unless
     /// [`Builder::track_holders`](crate::Builder::track_holders).
     pub call_sites: Option<Vec<CallSite>>,
 }
 
-/// What the samples have in common that one line of the program asked for, through one budget or none.
+/// What the samples have in common that one line of the program asked for, through one quota or none.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallSite {
     /// The line that asked for the samples; not where they were frozen, cloned or sent since.
     pub location: &'static Location<'static>,
-    /// The budget that they are charged to, by name.
-    pub budget: Option<Arc<str>>,
+    /// The quota that they are charged to, by name.
+    pub quota: Option<Arc<str>>,
     /// How many samples from there are held now.
     pub samples: usize,
     /// For how long the first of them has been out.
@@ -100,7 +100,7 @@ pub(crate) struct Seen {
     status: Status,
     wait_times: Option<WaitTimes>,
     stride: usize,
-    budgets: Vec<BudgetStatus>,
+    quotas: Vec<QuotaStatus>,
     held: Option<Vec<Held>>,
 }
 
@@ -112,7 +112,7 @@ impl Engine {
             status: self.status(shared),
             wait_times: shared.line.waits().times.clone(),
             stride: shared.properties.stride(),
-            budgets: shared.accounts.statuses(),
+            quotas: shared.accounts.statuses(),
             held: tracks.then(|| self.held(shared).collect()),
         }
     }
@@ -125,7 +125,7 @@ impl Report {
             name: seen.name,
             status: seen.status,
             wait_times: seen.wait_times,
-            budgets: seen.budgets,
+            quotas: seen.quotas,
             call_sites: seen.held.map(|held| by_call_site(held, seen.stride)),
         }
     }
@@ -151,7 +151,7 @@ fn by_call_site(mut held: Vec<Held>, stride: usize) -> Vec<CallSite> {
 }
 
 fn asked_by(held: &Held) -> (&Location<'static>, Option<&str>) {
-    (held.location, held.budget.as_deref())
+    (held.location, held.quota.as_deref())
 }
 
 impl CallSite {
@@ -162,7 +162,7 @@ impl CallSite {
             .map(|held| now.saturating_duration_since(held.since));
         CallSite {
             location: held[0].location,
-            budget: held[0].budget.clone(),
+            quota: held[0].quota.clone(),
             samples: held.len(),
             oldest: ages.max().unwrap_or_default(),
             bytes_used: held.iter().map(|held| held.written).sum(),
@@ -209,8 +209,8 @@ impl fmt::Display for Report {
             write!(f, "\n  {count} so far: half took at most {half:.1?}")?;
             write!(f, ", 99 of 100 at most {nearly_all:.1?}")?;
         }
-        for budget in &self.budgets {
-            write!(f, "\n  budget {budget}")?;
+        for quota in &self.quotas {
+            write!(f, "\n  quota {quota}")?;
         }
         let Some(call_sites) = &self.call_sites else {
             return f.write_str("\n  who holds what is not known: track_holders was not set");
@@ -236,8 +236,8 @@ impl fmt::Display for CallSite {
             "{samples} for {:.1?}, {used} used of {pinned} pinned, {handles}",
             self.oldest
         )?;
-        if let Some(budget) = &self.budget {
-            write!(f, ", of {budget}")?;
+        if let Some(quota) = &self.quota {
+            write!(f, ", of {quota}")?;
         }
         write!(f, ": {}", self.location)
     }

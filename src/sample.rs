@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    budget::Account,
     engine::Engine,
     error::BufferOverflow,
+    quota::Account,
     raw::{
         bytes::{Geometry, OwnedBytes, SharedBytes},
         handle,

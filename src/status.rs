@@ -83,7 +83,7 @@ pub struct Status {
     /// How many samples are not home. As uncertain as [`free`](Self::free); includes those handed to
     /// a waiter that was not polled since, and those gathered for a request for several.
     pub outstanding: usize,
-    /// How many of those that are [`free`](Self::free) are kept for privileged budgets; see
+    /// How many of those that are [`free`](Self::free) are kept for privileged quotas; see
     /// [`Builder::reserve`](crate::Builder::reserve). Exact at the moment at which it was read.
     pub reserved: usize,
     /// How many bytes stand in the samples that users have, prepended ones included. Of a sample that
@@ -99,8 +99,8 @@ pub struct Status {
     ///
     /// [`outstanding`]: Self::outstanding
     pub bytes_pinned: usize,
-    /// How many are in line, those of privileged budgets among them; not those that wait for room in a
-    /// [budget](crate::Budget). Those that join or leave meanwhile may be in it or not; a future that
+    /// How many are in line, those of privileged quotas among them; not those that wait for room in a
+    /// [quota](crate::Quota). Those that join or leave meanwhile may be in it or not; a future that
     /// was never polled is not in line.
     pub waiting: usize,
     /// How many distinct slots were used since the last commit: the number of buffers that would
@@ -129,12 +129,12 @@ pub struct Status {
     pub max_wait: Option<Duration>,
     /// How many gets were refused because they would have had to wait. It may be more than the times
     /// that no sample was home: a get that may not wait can also be refused while samples move, and for lack
-    /// of room in a budget.
+    /// of room in a quota.
     pub exhausted: u64,
-    /// How many gets ran out of time, in line or while they waited for room in a budget. Counted when the
+    /// How many gets ran out of time, in line or while they waited for room in a quota. Counted when the
     /// future is polled after that, so it may lag.
     pub timed_out: u64,
-    /// How many gets were dropped while in line, while they waited for room in a budget, or with a sample that they had been handed and
+    /// How many gets were dropped while in line, while they waited for room in a quota, or with a sample that they had been handed and
     /// never saw. One that is dropped later, or was told of a failure, was not cancelled.
     pub cancelled: u64,
     /// How many release callbacks panicked. Only panics that unwind can be counted, and the release
@@ -176,9 +176,9 @@ pub struct Holder {
     /// How many handles to it there are: one, until it is frozen; then its clones and slices. May be
     /// out of date at once. A [`Bytes`](bytes::Bytes) counts once, with all its own clones.
     pub handles: usize,
-    /// The name of the [budget](crate::Budget) that it is charged to, if any. As uncertain as
+    /// The name of the [quota](crate::Quota) that it is charged to, if any. As uncertain as
     /// [`since`](Self::since).
-    pub budget: Option<Arc<str>>,
+    pub quota: Option<Arc<str>>,
 }
 
 /// `slot 3, 4096 bytes, 2 handles, held 1.2s since src/main.rs:10:5, of camera 1`
@@ -197,8 +197,8 @@ impl fmt::Display for Holder {
             ", {} handle{plural}, held {held:.1?} since {}",
             self.handles, self.location
         )?;
-        match &self.budget {
-            Some(budget) => write!(f, ", of {budget}"),
+        match &self.quota {
+            Some(quota) => write!(f, ", of {quota}"),
             None => Ok(()),
         }
     }
@@ -227,7 +227,7 @@ mod tests {
                 location,
                 len,
                 handles,
-                budget: None,
+                quota: None,
             }
             .to_string();
             assert!(said.starts_with(start), "{said}");

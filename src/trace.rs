@@ -82,7 +82,7 @@ pub(crate) fn long_wait(wait: &LongWait) {
             target: "sample_pool",
             pool = wait.report.name.as_deref(),
             waited = ?wait.waited,
-            budget = wait.budget.as_deref(),
+            quota = wait.quota.as_deref(),
             waiting = wait.report.status.waiting,
             outstanding = wait.report.status.outstanding,
             report = %wait.report,

@@ -228,7 +228,7 @@ impl Engine {
         slots.filter_map(move |index| {
             let slot = shared.ledger.slot(&self.free_list, index)?;
             let mut held = self.held_in(index, slot)?;
-            held.budget = names.get(&slot.charged_to()).map(|&name| name.clone());
+            held.quota = names.get(&slot.charged_to()).map(|&name| name.clone());
             Some(held)
         })
     }
@@ -246,7 +246,7 @@ impl Engine {
             location,
             written,
             references,
-            budget: None,
+            quota: None,
         })
     }
 }
@@ -259,7 +259,7 @@ pub(crate) struct Held {
     pub(crate) location: &'static Location<'static>,
     pub(crate) written: usize,
     references: usize,
-    pub(crate) budget: Option<Arc<str>>,
+    pub(crate) quota: Option<Arc<str>>,
 }
 
 impl Held {
@@ -277,7 +277,7 @@ impl From<Held> for Holder {
             location: held.location,
             len: (held.references > 0).then_some(held.written),
             handles: held.handles(),
-            budget: held.budget,
+            quota: held.quota,
         }
     }
 }

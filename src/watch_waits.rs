@@ -2,7 +2,7 @@
 //!
 //! Somebody else has to notice. A waiter has no timer, and must not need one: it works on any executor.
 //! A get that hits must not pay, and so knows nothing of this. What a watch looks at is the first in each
-//! line alone, the pool's and those of its budgets, under the lock: nobody has waited for longer. So it sleeps until the first will have waited for
+//! line alone, the pool's and those of its quotas, under the lock: nobody has waited for longer. So it sleeps until the first will have waited for
 //! too long; and while nobody waits, for as long as the limit, because whoever joins meanwhile cannot have
 //! waited for longer by then. Each stall is seen, and the pool is looked at once in each limit.
 //!
@@ -44,8 +44,8 @@ const LEAST_SLEEP: Duration = Duration::from_millis(1);
 pub struct LongWait {
     /// How long the first in line has waited. All others in line joined after it.
     pub waited: Duration,
-    /// The name of the [budget](crate::Budget) in which it waits for room; `None` if it waits for a sample.
-    pub budget: Option<Arc<str>>,
+    /// The name of the [quota](crate::Quota) in which it waits for room; `None` if it waits for a sample.
+    pub quota: Option<Arc<str>>,
     /// How the pool stands at this moment, and who holds its samples if
     /// [`Builder::track_holders`](crate::Builder::track_holders) was set.
     pub report: Report,
@@ -56,15 +56,15 @@ pub struct LongWait {
 impl fmt::Display for LongWait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a get has waited for {:.1?}", self.waited)?;
-        if let Some(budget) = &self.budget {
-            write!(f, " for room in {budget}")?;
+        if let Some(quota) = &self.quota {
+            write!(f, " for room in {quota}")?;
         }
         write!(f, "\n{}", self.report)
     }
 }
 
 impl Pool {
-    /// Watches for gets that wait for longer than `limit`, in line or for room in a budget, and calls `warn`
+    /// Watches for gets that wait for longer than `limit`, in line or for room in a quota, and calls `warn`
     /// with who holds the samples meanwhile. For a task of its own.
     ///
     /// It warns once of each stall, whoever else waits: again only of another one who is first in a line, and
@@ -178,7 +178,7 @@ impl<F: FnMut(LongWait)> WatchWaits<F> {
         let unknown = all
             .iter()
             .filter(|(first, _)| !self.warned_of.contains(first));
-        let Some(&(first, budget)) = unknown.min_by_key(|(first, _)| first.joined) else {
+        let Some(&(first, quota)) = unknown.min_by_key(|(first, _)| first.joined) else {
             return Some(self.limit);
         };
         let waited = now.saturating_duration_since(first.joined);
@@ -186,13 +186,13 @@ impl<F: FnMut(LongWait)> WatchWaits<F> {
             return Some(self.limit - waited);
         }
         self.warned_of.push(first);
-        let budget = budget.cloned();
+        let quota = quota.cloned();
         let seen = engine.look(&shared);
         drop(shared);
         let report = Report::of(seen);
         let wait = LongWait {
             waited,
-            budget,
+            quota,
             report,
         };
         trace::long_wait(&wait);

@@ -231,18 +231,18 @@ fn cancelling(pool: &Pool) {
     });
 }
 
-/// The futures of a budget have to be pinned, which allocates nothing.
-fn budgets(pool: &Pool) {
-    let budget = pool.budget("half", 1);
-    assert_allocates(0, "a get and release of a budget", || {
-        drop(ready(&mut pin!(budget.get_buffer())));
-        drop(ready(&mut pin!(budget.get_buffer_owned())));
-        drop(budget.try_get_buffer().expect("home"));
+/// The futures of a quota have to be pinned, which allocates nothing.
+fn quotas(pool: &Pool) {
+    let quota = pool.quota("half", 1);
+    assert_allocates(0, "a get and release of a quota", || {
+        drop(ready(&mut pin!(quota.get_buffer())));
+        drop(ready(&mut pin!(quota.get_buffer_owned())));
+        drop(quota.try_get_buffer().expect("home"));
     });
-    assert_allocates(0, "waiting for room in a budget", || {
-        let held = budget.try_get_buffer().expect("home");
-        let mut first = pin!(budget.get_buffer());
-        let mut second = pin!(budget.get_buffer());
+    assert_allocates(0, "waiting for room in a quota", || {
+        let held = quota.try_get_buffer().expect("home");
+        let mut first = pin!(quota.get_buffer());
+        let mut second = pin!(quota.get_buffer());
         wait(&mut first);
         wait(&mut second);
         drop(held);
@@ -490,7 +490,7 @@ fn nothing_is_allocated_once_warm_but_what_a_vec_and_bytes_need() {
         timed(&pool);
         between_threads(&pool);
         cancelling(&pool);
-        budgets(&pool);
+        quotas(&pool);
         fanning_out(&pool);
         #[cfg(feature = "stream")]
         adapting(&pool);

@@ -40,8 +40,8 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
     moves::<WaitTimes>();
     moves::<LongWait>();
     moves::<PollPool>();
-    moves::<Budget>();
-    moves::<BudgetStatus>();
+    moves::<Quota>();
+    moves::<QuotaStatus>();
     moves::<fan_out::FanOut>();
     moves::<fan_out::Hands>();
     moves::<fan_out::Subscriber>();
@@ -56,21 +56,21 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
     owns::<(Pool, WeakPool, Builder, Sample, SharedSample)>();
     owns::<(SampleProperties, MediaType, NotifyGuard, Status, Holder)>();
     owns::<(Report, CallSite, WaitTimes, LongWait)>();
-    owns::<(GetBufferOwned, Drained, Budget, BudgetStatus)>();
+    owns::<(GetBufferOwned, Drained, Quota, QuotaStatus)>();
     owns::<WatchWaits<fn(LongWait)>>();
 }
 
-/// Those of a budget have no names.
+/// Those of a quota have no names.
 #[test]
-fn every_future_of_a_budget_goes_to_other_threads() {
+fn every_future_of_a_quota_goes_to_other_threads() {
     fn goes<T: Send>(_: T) {}
     fn may_be_spawned<T: Send + 'static>(_: T) {}
     let pool = Pool::builder().buffers(1).size(8).build().expect("small");
-    let budget = pool.budget("one", 1);
-    goes(budget.get_buffer());
-    goes(budget.get_buffers(1));
-    goes(budget.get_buffer_timeout(std::time::Duration::ZERO));
-    may_be_spawned(budget.get_buffer_owned());
+    let quota = pool.quota("one", 1);
+    goes(quota.get_buffer());
+    goes(quota.get_buffers(1));
+    goes(quota.get_buffer_timeout(std::time::Duration::ZERO));
+    may_be_spawned(quota.get_buffer_owned());
 }
 
 /// A server's connection is one task, and goes to whatever thread is free.

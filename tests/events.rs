@@ -104,11 +104,11 @@ const HAPPENINGS: &[Row] = &[
         &[exhausted("wanted=1"), exhausted("wanted=3")],
     ),
     (
-        "a try that finds no room in its budget",
+        "a try that finds no room in its quota",
         |s| {
-            let budget = s.pool.budget("one", 1);
-            let _held = budget.try_get_buffer();
-            drop(budget.try_get_buffer());
+            let quota = s.pool.quota("one", 1);
+            let _held = quota.try_get_buffer();
+            drop(quota.try_get_buffer());
         },
         &[exhausted("wanted=1")],
     ),

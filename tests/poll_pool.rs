@@ -117,13 +117,13 @@ fn a_holder_is_where_the_polled_pool_was_made() {
     );
 }
 
-/// Everything that polls a pool can be given a budget in its place.
+/// Everything that polls a pool can be given a quota in its place.
 #[test]
-fn a_polled_budget_waits_for_room_and_its_samples_are_charged() {
+fn a_polled_quota_waits_for_room_and_its_samples_are_charged() {
     let pool = Pool::builder().buffers(3).size(8).track_holders(true);
     let pool = pool.build().expect("small");
-    let budget = pool.budget("camera", 1);
-    let mut polled = PollPool::from(&budget);
+    let quota = pool.quota("camera", 1);
+    let mut polled = PollPool::from(&quota);
     let line = line!() - 1;
     assert!(polled.pool().same_pool(&pool));
     let poll = |polled: &mut PollPool| {
@@ -133,9 +133,9 @@ fn a_polled_budget_waits_for_room_and_its_samples_are_charged() {
     let Poll::Ready(first) = poll(&mut polled) else {
         panic!("there is room");
     };
-    assert_eq!(budget.status().charged, 1);
+    assert_eq!(quota.status().charged, 1);
     let holder = pool.holders().remove(0);
-    assert_eq!(holder.budget.as_deref(), Some("camera"));
+    assert_eq!(holder.quota.as_deref(), Some("camera"));
     assert_eq!(
         (holder.location.file(), holder.location.line()),
         (file!(), line)
@@ -143,34 +143,34 @@ fn a_polled_budget_waits_for_room_and_its_samples_are_charged() {
 
     let mut other = polled.clone();
     assert!(poll(&mut polled).is_pending() && poll(&mut other).is_pending());
-    assert_eq!((pool.status().waiting, budget.status().waiting), (0, 2));
+    assert_eq!((pool.status().waiting, quota.status().waiting), (0, 2));
     polled.cancel();
-    assert_eq!(budget.status().waiting, 1);
+    assert_eq!(quota.status().waiting, 1);
     drop(first);
     assert!(poll(&mut polled).is_pending(), "the other was first");
     let Poll::Ready(second) = poll(&mut other) else {
         panic!("there is room");
     };
     drop((second, polled, other));
-    let status = budget.status();
+    let status = quota.status();
     assert_eq!((status.charged, status.waiting), (0, 0));
     assert_eq!(pool.free_count(), 3);
 }
 
 /// It has a lease or a handle from the beginning, as an owned get has.
 #[test]
-fn a_polled_budget_keeps_the_pool_alive() {
+fn a_polled_quota_keeps_the_pool_alive() {
     let pool = pool(1);
     let weak = pool.downgrade();
     let held = pool.try_get_buffer().expect("one is home");
-    let budget = pool.budget("camera", 1);
-    let mut get = Box::pin(budget.get_buffer_owned());
+    let quota = pool.quota("camera", 1);
+    let mut get = Box::pin(quota.get_buffer_owned());
     let waits = get
         .as_mut()
         .poll(&mut Context::from_waker(Waker::noop()))
         .is_pending();
     assert!(waits);
-    drop((pool, budget));
+    drop((pool, quota));
     assert!(weak.upgrade().is_some());
     drop(held);
     drop(at_once(get).expect("it was handed over"));

@@ -176,19 +176,19 @@ fn it_says_if_the_pool_hands_out_nothing_and_has_no_name_unless_it_was_given_one
     assert_eq!(tracking(1).name(), Some("relay"));
 }
 
-/// Who is at its limit is seen by the budget, and where its samples went by the line that asked.
+/// Who is at its limit is seen by the quota, and where its samples went by the line that asked.
 #[test]
-fn budgets_are_told_and_samples_of_one_line_are_told_apart_by_them() {
+fn quotas_are_told_and_samples_of_one_line_are_told_apart_by_them() {
     let builder = builder(8).track_holders(true).reserve(1);
     let pool = builder.build().expect("small");
-    let (camera, relay) = (pool.budget("camera", 2), pool.budget("relay", 4));
+    let (camera, relay) = (pool.quota("camera", 2), pool.quota("relay", 4));
     let mut held = Vec::new();
-    for budget in [&camera, &relay, &camera] {
-        held.push(budget.try_get_buffer().expect("room"));
+    for quota in [&camera, &relay, &camera] {
+        held.push(quota.try_get_buffer().expect("room"));
     }
     let told: Vec<_> = call_sites(&pool)
         .into_iter()
-        .map(|site| (site.budget.as_deref().map(str::to_owned), site.samples))
+        .map(|site| (site.quota.as_deref().map(str::to_owned), site.samples))
         .collect();
     let expected = [("camera", 2), ("relay", 1)];
     assert_eq!(
@@ -198,7 +198,7 @@ fn budgets_are_told_and_samples_of_one_line_are_told_apart_by_them() {
     let said = pool.report().to_string();
     for part in [
         ": 5 of 8 free, 1 of them reserved, 3 out, ",
-        "\n  budget camera: 2 of 2, 0 waiting\n  budget relay: 1 of 4, 0 waiting\n",
+        "\n  quota camera: 2 of 2, 0 waiting\n  quota relay: 1 of 4, 0 waiting\n",
         " pinned, 2 handles, of camera: tests/report.rs:",
     ] {
         assert!(said.contains(part), "{said}");

@@ -1,11 +1,11 @@
-//! The reserve: privileged budgets are served when nobody else is, and it is filled up before anyone else.
+//! The reserve: privileged quotas are served when nobody else is, and it is filled up before anyone else.
 
 #![forbid(unsafe_code)]
 
 mod polling;
 
 use polling::{Polled, at_once};
-use sample_pool::{Budget, GetBufferError, Pool, Properties, Sample};
+use sample_pool::{GetBufferError, Pool, Properties, Quota, Sample};
 use std::{
     sync::{
         Arc,
@@ -14,11 +14,11 @@ use std::{
     thread,
 };
 
-fn pool(buffers: usize, reserve: usize) -> (Pool, Budget) {
+fn pool(buffers: usize, reserve: usize) -> (Pool, Quota) {
     let pool = Pool::builder().buffers(buffers).size(64).reserve(reserve);
     let pool = pool.build().expect("small");
-    let budget = pool.budget("control", 2 * buffers).privileged();
-    (pool, budget)
+    let quota = pool.quota("control", 2 * buffers).privileged();
+    (pool, quota)
 }
 
 /// Free, reserved and outstanding.
@@ -36,7 +36,7 @@ fn assert_exhausted(pool: &Pool) {
 
 #[test]
 fn who_is_not_privileged_finds_a_smaller_pool() {
-    let (pool, budget) = pool(4, 2);
+    let (pool, quota) = pool(4, 2);
     assert_eq!(counts(&pool), (4, 2, 0));
     let two = pool.try_get_buffers(2).unwrap();
     assert_eq!(counts(&pool), (2, 2, 2));
@@ -44,13 +44,13 @@ fn who_is_not_privileged_finds_a_smaller_pool() {
     assert!(pool.try_get_buffers(1).is_err());
     let too_many = GetBufferError::TooMany;
     assert_eq!(pool.try_get_buffers(3).unwrap_err(), too_many);
-    let ordinary = pool.budget("ordinary", 4);
+    let ordinary = pool.quota("ordinary", 4);
     assert!(ordinary.try_get_buffer().is_err());
     assert_eq!(ordinary.try_get_buffers(3).unwrap_err(), too_many);
 
-    let control = budget.try_get_buffers(2).unwrap();
+    let control = quota.try_get_buffers(2).unwrap();
     assert_eq!(counts(&pool), (0, 0, 4));
-    let error = budget.try_get_buffer().unwrap_err();
+    let error = quota.try_get_buffer().unwrap_err();
     assert_eq!(error, GetBufferError::Exhausted);
     drop((two, control));
     assert_eq!(counts(&pool), (4, 2, 0));
@@ -58,24 +58,24 @@ fn who_is_not_privileged_finds_a_smaller_pool() {
 
 #[test]
 fn privileged_gets_may_want_all_there_is() {
-    let (pool, budget) = pool(4, 2);
-    let all = at_once(budget.get_buffers(4)).unwrap();
+    let (pool, quota) = pool(4, 2);
+    let all = at_once(quota.get_buffers(4)).unwrap();
     let mut numbers: Vec<_> = all.iter().map(Sample::index).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, [0, 1, 2, 3]);
     drop(all);
     assert_eq!(counts(&pool), (4, 2, 0));
-    let error = budget.try_get_buffers(5).unwrap_err();
+    let error = quota.try_get_buffers(5).unwrap_err();
     assert_eq!(error, GetBufferError::TooMany);
 }
 
 /// The last resort: what everybody may have goes first.
 #[test]
 fn the_reserve_is_taken_from_last() {
-    let (pool, budget) = pool(4, 1);
-    let first = budget.try_get_buffers(3).unwrap();
+    let (pool, quota) = pool(4, 1);
+    let first = quota.try_get_buffers(3).unwrap();
     assert_eq!(counts(&pool), (1, 1, 3));
-    let last = at_once(budget.get_buffer()).unwrap();
+    let last = at_once(quota.get_buffer()).unwrap();
     assert_eq!(counts(&pool), (0, 0, 4));
     drop((first, last));
     assert_eq!(counts(&pool), (4, 1, 0));
@@ -83,9 +83,9 @@ fn the_reserve_is_taken_from_last() {
 
 #[test]
 fn it_is_filled_up_before_anyone_else_is_served() {
-    let (pool, budget) = pool(3, 1);
+    let (pool, quota) = pool(3, 1);
     let mut taken = pool.try_get_buffers(2).unwrap();
-    let control = budget.try_get_buffer().unwrap();
+    let control = quota.try_get_buffer().unwrap();
     let mut waiting = Polled::waiting(pool.get_buffer());
     taken.pop();
     assert!(!waiting.is_woken());
@@ -99,12 +99,12 @@ fn it_is_filled_up_before_anyone_else_is_served() {
 
 #[test]
 fn the_privileged_are_served_before_those_who_came_first() {
-    let (pool, budget) = pool(3, 1);
+    let (pool, quota) = pool(3, 1);
     let mut taken = pool.try_get_buffers(2).unwrap();
-    taken.extend(budget.try_get_buffer());
+    taken.extend(quota.try_get_buffer());
     let mut ordinary = Polled::waiting(pool.get_buffer());
-    let mut first = Polled::waiting(budget.get_buffer());
-    let mut second = Polled::waiting(budget.get_buffers(2));
+    let mut first = Polled::waiting(quota.get_buffer());
+    let mut second = Polled::waiting(quota.get_buffers(2));
     assert_eq!(pool.status().waiting, 3);
     taken.pop();
     assert!(first.is_woken() && !second.is_woken() && !ordinary.is_woken());
@@ -121,13 +121,13 @@ fn the_privileged_are_served_before_those_who_came_first() {
 /// A large request at the front was gathering when somebody privileged came.
 #[test]
 fn what_is_gathered_already_stays_where_it_is() {
-    let (pool, budget) = pool(3, 1);
+    let (pool, quota) = pool(3, 1);
     let mut taken = pool.try_get_buffers(2).unwrap();
     let mut large = Polled::waiting(pool.get_buffers(2));
     taken.pop();
-    taken.extend(budget.try_get_buffer());
+    taken.extend(quota.try_get_buffer());
     assert_eq!(counts(&pool), (0, 0, 3));
-    let mut privileged = Polled::waiting(budget.get_buffer());
+    let mut privileged = Polled::waiting(quota.get_buffer());
     taken.pop();
     assert!(privileged.is_woken() && !large.is_woken());
     taken.extend(privileged.expect_ready());
@@ -142,12 +142,12 @@ fn what_is_gathered_already_stays_where_it_is() {
 /// Two that have a part each of what both want would wait for each other, and all others behind them.
 #[test]
 fn a_privileged_request_and_another_cannot_hold_half_each() {
-    let (pool, budget) = pool(3, 1);
+    let (pool, quota) = pool(3, 1);
     let mut taken = pool.try_get_buffers(2).unwrap();
     let mut ordinary = Polled::waiting(pool.get_buffers(2));
     taken.pop();
     // It has gathered one, and the privileged one wants all three.
-    let mut privileged = Polled::waiting(budget.get_buffers(3));
+    let mut privileged = Polled::waiting(quota.get_buffers(3));
     taken.pop();
     assert!(privileged.is_woken() && !ordinary.is_woken());
     assert_eq!(privileged.expect_ready().unwrap().len(), 3);
@@ -158,10 +158,10 @@ fn a_privileged_request_and_another_cannot_hold_half_each() {
 
 #[test]
 fn a_privileged_get_that_gives_up_passes_its_sample_on() {
-    let (pool, budget) = pool(2, 1);
+    let (pool, quota) = pool(2, 1);
     let mut taken = vec![pool.try_get_buffer().unwrap()];
-    taken.extend(budget.try_get_buffer());
-    let handed = Polled::waiting(budget.get_buffer());
+    taken.extend(quota.try_get_buffer());
+    let handed = Polled::waiting(quota.get_buffer());
     let mut ordinary = Polled::waiting(pool.get_buffer());
     taken.pop();
     assert!(handed.is_woken());
@@ -170,7 +170,7 @@ fn a_privileged_get_that_gives_up_passes_its_sample_on() {
     assert_eq!(counts(&pool), (1, 1, 1));
     taken.pop();
     assert!(ordinary.expect_ready().is_ok());
-    assert_eq!(budget.status().charged, 0);
+    assert_eq!(quota.status().charged, 0);
     assert_eq!(counts(&pool), (2, 1, 0));
 }
 
@@ -179,9 +179,9 @@ fn a_privileged_get_that_gives_up_passes_its_sample_on() {
 fn the_privileged_may_wait_where_nobody_else_may() {
     let pool = Pool::builder().buffers(1).size(64).max_waiters(0);
     let pool = pool.build().unwrap();
-    let budget = pool.budget("control", 2).privileged();
+    let quota = pool.quota("control", 2).privileged();
     let held = pool.try_get_buffer().unwrap();
-    let mut waiting = Polled::waiting(budget.get_buffer());
+    let mut waiting = Polled::waiting(quota.get_buffer());
     let error = at_once(pool.get_buffer()).unwrap_err();
     assert_eq!(error, GetBufferError::TooManyWaiters);
     drop(held);
@@ -190,7 +190,7 @@ fn the_privileged_may_wait_where_nobody_else_may() {
 
 #[test]
 fn a_decommit_gives_the_reserve_back_and_a_commit_takes_it_again() {
-    let (pool, budget) = pool(4, 2);
+    let (pool, quota) = pool(4, 2);
     pool.decommit();
     assert_eq!(counts(&pool), (4, 0, 0));
     assert_eq!(pool.state(), sample_pool::State::Configured);
@@ -199,7 +199,7 @@ fn a_decommit_gives_the_reserve_back_and_a_commit_takes_it_again() {
     assert_eq!(counts(&pool), (4, 2, 0));
 
     // A drain that is cancelled: what is home goes into the reserve, and then what comes home.
-    let taken = budget.try_get_buffers(3).unwrap();
+    let taken = quota.try_get_buffers(3).unwrap();
     pool.decommit();
     assert_eq!(counts(&pool), (1, 0, 3));
     pool.commit().unwrap();
@@ -210,7 +210,7 @@ fn a_decommit_gives_the_reserve_back_and_a_commit_takes_it_again() {
     assert!(pool.try_get_buffers(2).is_ok());
 
     // The last sample completes the drain.
-    let last = budget.try_get_buffers(4).unwrap();
+    let last = quota.try_get_buffers(4).unwrap();
     pool.decommit();
     drop(last);
     assert_eq!(pool.state(), sample_pool::State::Configured);
@@ -218,16 +218,16 @@ fn a_decommit_gives_the_reserve_back_and_a_commit_takes_it_again() {
 
 #[test]
 fn a_flush_leaves_the_reserve() {
-    let (pool, budget) = pool(2, 1);
+    let (pool, quota) = pool(2, 1);
     pool.set_flushing(true);
     assert_eq!(
-        budget.try_get_buffer().unwrap_err(),
+        quota.try_get_buffer().unwrap_err(),
         GetBufferError::Flushing
     );
     pool.set_flushing(false);
     assert_eq!(counts(&pool), (2, 1, 0));
-    let all = budget.try_get_buffers(2).unwrap();
-    let mut waiting = Polled::waiting(budget.get_buffer());
+    let all = quota.try_get_buffers(2).unwrap();
+    let mut waiting = Polled::waiting(quota.get_buffer());
     pool.set_flushing(true);
     let told = waiting.expect_ready();
     assert_eq!(told.unwrap_err(), GetBufferError::Flushing);
@@ -253,10 +253,10 @@ fn one_buffer_is_left_for_everybody_else() {
 
 #[test]
 fn the_reserve_is_not_used_before_it_is_taken_from() {
-    let (pool, budget) = pool(64, 8);
+    let (pool, quota) = pool(64, 8);
     drop(pool.try_get_buffer().unwrap());
     assert_eq!(pool.status().high_water, 1);
-    drop(budget.try_get_buffers(64).unwrap());
+    drop(quota.try_get_buffers(64).unwrap());
     assert_eq!(pool.status().high_water, 64);
 }
 
@@ -271,13 +271,13 @@ fn the_last_handle_and_the_last_sample_free_a_pool_with_a_reserve() {
         }
     }
     let life = Freed(freed.clone());
-    let (pool, budget) = pool(4, 2);
+    let (pool, quota) = pool(4, 2);
     pool.on_release(move |_| {
         let _kept = &life;
     })
     .detach();
-    let samples = budget.try_get_buffers(3).unwrap();
-    drop(budget);
+    let samples = quota.try_get_buffers(3).unwrap();
+    drop(quota);
     drop(pool);
     assert!(!freed.load(Ordering::SeqCst));
     thread::spawn(move || drop(samples)).join().unwrap();
@@ -289,15 +289,15 @@ fn the_last_handle_and_the_last_sample_free_a_pool_with_a_reserve() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn all_kinds_of_gets_against_each_other() {
     const ROUNDS: usize = 400;
-    let (pool, budget) = pool(6, 2);
-    let ordinary = pool.budget("ordinary", 3);
+    let (pool, quota) = pool(6, 2);
+    let ordinary = pool.quota("ordinary", 3);
     let mut tasks = Vec::new();
     for task in 0..12 {
-        let (pool, budget, ordinary) = (pool.clone(), budget.clone(), ordinary.clone());
+        let (pool, quota, ordinary) = (pool.clone(), quota.clone(), ordinary.clone());
         tasks.push(tokio::spawn(async move {
             for round in 0..ROUNDS {
                 let samples = match task % 4 {
-                    0 => budget.get_buffers(1 + round % 3).await,
+                    0 => quota.get_buffers(1 + round % 3).await,
                     1 => ordinary.get_buffer().await.map(|sample| vec![sample]),
                     2 => pool.get_buffers(1 + round % 4).await,
                     _ => pool.get_buffer().await.map(|sample| vec![sample]),
@@ -311,6 +311,6 @@ async fn all_kinds_of_gets_against_each_other() {
         task.await.unwrap();
     }
     assert_eq!(counts(&pool), (6, 2, 0));
-    assert_eq!(budget.status().charged + ordinary.status().charged, 0);
-    drop(budget.try_get_buffers(6).unwrap());
+    assert_eq!(quota.status().charged + ordinary.status().charged, 0);
+    drop(quota.try_get_buffers(6).unwrap());
 }

@@ -123,14 +123,14 @@ fn the_oldest_wait_is_that_of_the_first_in_line() {
 #[test]
 fn of_ordinary_and_privileged_gets_the_oldest_wait_is_that_of_whoever_came_first() {
     let (pool, held) = exhausted();
-    let budget = pool.budget("control", 1).privileged();
+    let quota = pool.quota("control", 1).privileged();
     let oldest = || pool.status().oldest_wait.expect("somebody waits");
     let pause = Duration::from_millis(10);
 
     let ordinary = Polled::waiting(pool.get_buffer());
     thread::sleep(pause);
     let joined = Instant::now();
-    let privileged = Polled::waiting(budget.get_buffer());
+    let privileged = Polled::waiting(quota.get_buffer());
     assert!(oldest() >= pause);
     drop(ordinary);
     let of_the_privileged = oldest();

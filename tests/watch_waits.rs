@@ -155,26 +155,26 @@ async fn a_wait_that_began_before_the_watch_counts_from_when_the_watch_was_made(
 #[tokio::test]
 async fn those_who_waited_before_the_watch_are_told_apart() {
     let pool = pool(2);
-    let budget = pool.budget("camera", 1);
+    let quota = pool.quota("camera", 1);
     let held = pool.try_get_buffer().expect("home");
-    let of_budget = budget.try_get_buffer().expect("home");
+    let of_quota = quota.try_get_buffer().expect("home");
     let first = in_line(&pool).await;
     let second = in_line(&pool).await;
-    let for_room = tokio::spawn(budget.get_buffer_owned());
-    while budget.status().waiting == 0 {
+    let for_room = tokio::spawn(quota.get_buffer_owned());
+    while quota.status().waiting == 0 {
         tokio::task::yield_now().await;
     }
     let (_watch, mut told) = watch(&pool);
-    let mut lines = [next(&mut told).await.budget, next(&mut told).await.budget];
+    let mut lines = [next(&mut told).await.quota, next(&mut told).await.quota];
     lines.sort();
     assert_eq!(lines, [None, Some("camera".into())], "one in each line");
     silence(&mut told).await;
     drop(held);
     let held = first.await.expect("no panic").expect("served");
     let wait = next(&mut told).await;
-    assert_eq!(wait.budget, None);
+    assert_eq!(wait.quota, None);
     silence(&mut told).await;
-    drop((held, of_budget, second, for_room));
+    drop((held, of_quota, second, for_room));
 }
 
 /// Whoever dropped the watch does not want to pay for it.
@@ -281,20 +281,20 @@ async fn a_limit_of_zero_leaves_time_for_others() {
     ends(watch).await;
 }
 
-/// A budget that is smaller than the pool moves the wait into a line of its own: the stall is the same.
+/// A quota that is smaller than the pool moves the wait into a line of its own: the stall is the same.
 #[tokio::test]
-async fn a_wait_for_room_in_a_budget_is_told_as_well() {
+async fn a_wait_for_room_in_a_quota_is_told_as_well() {
     let pool = pool(4);
-    let budget = pool.budget("camera", 1);
-    let held = budget.try_get_buffer().expect("home");
-    let before = tokio::spawn(budget.get_buffer_owned());
-    while budget.status().waiting == 0 {
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().expect("home");
+    let before = tokio::spawn(quota.get_buffer_owned());
+    while quota.status().waiting == 0 {
         tokio::task::yield_now().await;
     }
     let (_watch, mut told) = watch(&pool);
     let wait = next(&mut told).await;
     assert!(wait.waited >= LIMIT, "{wait}");
-    assert_eq!(wait.budget.as_deref(), Some("camera"));
+    assert_eq!(wait.quota.as_deref(), Some("camera"));
     let said = wait.to_string();
     let first = said.lines().next().expect("a line");
     assert!(first.ends_with(" for room in camera"), "{said}");
@@ -305,34 +305,34 @@ async fn a_wait_for_room_in_a_budget_is_told_as_well() {
     silence(&mut told).await;
 
     // The next one is another stall. It joined while waits were measured.
-    let another = tokio::spawn(budget.get_buffer_owned());
-    while budget.status().waiting == 1 {
+    let another = tokio::spawn(quota.get_buffer_owned());
+    while quota.status().waiting == 1 {
         tokio::task::yield_now().await;
     }
     drop(held);
     let held = before.await.expect("no panic").expect("it has room");
     let wait = next(&mut told).await;
-    assert_eq!(wait.budget.as_deref(), Some("camera"));
-    assert!(budget.status().oldest_wait >= Some(wait.waited));
+    assert_eq!(wait.quota.as_deref(), Some("camera"));
+    assert!(quota.status().oldest_wait >= Some(wait.waited));
     drop(held);
     assert!(another.await.expect("no panic").is_ok());
-    assert_eq!(budget.status().oldest_wait, None);
+    assert_eq!(quota.status().oldest_wait, None);
     silence(&mut told).await;
 }
 
-/// A budget that is full for long is usual, and must not hide that the pool stands still.
+/// A quota that is full for long is usual, and must not hide that the pool stands still.
 #[tokio::test]
 async fn a_stall_in_one_line_does_not_hide_one_in_another() {
     let pool = pool(2);
-    let budget = pool.budget("camera", 1);
-    let held = budget.try_get_buffer().expect("home");
-    let _over = tokio::spawn(budget.get_buffer_owned());
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().expect("home");
+    let _over = tokio::spawn(quota.get_buffer_owned());
     let (_watch, mut told) = watch(&pool);
-    assert_eq!(next(&mut told).await.budget.as_deref(), Some("camera"));
+    assert_eq!(next(&mut told).await.quota.as_deref(), Some("camera"));
     let all = pool.try_get_buffer().expect("home");
     let _waiting = in_line(&pool).await;
     let wait = next(&mut told).await;
-    assert_eq!((wait.budget, wait.report.status.waiting), (None, 1));
+    assert_eq!((wait.quota, wait.report.status.waiting), (None, 1));
     silence(&mut told).await;
     drop((held, all));
 }

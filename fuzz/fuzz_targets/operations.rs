@@ -58,7 +58,7 @@ fn properties(bytes: &mut Unstructured<'_>) -> Result<Properties> {
 
 fn payer(bytes: &mut Unstructured<'_>) -> Result<Payer> {
     Ok(match bytes.int_in_range(0..=3)? {
-        0 => Payer::Budget,
+        0 => Payer::Quota,
         1 => Payer::Privileged,
         _ => Payer::Pool,
     })

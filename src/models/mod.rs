@@ -6,13 +6,13 @@
 
 #![forbid(unsafe_code)]
 
-mod budget;
 mod decommit;
 mod get;
 mod lease;
 mod lifetime;
 mod line;
 mod notify;
+mod quota;
 mod shared;
 
 use crate::{GetBufferError, Pool, Sample};

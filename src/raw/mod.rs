@@ -13,9 +13,9 @@
 //! | **S2** | An owned slot keeps its pool alive: the pool is freed only when every slot is home or in the reserve, which nobody owns, and no claim, lease, guest or handle is left. | loom `the_last_sample_frees_the_pool_once` |
 //! | **S3** | Shared handles only read; the slot is owned again by whoever saw the count fall from one. | loom `the_last_of_two_handles_releases` |
 //! | **S4** | In an [`OwnedBytes`](bytes::OwnedBytes), `start .. start + len + spare` lies within the slot, and `start .. start + len` was written by its present owner, or zeroed. | `tests/stale_bytes.rs`, `tests/model` |
-//! | **S5** | A slot whose mark says that it is charged has one reference to the account, which is taken back once, by the slot's owner. | `tests/budgets/` |
+//! | **S5** | A slot whose mark says that it is charged has one reference to the account, which is taken back once, by the slot's owner. | `tests/quotas/` |
 //! | **P1** | What [`Published`](published::Published) ever published stays until it is dropped itself. | loom `a_stalled_get_survives_a_reconfiguration` |
-//! | **W1** | A waiter's node lives as long as its line: the pool's, or that of a budget's account. Whoever has its ticket keeps that alive. | loom `an_owned_waiter_is_served_after_the_last_handle_went` |
+//! | **W1** | A waiter's node lives as long as its line: the pool's, or that of a quota's account. Whoever has its ticket keeps that alive. | loom `an_owned_waiter_is_served_after_the_last_handle_went` |
 //! | **W2** | Only the future that holds the [`Ticket`](waiter::Ticket) touches the node's timer, and it stops it before it gives the node back. | loom `cancel_meets_hand_over` |
 //! | **W3** | An outcome is moved out once, by the ticket, or by its owner under the lock. | loom `a_slot_has_one_owner` |
 //! | **H1** | A [`Pool`](handle::Pool) counts one handle, but for the one that a claim lends to the callback; a guest is counted beside the handles until it leaves or becomes one; a [`Claim`](tie::Claim) is one claim in a word and a [`Lease`](tie::Lease) one lease. Each keeps the engine alive. | loom `a_lease_keeps_the_pool_without_a_handle` |

@@ -10,7 +10,7 @@
 //! | [`Chain`](super::chain::Chain) | several owned slots, linked through their headers | owned slots        |
 
 use crate::{
-    budget::Account,
+    quota::Account,
     raw::{block, mapping::Zeroed, shared_slot::SharedSlot},
     sample_properties::{EMPTY, SampleProperties},
     sync::{
@@ -49,7 +49,7 @@ pub(crate) struct Slot {
     len: Setting,
     /// How many more can be written behind them.
     spare: Setting,
-    /// Which budget's account the sample is charged to, as `Arc::into_raw` gave it. Written by the owner
+    /// Which quota's account the sample is charged to, as `Arc::into_raw` gave it. Written by the owner
     /// only; others compare the address, and do not follow it.
     account: SettingPtr<Account>,
     properties: Cell<MaybeUninit<SampleProperties>>,

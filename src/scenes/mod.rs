@@ -9,11 +9,11 @@
 
 #![forbid(unsafe_code)]
 
-mod budget;
 mod lifecycle;
 mod lifetime;
 mod line;
 mod notify;
+mod quota;
 mod sharing;
 
 use crate::{

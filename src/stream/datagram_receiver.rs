@@ -60,7 +60,7 @@ pub struct DatagramReceiver {
 }
 
 impl DatagramReceiver {
-    /// Receives from `socket` into samples of `pool`: a [`&Pool`](Pool), or a [`&Budget`](crate::Budget).
+    /// Receives from `socket` into samples of `pool`: a [`&Pool`](Pool), or a [`&Quota`](crate::Quota).
     #[track_caller]
     pub fn new(pool: impl Into<PollPool>, socket: UdpSocket) -> Self {
         DatagramReceiver {

@@ -64,7 +64,7 @@ enum End {
 }
 
 impl<S: ReadSample, D: DecodeFrame> FrameReader<S, D> {
-    /// Reads `source` into samples of `pool`, a [`&Pool`](crate::Pool) or a [`&Budget`](crate::Budget), and
+    /// Reads `source` into samples of `pool`, a [`&Pool`](crate::Pool) or a [`&Quota`](crate::Quota), and
     /// finds frames there with `decoder`.
     #[track_caller]
     pub fn new(pool: impl Into<PollPool>, source: S, decoder: D) -> Self {

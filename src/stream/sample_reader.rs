@@ -92,7 +92,7 @@ enum State {
 }
 
 impl<S: ReadSample> SampleReader<S> {
-    /// Reads `source` into samples of `pool`: a [`&Pool`](crate::Pool), or a [`&Budget`](crate::Budget).
+    /// Reads `source` into samples of `pool`: a [`&Pool`](crate::Pool), or a [`&Quota`](crate::Quota).
     #[track_caller]
     pub fn new(pool: impl Into<PollPool>, source: S) -> Self {
         SampleReader {

@@ -1,8 +1,8 @@
-//! The model of budgets: how much is charged to each, and who waits for room.
+//! The model of quotas: how much is charged to each, and who waits for room.
 
 use crate::operations::{Payer, Settings};
 use proptest::{prelude::*, test_runner::TestCaseResult};
-use sample_pool::{Budget, GetBufferError};
+use sample_pool::{GetBufferError, Quota};
 use std::collections::{HashMap, VecDeque};
 
 #[derive(Debug)]
@@ -107,9 +107,9 @@ impl Accounts {
         waiting.map(|(name, _)| name).collect()
     }
 
-    /// Compares what the budget says of itself.
-    pub(crate) fn compare(&self, payer: Payer, budget: &Budget) -> TestCaseResult {
-        let status = budget.status();
+    /// Compares what the quota says of itself.
+    pub(crate) fn compare(&self, payer: Payer, quota: &Quota) -> TestCaseResult {
+        let status = quota.status();
         let expected = self.0.get(&payer);
         let expected = expected.map(|account| (account.charged, account.line.len()));
         prop_assert_eq!(Some((status.charged, status.waiting)), expected);

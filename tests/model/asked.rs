@@ -7,7 +7,7 @@ use sample_pool::GetBufferError;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stage {
     New,
-    /// In the line of its budget.
+    /// In the line of its quota.
     WaitingForRoom,
     /// Charged, and not polled since.
     Admitted,
@@ -18,7 +18,7 @@ pub(crate) enum Stage {
         gathered: usize,
     },
     Handed,
-    /// In the line of its budget, for which nothing was charged, or in the pool's.
+    /// In the line of its quota, for which nothing was charged, or in the pool's.
     Failed(GetBufferError, usize),
 }
 

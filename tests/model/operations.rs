@@ -8,7 +8,7 @@ use sample_pool::{Pool, Properties};
 pub(crate) struct Settings {
     pub(crate) max_waiters: usize,
     pub(crate) reserve: usize,
-    /// Of each of the two budgets.
+    /// Of each of the two quotas.
     pub(crate) limit: usize,
     pub(crate) track_holders: bool,
     pub(crate) zero_on_release: bool,
@@ -35,12 +35,12 @@ impl Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Payer {
     Pool,
-    Budget,
+    Quota,
     Privileged,
 }
 
 impl Payer {
-    pub(crate) const BUDGETS: [Payer; 2] = [Payer::Budget, Payer::Privileged];
+    pub(crate) const BUDGETS: [Payer; 2] = [Payer::Quota, Payer::Privileged];
 }
 
 #[derive(Clone, Copy, Debug)]

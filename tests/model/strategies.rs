@@ -47,7 +47,7 @@ fn operations() -> impl Strategy<Value = Operation> {
     let payer = || {
         prop_oneof![
             3 => Just(Payer::Pool),
-            3 => Just(Payer::Budget),
+            3 => Just(Payer::Quota),
             2 => Just(Payer::Privileged)
         ]
     };

@@ -9,7 +9,7 @@ use crate::{
 use futures::future::{BoxFuture, FutureExt, TryFutureExt};
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use sample_pool::{
-    Budget, Drained, GetBuffer, GetBufferError, GetBufferOwned, GetBuffers, Pool, Properties,
+    Drained, GetBuffer, GetBufferError, GetBufferOwned, GetBuffers, Pool, Properties, Quota,
     Region, Released, Sample,
 };
 use std::{
@@ -49,15 +49,15 @@ impl Get<'_> {
     }
 }
 
-/// A get of a budget.
-fn charged(budget: &Budget, ask: Ask) -> BoxFuture<'_, Result<Vec<Sample>, GetBufferError>> {
+/// A get of a quota.
+fn charged(quota: &Quota, ask: Ask) -> BoxFuture<'_, Result<Vec<Sample>, GetBufferError>> {
     match ask {
-        Ask::One => budget.get_buffer().map_ok(|sample| vec![sample]).boxed(),
+        Ask::One => quota.get_buffer().map_ok(|sample| vec![sample]).boxed(),
         Ask::Owned => {
-            let get = budget.get_buffer_owned();
+            let get = quota.get_buffer_owned();
             get.map_ok(|sample| vec![sample]).boxed()
         }
-        Ask::Many(count) => budget.get_buffers(count).boxed(),
+        Ask::Many(count) => quota.get_buffers(count).boxed(),
     }
 }
 
@@ -67,24 +67,24 @@ enum Event<'a> {
     Drained(Polled<Drained>),
 }
 
-/// The two budgets of a pool.
-struct Budgets {
-    ordinary: Budget,
-    privileged: Budget,
+/// The two quotas of a pool.
+struct Quotas {
+    ordinary: Quota,
+    privileged: Quota,
 }
 
-impl Budgets {
+impl Quotas {
     fn new(pool: &Pool, limit: usize) -> Self {
-        Budgets {
-            ordinary: pool.budget("ordinary", limit),
-            privileged: pool.budget("privileged", limit).privileged(),
+        Quotas {
+            ordinary: pool.quota("ordinary", limit),
+            privileged: pool.quota("privileged", limit).privileged(),
         }
     }
 
-    fn get(&self, payer: Payer) -> Option<&Budget> {
+    fn get(&self, payer: Payer) -> Option<&Quota> {
         match payer {
             Payer::Pool => None,
-            Payer::Budget => Some(&self.ordinary),
+            Payer::Quota => Some(&self.ordinary),
             Payer::Privileged => Some(&self.privileged),
         }
     }
@@ -93,7 +93,7 @@ impl Budgets {
 /// The real pool and what was got from it, beside what is expected of it.
 struct World<'a> {
     pool: &'a Pool,
-    budgets: &'a Budgets,
+    quotas: &'a Quotas,
     clones: Vec<Pool>,
     expected: Expected,
     gets: HashMap<u64, Get<'a>>,
@@ -122,10 +122,10 @@ fn name() -> u64 {
 }
 
 impl<'a> World<'a> {
-    fn new(pool: &'a Pool, budgets: &'a Budgets, settings: &Settings) -> Self {
+    fn new(pool: &'a Pool, quotas: &'a Quotas, settings: &Settings) -> Self {
         World {
             pool,
-            budgets,
+            quotas,
             clones: Vec::new(),
             expected: Expected::new(settings),
             gets: HashMap::new(),
@@ -152,16 +152,16 @@ impl<'a> World<'a> {
             }
             Operation::Try(payer) => {
                 let expected = self.expected.try_take(payer, 1);
-                let got = match self.budgets.get(payer) {
-                    Some(budget) => budget.try_get_buffer(),
+                let got = match self.quotas.get(payer) {
+                    Some(quota) => quota.try_get_buffer(),
                     None => self.pool.try_get_buffer(),
                 };
                 self.receive(payer, got.map(|sample| vec![sample]), expected)?;
             }
             Operation::TryMany(payer, count) => {
                 let expected = self.expected.try_take(payer, count);
-                let got = match self.budgets.get(payer) {
-                    Some(budget) => budget.try_get_buffers(count),
+                let got = match self.quotas.get(payer) {
+                    Some(quota) => quota.try_get_buffers(count),
                     None => self.pool.try_get_buffers(count),
                 };
                 self.receive(payer, got, expected)?;
@@ -216,11 +216,11 @@ impl<'a> World<'a> {
             Ask::One | Ask::Owned => 1,
             Ask::Many(wanted) => wanted,
         };
-        let get = match (self.budgets.get(payer), ask) {
+        let get = match (self.quotas.get(payer), ask) {
             (None, Ask::One) => Get::One(Polled::new(self.pool.get_buffer())),
             (None, Ask::Owned) => Get::Owned(Polled::new(self.pool.get_buffer_owned())),
             (None, Ask::Many(n)) => Get::Many(Polled::new(self.pool.get_buffers(n))),
-            (Some(budget), ask) => Get::Charged(Polled::new(charged(budget, ask))),
+            (Some(quota), ask) => Get::Charged(Polled::new(charged(quota, ask))),
         };
         self.expected.ask(name, payer, wanted);
         self.payers_of_gets.insert(name, payer);
@@ -362,8 +362,8 @@ impl<'a> World<'a> {
     fn compare(&self) -> TestCaseResult {
         self.expected.compare(self.pool)?;
         for payer in Payer::BUDGETS {
-            if let Some(budget) = self.budgets.get(payer) {
-                self.expected.accounts.compare(payer, budget)?;
+            if let Some(quota) = self.quotas.get(payer) {
+                self.expected.accounts.compare(payer, quota)?;
             }
         }
         prop_assert_eq!(self.calls.load(Ordering::SeqCst), self.expected.calls);
@@ -397,8 +397,8 @@ impl<'a> World<'a> {
 
 /// Plays all operations; what is left at the end is what the user still holds.
 fn play(pool: &Pool, settings: &Settings, operations: &[Operation]) -> Result<Left, TestCaseError> {
-    let budgets = Budgets::new(pool, settings.limit);
-    let mut world = World::new(pool, &budgets, settings);
+    let quotas = Quotas::new(pool, settings.limit);
+    let mut world = World::new(pool, &quotas, settings);
     for operation in operations {
         world.step(operation)?;
     }

@@ -143,21 +143,21 @@ async fn a_batch_that_no_pool_can_hold_is_refused() {
 
 /// One socket's share of the pool, for single datagrams and for batches.
 #[tokio::test]
-async fn with_a_budget_it_holds_no_more_than_that() {
+async fn with_a_quota_it_holds_no_more_than_that() {
     let pool = pool(8, 16);
-    let budget = pool.budget("feed", 2);
+    let quota = pool.quota("feed", 2);
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
-    let mut receiver = DatagramReceiver::new(&budget, socket);
+    let mut receiver = DatagramReceiver::new(&quota, socket);
     let sender = sender().await;
     for number in 0..3_u8 {
         sender.send_to(&[number], address).await.unwrap();
     }
     let first = receiver.next().await.unwrap().unwrap();
-    assert_eq!(budget.status().charged, 1);
+    assert_eq!(quota.status().charged, 1);
     let mut batch = Vec::new();
     let received = receiver.receive_many(&mut batch, 1).await.unwrap();
-    assert_eq!((received, budget.status().charged), (1, 2));
+    assert_eq!((received, quota.status().charged), (1, 2));
     assert!(receiver.next().now_or_never().is_none(), "it has no room");
     assert_eq!(pool.free_count(), 6);
     drop((first, batch));

@@ -23,14 +23,14 @@ use std::{
 #[test]
 fn a_waker_may_commit_when_its_drain_has_ended() {
     let pool = pool(4);
-    let budget = pool.budget("camera", 1);
-    let held = budget.try_get_buffer().unwrap();
-    let admitted = Polled::waiting(budget.get_buffer());
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
+    let admitted = Polled::waiting(quota.get_buffer());
     let hook = {
         let pool = pool.clone();
         hooked_at(Moment::Wake, move || pool.commit().unwrap())
     };
-    let mut waiting = Box::pin(budget.get_buffer());
+    let mut waiting = Box::pin(quota.get_buffer());
     let cx = &mut Context::from_waker(&hook);
     assert!(waiting.as_mut().poll(cx).is_pending());
     drop(held);
@@ -38,58 +38,58 @@ fn a_waker_may_commit_when_its_drain_has_ended() {
     pool.decommit();
     assert_eq!(pool.state(), State::Committed);
     drop((admitted, waiting));
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
 /// A waker that is woken for room takes the room and gives it back, at once, on the releasing thread.
 #[test]
-fn wakers_of_a_budget_may_come_back_in() {
+fn wakers_of_a_quota_may_come_back_in() {
     let pool = pool(4);
-    let budget = pool.budget("camera", 1);
-    let held = budget.try_get_buffer().unwrap();
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
     let seen = Arc::new(AtomicUsize::new(0));
     let hook = {
-        let (budget, seen) = (budget.clone(), seen.clone());
+        let (quota, seen) = (quota.clone(), seen.clone());
         hooked_at(Moment::Wake, move || {
-            seen.fetch_add(budget.status().charged, Ordering::SeqCst);
-            drop(budget.try_get_buffer());
-            drop(budget.pool().budget("another", 1).try_get_buffer());
+            seen.fetch_add(quota.status().charged, Ordering::SeqCst);
+            drop(quota.try_get_buffer());
+            drop(quota.pool().quota("another", 1).try_get_buffer());
         })
     };
-    let mut waiting = Box::pin(budget.get_buffer());
+    let mut waiting = Box::pin(quota.get_buffer());
     let cx = &mut Context::from_waker(&hook);
     assert!(waiting.as_mut().poll(cx).is_pending());
     drop(held);
     assert_eq!(seen.load(Ordering::SeqCst), 1, "woken once, and charged");
     drop(waiting);
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
 #[test]
 fn a_waker_that_panics_costs_nobody_room() {
     let pool = pool(4);
-    let budget = pool.budget("camera", 1);
-    let held = budget.try_get_buffer().unwrap();
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
     let panicking = hooked_at(Moment::Wake, || panic!("woken"));
-    let mut first = Box::pin(budget.get_buffer());
+    let mut first = Box::pin(quota.get_buffer());
     let cx = &mut Context::from_waker(&panicking);
     assert!(first.as_mut().poll(cx).is_pending());
-    let mut second = Polled::waiting(budget.get_buffer());
+    let mut second = Polled::waiting(quota.get_buffer());
     drop(held);
     drop(first);
     assert!(second.is_woken());
     drop(second.expect_ready().unwrap());
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
 /// Futures that were forgotten keep their room and their place, and no more: not the pool, and no waker
 /// beyond its end.
 #[test]
-fn a_forgotten_get_of_a_budget_does_not_keep_the_pool() {
+fn a_forgotten_get_of_a_quota_does_not_keep_the_pool() {
     let pool = pool(4);
-    let budget = pool.budget("camera", 1);
-    let held = budget.try_get_buffer().unwrap();
-    let admitted = Polled::waiting(budget.get_buffer());
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
+    let admitted = Polled::waiting(quota.get_buffer());
     let dropped = Arc::new(AtomicUsize::new(0));
     let waker = {
         let dropped = dropped.clone();
@@ -97,14 +97,14 @@ fn a_forgotten_get_of_a_budget_does_not_keep_the_pool() {
             dropped.fetch_add(1, Ordering::SeqCst);
         })
     };
-    let mut in_line = Box::pin(budget.get_buffer());
+    let mut in_line = Box::pin(quota.get_buffer());
     let cx = &mut Context::from_waker(&waker);
     assert!(in_line.as_mut().poll(cx).is_pending());
     drop(held);
     assert!(admitted.is_woken());
     mem::forget((admitted, in_line));
-    assert_used(&budget, 1, 1);
-    drop(budget);
+    assert_used(&quota, 1, 1);
+    drop(quota);
     assert!(pool.try_get_buffers(4).is_ok());
     drop(pool);
     assert_eq!(dropped.load(Ordering::SeqCst), 1, "its waker went with it");
@@ -114,9 +114,9 @@ fn a_forgotten_get_of_a_budget_does_not_keep_the_pool() {
 #[test]
 fn a_get_that_moves_is_woken_where_it_was_polled_last() {
     let pool = pool(4);
-    let budget = pool.budget("camera", 1);
-    let held = budget.try_get_buffer().unwrap();
-    let mut get = Box::pin(budget.get_buffer());
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
+    let mut get = Box::pin(quota.get_buffer());
     let first = Arc::new(AtomicUsize::new(0));
     let waker = {
         let first = first.clone();
@@ -131,5 +131,5 @@ fn a_get_that_moves_is_woken_where_it_was_polled_last() {
     assert_eq!(first.load(Ordering::SeqCst), 0);
     assert!(moved.is_woken());
     drop(moved.expect_ready().unwrap());
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }

@@ -1,7 +1,7 @@
-//! Budgets and the reserve: more users than a model can have, some of whom give up.
+//! Quotas and the reserve: more users than a model can have, some of whom give up.
 
 use super::*;
-use crate::Budget;
+use crate::Quota;
 
 impl Stage {
     /// A stage of which `reserve` samples are kept.
@@ -14,41 +14,38 @@ impl Stage {
         }
     }
 
-    /// Waits for some samples of a budget, of which no more than its limit may be out, and uses them up.
-    fn get_charged(&self, budget: &Budget, count: usize) {
-        let samples = block_on(budget.get_buffers(count)).expect("it is committed");
+    /// Waits for some samples of a quota, of which no more than its limit may be out, and uses them up.
+    fn get_charged(&self, quota: &Quota, count: usize) {
+        let samples = block_on(quota.get_buffers(count)).expect("it is committed");
         assert_eq!(samples.len(), count);
-        let status = budget.status();
+        let status = quota.status();
         assert!(status.charged >= count && status.charged <= status.limit);
         samples.into_iter().for_each(|sample| self.use_up(sample));
     }
 
-    /// What must hold of a budget when everybody has gone.
-    fn assert_given_back(&self, budget: &Budget) {
-        let status = budget.status();
+    /// What must hold of a quota when everybody has gone.
+    fn assert_given_back(&self, quota: &Quota) {
+        let status = quota.status();
         assert_eq!((status.charged, status.waiting), (0, 0));
         let limit = status.limit.min(self.taken.len());
-        drop(budget.try_get_buffers(limit).expect("all of it"));
+        drop(quota.try_get_buffers(limit).expect("all of it"));
     }
 }
 
 /// Waits for room, or for a sample, and gives up at some moment.
-fn give_up(budget: &Budget, count: usize) {
-    let mut get = Box::pin(budget.get_buffers(count));
+fn give_up(quota: &Quota, count: usize) {
+    let mut get = Box::pin(quota.get_buffers(count));
     let _ready = poll_once(&mut get);
     thread::yield_now();
     drop(get);
 }
 
-/// Two budgets of one pool, and users of the pool itself: all are served, and nothing stays charged.
+/// Two quotas of one pool, and users of the pool itself: all are served, and nothing stays charged.
 #[test]
-fn budgets_share_a_pool() {
+fn quotas_share_a_pool() {
     play(|| {
         let stage = Stage::new(3);
-        let (camera, screen) = (
-            stage.pool.budget("camera", 2),
-            stage.pool.budget("screen", 1),
-        );
+        let (camera, screen) = (stage.pool.quota("camera", 2), stage.pool.quota("screen", 1));
         let threads = (0..5).map(|number| {
             let (stage, camera, screen) = (stage.clone(), camera.clone(), screen.clone());
             start(move || match number {
@@ -66,27 +63,27 @@ fn budgets_share_a_pool() {
     });
 }
 
-/// Waiters of one budget that want different numbers, of whom some leave at any moment.
+/// Waiters of one quota that want different numbers, of whom some leave at any moment.
 #[test]
 fn a_storm_of_those_who_give_up_leaves_no_room_charged() {
     play(|| {
         let stage = Stage::new(3);
-        let budget = stage.pool.budget("camera", 2);
-        let held = budget.try_get_buffers(2).expect("all of it");
+        let quota = stage.pool.quota("camera", 2);
+        let held = quota.try_get_buffers(2).expect("all of it");
         let mut threads: Vec<_> = (0..4)
             .map(|number| {
-                let (stage, budget) = (stage.clone(), budget.clone());
+                let (stage, quota) = (stage.clone(), quota.clone());
                 start(move || match number {
-                    0 => give_up(&budget, 2),
-                    1 => give_up(&budget, 1),
-                    2 => stage.get_charged(&budget, 1),
-                    _ => stage.get_charged(&budget, 2),
+                    0 => give_up(&quota, 2),
+                    1 => give_up(&quota, 1),
+                    2 => stage.get_charged(&quota, 1),
+                    _ => stage.get_charged(&quota, 2),
                 })
             })
             .collect();
         threads.extend(held.into_iter().map(|sample| start(move || drop(sample))));
         join_all(threads);
-        stage.assert_given_back(&budget);
+        stage.assert_given_back(&quota);
         stage.assert_all_home();
     });
 }
@@ -97,7 +94,7 @@ fn a_storm_of_those_who_give_up_leaves_no_room_charged() {
 fn the_reserve_is_whole_when_everybody_has_gone() {
     play(|| {
         let stage = Stage::with_reserve(3, 1);
-        let control = stage.pool.budget("control", 3).privileged();
+        let control = stage.pool.quota("control", 3).privileged();
         let threads = (0..5).map(|number| {
             let (stage, control) = (stage.clone(), control.clone());
             start(move || match number {
@@ -124,16 +121,16 @@ fn the_reserve_is_whole_when_everybody_has_gone() {
 /// A decommit and a commit at any moment: whoever waits for room is told or served, and the reserve is
 /// filled again.
 #[test]
-fn a_decommit_meets_budgets_and_the_reserve() {
+fn a_decommit_meets_quotas_and_the_reserve() {
     play(|| {
         let stage = Stage::with_reserve(3, 1);
-        let budget = stage.pool.budget("camera", 1);
-        let control = stage.pool.budget("control", 3).privileged();
+        let quota = stage.pool.quota("camera", 1);
+        let control = stage.pool.quota("control", 3).privileged();
         let threads = (0..5).map(|number| {
-            let (stage, budget, control) = (stage.clone(), budget.clone(), control.clone());
+            let (stage, quota, control) = (stage.clone(), quota.clone(), control.clone());
             start(move || {
                 let got = match number {
-                    0 | 1 => block_on(budget.get_buffer()),
+                    0 | 1 => block_on(quota.get_buffer()),
                     2 => block_on(control.get_buffer()),
                     3 => block_on(stage.pool.get_buffer()),
                     _ => {
@@ -149,7 +146,7 @@ fn a_decommit_meets_budgets_and_the_reserve() {
         });
         join_all(threads.collect::<Vec<_>>());
         assert_eq!(stage.pool.status().reserved, 1);
-        stage.assert_given_back(&budget);
+        stage.assert_given_back(&quota);
         stage.assert_given_back(&control);
     });
 }
@@ -159,7 +156,7 @@ fn a_decommit_meets_budgets_and_the_reserve() {
 fn a_privileged_try_meets_those_in_line() {
     play(|| {
         let stage = Stage::new(3);
-        let control = stage.pool.budget("control", 3).privileged();
+        let control = stage.pool.quota("control", 3).privileged();
         // Every word is open from now on.
         drop(stage.take_all());
         let threads = (0..5).map(|number| {

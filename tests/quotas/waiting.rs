@@ -12,32 +12,32 @@ use std::time::Duration;
 use tokio::time;
 
 #[test]
-fn who_is_over_the_budget_holds_up_nobody_else() {
+fn who_is_over_the_quota_holds_up_nobody_else() {
     let pool = pool(4);
-    let budget = pool.budget("camera", 1);
-    let other = pool.budget("microphone", 1);
-    let held = budget.try_get_buffer().unwrap();
-    let mut over = Polled::waiting(budget.get_buffer());
-    assert_used(&budget, 1, 1);
+    let quota = pool.quota("camera", 1);
+    let other = pool.quota("microphone", 1);
+    let held = quota.try_get_buffer().unwrap();
+    let mut over = Polled::waiting(quota.get_buffer());
+    assert_used(&quota, 1, 1);
     assert_eq!(pool.status().waiting, 0, "not in the pool's line");
     assert!(at_once(pool.get_buffer()).is_ok());
     assert!(at_once(other.get_buffer()).is_ok());
     drop(held);
     assert!(over.is_woken());
     assert!(over.expect_ready().is_ok());
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
-/// Nobody overtakes in the budget's line: not who tries, and not who wants less than the first.
+/// Nobody overtakes in the quota's line: not who tries, and not who wants less than the first.
 #[test]
-fn a_budget_serves_first_come_first_served() {
+fn a_quota_serves_first_come_first_served() {
     let pool = pool(8);
-    let budget = pool.budget("camera", 3);
-    let mut held = budget.try_get_buffers(2).unwrap();
-    let mut large = Polled::waiting(budget.get_buffers(2));
-    let mut small = Polled::waiting(budget.get_buffer());
+    let quota = pool.quota("camera", 3);
+    let mut held = quota.try_get_buffers(2).unwrap();
+    let mut large = Polled::waiting(quota.get_buffers(2));
+    let mut small = Polled::waiting(quota.get_buffer());
     assert_eq!(
-        budget.try_get_buffer().unwrap_err(),
+        quota.try_get_buffer().unwrap_err(),
         GetBufferError::Exhausted,
         "there is room for one, and who wants two is first"
     );
@@ -48,38 +48,38 @@ fn a_budget_serves_first_come_first_served() {
     held.pop();
     assert!(small.is_woken());
     let one = small.expect_ready().unwrap();
-    assert_used(&budget, 3, 0);
+    assert_used(&quota, 3, 0);
     drop((one, two));
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
-/// Room in the budget does not overtake in the pool.
+/// Room in the quota does not overtake in the pool.
 #[test]
 fn with_room_a_get_waits_in_the_pools_line() {
     let pool = pool(1);
-    let budget = pool.budget("camera", 2);
+    let quota = pool.quota("camera", 2);
     let held = pool.try_get_buffer().unwrap();
     let mut first = Polled::waiting(pool.get_buffer());
-    let mut second = Polled::waiting(budget.get_buffer());
-    assert_used(&budget, 1, 0);
+    let mut second = Polled::waiting(quota.get_buffer());
+    assert_used(&quota, 1, 0);
     assert_eq!(pool.status().waiting, 2);
     drop(held);
     let sample = first.expect_ready().unwrap();
     second.expect_pending();
     drop(sample);
     drop(second.expect_ready().unwrap());
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
 #[test]
 fn giving_up_loses_neither_room_nor_anyones_place() {
     let pool = pool(4);
-    let budget = pool.budget("camera", 2);
+    let quota = pool.quota("camera", 2);
 
-    // In the budget's line, with one behind it that wants less.
-    let mut held = budget.try_get_buffers(2).unwrap();
-    let large = Polled::waiting(budget.get_buffers(2));
-    let mut small = Polled::waiting(budget.get_buffer());
+    // In the quota's line, with one behind it that wants less.
+    let mut held = quota.try_get_buffers(2).unwrap();
+    let large = Polled::waiting(quota.get_buffers(2));
+    let mut small = Polled::waiting(quota.get_buffer());
     held.pop();
     assert!(!small.is_woken(), "who wants two is first");
     drop(large);
@@ -88,9 +88,9 @@ fn giving_up_loses_neither_room_nor_anyones_place() {
     assert_eq!(pool.status().cancelled, 1);
 
     // Admitted, and not polled since: the next one is.
-    held.extend(budget.try_get_buffer());
-    let admitted = Polled::waiting(budget.get_buffer());
-    let mut next = Polled::waiting(budget.get_buffer());
+    held.extend(quota.try_get_buffer());
+    let admitted = Polled::waiting(quota.get_buffer());
+    let mut next = Polled::waiting(quota.get_buffer());
     held.pop();
     assert!(admitted.is_woken() && !next.is_woken());
     drop(admitted);
@@ -101,66 +101,66 @@ fn giving_up_loses_neither_room_nor_anyones_place() {
 
     // Charged, and in the pool's line.
     let all = pool.try_get_buffers(4).unwrap();
-    let in_line = Polled::waiting(budget.get_buffer());
-    assert_used(&budget, 1, 0);
+    let in_line = Polled::waiting(quota.get_buffer());
+    assert_used(&quota, 1, 0);
     drop(in_line);
-    assert_used(&budget, 0, 0);
+    assert_used(&quota, 0, 0);
 
     // Handed a sample, and not polled since.
-    let handed = Polled::waiting(budget.get_buffer());
+    let handed = Polled::waiting(quota.get_buffer());
     drop(all);
     assert!(handed.is_woken());
     drop(handed);
 
     // Never polled.
-    drop(budget.get_buffer());
-    drop(budget.get_buffer_owned());
-    assert_nothing_is_lost(&budget);
+    drop(quota.get_buffer());
+    drop(quota.get_buffer_owned());
+    assert_nothing_is_lost(&quota);
 }
 
 #[test]
-fn the_lines_of_budgets_are_bounded_as_the_pools_is() {
+fn the_lines_of_quotas_are_bounded_as_the_pools_is() {
     let pool = Pool::builder().buffers(4).size(64).max_waiters(1);
     let pool = pool.build().unwrap();
-    let budget = pool.budget("camera", 1);
-    let held = budget.try_get_buffer().unwrap();
-    let first = Polled::waiting(budget.get_buffer());
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
+    let first = Polled::waiting(quota.get_buffer());
     let refused = GetBufferError::TooManyWaiters;
-    assert_eq!(at_once(budget.get_buffer()).unwrap_err(), refused);
+    assert_eq!(at_once(quota.get_buffer()).unwrap_err(), refused);
     drop((first, held));
 
     let pool = Pool::builder().buffers(4).size(64).max_waiters(0);
     let pool = pool.build().unwrap();
-    let budget = pool.budget("camera", 1);
-    let held = budget.try_get_buffer().unwrap();
-    assert_eq!(at_once(budget.get_buffer()).unwrap_err(), refused);
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
+    assert_eq!(at_once(quota.get_buffer()).unwrap_err(), refused);
     drop(held);
-    assert!(at_once(budget.get_buffer()).is_ok());
-    assert_nothing_is_lost(&budget);
+    assert!(at_once(quota.get_buffer()).is_ok());
+    assert_nothing_is_lost(&quota);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_time_limit_is_of_both_waits_together() {
     let pool = pool(2);
-    let budget = pool.budget("camera", 1);
+    let quota = pool.quota("camera", 1);
     let limit = Duration::from_secs(10);
-    let held = budget.try_get_buffer().unwrap();
+    let held = quota.try_get_buffer().unwrap();
     let begun = time::Instant::now();
-    let late = budget.get_buffer_timeout(limit).await;
+    let late = quota.get_buffer_timeout(limit).await;
     assert_eq!(late.unwrap_err(), GetBufferError::TimedOut);
     assert_eq!(begun.elapsed(), limit);
     assert_eq!(pool.status().timed_out, 1);
-    assert_used(&budget, 1, 0);
+    assert_used(&quota, 1, 0);
 
     // Six seconds for room, then four for a sample.
     let all = pool.try_get_buffer().unwrap();
     let begun = time::Instant::now();
     let waiting = tokio::spawn({
-        let budget = budget.clone();
-        async move { budget.get_buffer_timeout(limit).await }
+        let quota = quota.clone();
+        async move { quota.get_buffer_timeout(limit).await }
     });
     time::sleep(Duration::from_secs(6)).await;
-    // The slot stays out, in other hands, and the budget has room.
+    // The slot stays out, in other hands, and the quota has room.
     let taker = Polled::waiting(pool.get_buffer());
     drop(held);
     assert_eq!(
@@ -170,40 +170,40 @@ async fn the_time_limit_is_of_both_waits_together() {
     assert_eq!(begun.elapsed(), limit);
     assert_eq!(pool.status().timed_out, 2);
     drop((taker, all));
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
 #[tokio::test(start_paused = true)]
 async fn in_time_is_in_time() {
     let pool = pool(2);
-    let budget = pool.budget("camera", 1);
-    let held = budget.try_get_buffer().unwrap();
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
     let waiting = tokio::spawn({
-        let budget = budget.clone();
-        async move { budget.get_buffer_timeout(Duration::from_secs(10)).await }
+        let quota = quota.clone();
+        async move { quota.get_buffer_timeout(Duration::from_secs(10)).await }
     });
     time::sleep(Duration::from_secs(9)).await;
     drop(held);
     drop(waiting.await.unwrap().unwrap());
     assert_eq!(pool.status().timed_out, 0);
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
 #[test]
 fn a_decommit_and_a_flush_fail_those_who_wait_for_room() {
     let pool = pool(4);
-    let budget = pool.budget("camera", 1);
-    let held = budget.try_get_buffer().unwrap();
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
 
-    let mut waiting = Polled::waiting(budget.get_buffer());
+    let mut waiting = Polled::waiting(quota.get_buffer());
     pool.set_flushing(true);
     pool.set_flushing(false);
     assert!(waiting.is_woken());
     let told = waiting.expect_ready();
     assert_eq!(told.unwrap_err(), GetBufferError::Flushing);
 
-    let mut waiting = Polled::waiting(budget.get_buffer());
-    let dropped = Polled::waiting(budget.get_buffer());
+    let mut waiting = Polled::waiting(quota.get_buffer());
+    let dropped = Polled::waiting(quota.get_buffer());
     pool.decommit();
     pool.commit().unwrap();
     assert!(waiting.is_woken() && dropped.is_woken());
@@ -212,10 +212,10 @@ fn a_decommit_and_a_flush_fail_those_who_wait_for_room() {
     assert_eq!(told.unwrap_err(), GetBufferError::NotCommitted);
     assert_eq!(pool.status().cancelled, 0, "they were told of a failure");
 
-    let mut again = Polled::waiting(budget.get_buffer());
+    let mut again = Polled::waiting(quota.get_buffer());
     drop(held);
     drop(again.expect_ready().unwrap());
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
 /// Room is no sample: who has only that waits as much as before, and a decommit that is over by the time that it looks
@@ -241,14 +241,14 @@ fn who_was_admitted_and_has_not_looked_is_told_of_a_decommit_and_a_flush() {
     ];
     for (stop, error) in stops {
         let pool = pool(4);
-        let budget = pool.budget("camera", 3);
+        let quota = pool.quota("camera", 3);
         let mut samples = Vec::new();
-        let mut held = budget.try_get_buffers(3).unwrap();
-        let mut one = Polled::waiting(budget.get_buffer());
-        let mut owned = Polled::waiting(budget.get_buffer_owned());
-        let dropped = Polled::waiting(budget.get_buffer());
-        let mut two = Polled::waiting(budget.get_buffers(2));
-        let mut into = Polled::waiting(budget.get_buffers_into(&mut samples, 2));
+        let mut held = quota.try_get_buffers(3).unwrap();
+        let mut one = Polled::waiting(quota.get_buffer());
+        let mut owned = Polled::waiting(quota.get_buffer_owned());
+        let dropped = Polled::waiting(quota.get_buffer());
+        let mut two = Polled::waiting(quota.get_buffers(2));
+        let mut into = Polled::waiting(quota.get_buffers_into(&mut samples, 2));
 
         held.clear();
         assert!(one.is_woken() && owned.is_woken() && dropped.is_woken() && !two.is_woken());
@@ -260,30 +260,30 @@ fn who_was_admitted_and_has_not_looked_is_told_of_a_decommit_and_a_flush() {
         assert_eq!(into.expect_ready().unwrap_err(), error);
         drop((one, owned, two, into));
         assert_eq!(pool.status().cancelled, 0, "they were told of a failure");
-        assert_nothing_is_lost(&budget);
+        assert_nothing_is_lost(&quota);
 
         // And who was not there is not told.
-        let held = budget.try_get_buffers(3).unwrap();
-        let mut later = Polled::waiting(budget.get_buffer());
+        let held = quota.try_get_buffers(3).unwrap();
+        let mut later = Polled::waiting(quota.get_buffer());
         drop(held);
         assert!(later.expect_ready().is_ok());
-        assert_nothing_is_lost(&budget);
+        assert_nothing_is_lost(&quota);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_was_admitted_is_told_of_a_flush_rather_than_of_its_time() {
     let pool = pool(4);
-    let budget = pool.budget("camera", 1);
-    let held = budget.try_get_buffer().unwrap();
-    let mut waiting = Polled::waiting(budget.get_buffer_timeout(Duration::from_secs(1)));
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
+    let mut waiting = Polled::waiting(quota.get_buffer_timeout(Duration::from_secs(1)));
     drop(held);
     pool.set_flushing(true);
     pool.set_flushing(false);
     time::sleep(Duration::from_secs(2)).await;
     let told = waiting.expect_ready();
     assert_eq!(told.unwrap_err(), GetBufferError::Flushing);
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
 /// It would hold up everybody behind it, for ever.
@@ -292,16 +292,16 @@ fn who_wants_more_than_the_pool_has_does_not_wait_for_room() {
     let pool = pool(8);
     let too_many = GetBufferError::TooMany;
     for limit in [10, usize::MAX] {
-        let budget = pool.budget("camera", limit);
-        let held = budget.try_get_buffers(2).unwrap();
+        let quota = pool.quota("camera", limit);
+        let held = quota.try_get_buffers(2).unwrap();
         for count in [9, limit - 1, limit] {
-            let refused = at_once(budget.get_buffers(count)).unwrap_err();
+            let refused = at_once(quota.get_buffers(count)).unwrap_err();
             assert_eq!(refused, too_many);
-            assert_eq!(budget.try_get_buffers(count).unwrap_err(), too_many);
+            assert_eq!(quota.try_get_buffers(count).unwrap_err(), too_many);
         }
-        assert_used(&budget, 2, 0);
+        assert_used(&quota, 2, 0);
         drop(held);
-        assert_nothing_is_lost(&budget);
+        assert_nothing_is_lost(&quota);
     }
 }
 
@@ -310,11 +310,11 @@ fn who_wants_more_than_the_pool_has_does_not_wait_for_room() {
 fn a_timed_get_that_does_not_wait_works_outside_a_runtime() {
     let pool = Pool::builder().buffers(2).size(64).max_waiters(0);
     let pool = pool.build().unwrap();
-    let budget = pool.budget("camera", 1);
+    let quota = pool.quota("camera", 1);
     let hour = Duration::from_secs(3600);
-    let held = at_once(budget.get_buffer_timeout(hour)).unwrap();
-    let refused = at_once(budget.get_buffer_timeout(hour)).unwrap_err();
+    let held = at_once(quota.get_buffer_timeout(hour)).unwrap();
+    let refused = at_once(quota.get_buffer_timeout(hour)).unwrap_err();
     assert_eq!(refused, GetBufferError::TooManyWaiters);
     drop(held);
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }

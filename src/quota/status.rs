@@ -1,23 +1,23 @@
-//! What a budget tells of itself.
+//! What a quota tells of itself.
 
 #![forbid(unsafe_code)]
 
 use super::{Account, Accounts};
 use std::{fmt, sync::Arc, time::Duration};
 
-/// How much of a budget is used; see [`Budget::status`](crate::Budget::status) and [`Pool::budgets`](crate::Pool::budgets).
+/// How much of a quota is used; see [`Quota::status`](crate::Quota::status) and [`Pool::quotas`](crate::Pool::quotas).
 ///
 /// # Examples
 ///
 /// ```
 /// let pool = sample_pool::Pool::builder().build()?;
-/// let status = pool.budget("camera 1", 4).status();
+/// let status = pool.quota("camera 1", 4).status();
 /// assert_eq!((&*status.name, status.limit, status.charged), ("camera 1", 4, 0));
 /// # Ok::<(), sample_pool::BuildError>(())
 /// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BudgetStatus {
+pub struct QuotaStatus {
     /// As it was named.
     pub name: Arc<str>,
     /// How many samples can be charged to it at a time.
@@ -31,10 +31,10 @@ pub struct BudgetStatus {
     pub oldest_wait: Option<Duration>,
 }
 
-impl BudgetStatus {
+impl QuotaStatus {
     pub(super) fn of(account: &Account) -> Self {
         let (waiting, oldest) = account.waiting();
-        BudgetStatus {
+        QuotaStatus {
             name: account.name().clone(),
             limit: account.limit(),
             charged: account.charged(),
@@ -46,16 +46,16 @@ impl BudgetStatus {
 
 impl Accounts {
     /// Of those that are in use.
-    pub(crate) fn statuses(&self) -> Vec<BudgetStatus> {
+    pub(crate) fn statuses(&self) -> Vec<QuotaStatus> {
         let accounts = self.in_use();
-        accounts.map(|account| BudgetStatus::of(account)).collect()
+        accounts.map(|account| QuotaStatus::of(account)).collect()
     }
 }
 
 /// `camera 1: 2 of 4, 0 waiting`
-impl fmt::Display for BudgetStatus {
+impl fmt::Display for QuotaStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let BudgetStatus {
+        let QuotaStatus {
             name,
             limit,
             charged,

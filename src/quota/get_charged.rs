@@ -1,9 +1,9 @@
-//! A get of one sample through a budget, with a future that borrows nothing.
+//! A get of one sample through a quota, with a future that borrows nothing.
 
 #![forbid(unsafe_code)]
 
 use super::{
-    Budget,
+    Quota,
     charge::{Admission, Charge},
 };
 use crate::{error::GetBufferError, get_owned::GetBufferOwned, sample::Sample};
@@ -30,10 +30,10 @@ enum Stage {
 }
 
 impl GetCharged {
-    pub(crate) fn new(budget: &Budget, location: &'static Location<'static>) -> Self {
+    pub(crate) fn new(quota: &Quota, location: &'static Location<'static>) -> Self {
         GetCharged {
-            charge: Stage::Asked(Admission::new(budget, 1)),
-            get: GetBufferOwned::new(&budget.pool, budget.rank, location),
+            charge: Stage::Asked(Admission::new(quota, 1)),
+            get: GetBufferOwned::new(&quota.pool, quota.rank, location),
         }
     }
 }

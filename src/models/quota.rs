@@ -1,32 +1,32 @@
-//! Budgets: charging against giving back, waiting for room against leaving; and the reserve.
+//! Quotas: charging against giving back, waiting for room against leaving; and the reserve.
 
 use super::{
     assert_all_home, freed, poll_once, pool, spawn, use_exclusively, watch, with_two_preemptions,
 };
 use crate::{
-    Budget, GetBufferError, Pool, State,
+    GetBufferError, Pool, Quota, State,
     sync::{Ordering, Setting},
 };
 use loom::future::block_on;
 use std::sync::Arc;
 
-/// A pool of which `reserve` samples are kept, and a privileged budget that is large enough.
-fn pool_with_reserve(buffers: usize, reserve: usize) -> (Pool, Budget) {
+/// A pool of which `reserve` samples are kept, and a privileged quota that is large enough.
+fn pool_with_reserve(buffers: usize, reserve: usize) -> (Pool, Quota) {
     let pool = crate::Builder::default().buffers(buffers).size(64);
     let pool = pool.reserve(reserve).build().expect("a page of memory");
-    let budget = pool.budget("control", 4).privileged();
-    (pool, budget)
+    let quota = pool.quota("control", 4).privileged();
+    (pool, quota)
 }
 
-fn assert_all_given_back(budget: &Budget) {
-    let status = budget.status();
+fn assert_all_given_back(quota: &Quota) {
+    let status = quota.status();
     assert_eq!((status.charged, status.waiting), (0, 0));
-    assert_all_home(budget.pool());
+    assert_all_home(quota.pool());
 }
 
-/// Waits for a sample of the budget, uses it and releases it.
-fn get_and_release(budget: &Budget) -> Result<(), GetBufferError> {
-    let mut sample = block_on(budget.get_buffer())?;
+/// Waits for a sample of the quota, uses it and releases it.
+fn get_and_release(quota: &Quota) -> Result<(), GetBufferError> {
+    let mut sample = block_on(quota.get_buffer())?;
     use_exclusively(&mut sample);
     Ok(())
 }
@@ -35,34 +35,34 @@ fn get_and_release(budget: &Budget) -> Result<(), GetBufferError> {
 #[test]
 fn room_meets_whoever_waits_for_it() {
     loom::model(|| {
-        let budget = pool(2).budget("camera", 1);
-        let sample = budget.try_get_buffer().unwrap();
+        let quota = pool(2).quota("camera", 1);
+        let sample = quota.try_get_buffer().unwrap();
         let thread = spawn(move || drop(sample));
-        get_and_release(&budget).unwrap();
+        get_and_release(&quota).unwrap();
         thread.join().unwrap();
-        assert_all_given_back(&budget);
+        assert_all_given_back(&quota);
     });
 }
 
 /// Two that want the same room, one of which waits: never both have it.
 #[test]
-fn a_budget_is_not_exceeded() {
+fn a_quota_is_not_exceeded() {
     loom::model(|| {
-        let budget = pool(2).budget("camera", 1);
+        let quota = pool(2).quota("camera", 1);
         let out = Arc::new(Setting::new(0));
-        let hold = |budget: &Budget, out: &Setting| {
-            let sample = block_on(budget.get_buffer()).unwrap();
+        let hold = |quota: &Quota, out: &Setting| {
+            let sample = block_on(quota.get_buffer()).unwrap();
             assert_eq!(out.fetch_add(1, Ordering::Relaxed), 0, "one at a time");
             out.fetch_sub(1, Ordering::Relaxed);
             drop(sample);
         };
         let thread = spawn({
-            let (budget, out) = (budget.clone(), out.clone());
-            move || hold(&budget, &out)
+            let (quota, out) = (quota.clone(), out.clone());
+            move || hold(&quota, &out)
         });
-        hold(&budget, &out);
+        hold(&quota, &out);
         thread.join().unwrap();
-        assert_all_given_back(&budget);
+        assert_all_given_back(&quota);
     });
 }
 
@@ -70,17 +70,17 @@ fn a_budget_is_not_exceeded() {
 #[test]
 fn a_waiter_that_is_admitted_leaves() {
     loom::model(|| {
-        let budget = pool(2).budget("camera", 1);
-        let sample = budget.try_get_buffer().unwrap();
-        let mut first = Box::pin(budget.get_buffer_owned());
-        let mut second = Box::pin(budget.get_buffer());
+        let quota = pool(2).quota("camera", 1);
+        let sample = quota.try_get_buffer().unwrap();
+        let mut first = Box::pin(quota.get_buffer_owned());
+        let mut second = Box::pin(quota.get_buffer());
         assert!(poll_once(&mut first).is_pending());
         assert!(poll_once(&mut second).is_pending());
         let thread = spawn(move || drop(first));
         drop(sample);
         drop(block_on(second).unwrap());
         thread.join().unwrap();
-        assert_all_given_back(&budget);
+        assert_all_given_back(&quota);
     });
 }
 
@@ -88,17 +88,17 @@ fn a_waiter_that_is_admitted_leaves() {
 #[test]
 fn a_waiter_that_leaves_lets_those_behind_it_pass() {
     loom::model(|| {
-        let budget = pool(3).budget("camera", 2);
-        let one = budget.try_get_buffer().unwrap();
-        let other = budget.clone();
+        let quota = pool(3).quota("camera", 2);
+        let one = quota.try_get_buffer().unwrap();
+        let other = quota.clone();
         let thread = spawn(move || {
             let mut large = Box::pin(other.get_buffers(2));
             let _admitted = poll_once(&mut large);
         });
-        get_and_release(&budget).unwrap();
+        get_and_release(&quota).unwrap();
         thread.join().unwrap();
         drop(one);
-        assert_all_given_back(&budget);
+        assert_all_given_back(&quota);
     });
 }
 
@@ -106,33 +106,33 @@ fn a_waiter_that_leaves_lets_those_behind_it_pass() {
 #[test]
 fn a_decommit_meets_whoever_waits_for_room() {
     loom::model(|| {
-        let budget = pool(2).budget("camera", 1);
-        let sample = budget.try_get_buffer().unwrap();
-        let pool = budget.pool().clone();
+        let quota = pool(2).quota("camera", 1);
+        let sample = quota.try_get_buffer().unwrap();
+        let pool = quota.pool().clone();
         let thread = spawn(move || pool.decommit());
-        let told = get_and_release(&budget);
+        let told = get_and_release(&quota);
         assert_eq!(told, Err(GetBufferError::NotCommitted));
         thread.join().unwrap();
         drop(sample);
-        assert_eq!(budget.pool().state(), State::Configured);
-        assert_all_given_back(&budget);
+        assert_eq!(quota.pool().state(), State::Configured);
+        assert_all_given_back(&quota);
     });
 }
 
 /// Somebody waits for room and somebody else for a sample, of which one is left.
 #[test]
-fn a_budgets_line_meets_the_pools() {
+fn a_quotas_line_meets_the_pools() {
     with_two_preemptions(|| {
-        let budget = pool(1).budget("camera", 1);
-        let sample = budget.try_get_buffer().unwrap();
-        let pool = budget.pool().clone();
+        let quota = pool(1).quota("camera", 1);
+        let sample = quota.try_get_buffer().unwrap();
+        let pool = quota.pool().clone();
         let thread = spawn(move || drop(block_on(pool.get_buffer()).unwrap()));
-        let mut over = Box::pin(budget.get_buffer());
+        let mut over = Box::pin(quota.get_buffer());
         assert!(poll_once(&mut over).is_pending());
         drop(sample);
         drop(block_on(over).unwrap());
         thread.join().unwrap();
-        assert_all_given_back(&budget);
+        assert_all_given_back(&quota);
     });
 }
 
@@ -140,9 +140,9 @@ fn a_budgets_line_meets_the_pools() {
 #[test]
 fn the_reserve_is_filled_up_before_anyone_else_is_served() {
     with_two_preemptions(|| {
-        let (pool, budget) = pool_with_reserve(2, 1);
+        let (pool, quota) = pool_with_reserve(2, 1);
         let sample = pool.try_get_buffer().unwrap();
-        let control = budget.try_get_buffer().unwrap();
+        let control = quota.try_get_buffer().unwrap();
         let first = spawn(move || drop(sample));
         let second = spawn(move || drop(control));
         let sample = block_on(pool.get_buffer()).unwrap();
@@ -151,7 +151,7 @@ fn the_reserve_is_filled_up_before_anyone_else_is_served() {
         first.join().unwrap();
         second.join().unwrap();
         assert_eq!(pool.status().reserved, 1);
-        assert_all_given_back(&budget);
+        assert_all_given_back(&quota);
     });
 }
 
@@ -159,19 +159,19 @@ fn the_reserve_is_filled_up_before_anyone_else_is_served() {
 #[test]
 fn the_privileged_come_first() {
     loom::model(|| {
-        let (pool, budget) = pool_with_reserve(2, 1);
+        let (pool, quota) = pool_with_reserve(2, 1);
         let sample = pool.try_get_buffer().unwrap();
-        let control = budget.try_get_buffer().unwrap();
+        let control = quota.try_get_buffer().unwrap();
         let mut ordinary = Box::pin(pool.get_buffer());
         assert!(poll_once(&mut ordinary).is_pending());
         let thread = spawn(move || drop(sample));
-        get_and_release(&budget).unwrap();
+        get_and_release(&quota).unwrap();
         assert!(poll_once(&mut ordinary).is_pending(), "one is missing");
         drop(control);
         drop(block_on(ordinary).unwrap());
         thread.join().unwrap();
         assert_eq!(pool.status().reserved, 1);
-        assert_all_given_back(&budget);
+        assert_all_given_back(&quota);
     });
 }
 
@@ -179,15 +179,15 @@ fn the_privileged_come_first() {
 #[test]
 fn an_emptied_reserve_meets_a_release() {
     loom::model(|| {
-        let (pool, budget) = pool_with_reserve(2, 1);
+        let (pool, quota) = pool_with_reserve(2, 1);
         let sample = pool.try_get_buffer().unwrap();
         let thread = spawn(move || drop(sample));
-        let control = budget.try_get_buffer().unwrap();
+        let control = quota.try_get_buffer().unwrap();
         thread.join().unwrap();
         assert_eq!(pool.status().reserved, 1, "by what came home, or as it was");
         drop(control);
         assert!(pool.try_get_buffer().is_ok());
-        assert_all_given_back(&budget);
+        assert_all_given_back(&quota);
     });
 }
 
@@ -195,11 +195,11 @@ fn an_emptied_reserve_meets_a_release() {
 #[test]
 fn a_pool_with_a_reserve_is_freed_once() {
     loom::model(|| {
-        let (pool, budget) = pool_with_reserve(2, 1);
+        let (pool, quota) = pool_with_reserve(2, 1);
         let watched = watch(&pool);
-        let sample = budget.try_get_buffer().unwrap();
+        let sample = quota.try_get_buffer().unwrap();
         let thread = spawn(move || drop(sample));
-        drop((pool, budget));
+        drop((pool, quota));
         thread.join().unwrap();
         assert!(freed(&watched));
     });
@@ -209,14 +209,14 @@ fn a_pool_with_a_reserve_is_freed_once() {
 #[test]
 fn a_commit_fills_the_reserve_while_a_drain_ends() {
     loom::model(|| {
-        let (pool, budget) = pool_with_reserve(2, 1);
-        let sample = budget.try_get_buffer().unwrap();
+        let (pool, quota) = pool_with_reserve(2, 1);
+        let sample = quota.try_get_buffer().unwrap();
         pool.decommit();
         let thread = spawn(move || drop(sample));
         pool.commit().unwrap();
         thread.join().unwrap();
         assert_eq!(pool.status().reserved, 1);
         drop(block_on(pool.get_buffer()).unwrap());
-        assert_all_given_back(&budget);
+        assert_all_given_back(&quota);
     });
 }

@@ -1,4 +1,4 @@
-//! The accounts of a pool's budgets, for whoever asks for all of them.
+//! The accounts of a pool's quotas, for whoever asks for all of them.
 
 #![forbid(unsafe_code)]
 
@@ -6,7 +6,7 @@ use super::account::Account;
 use crate::{error::GetBufferError, line::SeatNumber};
 use std::{mem, sync::Arc, task::Waker, time::Instant};
 
-/// The accounts of a pool's budgets; under its lock, where none is dropped.
+/// The accounts of a pool's quotas; under its lock, where none is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts(Vec<Arc<Account>>);
 
@@ -24,7 +24,7 @@ impl Accounts {
         gone
     }
 
-    /// Those that a budget or a sample refers to.
+    /// Those that a quota or a sample refers to.
     pub(crate) fn in_use(&self) -> impl Iterator<Item = &Arc<Account>> {
         self.0.iter().filter(|account| is_in_use(account))
     }

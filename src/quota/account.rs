@@ -1,4 +1,4 @@
-//! A budget's account: how much is charged to it, and who waits for room in it.
+//! A quota's account: how much is charged to it, and who waits for room in it.
 //!
 //! | what | where |
 //! |---|---|
@@ -6,7 +6,7 @@
 //! | who waits | a line of the account's own, under a lock of its own |
 //!
 //! With nobody in line a charge and its return are one atomic operation each, of a cache line that only
-//! this budget's users write. Whoever finds no room marks the number in the same exchange that looks at
+//! this quota's users write. Whoever finds no room marks the number in the same exchange that looks at
 //! it, under the lock: from then on every return comes under the lock, and finds it in line.
 //!
 //! The account's lock is taken under the pool's, when a decommit or a flush turns everybody away, so the
@@ -18,7 +18,7 @@
 //! - **A2** Whoever is first in line wants more than there is room, but for those that are being admitted,
 //!   one in each hold of the lock. loom
 //!   `room_meets_whoever_waits_for_it`, `a_waiter_that_leaves_lets_those_behind_it_pass`
-//! - **A3** No more is charged than the limit. `budgets: *`, loom `a_budget_is_not_exceeded`
+//! - **A3** No more is charged than the limit. `quotas: *`, loom `a_quota_is_not_exceeded`
 //!
 //! Who was admitted and has not looked yet has nothing of the pool, so a decommit or a flush fails it like those in
 //! line, and with the last error: the account counts how often it turned everybody away, and who looks compares.

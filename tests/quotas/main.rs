@@ -1,4 +1,4 @@
-//! A budget bounds what is out through it, and who waits for it holds up nobody else.
+//! A quota bounds what is out through it, and who waits for it holds up nobody else.
 
 mod foreign;
 #[path = "../polling/mod.rs"]
@@ -8,7 +8,7 @@ mod waiting;
 mod wakers;
 
 use polling::{Polled, at_once};
-use sample_pool::{Budget, BudgetStatus, GetBufferError, Pool, Sample};
+use sample_pool::{GetBufferError, Pool, Quota, QuotaStatus, Sample};
 use std::{
     sync::{
         Arc,
@@ -25,71 +25,71 @@ fn pool(buffers: usize) -> Pool {
 }
 
 #[track_caller]
-fn assert_used(budget: &Budget, charged: usize, waiting: usize) {
-    let status = budget.status();
+fn assert_used(quota: &Quota, charged: usize, waiting: usize) {
+    let status = quota.status();
     assert_eq!((status.charged, status.waiting), (charged, waiting));
 }
 
-/// Nothing is charged, nobody waits, and all of the budget and of the pool can be had.
+/// Nothing is charged, nobody waits, and all of the quota and of the pool can be had.
 #[track_caller]
-fn assert_nothing_is_lost(budget: &Budget) {
-    assert_used(budget, 0, 0);
-    let pool = budget.pool();
+fn assert_nothing_is_lost(quota: &Quota) {
+    assert_used(quota, 0, 0);
+    let pool = quota.pool();
     let status = pool.status();
     assert_eq!((status.outstanding, status.waiting), (0, 0));
     assert_eq!(status.acquired, status.released);
-    let limit = budget.status().limit.min(status.buffers);
-    let all = budget.try_get_buffers(limit).expect("all of the budget");
-    assert_used(budget, limit, 0);
+    let limit = quota.status().limit.min(status.buffers);
+    let all = quota.try_get_buffers(limit).expect("all of the quota");
+    assert_used(quota, limit, 0);
     drop(all);
     let all = pool.try_get_buffers(status.buffers);
     drop(all.expect("all of the pool"));
 }
 
 #[tokio::test]
-async fn no_more_is_out_than_the_budget_has() {
+async fn no_more_is_out_than_the_quota_has() {
     let pool = pool(8);
-    let budget = pool.budget("camera", 2);
-    let first = budget.try_get_buffer().unwrap();
-    let second = budget.get_buffer().await.unwrap();
-    assert_used(&budget, 2, 0);
+    let quota = pool.quota("camera", 2);
+    let first = quota.try_get_buffer().unwrap();
+    let second = quota.get_buffer().await.unwrap();
+    assert_used(&quota, 2, 0);
     assert_eq!(
-        budget.try_get_buffer().unwrap_err(),
+        quota.try_get_buffer().unwrap_err(),
         GetBufferError::Exhausted
     );
     assert_eq!(
-        budget.try_get_buffers(2).unwrap_err(),
+        quota.try_get_buffers(2).unwrap_err(),
         GetBufferError::Exhausted
     );
     assert_eq!(pool.status().exhausted, 2);
     assert!(pool.try_get_buffers(6).is_ok(), "the pool has the rest");
     drop((first, second));
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
 #[tokio::test]
 async fn every_way_to_get_is_charged() {
     let pool = pool(8);
-    let budget = pool.budget("camera", 8);
+    let quota = pool.quota("camera", 8);
     let mut samples = vec![
-        budget.try_get_buffer().unwrap(),
-        budget.get_buffer().await.unwrap(),
-        budget.get_buffer_owned().await.unwrap(),
-        budget
+        quota.try_get_buffer().unwrap(),
+        quota.get_buffer().await.unwrap(),
+        quota.get_buffer_owned().await.unwrap(),
+        quota
             .get_buffer_timeout(Duration::from_secs(1))
             .await
             .unwrap(),
     ];
-    samples.extend(budget.get_buffers(2).await.unwrap());
-    samples.extend(budget.try_get_buffers(1).unwrap());
-    let other = budget.clone();
+    samples.extend(quota.get_buffers(2).await.unwrap());
+    samples.extend(quota.try_get_buffers(1).unwrap());
+    let other = quota.clone();
     let blocking = tokio::task::spawn_blocking(move || other.blocking_get_buffer());
     samples.push(blocking.await.unwrap().unwrap());
-    assert_used(&budget, 8, 0);
+    assert_used(&quota, 8, 0);
     while samples.pop().is_some() {
-        assert_used(&budget, samples.len(), 0);
+        assert_used(&quota, samples.len(), 0);
     }
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
 /// Also for the wrapped and the shared, on another thread, and whatever else the release has to do.
@@ -97,70 +97,70 @@ async fn every_way_to_get_is_charged() {
 fn a_sample_is_charged_until_its_last_handle_drops() {
     let pool = Pool::builder().buffers(2).size(64).zero_on_release(true);
     let pool = pool.build().unwrap();
-    let budget = pool.budget("camera", 2);
-    let mut sample = budget.try_get_buffer().unwrap();
+    let quota = pool.quota("camera", 2);
+    let mut sample = quota.try_get_buffer().unwrap();
     sample.properties_mut().set_user(1);
     sample.set_len(8).unwrap();
     let shared = sample.freeze();
     let (slice, bytes) = (shared.slice(2..4), shared.clone().into_bytes());
     drop(shared);
-    assert_used(&budget, 1, 0);
+    assert_used(&quota, 1, 0);
     drop(slice);
-    assert_used(&budget, 1, 0);
+    assert_used(&quota, 1, 0);
     thread::spawn(move || drop(bytes)).join().unwrap();
-    assert_used(&budget, 0, 0);
+    assert_used(&quota, 0, 0);
 
-    let shared = budget.try_get_buffer().unwrap().freeze();
+    let shared = quota.try_get_buffer().unwrap().freeze();
     let sample = shared.try_into_sample().expect("the only handle");
-    assert_used(&budget, 1, 0);
+    assert_used(&quota, 1, 0);
     drop(sample);
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
-/// The next owner of the slot has nothing to do with the budget.
+/// The next owner of the slot has nothing to do with the quota.
 #[test]
 fn a_sample_of_the_pool_is_charged_to_nobody() {
     let pool = pool(1);
-    let budget = pool.budget("camera", 1);
-    drop(budget.try_get_buffer().unwrap());
+    let quota = pool.quota("camera", 1);
+    drop(quota.try_get_buffer().unwrap());
     let sample = pool.try_get_buffer().unwrap();
-    assert_used(&budget, 0, 0);
-    assert_eq!(pool.holders()[0].budget, None);
+    assert_used(&quota, 0, 0);
+    assert_eq!(pool.holders()[0].quota, None);
     drop(sample);
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
 #[test]
 fn a_get_that_fails_is_not_charged() {
     let pool = pool(2);
-    let budget = pool.budget("camera", 4);
+    let quota = pool.quota("camera", 4);
     let too_many = GetBufferError::TooMany;
-    assert_eq!(at_once(budget.get_buffers(5)).unwrap_err(), too_many);
-    assert_eq!(budget.try_get_buffers(5).unwrap_err(), too_many);
+    assert_eq!(at_once(quota.get_buffers(5)).unwrap_err(), too_many);
+    assert_eq!(quota.try_get_buffers(5).unwrap_err(), too_many);
     // More than the pool has.
-    assert_eq!(at_once(budget.get_buffers(3)).unwrap_err(), too_many);
-    assert_eq!(budget.try_get_buffers(3).unwrap_err(), too_many);
-    assert!(at_once(budget.get_buffers(0)).unwrap().is_empty());
-    assert!(budget.try_get_buffers(0).unwrap().is_empty());
+    assert_eq!(at_once(quota.get_buffers(3)).unwrap_err(), too_many);
+    assert_eq!(quota.try_get_buffers(3).unwrap_err(), too_many);
+    assert!(at_once(quota.get_buffers(0)).unwrap().is_empty());
+    assert!(quota.try_get_buffers(0).unwrap().is_empty());
     pool.set_flushing(true);
     let flushing = GetBufferError::Flushing;
-    assert_eq!(at_once(budget.get_buffer()).unwrap_err(), flushing);
-    assert_eq!(budget.try_get_buffer().unwrap_err(), flushing);
-    assert_eq!(at_once(budget.get_buffers(5)).unwrap_err(), flushing);
+    assert_eq!(at_once(quota.get_buffer()).unwrap_err(), flushing);
+    assert_eq!(quota.try_get_buffer().unwrap_err(), flushing);
+    assert_eq!(at_once(quota.get_buffers(5)).unwrap_err(), flushing);
     pool.set_flushing(false);
-    let nothing = pool.budget("nothing", 0);
+    let nothing = pool.quota("nothing", 0);
     assert_eq!(at_once(nothing.get_buffer()).unwrap_err(), too_many);
     assert_eq!(nothing.try_get_buffer().unwrap_err(), too_many);
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
 #[test]
-fn samples_outlive_their_budget() {
+fn samples_outlive_their_quota() {
     let pool = pool(2);
-    let budget = pool.budget("camera", 1);
-    let sample = budget.try_get_buffer().unwrap();
-    drop(budget);
-    assert_eq!(pool.budgets()[0].charged, 1, "a sample is charged to it");
+    let quota = pool.quota("camera", 1);
+    let sample = quota.try_get_buffer().unwrap();
+    drop(quota);
+    assert_eq!(pool.quotas()[0].charged, 1, "a sample is charged to it");
     let weak = pool.downgrade();
     drop(pool);
     drop(sample.freeze().into_bytes());
@@ -168,47 +168,47 @@ fn samples_outlive_their_budget() {
 }
 
 #[test]
-fn a_budget_keeps_the_pool_alive() {
-    let budget = pool(2).budget("camera", 1);
-    assert!(budget.try_get_buffer().is_ok());
-    let weak = budget.pool().downgrade();
-    drop(budget);
+fn a_quota_keeps_the_pool_alive() {
+    let quota = pool(2).quota("camera", 1);
+    assert!(quota.try_get_buffer().is_ok());
+    let weak = quota.pool().downgrade();
+    drop(quota);
     assert!(weak.upgrade().is_none());
 }
 
 #[test]
-fn the_pool_tells_its_budgets_and_forgets_those_that_are_gone() {
+fn the_pool_tells_its_quotas_and_forgets_those_that_are_gone() {
     let pool = pool(4);
     for round in 0..1000 {
-        drop(pool.budget(format!("client {round}"), 1));
+        drop(pool.quota(format!("client {round}"), 1));
     }
-    assert_eq!(pool.budgets(), []);
-    let camera = pool.budget("camera", 2);
-    let microphone = pool.budget("microphone", 1);
+    assert_eq!(pool.quotas(), []);
+    let camera = pool.quota("camera", 2);
+    let microphone = pool.quota("microphone", 1);
     let sample = microphone.try_get_buffer().unwrap();
     let waiting = Polled::waiting(microphone.get_buffer());
-    let told: Vec<_> = pool.budgets().iter().map(BudgetStatus::to_string).collect();
+    let told: Vec<_> = pool.quotas().iter().map(QuotaStatus::to_string).collect();
     let expected = ["camera: 0 of 2, 0 waiting", "microphone: 1 of 1, 1 waiting"];
     assert_eq!(told, expected);
     let holders = pool.holders();
-    assert_eq!(holders[0].budget.as_deref(), Some("microphone"));
+    assert_eq!(holders[0].quota.as_deref(), Some("microphone"));
     assert!(holders[0].to_string().ends_with(", of microphone"));
     assert_eq!(holders[0].location.file(), file!());
     drop((sample, waiting));
     assert_nothing_is_lost(&camera);
 }
 
-/// Tasks of one budget on many threads, against others of the pool: no more is ever out than there
+/// Tasks of one quota on many threads, against others of the pool: no more is ever out than there
 /// may be, and all come home.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_tasks_share_a_budget() {
+async fn many_tasks_share_a_quota() {
     const ROUNDS: usize = 500;
     let pool = pool(6);
-    let budget = pool.budget("camera", 3);
+    let quota = pool.quota("camera", 3);
     let out = Arc::new(AtomicUsize::new(0));
     let mut tasks = Vec::new();
     for task in 0..12 {
-        let (pool, budget, out) = (pool.clone(), budget.clone(), out.clone());
+        let (pool, quota, out) = (pool.clone(), quota.clone(), out.clone());
         tasks.push(tokio::spawn(async move {
             for round in 0..ROUNDS {
                 if task % 3 == 0 {
@@ -218,11 +218,11 @@ async fn many_tasks_share_a_budget() {
                 if round % 7 == task {
                     // Given up at once, or when it has waited for a moment.
                     let limit = Duration::from_micros(10);
-                    drop(time::timeout(limit, budget.get_buffer()).await);
+                    drop(time::timeout(limit, quota.get_buffer()).await);
                     continue;
                 }
                 let count = 1 + round % 2;
-                let samples = budget.get_buffers(count).await.unwrap();
+                let samples = quota.get_buffers(count).await.unwrap();
                 let now = out.fetch_add(count, Ordering::SeqCst) + count;
                 assert!(now <= 3, "{now} are out");
                 tokio::task::yield_now().await;
@@ -234,7 +234,7 @@ async fn many_tasks_share_a_budget() {
     for task in tasks {
         task.await.unwrap();
     }
-    assert_nothing_is_lost(&budget);
+    assert_nothing_is_lost(&quota);
 }
 
 async fn hold(sample: Sample) {

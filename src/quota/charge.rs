@@ -9,7 +9,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    Budget,
+    Quota,
     account::{Account, Asked, Place},
 };
 use crate::{error::GetBufferError, line::Rank, sample::Sample, take::Why};
@@ -69,7 +69,7 @@ impl Drop for Charge {
     }
 }
 
-/// Waits until a budget has room.
+/// Waits until a quota has room.
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
 pub(super) struct Admission {
@@ -88,11 +88,11 @@ enum Stage {
 }
 
 impl Admission {
-    pub(super) fn new(budget: &Budget, count: usize) -> Self {
+    pub(super) fn new(quota: &Quota, count: usize) -> Self {
         Admission {
-            account: budget.account.clone(),
+            account: quota.account.clone(),
             count,
-            rank: budget.rank,
+            rank: quota.rank,
             stage: Stage::New,
         }
     }

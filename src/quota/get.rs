@@ -1,10 +1,10 @@
-//! The gets of a budget: a charge, then what the pool does for everybody, and the charge goes onto what
+//! The gets of a quota: a charge, then what the pool does for everybody, and the charge goes onto what
 //! came of it.
 
 #![forbid(unsafe_code)]
 
 use super::{
-    Budget,
+    Quota,
     charge::{Admission, Charge},
     get_charged::GetCharged,
 };
@@ -26,14 +26,14 @@ use std::{
 };
 use tokio::time::{Instant, timeout};
 
-impl Budget {
-    /// Waits for room in the budget, then for a sample, and takes it.
+impl Quota {
+    /// Waits for room in the quota, then for a sample, and takes it.
     ///
     /// # Errors
     ///
-    /// As [`Pool::get_buffer`](crate::Pool::get_buffer); [`TooManyWaiters`](GetBufferError::TooManyWaiters) also if the budget's own
+    /// As [`Pool::get_buffer`](crate::Pool::get_buffer); [`TooManyWaiters`](GetBufferError::TooManyWaiters) also if the quota's own
     /// line has [`Builder::max_waiters`](crate::Builder::max_waiters), and
-    /// [`TooMany`](GetBufferError::TooMany) if the budget is one of nothing.
+    /// [`TooMany`](GetBufferError::TooMany) if the quota is one of nothing.
     ///
     /// # Cancel safety
     ///
@@ -50,7 +50,7 @@ impl Budget {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let pool = sample_pool::Pool::builder().build()?;
-    /// let sample = pool.budget("camera 1", 4).get_buffer().await?;
+    /// let sample = pool.quota("camera 1", 4).get_buffer().await?;
     /// assert!(sample.is_empty());
     /// # Ok(())
     /// # }
@@ -67,15 +67,15 @@ impl Budget {
         }
     }
 
-    /// As [`get_buffer`](Budget::get_buffer), with a future that owns a handle to the budget.
+    /// As [`get_buffer`](Quota::get_buffer), with a future that owns a handle to the quota.
     ///
     /// # Errors
     ///
-    /// As [`get_buffer`](Budget::get_buffer).
+    /// As [`get_buffer`](Quota::get_buffer).
     ///
     /// # Cancel safety
     ///
-    /// As [`get_buffer`](Budget::get_buffer).
+    /// As [`get_buffer`](Quota::get_buffer).
     ///
     /// # Panics
     ///
@@ -87,7 +87,7 @@ impl Budget {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let pool = sample_pool::Pool::builder().build()?;
-    /// let get = pool.budget("camera 1", 4).get_buffer_owned();
+    /// let get = pool.quota("camera 1", 4).get_buffer_owned();
     /// let sample = tokio::spawn(get).await??;
     /// # drop(sample);
     /// # Ok(())
@@ -100,15 +100,15 @@ impl Budget {
         GetCharged::new(self, Location::caller())
     }
 
-    /// As [`get_buffer`](Budget::get_buffer), for at most `limit`, both waits together.
+    /// As [`get_buffer`](Quota::get_buffer), for at most `limit`, both waits together.
     ///
     /// # Errors
     ///
-    /// As [`get_buffer`](Budget::get_buffer), and [`TimedOut`](GetBufferError::TimedOut).
+    /// As [`get_buffer`](Quota::get_buffer), and [`TimedOut`](GetBufferError::TimedOut).
     ///
     /// # Cancel safety
     ///
-    /// As [`get_buffer`](Budget::get_buffer).
+    /// As [`get_buffer`](Quota::get_buffer).
     ///
     /// # Panics
     ///
@@ -123,7 +123,7 @@ impl Budget {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let pool = Pool::builder().build()?;
-    /// let camera = pool.budget("camera 1", 1);
+    /// let camera = pool.quota("camera 1", 1);
     /// let frame = camera.get_buffer().await?;
     /// let late = camera.get_buffer_timeout(Duration::from_millis(5)).await;
     /// assert_eq!(late.unwrap_err(), GetBufferError::TimedOut);
@@ -144,17 +144,17 @@ impl Budget {
         }
     }
 
-    /// Takes a sample if one is home, nobody is in line who comes first, and the budget has room.
+    /// Takes a sample if one is home, nobody is in line who comes first, and the quota has room.
     ///
     /// # Errors
     ///
-    /// As [`Pool::try_get_buffer`](crate::Pool::try_get_buffer); [`Exhausted`](GetBufferError::Exhausted) also if the budget has no room.
+    /// As [`Pool::try_get_buffer`](crate::Pool::try_get_buffer); [`Exhausted`](GetBufferError::Exhausted) also if the quota has no room.
     ///
     /// # Examples
     ///
     /// ```
     /// let pool = sample_pool::Pool::builder().build()?;
-    /// let sample = pool.budget("camera 1", 4).try_get_buffer()?;
+    /// let sample = pool.quota("camera 1", 4).try_get_buffer()?;
     /// # drop(sample);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -170,11 +170,11 @@ impl Budget {
         Ok(charge.onto(Sample::new(engine, slot, location)))
     }
 
-    /// As [`get_buffer`](Budget::get_buffer), and blocks the thread meanwhile.
+    /// As [`get_buffer`](Quota::get_buffer), and blocks the thread meanwhile.
     ///
     /// # Errors
     ///
-    /// As [`get_buffer`](Budget::get_buffer).
+    /// As [`get_buffer`](Quota::get_buffer).
     ///
     /// # Panics
     ///
@@ -184,7 +184,7 @@ impl Budget {
     ///
     /// ```
     /// let pool = sample_pool::Pool::builder().build()?;
-    /// let sample = pool.budget("camera 1", 4).blocking_get_buffer()?;
+    /// let sample = pool.quota("camera 1", 4).blocking_get_buffer()?;
     /// # drop(sample);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -198,11 +198,11 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// As [`Pool::get_buffers`](crate::Pool::get_buffers); [`TooMany`](GetBufferError::TooMany) also if the budget is smaller.
+    /// As [`Pool::get_buffers`](crate::Pool::get_buffers); [`TooMany`](GetBufferError::TooMany) also if the quota is smaller.
     ///
     /// # Cancel safety
     ///
-    /// As [`get_buffer`](Budget::get_buffer).
+    /// As [`get_buffer`](Quota::get_buffer).
     ///
     /// # Examples
     ///
@@ -210,7 +210,7 @@ impl Budget {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let pool = sample_pool::Pool::builder().build()?;
-    /// let samples = pool.budget("camera 1", 4).get_buffers(3).await?;
+    /// let samples = pool.quota("camera 1", 4).get_buffers(3).await?;
     /// assert_eq!(samples.len(), 3);
     /// # Ok(())
     /// # }
@@ -230,17 +230,17 @@ impl Budget {
         }
     }
 
-    /// As [`get_buffers`](Budget::get_buffers), and appends them to `samples`, which is untouched on error.
+    /// As [`get_buffers`](Quota::get_buffers), and appends them to `samples`, which is untouched on error.
     ///
     /// Allocates nothing if the `Vec` has room.
     ///
     /// # Errors
     ///
-    /// As [`get_buffers`](Budget::get_buffers).
+    /// As [`get_buffers`](Quota::get_buffers).
     ///
     /// # Cancel safety
     ///
-    /// As [`get_buffer`](Budget::get_buffer); the `Vec` is untouched.
+    /// As [`get_buffer`](Quota::get_buffer); the `Vec` is untouched.
     ///
     /// # Examples
     ///
@@ -248,7 +248,7 @@ impl Budget {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let pool = sample_pool::Pool::builder().build()?;
-    /// let camera = pool.budget("camera 1", 4);
+    /// let camera = pool.quota("camera 1", 4);
     /// let mut batch = Vec::with_capacity(4);
     /// camera.get_buffers_into(&mut batch, 4).await?;
     /// assert_eq!(camera.status().charged, 4);
@@ -272,12 +272,12 @@ impl Budget {
         }
     }
 
-    /// Takes `count` samples if as many are home, nobody is in line who comes first, and the budget has
+    /// Takes `count` samples if as many are home, nobody is in line who comes first, and the quota has
     /// room.
     ///
     /// # Errors
     ///
-    /// As [`get_buffers`](Budget::get_buffers), but [`Exhausted`](GetBufferError::Exhausted) where that
+    /// As [`get_buffers`](Quota::get_buffers), but [`Exhausted`](GetBufferError::Exhausted) where that
     /// would wait.
     ///
     /// # Examples
@@ -286,7 +286,7 @@ impl Budget {
     /// use sample_pool::{GetBufferError, Pool};
     ///
     /// let pool = Pool::builder().build()?;
-    /// let camera = pool.budget("camera 1", 4);
+    /// let camera = pool.quota("camera 1", 4);
     /// assert_eq!(camera.try_get_buffers(3)?.len(), 3);
     /// assert_eq!(camera.try_get_buffers(5).unwrap_err(), GetBufferError::TooMany);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
