@@ -43,7 +43,7 @@ async fn one_way(
     from: tcp::OwnedReadHalf,
     to: tcp::OwnedWriteHalf,
 ) -> io::Result<()> {
-    SampleReader::new(quota, ReadableFirst::new(from))
+    SampleReader::new(ReadableFirst::new(from), quota)
         .map_ok(|sample| sample.freeze())
         .map_err(io::Error::from)
         .forward(SampleWriter::new(to, 1))

@@ -33,7 +33,7 @@ const MOST_VIEWERS: usize = 1000;
 
 /// Receives packets and sends them to the fan-out.
 async fn receive(pool: &Pool, source: UdpSocket, most: usize, fan_out: &FanOut) -> io::Result<()> {
-    let mut receiver = DatagramReceiver::new(pool, source);
+    let mut receiver = DatagramReceiver::new(source, pool);
     let mut packets = Vec::with_capacity(most);
     loop {
         receiver.receive_many(&mut packets, most).await?;

@@ -391,7 +391,7 @@ fn adapting(pool: &Pool) {
     }
 
     for whole in [false, true] {
-        let mut reader = SampleReader::new(pool, tokio::io::repeat(7)).whole_buffers(whole);
+        let mut reader = SampleReader::new(tokio::io::repeat(7), pool).whole_buffers(whole);
         assert_allocates(0, "a reader of samples", || {
             drop(
                 polling::at_once(reader.next())
@@ -400,7 +400,7 @@ fn adapting(pool: &Pool) {
             );
         });
     }
-    let mut frames = FrameReader::new(pool, tokio::io::repeat(7), Fives);
+    let mut frames = FrameReader::new(tokio::io::repeat(7), pool, Fives);
     let mut last = None;
     assert_allocates(0, "a reader of frames", || {
         let frame = polling::at_once(frames.next()).expect("endless");
@@ -436,9 +436,9 @@ fn receiving(pool: &Pool) {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
         let address = socket.local_addr().expect("it is bound");
         let sender = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
-        let mut datagrams = DatagramReceiver::new(pool, socket);
+        let mut datagrams = DatagramReceiver::new(socket, pool);
         let (mut client, server) = UnixStream::pair().expect("a pair");
-        let mut reads = SampleReader::new(pool, ReadableFirst::new(server));
+        let mut reads = SampleReader::new(ReadableFirst::new(server), pool);
         let mut batch = Vec::with_capacity(2);
         let mut before = 0;
         for round in 0..WARM_UP + ROUNDS {

@@ -44,7 +44,7 @@ use tokio::net::UdpSocket;
 /// let sender = UdpSocket::bind("127.0.0.1:0").await?;
 /// sender.send_to(b"one packet", socket.local_addr()?).await?;
 ///
-/// let mut datagrams = DatagramReceiver::new(&pool, socket);
+/// let mut datagrams = DatagramReceiver::new(socket, &pool);
 /// let (packet, from) = datagrams.next().await.expect("it never ends")?;
 /// assert_eq!(&packet[..], b"one packet");
 /// assert_eq!(from, sender.local_addr()?);
@@ -62,7 +62,7 @@ pub struct DatagramReceiver {
 impl DatagramReceiver {
     /// Receives from `socket` into samples of `pool`: a [`&Pool`](Pool), or a [`&Quota`](crate::Quota).
     #[track_caller]
-    pub fn new(pool: impl Into<PollPool>, socket: UdpSocket) -> Self {
+    pub fn new(socket: UdpSocket, pool: impl Into<PollPool>) -> Self {
         DatagramReceiver {
             socket,
             pool: pool.into(),
@@ -116,7 +116,7 @@ impl DatagramReceiver {
     ///     sender.send_to(packet, socket.local_addr()?).await?;
     /// }
     ///
-    /// let mut receiver = DatagramReceiver::new(&pool, socket);
+    /// let mut receiver = DatagramReceiver::new(socket, &pool);
     /// let mut datagrams = Vec::with_capacity(4);
     /// while datagrams.len() < 2 {
     ///     receiver.receive_many(&mut datagrams, 4).await?;

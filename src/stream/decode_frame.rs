@@ -34,7 +34,7 @@ use thiserror::Error;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = Pool::builder().buffers(2).size(64).build()?;
-/// let mut lines = FrameReader::new(&pool, &b"one\ntwo\n"[..], Lines);
+/// let mut lines = FrameReader::new(&b"one\ntwo\n"[..], &pool, Lines);
 /// let one = lines.next().await.expect("two lines")?;
 /// let two = lines.next().await.expect("two lines")?;
 /// assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]));

@@ -67,7 +67,7 @@ impl<S: ReadSample, D: DecodeFrame> FrameReader<S, D> {
     /// Reads `source` into samples of `pool`, a [`&Pool`](crate::Pool) or a [`&Quota`](crate::Quota), and
     /// finds frames there with `decoder`.
     #[track_caller]
-    pub fn new(pool: impl Into<PollPool>, source: S, decoder: D) -> Self {
+    pub fn new(source: S, pool: impl Into<PollPool>, decoder: D) -> Self {
         FrameReader {
             source,
             decoder,

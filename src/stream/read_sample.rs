@@ -42,7 +42,7 @@ use tokio_util::io::poll_read_buf;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = Pool::builder().size(64).build()?;
-/// let mut ticks = SampleReader::new(&pool, Ticks(6));
+/// let mut ticks = SampleReader::new(Ticks(6), &pool);
 /// let tick = ticks.next().await.expect("endless")?;
 /// assert_eq!(&tick[..], 7u32.to_be_bytes());
 /// # Ok(())

@@ -87,7 +87,7 @@ ready_sockets! {
 /// let mut client = TcpStream::connect(listener.local_addr()?).await?;
 /// let (socket, _) = listener.accept().await?;
 ///
-/// let mut samples = SampleReader::new(&pool, ReadableFirst::new(socket));
+/// let mut samples = SampleReader::new(ReadableFirst::new(socket), &pool);
 /// client.write_all(b"hello").await?;
 /// let sample = samples.next().await.expect("it is open")?;
 /// assert!(b"hello".starts_with(&sample));

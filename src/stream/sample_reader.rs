@@ -47,7 +47,7 @@ use std::{
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = Pool::builder().buffers(2).size(64).build()?;
 /// let source: &[u8] = &[7; 100];
-/// let mut samples = SampleReader::new(&pool, source).whole_buffers(true);
+/// let mut samples = SampleReader::new(source, &pool).whole_buffers(true);
 /// let mut lengths = Vec::new();
 /// while let Some(sample) = samples.next().await {
 ///     lengths.push(sample?.len());
@@ -69,7 +69,7 @@ use std::{
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = Pool::builder().buffers(4).size(64).build()?;
 /// let file: &[u8] = &[7; 100];
-/// let samples = SampleReader::new(&pool, file);
+/// let samples = SampleReader::new(file, &pool);
 /// let body = StreamBody::new(samples.map_ok(|sample| Frame::data(sample.into_bytes())));
 /// assert_eq!(body.collect().await?.to_bytes().len(), 100);
 /// # Ok(())
@@ -94,7 +94,7 @@ enum State {
 impl<S: ReadSample> SampleReader<S> {
     /// Reads `source` into samples of `pool`: a [`&Pool`](crate::Pool), or a [`&Quota`](crate::Quota).
     #[track_caller]
-    pub fn new(pool: impl Into<PollPool>, source: S) -> Self {
+    pub fn new(source: S, pool: impl Into<PollPool>) -> Self {
         SampleReader {
             source,
             pool: pool.into(),
@@ -131,7 +131,7 @@ impl<S> SampleReader<S> {
     /// # let pool = sample_pool::Pool::builder().build().unwrap();
     /// use sample_pool::stream::SampleReader;
     ///
-    /// let (source, begun) = SampleReader::new(&pool, &b"all of it"[..]).into_parts();
+    /// let (source, begun) = SampleReader::new(&b"all of it"[..], &pool).into_parts();
     /// assert_eq!(source, b"all of it");
     /// assert!(begun.is_none());
     /// ```

@@ -12,7 +12,7 @@ use tokio::net::UdpSocket;
 async fn receiver(pool: &Pool) -> (DatagramReceiver, SocketAddr) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
     let address = socket.local_addr().expect("it is bound");
-    (DatagramReceiver::new(pool, socket), address)
+    (DatagramReceiver::new(socket, pool), address)
 }
 
 async fn sender() -> UdpSocket {
@@ -148,7 +148,7 @@ async fn with_a_quota_it_holds_no_more_than_that() {
     let quota = pool.quota("feed", 2);
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
-    let mut receiver = DatagramReceiver::new(&quota, socket);
+    let mut receiver = DatagramReceiver::new(socket, &quota);
     let sender = sender().await;
     for number in 0..3_u8 {
         sender.send_to(&[number], address).await.unwrap();

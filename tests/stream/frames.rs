@@ -88,7 +88,7 @@ fn error<D: DecodeFrame>(reader: &mut FrameReader<Script, D>) -> FrameError<D::E
 #[test]
 fn frames_of_one_read_are_slices_of_one_sample() {
     let pool = pool(2, 16);
-    let mut lines = FrameReader::new(&pool, Script::new([Step::Bytes(b"one\ntwo\n\nend")]), Lines);
+    let mut lines = FrameReader::new(Script::new([Step::Bytes(b"one\ntwo\n\nend")]), &pool, Lines);
     let frames = [(); 3].map(|()| next(&mut lines));
     assert_eq!(
         frames.each_ref().map(|frame| &frame[..]),
@@ -108,7 +108,7 @@ fn frames_of_one_read_are_slices_of_one_sample() {
 #[test]
 fn a_source_that_ends_behind_a_frame_leaves_no_buffer_with_the_reader() {
     let pool = pool(2, 16);
-    let mut lines = FrameReader::new(&pool, Script::new([Step::Bytes(b"one\n")]), Lines);
+    let mut lines = FrameReader::new(Script::new([Step::Bytes(b"one\n")]), &pool, Lines);
     drop(next(&mut lines));
     assert!(at_once(lines.next()).is_none());
     assert_eq!(pool.free_count(), 2);
@@ -120,7 +120,7 @@ fn a_source_that_ends_behind_a_frame_leaves_no_buffer_with_the_reader() {
 fn a_frame_that_crosses_is_moved_while_earlier_ones_are_held() {
     let pool = pool(2, 8);
     let steps = [Step::Bytes(b"one\ntw"), Step::Bytes(b"o\n")];
-    let mut lines = FrameReader::new(&pool, Script::new(steps), Lines);
+    let mut lines = FrameReader::new(Script::new(steps), &pool, Lines);
     let one = next(&mut lines);
     let two = next(&mut lines);
     assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]));
@@ -132,7 +132,7 @@ fn a_frame_that_crosses_is_moved_while_earlier_ones_are_held() {
 fn a_frame_that_crosses_is_read_on_in_its_place_when_earlier_ones_are_gone() {
     let pool = pool(1, 8);
     let steps = [Step::Bytes(b"one\ntw"), Step::Bytes(b"o\n")];
-    let mut lines = FrameReader::new(&pool, Script::new(steps), Lines);
+    let mut lines = FrameReader::new(Script::new(steps), &pool, Lines);
     let start = next(&mut lines).as_ptr() as usize;
     let two = next(&mut lines);
     assert_eq!(&two[..], b"two");
@@ -144,7 +144,7 @@ fn a_frame_that_crosses_is_read_on_in_its_place_when_earlier_ones_are_gone() {
 fn a_frame_at_the_end_of_the_only_buffer_waits_for_it_outside_and_is_moved_to_its_front() {
     let pool = pool(1, 8);
     let steps = [Step::Bytes(b"one\nsecond\n3")];
-    let mut lines = FrameReader::new(&pool, Script::new(steps), Lines);
+    let mut lines = FrameReader::new(Script::new(steps), &pool, Lines);
     let one = next(&mut lines);
     let mut waiting = Polled::waiting(lines.next());
     assert_eq!(pool.status().waiting, 1);
@@ -164,7 +164,7 @@ fn a_frame_at_the_end_of_the_only_buffer_waits_for_it_outside_and_is_moved_to_it
 fn readers_that_need_a_second_buffer_do_not_wait_for_each_other() {
     let pool = pool(2, 8);
     let script = || Script::new([Step::Bytes(b"one\nseco"), Step::Bytes(b"nd\n")]);
-    let mut readers = [(); 2].map(|()| FrameReader::new(&pool, script(), Lines));
+    let mut readers = [(); 2].map(|()| FrameReader::new(script(), &pool, Lines));
     let mut first = readers.each_mut().map(next);
     for reader in &mut readers {
         drop(Polled::waiting(reader.next()));
@@ -190,7 +190,7 @@ fn a_reader_that_waits_for_its_source_holds_a_buffer_only_for_a_frame_that_was_b
         Step::Pending,
         Step::Bytes(b"wo\n"),
     ];
-    let mut lines = FrameReader::new(&pool, Script::new(steps), Lines);
+    let mut lines = FrameReader::new(Script::new(steps), &pool, Lines);
     drop(Polled::waiting(lines.next()));
     assert_eq!(pool.free_count(), 1);
     drop(next(&mut lines));
@@ -213,7 +213,7 @@ fn frames_do_not_depend_on_where_reads_end() {
                     .chunks(step)
                     .flat_map(|part| [Step::Pending, Step::Bytes(part)]);
                 let pool = pool(expected.len() + 2, size);
-                let mut lines = FrameReader::new(&pool, Script::new(steps), Lines);
+                let mut lines = FrameReader::new(Script::new(steps), &pool, Lines);
                 let (mut found, mut held) = (Vec::new(), Vec::new());
                 loop {
                     match Polled::new(lines.next()).poll() {
@@ -242,13 +242,13 @@ fn frames_do_not_depend_on_where_reads_end() {
 fn a_frame_that_is_larger_than_a_buffer_is_an_error_with_both_sizes() {
     let pool = pool(2, 8);
     let script = Script::new([Step::Bytes(b"\x02ab\x09c"), Step::Bytes(b"defghijk")]);
-    let mut frames = FrameReader::new(&pool, script, LengthDelimited::default());
+    let mut frames = FrameReader::new(script, &pool, LengthDelimited::default());
     assert_eq!(&next(&mut frames)[..], b"ab");
     match error(&mut frames) {
         FrameError::TooLarge { frame, buffer } => assert_eq!((frame, buffer), (10, 8)),
         other => panic!("{other}"),
     }
-    let mut lines = FrameReader::new(&pool, Script::new([Step::Bytes(b"12345678\n")]), Lines);
+    let mut lines = FrameReader::new(Script::new([Step::Bytes(b"12345678\n")]), &pool, Lines);
     match error(&mut lines) {
         FrameError::TooLarge { frame, buffer } => assert_eq!((frame, buffer), (9, 8)),
         other => panic!("{other}"),
@@ -261,7 +261,7 @@ fn a_frame_that_is_larger_than_a_buffer_is_an_error_with_both_sizes() {
 fn that_a_frame_is_too_large_is_told_before_a_wait() {
     let pool = pool(1, 8);
     let script = Script::new([Step::Bytes(b"\x02ab\x09c")]);
-    let mut frames = FrameReader::new(&pool, script, LengthDelimited::default());
+    let mut frames = FrameReader::new(script, &pool, LengthDelimited::default());
     let _held = next(&mut frames);
     assert!(matches!(
         error(&mut frames),
@@ -277,7 +277,7 @@ fn that_a_frame_is_too_large_is_told_before_a_wait() {
 fn what_a_pool_that_is_not_committed_has_room_for_is_not_asked() {
     let pool = Pool::new();
     let script = Script::new([Step::Bytes(b"one\n")]);
-    let mut lines = FrameReader::new(&pool, script, Lines);
+    let mut lines = FrameReader::new(script, &pool, Lines);
     let refused = at_once(lines.next()).expect("not at the end");
     assert!(matches!(
         refused,
@@ -300,7 +300,7 @@ fn what_a_pool_that_is_not_committed_has_room_for_is_not_asked() {
 #[test]
 fn a_source_that_ends_in_a_frame_is_an_error() {
     let script = Script::new([Step::Bytes(b"\x02ab\x04cd")]);
-    let mut frames = FrameReader::new(&pool(1, 8), script, LengthDelimited::default());
+    let mut frames = FrameReader::new(script, &pool(1, 8), LengthDelimited::default());
     drop(next(&mut frames));
     assert!(matches!(
         error(&mut frames),
@@ -313,7 +313,7 @@ fn a_source_that_ends_in_a_frame_is_an_error() {
 fn what_the_decoder_refuses_ends_the_stream() {
     let pool = pool(1, 8);
     let script = Script::new([Step::Bytes(b"\x00\x02ab")]);
-    let mut frames = FrameReader::new(&pool, script, LengthDelimited::default());
+    let mut frames = FrameReader::new(script, &pool, LengthDelimited::default());
     assert!(matches!(error(&mut frames), FrameError::Decode(Empty)));
     assert_eq!(pool.free_count(), 1);
 }
@@ -322,7 +322,7 @@ fn what_the_decoder_refuses_ends_the_stream() {
 #[test]
 fn an_error_of_the_source_ends_the_stream_after_the_frames() {
     let script = Script::new([Step::Bytes(b"one\ntw"), Step::Error]);
-    let mut lines = FrameReader::new(&pool(1, 8), script, Lines);
+    let mut lines = FrameReader::new(script, &pool(1, 8), Lines);
     assert_eq!(&next(&mut lines)[..], b"one");
     assert!(matches!(
         error(&mut lines),
@@ -335,7 +335,7 @@ fn an_error_of_the_source_ends_the_stream_after_the_frames() {
 fn it_goes_on_after_the_pool_refused() {
     let pool = pool(2, 8);
     let steps = [Step::Bytes(b"one\nsec"), Step::Bytes(b"ond\n")];
-    let mut lines = FrameReader::new(&pool, Script::new(steps), Lines);
+    let mut lines = FrameReader::new(Script::new(steps), &pool, Lines);
     let _one = next(&mut lines);
     pool.set_flushing(true);
     let refused = at_once(lines.next())
@@ -354,7 +354,7 @@ fn it_goes_on_after_the_pool_refused() {
 async fn a_reader_that_is_refused_lets_other_tasks_run() {
     let pool = pool(1, 8);
     pool.set_flushing(true);
-    let mut lines = FrameReader::new(&pool, &b"one\n"[..], Lines);
+    let mut lines = FrameReader::new(&b"one\n"[..], &pool, Lines);
     let other = tokio::spawn({
         let pool = pool.clone();
         async move { pool.set_flushing(false) }
@@ -372,7 +372,7 @@ async fn a_reader_that_is_refused_lets_other_tasks_run() {
 #[test]
 fn a_decoder_that_knows_the_size_is_not_asked_before_all_is_there() {
     let steps = b"\x06abcdef".chunks(1).map(Step::Bytes);
-    let mut frames = FrameReader::new(&pool(1, 8), Script::new(steps), LengthDelimited::default());
+    let mut frames = FrameReader::new(Script::new(steps), &pool(1, 8), LengthDelimited::default());
     assert_eq!(&next(&mut frames)[..], b"abcdef");
     assert_eq!(frames.decoder().calls, 2);
 }
@@ -381,7 +381,7 @@ fn a_decoder_that_knows_the_size_is_not_asked_before_all_is_there() {
 #[tokio::test]
 async fn a_buffer_full_of_small_frames_lets_other_tasks_run() {
     let bytes: &[u8] = &[b'\n'; 4096];
-    let mut lines = FrameReader::new(&pool(1, 4096), bytes, Lines);
+    let mut lines = FrameReader::new(bytes, &pool(1, 4096), Lines);
     let other = tokio::spawn(async {});
     for _ in 0..1000 {
         drop(lines.next().await.expect("it has more").expect("no error"));
@@ -410,6 +410,6 @@ impl DecodeFrame for Liar {
 #[test]
 #[should_panic(expected = "a frame that ends at")]
 fn a_decoder_cannot_reach_behind_what_was_read() {
-    let mut frames = FrameReader::new(&pool(1, 8), Script::new([Step::Bytes(b"abc")]), Liar);
+    let mut frames = FrameReader::new(Script::new([Step::Bytes(b"abc")]), &pool(1, 8), Liar);
     drop(next(&mut frames));
 }

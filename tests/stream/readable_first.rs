@@ -24,7 +24,7 @@ async fn an_idle_socket_is_not_in_line_until_it_can_be_read() {
     let pool = pool(1, 8);
     let held = pool.try_get_buffer().expect("one is home");
     let (mut client, socket) = connection().await;
-    let mut reader = SampleReader::new(&pool, ReadableFirst::new(socket));
+    let mut reader = SampleReader::new(ReadableFirst::new(socket), &pool);
     drop(Polled::waiting(reader.next()));
     assert_eq!(pool.status().waiting, 0);
 
@@ -47,7 +47,7 @@ async fn an_idle_socket_is_not_in_line_until_it_can_be_read() {
 async fn a_socket_that_was_read_empty_gives_the_buffer_back() {
     let pool = pool(1, 8);
     let (mut client, socket) = connection().await;
-    let mut reader = SampleReader::new(&pool, ReadableFirst::new(socket));
+    let mut reader = SampleReader::new(ReadableFirst::new(socket), &pool);
     client.write_all(b"12345678").await.expect("it is open");
     drop(reader.next().await.expect("it is open").expect("no error"));
     drop(Polled::waiting(reader.next()));
@@ -64,7 +64,7 @@ async fn reads<S: ReadReady + Unpin>(socket: S)
 where
     ReadableFirst<S>: ReadSample,
 {
-    let mut reader = SampleReader::new(&pool(1, 8), ReadableFirst::new(socket));
+    let mut reader = SampleReader::new(ReadableFirst::new(socket), &pool(1, 8));
     let sample = reader.next().await.expect("it is open").expect("no error");
     assert_eq!(&sample[..], b"hello");
     drop(sample);
@@ -104,7 +104,7 @@ async fn every_socket_that_it_is_made_for_is_read_to_its_end() {
 #[tokio::test]
 async fn the_socket_comes_back_with_all_that_was_not_read() {
     let (mut client, socket) = connection().await;
-    let mut reader = SampleReader::new(&pool(1, 5), ReadableFirst::new(socket));
+    let mut reader = SampleReader::new(ReadableFirst::new(socket), &pool(1, 5));
     client.write_all(b"hello, world").await.expect("it is open");
     drop(reader.next().await.expect("it is open").expect("no error"));
     let (source, begun) = reader.into_parts();

@@ -32,7 +32,7 @@ fn each_read_is_a_sample_of_its_own() {
         Step::Bytes(b"and two"),
         Step::Bytes(b"3"),
     ]);
-    let mut reader = SampleReader::new(&pool(5, 4), script);
+    let mut reader = SampleReader::new(script, &pool(5, 4));
     let samples = [(); 4].map(|()| next(&mut reader));
     assert_eq!(
         samples.each_ref().map(|sample| &sample[..]),
@@ -46,7 +46,7 @@ fn each_read_is_a_sample_of_its_own() {
 #[test]
 fn whole_buffers_are_filled_over_several_reads_and_the_last_has_what_is_left() {
     let script = Script::new([Step::Bytes(b"01"), Step::Bytes(b"23456"), Step::Bytes(b"7")]);
-    let mut reader = SampleReader::new(&pool(4, 3), script).whole_buffers(true);
+    let mut reader = SampleReader::new(script, &pool(4, 3)).whole_buffers(true);
     let samples = [(); 3].map(|()| next(&mut reader));
     assert_eq!(
         samples.each_ref().map(|sample| &sample[..]),
@@ -66,7 +66,7 @@ fn a_dropped_next_loses_no_byte_that_was_read() {
         Step::Pending,
         Step::Bytes(b"6789"),
     ]);
-    let mut reader = SampleReader::new(&pool, script).whole_buffers(true);
+    let mut reader = SampleReader::new(script, &pool).whole_buffers(true);
     drop(Polled::waiting(reader.next()));
     assert_eq!(pool.free_count(), 0, "it has begun to fill one");
     drop(Polled::waiting(reader.next()));
@@ -78,7 +78,7 @@ fn a_dropped_next_loses_no_byte_that_was_read() {
 #[test]
 fn a_sample_that_was_begun_is_given_out_with_the_source() {
     let script = Script::new([Step::Bytes(b"0123"), Step::Pending, Step::Bytes(b"45")]);
-    let mut reader = SampleReader::new(&pool(1, 8), script).whole_buffers(true);
+    let mut reader = SampleReader::new(script, &pool(1, 8)).whole_buffers(true);
     drop(Polled::waiting(reader.next()));
     let (source, begun) = reader.into_parts();
     assert_eq!(source.left(), 1);
@@ -90,7 +90,7 @@ fn a_sample_that_was_begun_is_given_out_with_the_source() {
 fn it_reads_nothing_while_the_pool_is_exhausted() {
     let pool = pool(1, 8);
     let held = pool.try_get_buffer().expect("one is home");
-    let mut reader = SampleReader::new(&pool, Script::new([Step::Bytes(b"bytes")]));
+    let mut reader = SampleReader::new(Script::new([Step::Bytes(b"bytes")]), &pool);
     let mut waiting = Polled::waiting(reader.next());
     assert_eq!(pool.status().waiting, 1);
     drop(held);
@@ -107,7 +107,7 @@ fn it_reads_nothing_while_the_pool_is_exhausted() {
 fn a_dropped_next_keeps_its_place_in_line() {
     let pool = pool(1, 8);
     let held = pool.try_get_buffer().expect("one is home");
-    let mut reader = SampleReader::new(&pool, Script::new([Step::Bytes(b"bytes")]));
+    let mut reader = SampleReader::new(Script::new([Step::Bytes(b"bytes")]), &pool);
     drop(Polled::waiting(reader.next()));
     let mut other = pool.get_buffer();
     assert!(poll_once(&mut other).is_pending());
@@ -121,7 +121,7 @@ fn a_dropped_next_keeps_its_place_in_line() {
 #[test]
 fn a_reader_that_waits_for_its_source_holds_no_buffer() {
     let pool = pool(1, 8);
-    let mut reader = SampleReader::new(&pool, Script::new([Step::Pending, Step::Bytes(b"x")]));
+    let mut reader = SampleReader::new(Script::new([Step::Pending, Step::Bytes(b"x")]), &pool);
     drop(Polled::waiting(reader.next()));
     assert_eq!(pool.free_count(), 1);
     assert_eq!(&next(&mut reader)[..], b"x");
@@ -158,7 +158,7 @@ fn a_foreign_reader_is_shown_no_byte_of_an_earlier_owner() {
     let mut secret = pool.try_get_buffer().expect("one is home");
     secret.put_slice(b"password");
     drop(secret);
-    let mut reader = SampleReader::new(&pool, Nosy);
+    let mut reader = SampleReader::new(Nosy, &pool);
     assert_eq!(&next(&mut reader)[..], [0; 8]);
 }
 
@@ -167,7 +167,7 @@ fn a_foreign_reader_is_shown_no_byte_of_an_earlier_owner() {
 fn what_was_read_comes_before_the_error_and_the_end_after_it() {
     let pool = pool(1, 8);
     let script = Script::new([Step::Bytes(b"0123"), Step::Error, Step::Bytes(b"never")]);
-    let mut reader = SampleReader::new(&pool, script).whole_buffers(true);
+    let mut reader = SampleReader::new(script, &pool).whole_buffers(true);
     assert_eq!(&next(&mut reader)[..], b"0123");
     match at_once(reader.next()) {
         Some(Err(ReadError::Io(error))) => {
@@ -184,7 +184,7 @@ fn what_was_read_comes_before_the_error_and_the_end_after_it() {
 #[test]
 fn it_goes_on_after_the_pool_refused() {
     let pool = pool(1, 8);
-    let mut reader = SampleReader::new(&pool, Script::new([Step::Bytes(b"bytes")]));
+    let mut reader = SampleReader::new(Script::new([Step::Bytes(b"bytes")]), &pool);
     pool.set_flushing(true);
     for _ in 0..2 {
         let refused = at_once(reader.next()).expect("not at the end");
@@ -200,7 +200,7 @@ fn it_goes_on_after_the_pool_refused() {
 /// Both futures are always ready, so without a budget the other task would never run.
 #[tokio::test]
 async fn a_reader_whose_source_is_always_ready_lets_other_tasks_run() {
-    let mut reader = SampleReader::new(&pool(1, 8), tokio::io::repeat(7));
+    let mut reader = SampleReader::new(tokio::io::repeat(7), &pool(1, 8));
     let other = tokio::spawn(async {});
     for _ in 0..1000 {
         drop(
@@ -225,7 +225,7 @@ async fn a_copy_through_two_buffers_is_complete() {
     let copy = sent.clone();
     let writer = tokio::spawn(async move { there.write_all(&copy).await });
     let pool: Pool = pool(2, 64);
-    let mut reader = SampleReader::new(&pool, here);
+    let mut reader = SampleReader::new(here, &pool);
     let mut received = Vec::new();
     while let Some(sample) = reader.next().await {
         received.extend_from_slice(&sample.expect("no error"));
