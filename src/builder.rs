@@ -93,9 +93,9 @@ impl Builder {
         self
     }
 
-    /// How many gets may be in line, of the pool and of each quota; a further one that is not privileged
-    /// fails with
-    /// [`TooManyWaiters`](crate::GetBufferError::TooManyWaiters). Default unlimited.
+    /// How many gets may be in line, of the pool and of each quota; a further one fails with
+    /// [`TooManyWaiters`](crate::GetBufferError::TooManyWaiters). Default unlimited. Gets of a
+    /// [`priority_quota`](Pool::priority_quota) wait for a sample without this limit.
     ///
     /// # Examples
     ///
@@ -117,9 +117,9 @@ impl Builder {
         self
     }
 
-    /// How many buffers are kept for [privileged](crate::Quota::privileged) quotas. Default none.
+    /// How many buffers are kept for [quotas of high priority](Pool::priority_quota). Default none.
     ///
-    /// A get that is not privileged finds the pool as if it were smaller by so many. A privileged one takes
+    /// A get without high priority finds the pool as if it were smaller by so many. One of high priority takes
     /// from the reserve only when no other sample is home; the next that come home fill it up again,
     /// before anyone else in line is served. One buffer is always left for all others, so of a pool with
     /// fewer buffers all but one are kept. While the reserve is short, releases and gets go under a lock.
@@ -133,7 +133,7 @@ impl Builder {
     /// let frames = pool.try_get_buffers(2)?;
     /// assert_eq!(pool.try_get_buffer().unwrap_err(), GetBufferError::Exhausted);
     ///
-    /// let control = pool.quota("control messages", 1).privileged();
+    /// let control = pool.priority_quota("control messages", 1);
     /// let message = control.try_get_buffer()?;
     /// # drop((frames, message));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -130,7 +130,7 @@ pub enum GetBufferError {
     #[error("too many are waiting in line already")]
     TooManyWaiters,
     /// More samples were asked for at once than the pool has buffers, those of the reserve not counted unless
-    /// the get is privileged; or than the quota has.
+    /// the get is of high priority; or than the quota has.
     ///
     /// Trying again with the same number cannot help.
     #[error("more samples were requested at once than can ever be had at once")]

@@ -46,9 +46,9 @@
 //! 1. **First come, first served**, by first poll. While anyone is in line nobody overtakes: no new
 //!    get, no `try_get_buffer`, no `get_buffers`. A large request at the front is filled as samples
 //!    come home. A future that was not polled has no place; one that ran out of Tokio's cooperative
-//!    quota keeps it. The one exception is asked for: [privileged](Quota::privileged) gets.
+//!    budget keeps it. The one exception is asked for: quotas of [high priority](Pool::priority_quota).
 //! 2. **No lost wake-up.** No sample is home while someone is in line who may have it, but for the instant
-//!    of handing it over; those of the [reserve](Builder::reserve) are for the privileged.
+//!    of handing it over; those of the [reserve](Builder::reserve) are for high priority.
 //! 3. **Cancel safe.** Dropping a future in any state loses neither a sample nor anyone's place. A
 //!    sample that it was handed goes to the next in line.
 //! 4. **No trace.** Gets that failed, timed out or were cancelled do not slow later ones.

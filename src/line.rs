@@ -9,7 +9,7 @@
 //! filled until it has what it wants, so a large request is not starved by small ones behind it.
 //! Whoever joins parked every word of the free list first, in the same hold of the lock.
 //!
-//! Those of a privileged quota stand in a queue of their own, which is served before the other; all
+//! Those of a quota of high priority stand in a queue of their own, which is served before the other; all
 //! else is the same for both. A [quota](crate::Quota) has a line of its own too, in which its gets
 //! wait for room instead of slots.
 //!

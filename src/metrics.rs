@@ -56,7 +56,7 @@ type Counter = (&'static str, &'static str, fn(&Status) -> u64);
 const GAUGES: [Gauge; 8] = [
     ("sample_pool_buffers", Unit::Count, "How many buffers the pool has", |s| s.buffers),
     ("sample_pool_free", Unit::Count, "How many samples are home", |s| s.free),
-    ("sample_pool_reserved", Unit::Count, "How many of them are kept for privileged quotas", |s| s.reserved),
+    ("sample_pool_reserved", Unit::Count, "How many of them are kept for quotas of high priority", |s| s.reserved),
     ("sample_pool_outstanding", Unit::Count, "How many samples are not home", |s| s.outstanding),
     ("sample_pool_used_bytes", Unit::Bytes, "What stands in the samples that are held", |s| s.bytes_used),
     ("sample_pool_pinned_bytes", Unit::Bytes, "The buffers of the samples that are not home", |s| s.bytes_pinned),

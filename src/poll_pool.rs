@@ -80,9 +80,9 @@ impl PollPool {
         PollPool::from(pool)
     }
 
-    /// The pool that is polled, or that the quota is a share of.
-    #[must_use]
-    pub fn pool(&self) -> &Pool {
+    /// The pool behind it. Never public: a quota is a boundary, and this leads past it.
+    #[cfg(feature = "stream")]
+    pub(crate) fn pool(&self) -> &Pool {
         match &self.source {
             Source::Pool(pool) => pool,
             Source::Quota(quota) => quota.pool(),

@@ -1,4 +1,4 @@
-//! The reserve: slots that are kept for privileged quotas.
+//! The reserve: slots that are kept for quotas of high priority.
 //!
 //! It is kept under the pool's lock, and out of the free list: to the words its slots are out, so a get
 //! that may not have them does not find them, and pays nothing for that. Any slot will do. One that is

@@ -83,7 +83,7 @@ pub struct Status {
     /// How many samples are not home. As uncertain as [`free`](Self::free); includes those handed to
     /// a waiter that was not polled since, and those gathered for a request for several.
     pub outstanding: usize,
-    /// How many of those that are [`free`](Self::free) are kept for privileged quotas; see
+    /// How many of those that are [`free`](Self::free) are kept for quotas of high priority; see
     /// [`Builder::reserve`](crate::Builder::reserve). Exact at the moment at which it was read.
     pub reserved: usize,
     /// How many bytes stand in the samples that users have, prepended ones included. Of a sample that
@@ -99,7 +99,7 @@ pub struct Status {
     ///
     /// [`outstanding`]: Self::outstanding
     pub bytes_pinned: usize,
-    /// How many are in line, those of privileged quotas among them; not those that wait for room in a
+    /// How many are in line, those of high priority among them; not those that wait for room in a
     /// [quota](crate::Quota). Those that join or leave meanwhile may be in it or not; a future that
     /// was never polled is not in line.
     pub waiting: usize,

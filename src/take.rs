@@ -77,7 +77,7 @@ impl Engine {
         }
         shared.counters.exhausted += 1;
         drop(shared);
-        // Who is privileged may have gathered while others are in line: some of them may be served now.
+        // A get of high priority may have gathered while others wait: some of them may be served now.
         self.put_back(gathered);
         trace::exhausted(self, wanted.slots);
         Err(GetBufferError::Exhausted)

@@ -1,4 +1,4 @@
-//! The reserve: privileged quotas are served when nobody else is, and it is filled up before anyone else.
+//! The reserve: quotas of high priority are served from it, and it is filled up before any waiter is served.
 
 #![forbid(unsafe_code)]
 
@@ -17,7 +17,7 @@ use std::{
 fn pool(buffers: usize, reserve: usize) -> (Pool, Quota) {
     let pool = Pool::builder().buffers(buffers).size(64).reserve(reserve);
     let pool = pool.build().expect("small");
-    let quota = pool.quota("control", 2 * buffers).privileged();
+    let quota = pool.priority_quota("control", 2 * buffers);
     (pool, quota)
 }
 
@@ -35,7 +35,7 @@ fn assert_exhausted(pool: &Pool) {
 }
 
 #[test]
-fn who_is_not_privileged_finds_a_smaller_pool() {
+fn gets_without_high_priority_find_a_smaller_pool() {
     let (pool, quota) = pool(4, 2);
     assert_eq!(counts(&pool), (4, 2, 0));
     let two = pool.try_get_buffers(2).unwrap();
@@ -57,7 +57,7 @@ fn who_is_not_privileged_finds_a_smaller_pool() {
 }
 
 #[test]
-fn privileged_gets_may_want_all_there_is() {
+fn priority_gets_may_want_all_buffers() {
     let (pool, quota) = pool(4, 2);
     let all = at_once(quota.get_buffers(4)).unwrap();
     let mut numbers: Vec<_> = all.iter().map(Sample::index).collect();
@@ -98,7 +98,7 @@ fn it_is_filled_up_before_anyone_else_is_served() {
 }
 
 #[test]
-fn the_privileged_are_served_before_those_who_came_first() {
+fn high_priority_is_served_before_those_that_came_first() {
     let (pool, quota) = pool(3, 1);
     let mut taken = pool.try_get_buffers(2).unwrap();
     taken.extend(quota.try_get_buffer());
@@ -118,7 +118,7 @@ fn the_privileged_are_served_before_those_who_came_first() {
     assert_eq!(counts(&pool), (3, 1, 0));
 }
 
-/// A large request at the front was gathering when somebody privileged came.
+/// A large request at the front was gathering when a get of high priority came.
 #[test]
 fn what_is_gathered_already_stays_where_it_is() {
     let (pool, quota) = pool(3, 1);
@@ -127,10 +127,10 @@ fn what_is_gathered_already_stays_where_it_is() {
     taken.pop();
     taken.extend(quota.try_get_buffer());
     assert_eq!(counts(&pool), (0, 0, 3));
-    let mut privileged = Polled::waiting(quota.get_buffer());
+    let mut priority = Polled::waiting(quota.get_buffer());
     taken.pop();
-    assert!(privileged.is_woken() && !large.is_woken());
-    taken.extend(privileged.expect_ready());
+    assert!(priority.is_woken() && !large.is_woken());
+    taken.extend(priority.expect_ready());
     taken.pop();
     assert!(!large.is_woken(), "the reserve comes first");
     taken.pop();
@@ -141,23 +141,23 @@ fn what_is_gathered_already_stays_where_it_is() {
 
 /// Two that have a part each of what both want would wait for each other, and all others behind them.
 #[test]
-fn a_privileged_request_and_another_cannot_hold_half_each() {
+fn a_priority_request_and_another_cannot_hold_half_each() {
     let (pool, quota) = pool(3, 1);
     let mut taken = pool.try_get_buffers(2).unwrap();
     let mut ordinary = Polled::waiting(pool.get_buffers(2));
     taken.pop();
-    // It has gathered one, and the privileged one wants all three.
-    let mut privileged = Polled::waiting(quota.get_buffers(3));
+    // It has gathered one, and the one of high priority wants all three.
+    let mut priority = Polled::waiting(quota.get_buffers(3));
     taken.pop();
-    assert!(privileged.is_woken() && !ordinary.is_woken());
-    assert_eq!(privileged.expect_ready().unwrap().len(), 3);
+    assert!(priority.is_woken() && !ordinary.is_woken());
+    assert_eq!(priority.expect_ready().unwrap().len(), 3);
     assert!(ordinary.is_woken());
     assert_eq!(ordinary.expect_ready().unwrap().len(), 2);
     assert_eq!(counts(&pool), (3, 1, 0));
 }
 
 #[test]
-fn a_privileged_get_that_gives_up_passes_its_sample_on() {
+fn a_priority_get_that_gives_up_passes_its_sample_on() {
     let (pool, quota) = pool(2, 1);
     let mut taken = vec![pool.try_get_buffer().unwrap()];
     taken.extend(quota.try_get_buffer());
@@ -176,10 +176,10 @@ fn a_privileged_get_that_gives_up_passes_its_sample_on() {
 
 /// The bound on who may wait is not for them.
 #[test]
-fn the_privileged_may_wait_where_nobody_else_may() {
+fn priority_gets_may_wait_where_no_other_may() {
     let pool = Pool::builder().buffers(1).size(64).max_waiters(0);
     let pool = pool.build().unwrap();
-    let quota = pool.quota("control", 2).privileged();
+    let quota = pool.priority_quota("control", 2);
     let held = pool.try_get_buffer().unwrap();
     let mut waiting = Polled::waiting(quota.get_buffer());
     let error = at_once(pool.get_buffer()).unwrap_err();
@@ -284,7 +284,7 @@ fn the_last_handle_and_the_last_sample_free_a_pool_with_a_reserve() {
     assert!(freed.load(Ordering::SeqCst));
 }
 
-/// Ordinary and privileged tasks against each other: what must not fail never waits for long, and
+/// Tasks with and without high priority against each other: what must not fail never waits for long, and
 /// nothing is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn all_kinds_of_gets_against_each_other() {

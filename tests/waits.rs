@@ -121,23 +121,23 @@ fn the_oldest_wait_is_that_of_the_first_in_line() {
 
 /// Who comes first in line is not always who has waited longest.
 #[test]
-fn of_ordinary_and_privileged_gets_the_oldest_wait_is_that_of_whoever_came_first() {
+fn with_and_without_high_priority_the_oldest_wait_is_that_of_the_first_get() {
     let (pool, held) = exhausted();
-    let quota = pool.quota("control", 1).privileged();
+    let quota = pool.priority_quota("control", 1);
     let oldest = || pool.status().oldest_wait.expect("somebody waits");
     let pause = Duration::from_millis(10);
 
     let ordinary = Polled::waiting(pool.get_buffer());
     thread::sleep(pause);
     let joined = Instant::now();
-    let privileged = Polled::waiting(quota.get_buffer());
+    let priority = Polled::waiting(quota.get_buffer());
     assert!(oldest() >= pause);
     drop(ordinary);
-    let of_the_privileged = oldest();
-    assert!(of_the_privileged <= joined.elapsed());
+    let of_the_priority_get = oldest();
+    assert!(of_the_priority_get <= joined.elapsed());
 
     thread::sleep(pause);
     let ordinary = Polled::waiting(pool.get_buffer());
-    assert!(oldest() >= pause, "of the privileged one still");
-    drop((privileged, ordinary, held));
+    assert!(oldest() >= pause, "of the one of high priority still");
+    drop((priority, ordinary, held));
 }

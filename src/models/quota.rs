@@ -10,18 +10,18 @@ use crate::{
 use loom::future::block_on;
 use std::sync::Arc;
 
-/// A pool of which `reserve` samples are kept, and a privileged quota that is large enough.
+/// A pool of which `reserve` samples are kept, and a quota of high priority that is large enough.
 fn pool_with_reserve(buffers: usize, reserve: usize) -> (Pool, Quota) {
     let pool = crate::Builder::default().buffers(buffers).size(64);
     let pool = pool.reserve(reserve).build().expect("a page of memory");
-    let quota = pool.quota("control", 4).privileged();
+    let quota = pool.priority_quota("control", 4);
     (pool, quota)
 }
 
-fn assert_all_given_back(quota: &Quota) {
+fn assert_all_given_back(pool: &Pool, quota: &Quota) {
     let status = quota.status();
     assert_eq!((status.charged, status.waiting), (0, 0));
-    assert_all_home(quota.pool());
+    assert_all_home(pool);
 }
 
 /// Waits for a sample of the quota, uses it and releases it.
@@ -35,12 +35,13 @@ fn get_and_release(quota: &Quota) -> Result<(), GetBufferError> {
 #[test]
 fn room_meets_whoever_waits_for_it() {
     loom::model(|| {
-        let quota = pool(2).quota("camera", 1);
+        let pool = pool(2);
+        let quota = pool.quota("camera", 1);
         let sample = quota.try_get_buffer().unwrap();
         let thread = spawn(move || drop(sample));
         get_and_release(&quota).unwrap();
         thread.join().unwrap();
-        assert_all_given_back(&quota);
+        assert_all_given_back(&pool, &quota);
     });
 }
 
@@ -48,7 +49,8 @@ fn room_meets_whoever_waits_for_it() {
 #[test]
 fn a_quota_is_not_exceeded() {
     loom::model(|| {
-        let quota = pool(2).quota("camera", 1);
+        let pool = pool(2);
+        let quota = pool.quota("camera", 1);
         let out = Arc::new(Setting::new(0));
         let hold = |quota: &Quota, out: &Setting| {
             let sample = block_on(quota.get_buffer()).unwrap();
@@ -62,7 +64,7 @@ fn a_quota_is_not_exceeded() {
         });
         hold(&quota, &out);
         thread.join().unwrap();
-        assert_all_given_back(&quota);
+        assert_all_given_back(&pool, &quota);
     });
 }
 
@@ -70,7 +72,8 @@ fn a_quota_is_not_exceeded() {
 #[test]
 fn a_waiter_that_is_admitted_leaves() {
     loom::model(|| {
-        let quota = pool(2).quota("camera", 1);
+        let pool = pool(2);
+        let quota = pool.quota("camera", 1);
         let sample = quota.try_get_buffer().unwrap();
         let mut first = Box::pin(quota.get_buffer_owned());
         let mut second = Box::pin(quota.get_buffer());
@@ -80,7 +83,7 @@ fn a_waiter_that_is_admitted_leaves() {
         drop(sample);
         drop(block_on(second).unwrap());
         thread.join().unwrap();
-        assert_all_given_back(&quota);
+        assert_all_given_back(&pool, &quota);
     });
 }
 
@@ -88,7 +91,8 @@ fn a_waiter_that_is_admitted_leaves() {
 #[test]
 fn a_waiter_that_leaves_lets_those_behind_it_pass() {
     loom::model(|| {
-        let quota = pool(3).quota("camera", 2);
+        let pool = pool(3);
+        let quota = pool.quota("camera", 2);
         let one = quota.try_get_buffer().unwrap();
         let other = quota.clone();
         let thread = spawn(move || {
@@ -98,7 +102,7 @@ fn a_waiter_that_leaves_lets_those_behind_it_pass() {
         get_and_release(&quota).unwrap();
         thread.join().unwrap();
         drop(one);
-        assert_all_given_back(&quota);
+        assert_all_given_back(&pool, &quota);
     });
 }
 
@@ -106,16 +110,17 @@ fn a_waiter_that_leaves_lets_those_behind_it_pass() {
 #[test]
 fn a_decommit_meets_whoever_waits_for_room() {
     loom::model(|| {
-        let quota = pool(2).quota("camera", 1);
+        let pool = pool(2);
+        let quota = pool.quota("camera", 1);
         let sample = quota.try_get_buffer().unwrap();
-        let pool = quota.pool().clone();
-        let thread = spawn(move || pool.decommit());
+        let other = pool.clone();
+        let thread = spawn(move || other.decommit());
         let told = get_and_release(&quota);
         assert_eq!(told, Err(GetBufferError::NotCommitted));
         thread.join().unwrap();
         drop(sample);
-        assert_eq!(quota.pool().state(), State::Configured);
-        assert_all_given_back(&quota);
+        assert_eq!(pool.state(), State::Configured);
+        assert_all_given_back(&pool, &quota);
     });
 }
 
@@ -123,16 +128,17 @@ fn a_decommit_meets_whoever_waits_for_room() {
 #[test]
 fn a_quotas_line_meets_the_pools() {
     with_two_preemptions(|| {
-        let quota = pool(1).quota("camera", 1);
+        let pool = pool(1);
+        let quota = pool.quota("camera", 1);
         let sample = quota.try_get_buffer().unwrap();
-        let pool = quota.pool().clone();
-        let thread = spawn(move || drop(block_on(pool.get_buffer()).unwrap()));
+        let other = pool.clone();
+        let thread = spawn(move || drop(block_on(other.get_buffer()).unwrap()));
         let mut over = Box::pin(quota.get_buffer());
         assert!(poll_once(&mut over).is_pending());
         drop(sample);
         drop(block_on(over).unwrap());
         thread.join().unwrap();
-        assert_all_given_back(&quota);
+        assert_all_given_back(&pool, &quota);
     });
 }
 
@@ -151,13 +157,13 @@ fn the_reserve_is_filled_up_before_anyone_else_is_served() {
         first.join().unwrap();
         second.join().unwrap();
         assert_eq!(pool.status().reserved, 1);
-        assert_all_given_back(&quota);
+        assert_all_given_back(&pool, &quota);
     });
 }
 
-/// One sample comes home, for one who came first and one who is privileged.
+/// One sample comes home, for one that came first and one of high priority.
 #[test]
-fn the_privileged_come_first() {
+fn high_priority_comes_first() {
     loom::model(|| {
         let (pool, quota) = pool_with_reserve(2, 1);
         let sample = pool.try_get_buffer().unwrap();
@@ -171,7 +177,7 @@ fn the_privileged_come_first() {
         drop(block_on(ordinary).unwrap());
         thread.join().unwrap();
         assert_eq!(pool.status().reserved, 1);
-        assert_all_given_back(&quota);
+        assert_all_given_back(&pool, &quota);
     });
 }
 
@@ -187,7 +193,7 @@ fn an_emptied_reserve_meets_a_release() {
         assert_eq!(pool.status().reserved, 1, "by what came home, or as it was");
         drop(control);
         assert!(pool.try_get_buffer().is_ok());
-        assert_all_given_back(&quota);
+        assert_all_given_back(&pool, &quota);
     });
 }
 
@@ -217,6 +223,6 @@ fn a_commit_fills_the_reserve_while_a_drain_ends() {
         thread.join().unwrap();
         assert_eq!(pool.status().reserved, 1);
         drop(block_on(pool.get_buffer()).unwrap());
-        assert_all_given_back(&quota);
+        assert_all_given_back(&pool, &quota);
     });
 }

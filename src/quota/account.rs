@@ -50,6 +50,8 @@ pub(crate) struct Account {
     pool: WeakPool,
     name: Arc<str>,
     limit: usize,
+    /// Of all gets that are charged here. It never changes, so a user of the quota cannot raise it.
+    rank: Rank,
     /// How many samples are charged, times [`ONE`], and [`WAITED_FOR`]. Relaxed: it is a number, and what it
     /// counts is handed over by the free list.
     charged: CachePadded<AtomicUsize>,
@@ -95,11 +97,12 @@ pub(crate) enum Asked {
 }
 
 impl Account {
-    pub(crate) fn new(pool: WeakPool, name: Arc<str>, limit: usize) -> Self {
+    pub(crate) fn new(pool: WeakPool, name: Arc<str>, limit: usize, rank: Rank) -> Self {
         Account {
             pool,
             name,
             limit: limit.min(usize::MAX / ONE),
+            rank,
             charged: CachePadded::new(AtomicUsize::new(0)),
             queue: Lock::new(Queue {
                 line: Line::new(Instant::now()),
@@ -121,6 +124,10 @@ impl Account {
 
     pub(crate) fn limit(&self) -> usize {
         self.limit
+    }
+
+    pub(crate) fn rank(&self) -> Rank {
+        self.rank
     }
 
     pub(crate) fn charged(&self) -> usize {
@@ -173,13 +180,13 @@ impl Account {
     pub(crate) fn charge_or_join(
         &self,
         count: usize,
-        rank: Rank,
         waker: &Waker,
     ) -> Result<Asked, GetBufferError> {
         let engine = self.engine();
         loop {
             let measured = {
                 let shared = engine.lock();
+                let rank = self.rank;
                 shared.may_want(Wanted { slots: count, rank })?;
                 shared.measures_waits(engine)
             };

@@ -12,7 +12,7 @@ use super::{
     Quota,
     account::{Account, Asked, Place},
 };
-use crate::{error::GetBufferError, line::Rank, sample::Sample, take::Why};
+use crate::{error::GetBufferError, sample::Sample, take::Why};
 use std::{
     future::Future,
     mem,
@@ -75,8 +75,6 @@ impl Drop for Charge {
 pub(super) struct Admission {
     account: Arc<Account>,
     count: usize,
-    /// Of the get that follows, which says what it may want.
-    rank: Rank,
     stage: Stage,
 }
 
@@ -92,7 +90,6 @@ impl Admission {
         Admission {
             account: quota.account.clone(),
             count,
-            rank: quota.rank,
             stage: Stage::New,
         }
     }
@@ -102,10 +99,7 @@ impl Admission {
         if self.account.try_charge(self.count) {
             return Poll::Ready(Ok(self.charged()));
         }
-        let asked = self
-            .account
-            .charge_or_join(self.count, self.rank, cx.waker());
-        match asked {
+        match self.account.charge_or_join(self.count, cx.waker()) {
             Ok(Asked::Charged) => Poll::Ready(Ok(self.charged())),
             Ok(Asked::Place(place)) => {
                 self.stage = Stage::InLine(place);

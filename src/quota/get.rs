@@ -62,7 +62,7 @@ impl Quota {
         let location = Location::caller();
         async move {
             let charge = self.charge(1).await?;
-            let sample = GetBuffer::new(&self.pool, self.rank, location).await?;
+            let sample = GetBuffer::new(&self.pool, self.account.rank(), location).await?;
             Ok(charge.onto(sample))
         }
     }
@@ -139,7 +139,7 @@ impl Quota {
         let location = Location::caller();
         async move {
             let (charge, left) = self.admission_within(limit).await?;
-            let get = GetBuffer::new(&self.pool, self.rank, location);
+            let get = GetBuffer::new(&self.pool, self.account.rank(), location);
             Ok(charge.onto(GetBufferTimeout::new(get, left).await?))
         }
     }
@@ -165,7 +165,7 @@ impl Quota {
         let engine = self.pool.engine();
         let slot = match engine.free_list.take() {
             Ok(slot) => slot,
-            Err(_) => engine.try_take_one(self.rank)?,
+            Err(_) => engine.try_take_one(self.account.rank())?,
         };
         Ok(charge.onto(Sample::new(engine, slot, location)))
     }
@@ -223,7 +223,7 @@ impl Quota {
         let location = Location::caller();
         async move {
             let charge = self.charge(count).await?;
-            let get = GetBuffers::new(&self.pool, count, self.rank, location);
+            let get = GetBuffers::new(&self.pool, count, self.account.rank(), location);
             let mut samples = get.await?;
             charge.onto_each(&mut samples);
             Ok(samples)
@@ -265,7 +265,7 @@ impl Quota {
         async move {
             let charge = self.charge(count).await?;
             let first = samples.len();
-            let get = GetBuffers::new(&self.pool, count, self.rank, location);
+            let get = GetBuffers::new(&self.pool, count, self.account.rank(), location);
             GetBuffersInto::new(get, samples).await?;
             charge.onto_each(&mut samples[first..]);
             Ok(())
@@ -295,7 +295,7 @@ impl Quota {
     pub fn try_get_buffers(&self, count: usize) -> Result<Vec<Sample>, GetBufferError> {
         let location = Location::caller();
         let charge = self.try_charge(count)?;
-        let mut samples = get_many::try_get(&self.pool, count, self.rank, location)?;
+        let mut samples = get_many::try_get(&self.pool, count, self.account.rank(), location)?;
         charge.onto_each(&mut samples);
         Ok(samples)
     }
@@ -321,7 +321,7 @@ impl Quota {
             return Ok(charge);
         }
         let mut shared = self.pool.engine().lock();
-        let rank = self.rank;
+        let rank = self.account.rank();
         shared.may_want(Wanted { slots: count, rank })?;
         if count > self.account.limit() {
             return Err(GetBufferError::TooMany);

@@ -33,7 +33,7 @@ impl GetCharged {
     pub(crate) fn new(quota: &Quota, location: &'static Location<'static>) -> Self {
         GetCharged {
             charge: Stage::Asked(Admission::new(quota, 1)),
-            get: GetBufferOwned::new(&quota.pool, quota.rank, location),
+            get: GetBufferOwned::new(&quota.pool, quota.account.rank(), location),
         }
     }
 }

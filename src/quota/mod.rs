@@ -1,8 +1,11 @@
 //! A quota for each consumer, so that one of them cannot take all the buffers.
 //!
-//! A get of a quota waits twice at most: for room in the quota, in a line of the quota's own, and then
-//! in the pool's line as everybody does. So one that is over its quota holds up nobody else. What a
-//! sample was charged is given back when its last handle drops, wherever that is.
+//! A get of a quota waits twice at most: first for room in the quota, in a wait queue of the quota's own, and
+//! then in the pool's wait queue like every other get. So a consumer that is over its quota delays no other.
+//! A sample is charged to the quota until its last handle is dropped, on any thread.
+//!
+//! A quota is a boundary: code that is given one can get samples through it, and no more. Its limit and its
+//! rank are fixed when it is made, and no method leads from it, from a sample or from what polls it to the pool.
 
 #![forbid(unsafe_code)]
 
@@ -22,13 +25,14 @@ use crate::{line::Rank, raw::handle::Pool};
 use std::{fmt, sync::Arc};
 
 impl Pool {
-    /// Makes a quota: through it, at most `n` samples can be out at a time, and one more for the moment in
-    /// which another is being released.
+    /// Makes a quota: at most `n` samples can be outstanding through it at a time. For the moment in which one
+    /// of them is being released, it may be one more.
     ///
-    /// It takes nothing from the pool: quotas may promise more than there is, and a get of one waits for
-    /// a sample as any other does. Its name is for people: [`Holder`](crate::Holder) and
-    /// [`quotas`](Pool::quotas) tell it, and two quotas may have the same. Gets of the pool itself pay
-    /// nothing for the quotas that it has.
+    /// A quota sets no buffers aside. The limits of all quotas together may be larger than the pool, and a get
+    /// of a quota waits for a sample like any other get. Gets of the pool itself do not become slower.
+    ///
+    /// The name is for people: [`Holder`](crate::Holder), [`quotas`](Pool::quotas) and
+    /// [`report`](Pool::report) show it. Two quotas may have the same name.
     ///
     /// # Examples
     ///
@@ -43,9 +47,46 @@ impl Pool {
     /// # drop(frames);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use = "without a use of it, a quota bounds nothing"]
+    #[must_use = "a quota limits only the gets that are made through it"]
     pub fn quota(&self, name: impl Into<Arc<str>>, n: usize) -> Quota {
-        let account = Arc::new(Account::new(self.downgrade(), name.into(), n));
+        self.quota_of(name.into(), n, Rank::Ordinary)
+    }
+
+    /// Makes a quota of high priority, for what must not fail: control messages, key frames.
+    ///
+    /// Its gets may take the buffers that [`Builder::reserve`](crate::Builder::reserve) keeps, when no other
+    /// sample is free. When they have to wait, they are served before all waiters of the pool that have no high
+    /// priority; this is the one exception to *first come, first served*. Among themselves they are served in
+    /// order. [`Builder::max_waiters`](crate::Builder::max_waiters) does not limit how many of them wait for a
+    /// sample. In all else it is as [`quota`](Pool::quota).
+    ///
+    /// While more of them wait than samples are released, no other waiter is served. So make `n` no larger
+    /// than it has to be.
+    ///
+    /// The priority is fixed: there is no way from another quota to a high priority.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().buffers(4).reserve(1).build()?;
+    /// let key_frames = pool.priority_quota("key frames", 2);
+    /// let taken = pool.get_buffers(3).await?; // all that gets of the pool can have
+    /// let key_frame = key_frames.get_buffer().await?;
+    /// # drop((taken, key_frame));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use = "only the gets that are made through a quota have its priority"]
+    pub fn priority_quota(&self, name: impl Into<Arc<str>>, n: usize) -> Quota {
+        self.quota_of(name.into(), n, Rank::Privileged)
+    }
+
+    fn quota_of(&self, name: Arc<str>, limit: usize, rank: Rank) -> Quota {
+        let account = Arc::new(Account::new(self.downgrade(), name, limit, rank));
         let mut shared = self.engine().lock();
         let gone = shared.accounts.add(account.clone());
         drop(shared);
@@ -53,12 +94,13 @@ impl Pool {
         Quota {
             pool: self.clone(),
             account,
-            rank: Rank::Ordinary,
         }
     }
 
-    /// The quotas of this pool that are in use: those that somebody has, or that a sample which is out was
-    /// charged to. In the order in which they were made. Not a snapshot.
+    /// The quotas of this pool that are in use, in the order in which they were made.
+    ///
+    /// A quota is in use while a handle to it, a get of it or a sample that is charged to it exists. This is not
+    /// a snapshot: samples move while it is read.
     ///
     /// # Examples
     ///
@@ -77,21 +119,26 @@ impl Pool {
     }
 }
 
-/// A share of a pool: gets through it are bounded by a number of their own; see [`Pool::quota`].
+/// A limited share of a pool, for one consumer. Made by [`Pool::quota`] or [`Pool::priority_quota`].
 ///
-/// A sample is charged from the get until its last handle drops: clones, slices, `Bytes`, on whatever
-/// thread. Clones of a quota share what is charged. It keeps the pool alive, as a handle does.
+/// It has the gets of a [`Pool`] and nothing else of it. **It is a boundary**: code that is given a quota cannot
+/// raise its limit or its priority, and cannot reach the pool, neither through the quota nor through a sample, a
+/// [`PollPool`](crate::PollPool) or an adapter that was made from it. So give a plugin, a connection or a tenant
+/// a quota instead of the pool.
 ///
-/// Those who are over the quota wait in the quota's own line, first come, first served, and block nobody
-/// in the pool's; they join that one when they are polled with room for them. Whatever their rank: share no
-/// quota between handles that are privileged and others. A decommit or a flush fails them as everyone
-/// who waits.
+/// A sample is charged to the quota from the get until its last handle is dropped: clones, slices and
+/// [`Bytes`](bytes::Bytes) are handles too. Clones of a quota share one limit. A quota keeps the pool alive, as
+/// a handle does.
 ///
-/// Its futures have no names and are not `Unpin`: to poll one by reference, pin it with [`std::pin::pin!`], or
-/// use a [`PollPool`](crate::PollPool) made from the quota, which needs no pinning.
+/// Gets that find no room wait in the quota's own queue, first come, first served, and delay no other user of
+/// the pool. Once there is room, a get joins the pool's queue at its next poll. A decommit or a flush fails both
+/// kinds of waiters.
 ///
-/// A get through a quota costs two more atomic operations than one of the pool, an owned one four, and
-/// the release of what it got two: on two cache lines that only the users of this quota write.
+/// The futures of its gets have no names and are not `Unpin`. To poll one by reference, pin it with
+/// [`std::pin::pin!`], or use a [`PollPool`](crate::PollPool) made from the quota, which needs no pinning.
+///
+/// A get through a quota costs two more atomic operations than one of the pool, an owned one four, and the
+/// release of its sample two. They write two cache lines that only the users of this quota write.
 ///
 /// # Examples
 ///
@@ -113,54 +160,34 @@ impl Pool {
 /// ```
 #[derive(Clone)]
 pub struct Quota {
+    /// No public method gives it away: a quota is a boundary.
     pool: Pool,
     account: Arc<Account>,
-    rank: Rank,
 }
 
 impl Quota {
-    /// Lets the gets of this handle take from the pool's reserve when no other sample is home, and be
-    /// served before all that are not privileged.
-    ///
-    /// The one exception to *nobody overtakes* in the pool's line: for what must not fail, such as control messages and key
-    /// frames. While more of them wait than samples come home, all others wait, so give the quota no
-    /// more than that needs. [`Builder::max_waiters`](crate::Builder::max_waiters) does not refuse them a
-    /// place in the pool's line.
+    /// For what is made from a quota, inside the crate.
+    #[cfg(feature = "stream")]
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// Whether it is of high priority: made by [`Pool::priority_quota`].
     ///
     /// # Examples
     ///
     /// ```
-    /// use sample_pool::Pool;
-    ///
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = Pool::builder().buffers(4).reserve(1).build()?;
-    /// let key_frames = pool.quota("key frames", 2).privileged();
-    /// let taken = pool.get_buffers(3).await?; // all that they may have
-    /// let key_frame = key_frames.get_buffer().await?;
-    /// # drop((taken, key_frame));
-    /// # Ok(())
-    /// # }
+    /// let pool = sample_pool::Pool::builder().build()?;
+    /// assert!(pool.priority_quota("control", 1).is_priority());
+    /// assert!(!pool.quota("camera 1", 4).is_priority());
+    /// # Ok::<(), sample_pool::BuildError>(())
     /// ```
-    #[must_use = "the answer is the quota that is privileged"]
-    pub fn privileged(mut self) -> Quota {
-        self.rank = Rank::Privileged;
-        self
-    }
-
-    /// Whether this handle is [privileged](Quota::privileged).
     #[must_use]
-    pub fn is_privileged(&self) -> bool {
-        self.rank == Rank::Privileged
+    pub fn is_priority(&self) -> bool {
+        self.account.rank() == Rank::Privileged
     }
 
-    /// The pool that this is a share of.
-    #[must_use]
-    pub fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    /// What is charged to it now, and who waits. Not a snapshot.
+    /// How many samples are charged to it now, and how many gets wait for room. Not a snapshot.
     ///
     /// # Examples
     ///
@@ -183,7 +210,7 @@ impl fmt::Debug for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Quota")
             .field("account", &self.account)
-            .field("privileged", &self.is_privileged())
+            .field("priority", &self.is_priority())
             .finish_non_exhaustive()
     }
 }

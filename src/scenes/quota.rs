@@ -88,13 +88,13 @@ fn a_storm_of_those_who_give_up_leaves_no_room_charged() {
     });
 }
 
-/// Ordinary and privileged users of a pool that is too small for them: all are served, and the reserve
+/// Users with and without high priority of a pool that is too small for them: all are served, and the reserve
 /// is whole at the end.
 #[test]
 fn the_reserve_is_whole_when_everybody_has_gone() {
     play(|| {
         let stage = Stage::with_reserve(3, 1);
-        let control = stage.pool.quota("control", 3).privileged();
+        let control = stage.pool.priority_quota("control", 3);
         let threads = (0..5).map(|number| {
             let (stage, control) = (stage.clone(), control.clone());
             start(move || match number {
@@ -125,7 +125,7 @@ fn a_decommit_meets_quotas_and_the_reserve() {
     play(|| {
         let stage = Stage::with_reserve(3, 1);
         let quota = stage.pool.quota("camera", 1);
-        let control = stage.pool.quota("control", 3).privileged();
+        let control = stage.pool.priority_quota("control", 3);
         let threads = (0..5).map(|number| {
             let (stage, quota, control) = (stage.clone(), quota.clone(), control.clone());
             start(move || {
@@ -151,12 +151,12 @@ fn a_decommit_meets_quotas_and_the_reserve() {
     });
 }
 
-/// A privileged try takes what it can get, finds too little, and puts that back while others are in line.
+/// A try of high priority takes what it can get, finds too little, and puts that back while others are in line.
 #[test]
-fn a_privileged_try_meets_those_in_line() {
+fn a_priority_try_meets_waiters() {
     play(|| {
         let stage = Stage::new(3);
-        let control = stage.pool.quota("control", 3).privileged();
+        let control = stage.pool.priority_quota("control", 3);
         // Every word is open from now on.
         drop(stage.take_all());
         let threads = (0..5).map(|number| {

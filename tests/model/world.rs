@@ -70,14 +70,14 @@ enum Event<'a> {
 /// The two quotas of a pool.
 struct Quotas {
     ordinary: Quota,
-    privileged: Quota,
+    priority: Quota,
 }
 
 impl Quotas {
     fn new(pool: &Pool, limit: usize) -> Self {
         Quotas {
             ordinary: pool.quota("ordinary", limit),
-            privileged: pool.quota("privileged", limit).privileged(),
+            priority: pool.priority_quota("priority", limit),
         }
     }
 
@@ -85,7 +85,7 @@ impl Quotas {
         match payer {
             Payer::Pool => None,
             Payer::Quota => Some(&self.ordinary),
-            Payer::Privileged => Some(&self.privileged),
+            Payer::Privileged => Some(&self.priority),
         }
     }
 }

@@ -38,7 +38,7 @@ fn a_waker_may_commit_when_its_drain_has_ended() {
     pool.decommit();
     assert_eq!(pool.state(), State::Committed);
     drop((admitted, waiting));
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 /// A waker that is woken for room takes the room and gives it back, at once, on the releasing thread.
@@ -49,11 +49,11 @@ fn wakers_of_a_quota_may_come_back_in() {
     let held = quota.try_get_buffer().unwrap();
     let seen = Arc::new(AtomicUsize::new(0));
     let hook = {
-        let (quota, seen) = (quota.clone(), seen.clone());
+        let (pool, quota, seen) = (pool.clone(), quota.clone(), seen.clone());
         hooked_at(Moment::Wake, move || {
             seen.fetch_add(quota.status().charged, Ordering::SeqCst);
             drop(quota.try_get_buffer());
-            drop(quota.pool().quota("another", 1).try_get_buffer());
+            drop(pool.quota("another", 1).try_get_buffer());
         })
     };
     let mut waiting = Box::pin(quota.get_buffer());
@@ -62,7 +62,7 @@ fn wakers_of_a_quota_may_come_back_in() {
     drop(held);
     assert_eq!(seen.load(Ordering::SeqCst), 1, "woken once, and charged");
     drop(waiting);
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_waker_that_panics_costs_nobody_room() {
     drop(first);
     assert!(second.is_woken());
     drop(second.expect_ready().unwrap());
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 /// Futures that were forgotten keep their room and their place, and no more: not the pool, and no waker
@@ -131,5 +131,5 @@ fn a_get_that_moves_is_woken_where_it_was_polled_last() {
     assert_eq!(first.load(Ordering::SeqCst), 0);
     assert!(moved.is_woken());
     drop(moved.expect_ready().unwrap());
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }

@@ -1,5 +1,6 @@
 //! A quota bounds what is out through it, and who waits for it holds up nobody else.
 
+mod boundary;
 mod foreign;
 #[path = "../polling/mod.rs"]
 mod polling;
@@ -32,9 +33,8 @@ fn assert_used(quota: &Quota, charged: usize, waiting: usize) {
 
 /// Nothing is charged, nobody waits, and all of the quota and of the pool can be had.
 #[track_caller]
-fn assert_nothing_is_lost(quota: &Quota) {
+fn assert_nothing_is_lost(pool: &Pool, quota: &Quota) {
     assert_used(quota, 0, 0);
-    let pool = quota.pool();
     let status = pool.status();
     assert_eq!((status.outstanding, status.waiting), (0, 0));
     assert_eq!(status.acquired, status.released);
@@ -64,7 +64,7 @@ async fn no_more_is_out_than_the_quota_has() {
     assert_eq!(pool.status().exhausted, 2);
     assert!(pool.try_get_buffers(6).is_ok(), "the pool has the rest");
     drop((first, second));
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn every_way_to_get_is_charged() {
     while samples.pop().is_some() {
         assert_used(&quota, samples.len(), 0);
     }
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 /// Also for the wrapped and the shared, on another thread, and whatever else the release has to do.
@@ -114,7 +114,7 @@ fn a_sample_is_charged_until_its_last_handle_drops() {
     let sample = shared.try_into_sample().expect("the only handle");
     assert_used(&quota, 1, 0);
     drop(sample);
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 /// The next owner of the slot has nothing to do with the quota.
@@ -127,7 +127,7 @@ fn a_sample_of_the_pool_is_charged_to_nobody() {
     assert_used(&quota, 0, 0);
     assert_eq!(pool.holders()[0].quota, None);
     drop(sample);
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_get_that_fails_is_not_charged() {
     let nothing = pool.quota("nothing", 0);
     assert_eq!(at_once(nothing.get_buffer()).unwrap_err(), too_many);
     assert_eq!(nothing.try_get_buffer().unwrap_err(), too_many);
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 #[test]
@@ -169,9 +169,11 @@ fn samples_outlive_their_quota() {
 
 #[test]
 fn a_quota_keeps_the_pool_alive() {
-    let quota = pool(2).quota("camera", 1);
+    let pool = pool(2);
+    let quota = pool.quota("camera", 1);
+    let weak = pool.downgrade();
+    drop(pool);
     assert!(quota.try_get_buffer().is_ok());
-    let weak = quota.pool().downgrade();
     drop(quota);
     assert!(weak.upgrade().is_none());
 }
@@ -195,7 +197,7 @@ fn the_pool_tells_its_quotas_and_forgets_those_that_are_gone() {
     assert!(holders[0].to_string().ends_with(", of microphone"));
     assert_eq!(holders[0].location.file(), file!());
     drop((sample, waiting));
-    assert_nothing_is_lost(&camera);
+    assert_nothing_is_lost(&pool, &camera);
 }
 
 /// Tasks of one quota on many threads, against others of the pool: no more is ever out than there
@@ -234,7 +236,7 @@ async fn many_tasks_share_a_quota() {
     for task in tasks {
         task.await.unwrap();
     }
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 async fn hold(sample: Sample) {

@@ -25,7 +25,7 @@ fn who_is_over_the_quota_holds_up_nobody_else() {
     drop(held);
     assert!(over.is_woken());
     assert!(over.expect_ready().is_ok());
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 /// Nobody overtakes in the quota's line: not who tries, and not who wants less than the first.
@@ -50,7 +50,7 @@ fn a_quota_serves_first_come_first_served() {
     let one = small.expect_ready().unwrap();
     assert_used(&quota, 3, 0);
     drop((one, two));
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 /// Room in the quota does not overtake in the pool.
@@ -68,7 +68,7 @@ fn with_room_a_get_waits_in_the_pools_line() {
     second.expect_pending();
     drop(sample);
     drop(second.expect_ready().unwrap());
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn giving_up_loses_neither_room_nor_anyones_place() {
     // Never polled.
     drop(quota.get_buffer());
     drop(quota.get_buffer_owned());
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn the_lines_of_quotas_are_bounded_as_the_pools_is() {
     assert_eq!(at_once(quota.get_buffer()).unwrap_err(), refused);
     drop(held);
     assert!(at_once(quota.get_buffer()).is_ok());
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,7 +170,7 @@ async fn the_time_limit_is_of_both_waits_together() {
     assert_eq!(begun.elapsed(), limit);
     assert_eq!(pool.status().timed_out, 2);
     drop((taker, all));
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,7 +186,7 @@ async fn in_time_is_in_time() {
     drop(held);
     drop(waiting.await.unwrap().unwrap());
     assert_eq!(pool.status().timed_out, 0);
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_decommit_and_a_flush_fail_those_who_wait_for_room() {
     let mut again = Polled::waiting(quota.get_buffer());
     drop(held);
     drop(again.expect_ready().unwrap());
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 /// Room is no sample: who has only that waits as much as before, and a decommit that is over by the time that it looks
@@ -260,14 +260,14 @@ fn who_was_admitted_and_has_not_looked_is_told_of_a_decommit_and_a_flush() {
         assert_eq!(into.expect_ready().unwrap_err(), error);
         drop((one, owned, two, into));
         assert_eq!(pool.status().cancelled, 0, "they were told of a failure");
-        assert_nothing_is_lost(&quota);
+        assert_nothing_is_lost(&pool, &quota);
 
         // And who was not there is not told.
         let held = quota.try_get_buffers(3).unwrap();
         let mut later = Polled::waiting(quota.get_buffer());
         drop(held);
         assert!(later.expect_ready().is_ok());
-        assert_nothing_is_lost(&quota);
+        assert_nothing_is_lost(&pool, &quota);
     }
 }
 
@@ -283,7 +283,7 @@ async fn who_was_admitted_is_told_of_a_flush_rather_than_of_its_time() {
     time::sleep(Duration::from_secs(2)).await;
     let told = waiting.expect_ready();
     assert_eq!(told.unwrap_err(), GetBufferError::Flushing);
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 /// It would hold up everybody behind it, for ever.
@@ -301,7 +301,7 @@ fn who_wants_more_than_the_pool_has_does_not_wait_for_room() {
         }
         assert_used(&quota, 2, 0);
         drop(held);
-        assert_nothing_is_lost(&quota);
+        assert_nothing_is_lost(&pool, &quota);
     }
 }
 
@@ -316,5 +316,5 @@ fn a_timed_get_that_does_not_wait_works_outside_a_runtime() {
     let refused = at_once(quota.get_buffer_timeout(hour)).unwrap_err();
     assert_eq!(refused, GetBufferError::TooManyWaiters);
     drop(held);
-    assert_nothing_is_lost(&quota);
+    assert_nothing_is_lost(&pool, &quota);
 }
