@@ -56,7 +56,11 @@ fn a_producer_waits_only_if_rounded_capacity_and_held_samples_leave_no_buffer() 
         let kept = capacity.next_power_of_two();
         for held in 0..kept.min(BUFFERS - 1) {
             let waits = kept + held + 1 > BUFFERS;
-            assert_eq!(producer_waits(capacity, held), waits, "capacity {capacity}, {held} held");
+            assert_eq!(
+                producer_waits(capacity, held),
+                waits,
+                "capacity {capacity}, {held} held"
+            );
         }
     }
 }
