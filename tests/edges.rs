@@ -25,7 +25,7 @@ fn edge() -> impl Strategy<Value = usize> {
         0,
         4096,
         u32::MAX as usize,
-        1 << 48,
+        1 << (usize::BITS - 16),
         MOST / 3,
         MOST / 2,
         MOST,

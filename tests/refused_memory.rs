@@ -78,13 +78,13 @@ fn a_commit_that_is_refused_says_so_and_one_of_less_works() {
         "a_commit_that_is_refused_says_so_and_one_of_less_works",
         || {
             let pool = Pool::new();
-            let too_much = of_a_mib(2048);
+            let too_much = of_a_mib(1536);
             assert_eq!(pool.set_properties(too_much), Ok(too_much));
             for _ in 0..3 {
                 assert_eq!(pool.commit(), Err(CommitError::OutOfMemory));
                 assert_eq!(pool.state(), State::Configured);
                 assert_eq!(pool.region(), None);
-                assert_eq!((pool.free_count(), pool.status().outstanding), (2048, 0));
+                assert_eq!((pool.free_count(), pool.status().outstanding), (1536, 0));
                 let refused = pool.try_get_buffer().map(drop);
                 assert_eq!(refused, Err(GetBufferError::NotCommitted));
                 let refused = at_once(pool.get_buffer()).map(drop);
@@ -96,7 +96,7 @@ fn a_commit_that_is_refused_says_so_and_one_of_less_works() {
             assert_works(&pool);
             let error = CommitError::OutOfMemory;
             assert_eq!(error.to_string(), "the system refused the memory");
-            let built = Pool::builder().buffers(2048).size(MIB).build();
+            let built = Pool::builder().buffers(1536).size(MIB).build();
             assert_eq!(built.map(drop), Err(BuildError::Commit(error)));
         },
     );
@@ -114,7 +114,7 @@ fn a_pool_that_worked_before_works_after_a_commit_that_is_refused() {
                 for _ in 0..3 {
                     assert_works(&pool);
                     pool.decommit();
-                    pool.set_properties(of_a_mib(2048)).expect("drained");
+                    pool.set_properties(of_a_mib(1536)).expect("drained");
                     assert_eq!(pool.commit(), Err(CommitError::OutOfMemory));
                     pool.decommit();
                     pool.set_properties(of_a_mib(8)).expect("drained");
@@ -156,7 +156,7 @@ fn address_space() -> usize {
 /// Free memory in the middle of the heap, so that what little the pool takes from there does not have to
 /// be asked from the system.
 fn warm_the_heap() {
-    let small: Vec<Box<[u8]>> = (0..2048).map(|_| vec![0; 512].into()).collect();
+    let small: Vec<Box<[u8]>> = (0..1536).map(|_| vec![0; 512].into()).collect();
     let roof: Box<[u8]> = vec![0; 512].into();
     drop(small);
     Box::leak(hint::black_box(roof));
