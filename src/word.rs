@@ -30,7 +30,8 @@
 //! |--------------------------|-----------|---------------------------|----------------------------------|
 //! | [`Word::put`]            | `AcqRel`  | [`Word::take`], `park`    | the slot's header and bytes, reset |
 //! | [`Word::take`]           | `Acquire` | [`Word::put`], `open`     | the same, and the slot's set-up  |
-//! | [`Word::open`]           | `Release` | `take`, the claim in `put` | the slots' set-up, the callback |
+//! | [`Word::lease`]          | `Acquire` | `open`                    | the word's owner                 |
+//! | [`Word::open`]           | `Release` | `take`, `lease`, the claim in `put` | the slots' set-up, the owner, the callback |
 //! | [`Word::park`]           | `AcqRel`  | `put`, [`Word::untie`]    | the end of a call of the callback |
 
 #![forbid(unsafe_code)]
@@ -199,8 +200,9 @@ impl Word {
         if seen & OPEN == 0 || seen & LEASES == LEASES {
             return Leased::Refused;
         }
-        // Whoever asks has a handle, so nothing has to be ordered: as when an `Arc` is cloned.
-        match self.exchange(seen, seen + LEASE, Ordering::Relaxed) {
+        // A handle keeps the pool alive, but it may be older than the word's owner, which was set up
+        // when the word was opened: that is what the lease is followed to, also once the word is parked.
+        match self.exchange(seen, seen + LEASE, Ordering::Acquire) {
             Ok(_) => Leased::Yes,
             Err(_) => Leased::Contended,
         }
