@@ -10,7 +10,7 @@ use crate::{
     raw::handle::Pool,
     sample::Sample,
 };
-use futures::Stream;
+use futures::{Stream, stream::FusedStream};
 use std::{
     fmt,
     future::Future,
@@ -247,6 +247,13 @@ impl Stream for PollPool {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll_get_buffer(cx).map(Some)
+    }
+}
+
+/// It never ends.
+impl FusedStream for PollPool {
+    fn is_terminated(&self) -> bool {
+        false
     }
 }
 

@@ -4,7 +4,7 @@ use super::read_sample::ReadError;
 #[cfg(doc)]
 use crate::Pool;
 use crate::{poll_pool::PollPool, sample::Sample};
-use futures::Stream;
+use futures::{Stream, stream::FusedStream};
 use std::{
     fmt, io,
     net::SocketAddr,
@@ -74,6 +74,24 @@ impl DatagramReceiver {
     #[must_use]
     pub fn socket(&self) -> &UdpSocket {
         &self.socket
+    }
+
+    /// The socket. A datagram that is received from it here is missing in the stream.
+    #[must_use]
+    pub fn get_ref(&self) -> &UdpSocket {
+        &self.socket
+    }
+
+    /// The socket. A datagram that is received from it here is missing in the stream.
+    #[must_use]
+    pub fn get_mut(&mut self) -> &mut UdpSocket {
+        &mut self.socket
+    }
+
+    /// The socket, and the pool or quota, with the place in the wait queue that it may have.
+    #[must_use]
+    pub fn into_parts(self) -> (UdpSocket, PollPool) {
+        (self.socket, self.pool)
     }
 
     /// The socket.
@@ -176,6 +194,13 @@ impl Stream for DatagramReceiver {
                 Err(error) => return Poll::Ready(Some(Err(error.into()))),
             }
         }
+    }
+}
+
+/// It never ends.
+impl FusedStream for DatagramReceiver {
+    fn is_terminated(&self) -> bool {
+        false
     }
 }
 

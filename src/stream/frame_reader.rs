@@ -6,6 +6,7 @@ use super::{
     unparsed::{NoRoom, Unparsed},
 };
 use crate::{poll_pool::PollPool, shared::SharedSample};
+use bytes::Bytes;
 use futures::{Stream, stream::FusedStream};
 use pin_project::pin_project;
 use std::{
@@ -84,9 +85,67 @@ impl<S, D> FrameReader<S, D> {
         &self.source
     }
 
+    /// The source. Bytes that are read from it here are missing in the frames.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.source
+    }
+
+    /// The source, pinned. Bytes that are read from it here are missing in the frames.
+    pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut S> {
+        self.project().source
+    }
+
     /// The decoder.
     pub fn decoder(&self) -> &D {
         &self.decoder
+    }
+
+    /// The decoder.
+    pub fn decoder_mut(&mut self) -> &mut D {
+        &mut self.decoder
+    }
+
+    /// The source. Bytes that were read and not yielded are lost; [`into_parts`](FrameReader::into_parts) returns them.
+    pub fn into_inner(self) -> S {
+        self.source
+    }
+
+    /// The source, the decoder, and the bytes that were read and not yielded.
+    ///
+    /// # Examples
+    ///
+    /// A protocol that goes on without frames after its first line:
+    ///
+    /// ```
+    /// use futures::StreamExt;
+    /// use sample_pool::{Pool, stream::{DecodeFrame, Decoded, FrameReader}};
+    /// use std::convert::Infallible;
+    ///
+    /// struct Line;
+    ///
+    /// impl DecodeFrame for Line {
+    ///     type Error = Infallible;
+    ///
+    ///     fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Infallible> {
+    ///         Ok(match bytes.iter().position(|&byte| byte == b'\n') {
+    ///             Some(end) => Decoded::Frame { frame: 0..end, consumed: end + 1 },
+    ///             None => Decoded::Incomplete { needed: None },
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().size(64).build()?;
+    /// let mut reader = FrameReader::new(&b"a line\nand the body"[..], &pool, Line);
+    /// assert_eq!(&reader.next().await.expect("one line")?[..], b"a line");
+    /// let (_source, _decoder, unparsed) = reader.into_parts();
+    /// assert_eq!(unparsed, "and the body");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_parts(self) -> (S, D, Bytes) {
+        (self.source, self.decoder, self.unparsed.into_bytes())
     }
 
     /// How many bytes were read and not given out.

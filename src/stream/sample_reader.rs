@@ -117,9 +117,19 @@ impl<S> SampleReader<S> {
         &self.source
     }
 
+    /// The source. Bytes that are read from it here are missing in the samples.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.source
+    }
+
     /// The source, pinned. Bytes that are read from it here are missing in the samples.
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut S> {
         self.project().source
+    }
+
+    /// The source. The bytes of a sample that was begun are lost; [`into_parts`](SampleReader::into_parts) returns them.
+    pub fn into_inner(self) -> S {
+        self.source
     }
 
     /// The source, and the sample that was begun, if any. An error of the source that was not yielded yet, because the

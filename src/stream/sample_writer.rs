@@ -95,14 +95,40 @@ impl<W, B> SampleWriter<W, B> {
         &self.writer
     }
 
+    /// The writer. What is written to it here stands in the middle of the queue's bytes.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.writer
+    }
+
     /// The writer, pinned. What is written to it here stands in the middle of the queue's bytes.
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut W> {
         self.project().writer
     }
 
-    /// The writer; what is in the queue is let go of.
+    /// The writer. The buffers in the queue are dropped; [`into_parts`](SampleWriter::into_parts) returns them.
     pub fn into_inner(self) -> W {
         self.writer
+    }
+
+    /// The writer, and the buffers in the queue, the first to be written first. Bytes that were written already are not in
+    /// them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use futures::{FutureExt, SinkExt};
+    /// use sample_pool::stream::SampleWriter;
+    ///
+    /// let mut writer = SampleWriter::new(Vec::new(), 2);
+    /// writer.feed(Bytes::from("not yet")).now_or_never().expect("the queue has room")?;
+    /// let (written, queued) = writer.into_parts();
+    /// assert_eq!(written, b"");
+    /// assert_eq!(queued, ["not yet"]);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn into_parts(self) -> (W, VecDeque<B>) {
+        (self.writer, self.queue.waiting)
     }
 }
 

@@ -15,7 +15,7 @@
 use crate::{
     error::GetBufferError, poll_pool::PollPool, sample::Sample, shared::SharedSample, status::State,
 };
-use bytes::{Buf, BufMut};
+use bytes::{Buf, BufMut, Bytes};
 use std::{
     mem,
     ops::Range,
@@ -71,6 +71,16 @@ impl Unparsed {
             Place::Filling(sample) => sample,
             Place::Parsing(rest) => rest,
             Place::Carried => &self.carried,
+        }
+    }
+
+    /// The bytes, without a copy. A sample of which only these are left is released with them.
+    pub(super) fn into_bytes(self) -> Bytes {
+        match self.place {
+            Place::Nowhere => Bytes::new(),
+            Place::Filling(sample) => sample.into_bytes(),
+            Place::Parsing(rest) => rest.into_bytes(),
+            Place::Carried => self.carried.into(),
         }
     }
 

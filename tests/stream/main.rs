@@ -7,6 +7,7 @@ mod polling;
 
 mod datagrams;
 mod frames;
+mod parts;
 mod readable_first;
 mod reader;
 mod script;
