@@ -2,12 +2,16 @@
 //!
 //! | stage     | owns                  | left by                                                        |
 //! |-----------|-----------------------|----------------------------------------------------------------|
-//! | `New`     | nothing               | first poll: a hit, the line, or an error                       |
-//! | `InLine`  | a ticket              | told: `InHand` or an error; drop: leaves, its slots travel on  |
+//! | `New`     | nothing               | first poll: a hit, the line, or `Refused`                      |
+//! | `InLine`  | a ticket              | told: `InHand` or `Refused`; drop: leaves, its slots travel on |
 //! | `InHand`  | its slots             | Tokio's cooperative budget: `Done`; drop: its slots travel on  |
+//! | `Refused` | an error              | Tokio's cooperative budget: `Done`                             |
 //! | `Done`    | nothing               | polling again panics                                           |
 //!
-//! The budget is asked for only once the slots are in hand, so running out of it never loses a place.
+//! The budget is asked for only once the result is known, so running out of it never loses a place. Errors spend it
+//! as samples do: a task that asks again after each error would otherwise keep its thread from the task that ends
+//! the reason of the error.
+//!
 //! A future that was never polled has no place, and a hit never touches the lock.
 
 #![forbid(unsafe_code)]
@@ -37,6 +41,7 @@ pub(crate) enum Acquire {
     New(Rank),
     InLine(Ticket),
     InHand(Chain),
+    Refused(GetBufferError),
     Done,
 }
 
@@ -111,13 +116,8 @@ impl Acquire {
                 *self = Acquire::InLine(ticket);
                 Poll::Pending
             }
-            // Nothing was wanted, so there is nothing to wait for, not even the budget.
-            Ok(Found::Slots(none)) if wanted == 0 => {
-                *self = Acquire::Done;
-                Poll::Ready(Ok(none))
-            }
             Ok(Found::Slots(slots)) => self.hand_over(slots, cx),
-            Err(error) => self.fail(error),
+            Err(error) => self.refuse(error, cx),
         }
     }
 
@@ -141,12 +141,16 @@ impl Acquire {
                 }
                 match outcome {
                     Outcome::Slots(slots) => self.hand_over(slots, cx),
-                    Outcome::Failed(error) => self.fail(error),
+                    Outcome::Failed(error) => self.refuse(error, cx),
                 }
             }
             Acquire::InHand(slots) => {
                 let slots = mem::take(slots);
                 self.hand_over(slots, cx)
+            }
+            Acquire::Refused(error) => {
+                let error = *error;
+                self.refuse(error, cx)
             }
             Acquire::New(_) | Acquire::Done => panic!("a get was polled after it had resolved"),
         }
@@ -169,8 +173,18 @@ impl Acquire {
         Poll::Pending
     }
 
+    /// Fails if the task has budget left; otherwise the error stays here until the next poll.
     #[cold]
-    fn fail(&mut self, error: GetBufferError) -> Poll<Result<Chain, GetBufferError>> {
+    fn refuse(
+        &mut self,
+        error: GetBufferError,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Chain, GetBufferError>> {
+        // Before the budget is asked for: the waker may panic.
+        *self = Acquire::Refused(error);
+        if !spend(cx) {
+            return Poll::Pending;
+        }
         *self = Acquire::Done;
         Poll::Ready(Err(error))
     }
@@ -224,6 +238,7 @@ impl Acquire {
                 engine.lock().count(why);
                 Ok(slots)
             }
+            Acquire::Refused(error) => Err(error),
             Acquire::New(_) | Acquire::Done => Ok(Chain::default()),
         }
     }
@@ -278,15 +293,20 @@ mod tests {
         assert_eq!((status.timed_out, status.cancelled, status.free), (0, 1, 1));
     }
 
-    /// An empty request is served at once, also in a task that has used up its budget.
+    /// The timer can fire after the poll that had no budget for the error.
     #[tokio::test]
-    async fn a_request_for_nothing_needs_no_budget() {
+    async fn a_get_that_was_refused_without_budget_does_not_time_out() {
         let pool = Pool::builder().buffers(1).build().unwrap();
-        while tokio::task::coop::has_budget_remaining() {
-            tokio::task::coop::consume_budget().await;
+        pool.set_flushing(true);
+        while coop::has_budget_remaining() {
+            coop::consume_budget().await;
         }
         let mut acquire = Acquire::New(Rank::Ordinary);
         let cx = &mut Context::from_waker(Waker::noop());
-        assert!(acquire.poll(pool.engine(), 0, cx).is_ready());
+        assert!(acquire.poll(pool.engine(), 1, cx).is_pending());
+        assert!(acquire.timer().is_none(), "it does not wait for a sample");
+        let told = acquire.time_out(pool.engine());
+        assert_eq!(told, Err(GetBufferError::Flushing));
+        assert_eq!(pool.status().timed_out, 0);
     }
 }

@@ -52,7 +52,8 @@
 //! 3. **Cancel safe.** Dropping a future in any state loses neither a sample nor anyone's place. A
 //!    sample that it was handed goes to the next in line.
 //! 4. **No trace.** Gets that failed, timed out or were cancelled do not slow later ones.
-//! 5. **The cooperative budget.** A task that always finds a buffer cannot starve others.
+//! 5. **The cooperative budget.** A task that always gets a buffer, or always an error, cannot
+//!    starve others.
 //! 6. **No allocation** per get, release, freeze, clone or slice, waiting or not, once as many have
 //!    waited before. `into_bytes` makes one small one, `get_buffers` its `Vec`; `released` and
 //!    `drained` may allocate.

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
+    acquire::spend,
     foreign,
     sync::{Notify, OwnedNotified},
 };
@@ -88,18 +89,21 @@ impl Signal {
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(notified) = &mut self.notified else {
-            return Poll::Ready(());
-        };
-        if self.polled && !notified.as_mut().enable() {
-            // Polled again without being woken, perhaps with another waker, which is foreign: it would
-            // be cloned under the lock of the `Notify`. A new one clones it before.
-            let again = self.notify.clone().notified_owned();
-            foreign::quietly(|| notified.set(again));
+        if let Some(notified) = &mut self.notified {
+            if self.polled && !notified.as_mut().enable() {
+                // Polled again without being woken, perhaps with another waker, which is foreign: it would
+                // be cloned under the lock of the `Notify`. A new one clones it before.
+                let again = self.notify.clone().notified_owned();
+                foreign::quietly(|| notified.set(again));
+            }
+            self.polled = true;
+            ready!(notified.as_mut().poll(cx));
+            self.notified = None;
         }
-        self.polled = true;
-        ready!(notified.as_mut().poll(cx));
-        self.notified = None;
-        Poll::Ready(())
+        // What has happened already is ready at once, so a loop that waits for it must let others run.
+        match spend(cx) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use futures::{executor, future::poll_fn};
-use sample_pool::Pool;
+use futures::{FutureExt, StreamExt, executor, future::poll_fn};
+use sample_pool::{GetBufferError, PollPool, Pool, Quota, Sample, fan_out::FanOut};
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -143,6 +143,13 @@ fn a_blocking_get_does_not_depend_on_the_budget() {
                 let got = tokio::task::block_in_place(|| pool.blocking_get_buffer());
                 drop(got.expect("four are home"));
             }
+            pool.set_flushing(true);
+            for _ in 0..1000 {
+                exhaust_budget().await;
+                let refused = tokio::task::block_in_place(|| pool.blocking_get_buffer());
+                assert_eq!(refused.map(drop), Err(GetBufferError::Flushing));
+            }
+            pool.set_flushing(false);
             let in_the_pool_of_threads = tokio::task::spawn_blocking(move || {
                 for _ in 0..1000 {
                     drop(pool.blocking_get_buffer().expect("four are home"));

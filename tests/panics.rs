@@ -6,6 +6,7 @@
 mod polling;
 mod wakers;
 
+use futures::{FutureExt, TryFutureExt};
 use polling::{Polled, at_once, poll_once};
 use sample_pool::{GetBufferError, Pool, Sample, State};
 use std::{
@@ -223,7 +224,46 @@ async fn a_waker_that_panics_when_the_budget_is_used_up_loses_no_sample() {
     poll(&mut |cx| drop(Pin::new(&mut one).poll(cx)));
     drop(one);
     pool.decommit();
-    at_once(pool.drained());
+    assert_eq!(pool.state(), State::Configured, "every sample is free");
+}
+
+/// As above: the next poll could find the pool committed again, and wait for a sample.
+#[tokio::test]
+async fn a_waker_that_panics_when_the_budget_is_used_up_loses_no_error() {
+    let pool = pool(2);
+    let quota = pool.quota("full", 1);
+    let held = quota.try_get_buffer().expect("two are free");
+    let mut refused = [
+        pool.get_buffers(2).boxed(),
+        quota
+            .get_buffer_owned()
+            .map_ok(|sample| vec![sample])
+            .boxed(),
+    ];
+    let mut noop = Context::from_waker(Waker::noop());
+    for refused in &mut refused {
+        assert!(refused.as_mut().poll(&mut noop).is_pending());
+    }
+    pool.decommit();
+    while tokio::task::coop::has_budget_remaining() {
+        tokio::task::coop::consume_budget().await;
+    }
+    let waker = hooked(|moment| assert_eq!(moment, Moment::Drop, "a waker"));
+    let mut cx = Context::from_waker(&waker);
+    for refused in &mut refused {
+        let poll = || drop(refused.as_mut().poll(&mut cx));
+        assert!(
+            catch_unwind(AssertUnwindSafe(poll)).is_err(),
+            "the waker never ran"
+        );
+    }
+    pool.commit().expect("it was committed before");
+    tokio::task::yield_now().await;
+    for refused in refused {
+        assert_eq!(refused.await.unwrap_err(), GetBufferError::NotCommitted);
+    }
+    drop(held);
+    assert_eq!(pool.free_count(), 2);
 }
 
 /// The first in line is woken first, so its panic could skip all others.

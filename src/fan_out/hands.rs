@@ -2,6 +2,7 @@
 
 use crate::sync::watch;
 use std::{fmt, sync::Arc};
+use tokio::task::coop;
 
 /// The places for what subscribers have taken and not let go of: of one fan-out, or of many together.
 ///
@@ -161,6 +162,8 @@ impl Hands {
                 // Marked as seen before the look, so that no change after it is missed.
                 wanted.mark_unchanged();
                 if hands.0.taken.borrow().wanted == Some(sample) {
+                    // What is ready at once lets other tasks run.
+                    coop::consume_budget().await;
                     return;
                 }
                 // It does not fail: its sender is in the hands that are kept here.

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use std::{fmt, sync::Arc};
+use tokio::task::coop;
 
 /// A subscriber of a [`FanOut`].
 ///
@@ -161,9 +162,11 @@ impl Subscriber {
     /// # }
     /// ```
     pub async fn ready(&mut self) {
-        if self.permit.is_none() {
-            // It is never closed. It takes part in the cooperative budget, so that a subscriber for whom
-            // there is always a sample lets others run.
+        // Either spends cooperative budget, so that a subscriber that is always ready lets other tasks run.
+        if self.permit.is_some() {
+            coop::consume_budget().await;
+        } else {
+            // It is never closed.
             self.permit = self.holds.clone().acquire_owned().await.ok();
         }
     }

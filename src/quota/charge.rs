@@ -2,9 +2,12 @@
 //!
 //! | stage    | owns          | left by                                                                |
 //! |----------|---------------|------------------------------------------------------------------------|
-//! | `New`    | nothing       | first poll: a charge, the account's line, or an error                  |
-//! | `InLine` | a place       | told: a charge or an error; drop: leaves, what was charged is given back |
+//! | `New`    | nothing       | first poll: a charge, the account's line, or `Refused`                 |
+//! | `InLine` | a place       | told: a charge or `Refused`; drop: leaves, what was charged is given back |
+//! | `Refused` | an error     | Tokio's cooperative budget: `Done`                                     |
 //! | `Done`   | nothing       | polling again panics                                                   |
+//!
+//! A charge spends nothing of the cooperative budget: the get that follows does.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +15,7 @@ use super::{
     Quota,
     account::{Account, Asked, Place},
 };
-use crate::{error::GetBufferError, sample::Sample, take::Why};
+use crate::{acquire::spend, error::GetBufferError, sample::Sample, take::Why};
 use std::{
     future::Future,
     mem,
@@ -82,6 +85,7 @@ pub(super) struct Admission {
 enum Stage {
     New,
     InLine(Place),
+    Refused(GetBufferError),
     Done,
 }
 
@@ -94,7 +98,7 @@ impl Admission {
         }
     }
 
-    fn begin(&mut self, cx: &Context<'_>) -> Poll<Result<Charge, GetBufferError>> {
+    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<Charge, GetBufferError>> {
         self.stage = Stage::Done;
         if self.account.try_charge(self.count) {
             return Poll::Ready(Ok(self.charged()));
@@ -105,8 +109,29 @@ impl Admission {
                 self.stage = Stage::InLine(place);
                 Poll::Pending
             }
-            Err(error) => Poll::Ready(Err(error)),
+            Err(error) => self.refuse(error, cx),
         }
+    }
+
+    /// Fails if the task has budget left; otherwise the error stays here until the next poll.
+    #[cold]
+    fn refuse(
+        &mut self,
+        error: GetBufferError,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Charge, GetBufferError>> {
+        // Before the budget is asked for: the waker may panic.
+        self.stage = Stage::Refused(error);
+        if !spend(cx) {
+            return Poll::Pending;
+        }
+        self.stage = Stage::Done;
+        Poll::Ready(Err(error))
+    }
+
+    /// Whether it waits for room, and not for the budget alone.
+    pub(super) fn is_in_line(&self) -> bool {
+        matches!(self.stage, Stage::InLine(_))
     }
 
     fn charged(&self) -> Charge {
@@ -122,8 +147,10 @@ impl Admission {
 
     /// Leaves the account's line. `None` if it had not been told anything.
     fn leave(&mut self, why: Why) -> Option<Result<Charge, GetBufferError>> {
-        let Stage::InLine(place) = mem::replace(&mut self.stage, Stage::Done) else {
-            return None;
+        let place = match mem::replace(&mut self.stage, Stage::Done) {
+            Stage::InLine(place) => place,
+            Stage::Refused(error) => return Some(Err(error)),
+            Stage::New | Stage::Done => return None,
         };
         let told = self.account.leave(place, self.count);
         let charge = told.map(|was_charged| was_charged.then(|| self.charged()));
@@ -147,13 +174,19 @@ impl Future for Admission {
         let place = match &mut this.stage {
             Stage::New => return this.begin(cx),
             Stage::InLine(place) => place,
+            Stage::Refused(error) => {
+                let error = *error;
+                return this.refuse(error, cx);
+            }
             Stage::Done => panic!("a get was polled after it had resolved"),
         };
         let Some(outcome) = this.account.wait_on(place, cx.waker()) else {
             return Poll::Pending;
         };
         if let Stage::InLine(place) = mem::replace(&mut this.stage, Stage::Done) {
-            this.account.told(place, outcome, this.count)?;
+            if let Err(error) = this.account.told(place, outcome, this.count) {
+                return this.refuse(error, cx);
+            }
         }
         Poll::Ready(Ok(this.charged()))
     }

@@ -346,6 +346,7 @@ impl Quota {
         let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut admission).poll(cx))).await;
         let charge = match first {
             Poll::Ready(admitted) => admitted?,
+            Poll::Pending if !admission.is_in_line() => admission.await?,
             Poll::Pending => match timeout(limit, &mut admission).await {
                 Ok(admitted) => admitted?,
                 Err(_elapsed) => admission.time_out()?,

@@ -159,11 +159,12 @@ impl<S: ReadSample, D: DecodeFrame> Stream for FrameReader<S, D> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
-        // Frames that are there already cost no read, so that a buffer full of small ones could
-        // otherwise keep the task's thread.
-        let proceed = ready!(coop::poll_proceed(cx));
         loop {
+            // Each frame, read, error and end spends some budget. Frames that are there already cost no read, and a
+            // source may always be ready: both could otherwise keep the task's thread.
+            let proceed = ready!(coop::poll_proceed(cx));
             if *this.end == End::Stream {
+                proceed.made_progress();
                 return Poll::Ready(None);
             }
             let bytes = this.unparsed.bytes();
@@ -200,7 +201,7 @@ impl<S: ReadSample, D: DecodeFrame> Stream for FrameReader<S, D> {
             let sample = match ready!(this.unparsed.poll_room(*this.needed, cx)) {
                 Ok(sample) => sample,
                 Err(NoRoom::GetBuffer(error)) => {
-                    // Whoever tries again until the pool serves must let others run, who may see to that.
+                    // Dropped without it, it would give back what the pool has spent.
                     proceed.made_progress();
                     return Poll::Ready(Some(Err(error.into())));
                 }

@@ -9,7 +9,7 @@
 //! An empty sample is not kept while the source has nothing: it goes home, and the next poll takes one.
 
 use super::read_sample::{ReadError, ReadSample};
-use crate::{poll_pool::PollPool, sample::Sample};
+use crate::{acquire::spend, poll_pool::PollPool, sample::Sample};
 use futures::{Stream, stream::FusedStream};
 use pin_project::pin_project;
 use std::{
@@ -163,6 +163,9 @@ impl<S: ReadSample> Stream for SampleReader<S> {
             let begun = match this.state {
                 State::Reading(begun) => begun,
                 State::Failed(_) | State::Ended => {
+                    if !spend(cx) {
+                        return Poll::Pending;
+                    }
                     return Poll::Ready(match mem::replace(this.state, State::Ended) {
                         State::Failed(error) => Some(Err(error.into())),
                         State::Reading(_) | State::Ended => None,
@@ -190,6 +193,10 @@ impl<S: ReadSample> Stream for SampleReader<S> {
                 }
                 Poll::Ready(Ok(_)) => {
                     *begun = Some(sample);
+                    // A source may be ready for ever, and the buffer takes many reads.
+                    if !spend(cx) {
+                        return Poll::Pending;
+                    }
                     continue;
                 }
                 Poll::Ready(Err(error)) => State::Failed(error),

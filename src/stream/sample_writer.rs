@@ -10,7 +10,7 @@ use std::{
     pin::Pin,
     task::{Context, Poll, ready},
 };
-use tokio::io::AsyncWrite;
+use tokio::{io::AsyncWrite, task::coop};
 use tokio_util::io::poll_write_buf;
 
 /// Writes samples, or `Bytes`, in order: a [`Sink`] over any [`AsyncWrite`].
@@ -154,8 +154,13 @@ impl<W: AsyncWrite, B: Buf> Sink<B> for SampleWriter<W, B> {
     type Error = io::Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // With room in the queue, or a writer that never waits, this is ready at once: a task that only feeds must
+        // let others run.
+        let proceed = ready!(coop::poll_proceed(cx));
         let most = self.queue.limit - 1;
-        self.poll_write_down_to(most, cx)
+        let result = ready!(self.poll_write_down_to(most, cx));
+        proceed.made_progress();
+        Poll::Ready(result)
     }
 
     fn start_send(self: Pin<&mut Self>, item: B) -> io::Result<()> {
@@ -171,8 +176,13 @@ impl<W: AsyncWrite, B: Buf> Sink<B> for SampleWriter<W, B> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.as_mut().poll_write_down_to(0, cx))?;
-        self.project().writer.poll_flush(cx)
+        let proceed = ready!(coop::poll_proceed(cx));
+        let mut result = ready!(self.as_mut().poll_write_down_to(0, cx));
+        if result.is_ok() {
+            result = ready!(self.project().writer.poll_flush(cx));
+        }
+        proceed.made_progress();
+        Poll::Ready(result)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
