@@ -57,7 +57,7 @@ fn on_one_thread<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'stat
     thread::spawn(move || {
         let runtime = Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(test());
-        drop(send.send(()));
+        let _receiver_is_gone = send.send(());
     });
     receive
         .recv_timeout(HANG)
