@@ -275,8 +275,9 @@ impl Sample {
 
     /// Makes [`Bytes`] of the sample. Copies nothing, and makes one small allocation.
     ///
-    /// The buffer goes home when the last `Bytes` with any of its bytes is gone. An empty slice of
-    /// them does not count: `Bytes` lets go of its owner there.
+    /// The buffer is returned to the pool when the last `Bytes` with any of its bytes is dropped. An empty slice
+    /// of them does not count: it holds no buffer. Neither does the `Bytes` of an empty sample, which allocates
+    /// nothing: the buffer is returned at once.
     ///
     /// # Examples
     ///

@@ -198,6 +198,9 @@ impl SharedSample {
 
     /// Makes [`Bytes`] of these bytes. Copies nothing, and makes one small allocation.
     ///
+    /// If there are no bytes, this handle is dropped, and the result is an empty `Bytes` that holds no buffer
+    /// and allocates nothing.
+    ///
     /// # Examples
     ///
     /// ```
@@ -211,6 +214,10 @@ impl SharedSample {
     /// ```
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
+        // `from_owner` would keep the owner until the last clone of the empty `Bytes` is dropped.
+        if self.is_empty() {
+            return Bytes::new();
+        }
         Bytes::from_owner(self)
     }
 

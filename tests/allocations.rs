@@ -161,6 +161,11 @@ fn sharing(pool: &Pool) {
         let bytes = sample.into_bytes();
         drop((bytes.clone(), bytes.slice(1..4)));
     });
+    assert_allocates(0, "into_bytes without a byte", || {
+        drop(take(pool).into_bytes());
+        let shared = take(pool).freeze();
+        drop((shared.clone().into_bytes(), Bytes::from(shared)));
+    });
     assert_allocates(1, "a slice into bytes", || {
         let mut sample = take(pool);
         sample.put_slice(b"0123456789");
@@ -361,7 +366,9 @@ fn fanning_out(pool: &Pool) {
         }
     });
     assert_allocates(1, "a fan-out to one as bytes", || {
-        fan_out.send(take(pool).freeze());
+        let mut sample = take(pool);
+        sample.put_slice(b"payload");
+        fan_out.send(sample.freeze());
         let received = polling::at_once(subscribers[0].next()).expect("it goes on");
         drop(received.into_bytes());
     });

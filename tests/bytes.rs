@@ -98,16 +98,46 @@ fn an_empty_slice_of_bytes_does_not_hold_the_sample() {
     assert!(empty.is_empty());
 }
 
-/// Bytes without a byte are rare, but a released and reused sample must not be written by two.
+/// `Bytes::from_owner` keeps its owner for an empty slice too: each datagram without a byte would pin a buffer.
 #[test]
-fn bytes_of_an_empty_sample_are_empty_and_return_it() {
+fn bytes_without_a_byte_hold_no_buffer_in_whatever_way_they_are_made() {
     let pool = pool();
-    let empty = sample_with(&pool, b"").into_bytes();
-    let part = sample_with(&pool, b"ab").freeze().slice(1..1).into_bytes();
-    assert!(empty.is_empty() && part.is_empty());
-    assert_eq!(empty.clone(), part.clone());
-    drop((empty, part));
-    assert_eq!(pool.free_count(), 2);
+    let shared = |bytes: &[u8]| sample_with(&pool, bytes).freeze();
+    let advanced = || {
+        let mut shared = shared(b"ab");
+        shared.advance(2);
+        shared
+    };
+    let ways: [&dyn Fn() -> Bytes; 9] = [
+        &|| sample_with(&pool, b"").into_bytes(),
+        &|| sample_with(&pool, b"").into(),
+        &|| shared(b"").into_bytes(),
+        &|| shared(b"").into(),
+        &|| shared(b"ab").slice(1..1).into_bytes(),
+        &|| shared(b"ab").split_off(2).into(),
+        &|| shared(b"").copy_out_below(0.0),
+        &|| advanced().into_bytes(),
+        &|| advanced().copy_to_bytes(0),
+    ];
+    let empty = ways.map(|way| way());
+    assert!(empty.iter().all(Bytes::is_empty));
+    assert_eq!(pool.free_count(), 2, "all are held still");
+    assert_eq!(empty[0], empty[8]);
+}
+
+/// The handle that was taken apart keeps its own reference.
+#[test]
+fn an_empty_part_that_is_copied_to_bytes_leaves_the_rest_in_the_sample() {
+    let pool = pool();
+    let mut shared = sample_with(&pool, b"ab").freeze();
+    let empty = shared.copy_to_bytes(0);
+    assert_eq!((out(&pool), &shared[..]), (1, &b"ab"[..]));
+    let all = shared.copy_to_bytes(2);
+    drop(shared);
+    assert_eq!((out(&pool), &all[..]), (1, &b"ab"[..]));
+    drop(all);
+    assert_eq!(out(&pool), 0);
+    drop(empty);
 }
 
 /// A long-lived message of a few bytes pins a whole buffer, so a copy is the way out, and it must let

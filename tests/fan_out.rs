@@ -147,6 +147,20 @@ fn a_subscriber_has_no_more_samples_at_a_time_than_it_may() {
     assert_eq!((third[0], third.missed()), (2, 0));
 }
 
+/// `Bytes::from_owner` keeps its owner for an empty slice too, and the subscriber would wait for its own place.
+#[test]
+fn bytes_of_an_empty_delivery_hold_neither_a_buffer_nor_a_place() {
+    let pool = pool();
+    let video = FanOut::new(8, 8).resume_anywhere(true);
+    let mut viewer = video.subscribe(1);
+    video.send(pool.try_get_buffer().expect("one is free").freeze());
+    let empty = next(&mut viewer).into_bytes();
+    assert!(empty.is_empty());
+    assert_eq!(video.in_hands(), 0);
+    send(&video, &pool, 0..1, &[]);
+    assert_eq!(next(&mut viewer)[0], 0);
+}
+
 /// A place that becomes free while nobody looks must still be seen.
 #[test]
 fn who_waits_for_a_place_gets_it_when_one_is_free_and_has_missed_nothing() {

@@ -212,8 +212,10 @@ fn the_only_handle_becomes_writable_again_and_any_other_does_not() {
     drop(clone);
     let empty = shared.slice(..0);
     let shared = shared.try_into_sample().expect_err("an empty slice counts");
-    let bytes = empty.into_bytes();
+    drop(empty);
+    let bytes = shared.slice(..1).into_bytes();
     let shared = shared.try_into_sample().expect_err("and so do Bytes");
+    let _empty = bytes.slice(..0);
     drop(bytes);
     let mut sample = shared.try_into_sample().expect("the only handle");
     assert_eq!(&sample[..], TEXT);

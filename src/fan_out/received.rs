@@ -56,7 +56,8 @@ impl Received {
         self.sample.properties()
     }
 
-    /// Makes [`Bytes`] of it, which count as this does. Copies nothing, and makes one small allocation.
+    /// Makes [`Bytes`] of it, which count as this does. Copies nothing, and makes one small allocation. If it is
+    /// empty, the result is an empty `Bytes` that holds nothing, allocates nothing and does not count.
     ///
     /// # Examples
     ///
@@ -82,6 +83,9 @@ impl Received {
     /// ```
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
+        if self.is_empty() {
+            return Bytes::new();
+        }
         Bytes::from_owner(self)
     }
 

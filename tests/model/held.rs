@@ -148,6 +148,11 @@ impl Held {
         std::mem::replace(&mut self.handle, Handle::Bytes(Bytes::new()))
     }
 
+    /// Whether this handle shows no bytes.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     pub(crate) fn share(mut self) -> Self {
         let handle = match self.take() {
             Handle::Owned(sample) => Handle::Shared(sample.freeze()),

@@ -94,6 +94,8 @@ impl Quotas {
 struct World<'a> {
     pool: &'a Pool,
     quotas: &'a Quotas,
+    /// `Bytes` of no bytes, which are kept to the end and hold nothing.
+    empty: Vec<Held>,
     clones: Vec<Pool>,
     expected: Expected,
     gets: HashMap<u64, Get<'a>>,
@@ -126,6 +128,7 @@ impl<'a> World<'a> {
         World {
             pool,
             quotas,
+            empty: Vec::new(),
             clones: Vec::new(),
             expected: Expected::new(settings),
             gets: HashMap::new(),
@@ -175,10 +178,8 @@ impl<'a> World<'a> {
                 let handles = self.handles.clone();
                 self.replace(choice, |held| held.unshare(&handles))?;
             }
-            Operation::IntoBytes(choice) => {
-                self.replace(choice, |held| Ok(held.into_bytes()))?;
-            }
-            Operation::Release(choice) => self.release(choice),
+            Operation::IntoBytes(choice) => self.into_bytes(choice)?,
+            Operation::Release(choice) => drop(self.release(choice)),
             Operation::Notify(set) => self.notify(set)?,
             Operation::Listen(to) => self.listen(to),
             Operation::PollEvent(choice) => self.poll_event(choice)?,
@@ -287,6 +288,18 @@ impl<'a> World<'a> {
         Ok(())
     }
 
+    /// Makes `Bytes` of a handle; those of no bytes hold nothing, so the handle is released.
+    fn into_bytes(&mut self, choice: usize) -> TestCaseResult {
+        let count = self.held.len().max(1);
+        let chosen = self.held.get(choice % count);
+        if chosen.is_some_and(Held::is_empty) {
+            let held = self.release(choice);
+            self.empty.extend(held.map(Held::into_bytes));
+            return Ok(());
+        }
+        self.replace(choice, |held| Ok(held.into_bytes()))
+    }
+
     fn duplicate(&mut self, choice: usize, from: usize, len: usize) {
         let count = self.held.len().max(1);
         let held = self.held.get(choice % count);
@@ -296,9 +309,10 @@ impl<'a> World<'a> {
         }
     }
 
-    fn release(&mut self, choice: usize) {
+    /// Counts a handle as released; the caller drops it.
+    fn release(&mut self, choice: usize) -> Option<Held> {
         if self.held.is_empty() {
-            return;
+            return None;
         }
         let held = self.held.swap_remove(choice % self.held.len());
         if let Some(handles) = self.handles.get_mut(&held.slot()) {
@@ -308,7 +322,7 @@ impl<'a> World<'a> {
                 self.expected.release(self.payers[&held.slot()]);
             }
         }
-        drop(held);
+        Some(held)
     }
 
     fn notify(&mut self, set: bool) -> TestCaseResult {
