@@ -11,14 +11,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 use tokio::{io::AsyncWrite, task::coop};
-use tokio_util::io::poll_write_buf;
 
 /// Writes samples, or `Bytes`, in order: a [`Sink`] over any [`AsyncWrite`].
 ///
 /// What was put in waits in a queue of a fixed length, and is written without copying, with
-/// vectored writes where the writer takes them. A sample is let go of when its last byte was taken by
+/// vectored writes where the writer takes them. A sample is dropped when its last byte was taken by
 /// the writer. When the queue is full, the sink is not ready until the first of it was written: a slow
 /// reader at the other end holds at most the queue.
+///
+/// Any [`Buf`] can be an item, also one of several chunks. Those of one that shows all its chunks through
+/// [`chunks_vectored`](Buf::chunks_vectored) are written together. One that shows fewer than all of them, as the
+/// provided method does, is written one chunk at a time, and what is behind it in the queue waits for its last.
 ///
 /// Nothing is written before the queue is full or it is flushed: `send` flushes, `feed` does not.
 /// `close` flushes and shuts the writer down.
@@ -59,6 +62,9 @@ pub struct SampleWriter<W, B> {
     writer: W,
     queue: Queue<B>,
 }
+
+/// How many slices one write is given at most.
+const SLICES: usize = 64;
 
 /// Buffers one after another; none of them is empty.
 struct Queue<B> {
@@ -141,10 +147,7 @@ impl<W: AsyncWrite, B: Buf> SampleWriter<W, B> {
     ) -> Poll<io::Result<()>> {
         let mut this = self.project();
         while this.queue.waiting.len() > most {
-            let written = ready!(poll_write_buf(this.writer.as_mut(), cx, this.queue))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
+            ready!(this.queue.poll_write_some(this.writer.as_mut(), cx))?;
         }
         Poll::Ready(Ok(()))
     }
@@ -169,7 +172,7 @@ impl<W: AsyncWrite, B: Buf> Sink<B> for SampleWriter<W, B> {
             queue.waiting.len() < queue.limit,
             "an item was put in before the sink was ready"
         );
-        if item.has_remaining() {
+        if item.remaining() > 0 {
             queue.waiting.push_back(item);
         }
         Ok(())
@@ -191,43 +194,94 @@ impl<W: AsyncWrite, B: Buf> Sink<B> for SampleWriter<W, B> {
     }
 }
 
-impl<B: Buf> Buf for Queue<B> {
-    fn remaining(&self) -> usize {
-        self.waiting.iter().map(Buf::remaining).sum()
+impl<B: Buf> Queue<B> {
+    /// Writes at least one byte, of those that are first in the queue.
+    fn poll_write_some<W: AsyncWrite>(
+        &mut self,
+        writer: Pin<&mut W>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let most = if writer.is_write_vectored() {
+            SLICES
+        } else {
+            1
+        };
+        let slices = self.show(&mut slices[..most]);
+        let shown: usize = slices.iter().map(|slice| slice.len()).sum();
+        if shown == 0 {
+            return Poll::Ready(Err(broken("a buffer has bytes left and shows none")));
+        }
+        let written = match slices {
+            [one] => writer.poll_write(cx, one),
+            many => writer.poll_write_vectored(cx, many),
+        };
+        match ready!(written)? {
+            0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            // To go on from there would leave out bytes that were never shown.
+            taken if taken > shown => Poll::Ready(Err(broken(
+                "the writer says that it took more than it was given",
+            ))),
+            taken => {
+                self.advance(taken);
+                Poll::Ready(Ok(()))
+            }
+        }
     }
 
-    fn has_remaining(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.waiting.front().map_or(&[], Buf::chunk)
-    }
-
-    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+    /// Fills `slices` with the next bytes in order, without a gap.
+    ///
+    /// Buffers are foreign. What they promise is `remaining`, `chunk` and `advance`: `chunks_vectored` may leave out
+    /// what follows its first slices, and that of a composed buffer even something in between. So it counts only if
+    /// its slices are all that remains; otherwise `chunk` is the next bytes, and nothing follows it in this write.
+    fn show<'s, 'a>(&'a self, slices: &'s mut [IoSlice<'a>]) -> &'s [IoSlice<'a>] {
         let mut filled = 0;
         for buffer in &self.waiting {
-            if filled == slices.len() {
+            let room = &mut slices[filled..];
+            if room.is_empty() {
                 break;
             }
-            filled += buffer.chunks_vectored(&mut slices[filled..]);
+            let remaining = buffer.remaining();
+            let count = match room.len() {
+                1 => 0,
+                most => buffer.chunks_vectored(room).min(most),
+            };
+            let shown = room[..count].iter().map(|slice| slice.len());
+            if count > 0 && shown.sum::<usize>() == remaining {
+                filled += count;
+                continue;
+            }
+            let chunk = buffer.chunk();
+            room[0] = IoSlice::new(&chunk[..chunk.len().min(remaining)]);
+            filled += 1;
+            if chunk.len() < remaining {
+                break;
+            }
         }
-        filled
+        &slices[..filled]
     }
 
+    /// Drops the first `count` bytes, of those that were shown.
     fn advance(&mut self, mut count: usize) {
-        while count > 0 {
-            let Some(first) = self.waiting.front_mut() else {
-                panic!("cannot advance {count} bytes beyond the end");
-            };
+        while let Some(first) = self.waiting.front_mut() {
             let from_first = count.min(first.remaining());
             first.advance(from_first);
             count -= from_first;
-            if !first.has_remaining() {
-                self.waiting.pop_front();
+            if first.remaining() > 0 {
+                break;
+            }
+            self.waiting.pop_front();
+            if count == 0 {
+                break;
             }
         }
     }
+}
+
+/// An error of foreign code that broke the contract of its trait.
+#[cold]
+fn broken(what: &'static str) -> io::Error {
+    io::Error::other(what)
 }
 
 /// Says how much is in the queue; never prints the bytes.

@@ -5,10 +5,16 @@ use crate::{
     pool,
     script::Slow,
 };
-use bytes::{BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes};
 use futures::SinkExt;
 use sample_pool::{Pool, SharedSample, stream::SampleWriter};
-use std::io;
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::io::AsyncWrite;
 
 fn sample(pool: &Pool, bytes: &[u8]) -> SharedSample {
     let mut sample = pool.try_get_buffer().expect("one is home");
@@ -134,4 +140,290 @@ fn an_item_that_was_not_asked_for_is_refused() {
     for _ in 0..2 {
         let _ = futures::Sink::start_send(writer.as_mut(), Bytes::from_static(b"hello"));
     }
+}
+
+/// Chunks one after another. How many of them `chunks_vectored` shows is what kinds of it differ in.
+struct Chunks {
+    left: VecDeque<&'static [u8]>,
+    show: Show,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Show {
+    /// The provided method's: one.
+    First,
+    FirstTwo,
+    /// All of them, and an empty one between any two.
+    AllWithEmptyOnes,
+    /// Some in the middle are left out, as the `Chain` of bytes 1.10 did when its first half showed a prefix.
+    FirstAndLast,
+    /// It need not show anything.
+    Nothing,
+    /// All, and it says that they are more than there was room for.
+    MoreThanThereAre,
+}
+
+impl Chunks {
+    fn new(chunks: &[&'static [u8]], show: Show) -> Self {
+        let left = chunks.iter().copied().collect();
+        Chunks { left, show }
+    }
+}
+
+impl Buf for Chunks {
+    fn remaining(&self) -> usize {
+        self.left.iter().map(|chunk| chunk.len()).sum()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.left.front().copied().unwrap_or_default()
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let all = self.left.iter().copied();
+        let (first, last) = (self.chunk(), self.left.back().copied());
+        let shown: Vec<&[u8]> = match self.show {
+            Show::First => vec![first],
+            Show::FirstTwo => all.take(2).collect(),
+            Show::AllWithEmptyOnes => all.flat_map(|chunk| [&b""[..], chunk]).collect(),
+            Show::FirstAndLast => std::iter::once(first).chain(last).collect(),
+            Show::Nothing => vec![],
+            Show::MoreThanThereAre => all.collect(),
+        };
+        let room = slices.len();
+        for (slice, shown) in slices.iter_mut().zip(&shown) {
+            *slice = IoSlice::new(shown);
+        }
+        match self.show {
+            Show::MoreThanThereAre => room + 1,
+            _ => shown.len().min(room),
+        }
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while let Some(first) = self.left.front_mut() {
+            let from_first = count.min(first.len());
+            *first = &first[from_first..];
+            count -= from_first;
+            if !first.is_empty() {
+                break;
+            }
+            self.left.pop_front();
+        }
+        assert_eq!(count, 0, "advanced behind the end");
+    }
+}
+
+type Make = Box<dyn Fn(&'static [u8; 4]) -> Box<dyn Buf>>;
+
+/// Each kind of `Buf` that four bytes can be in.
+fn kinds() -> Vec<(String, Make)> {
+    fn kind<B: Buf + 'static>(
+        name: impl Into<String>,
+        make: impl Fn(&'static [u8; 4]) -> B + 'static,
+    ) -> (String, Make) {
+        (name.into(), Box::new(move |text| Box::new(make(text))))
+    }
+    let pool = pool(2, 8);
+    let mut kinds = vec![
+        kind("Bytes", |text| Bytes::from_static(text)),
+        kind("SharedSample", move |text| sample(&pool, text)),
+        kind("VecDeque", |text| {
+            let mut turned: VecDeque<u8> = [0, 0, 0, 0].into();
+            turned.drain(..3);
+            turned.extend(text);
+            turned.pop_front();
+            turned
+        }),
+        kind("Chain", |text| {
+            text[..1].chain(&text[1..3]).chain(&text[3..])
+        }),
+        kind("Chain with nothing first", |text| b"".chain(&text[..])),
+        kind("Take", |text| text.chain(&b"more"[..]).take(4)),
+        kind("Chain of one that shows a part", |text| {
+            Chunks::new(&[&text[..1], &text[1..3]], Show::First).chain(&text[3..])
+        }),
+    ];
+    kinds.extend(
+        [
+            Show::First,
+            Show::FirstTwo,
+            Show::AllWithEmptyOnes,
+            Show::FirstAndLast,
+            Show::Nothing,
+            Show::MoreThanThereAre,
+        ]
+        .map(|show| {
+            kind(format!("{show:?}"), move |text| {
+                Chunks::new(&[&text[..1], &text[1..3], &text[3..]], show)
+            })
+        }),
+    );
+    kinds
+}
+
+/// Takes as many bytes at each call as `lengths` says, and all from then on.
+struct Short {
+    lengths: VecDeque<usize>,
+    written: Vec<u8>,
+    vectored: bool,
+}
+
+impl Short {
+    fn take<'a>(&mut self, slices: impl Iterator<Item = &'a [u8]>) -> Poll<io::Result<usize>> {
+        let most = self.lengths.pop_front().unwrap_or(usize::MAX);
+        let before = self.written.len();
+        self.written.extend(slices.flatten().take(most));
+        Poll::Ready(Ok(self.written.len() - before))
+    }
+}
+
+impl AsyncWrite for Short {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.take([bytes].into_iter())
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.take(slices.iter().map(|slice| &**slice))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.vectored
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Every way to write eight bytes in one or more calls: a bit says that a call ends behind that byte.
+fn short_writes() -> impl Iterator<Item = VecDeque<usize>> {
+    (0..1_u32 << 7).map(|ends| {
+        let ends = (1..8).filter(|byte| ends >> (byte - 1) & 1 == 1).chain([8]);
+        let mut begin = 0;
+        ends.map(|end| end - std::mem::replace(&mut begin, end))
+            .collect()
+    })
+}
+
+/// `chunks_vectored` may show a part of a buffer. What follows it in the queue must not be written before the rest.
+#[test]
+fn any_two_buffers_are_written_in_order_however_short_the_writes_are() {
+    let kinds = kinds();
+    let pairs: Vec<_> = kinds
+        .iter()
+        .flat_map(|first| kinds.iter().map(move |second| (first, second)))
+        .collect();
+    for vectored in [false, true] {
+        for lengths in short_writes() {
+            for ((first_kind, first), (second_kind, second)) in &pairs {
+                let mut writer = SampleWriter::new(
+                    Short {
+                        lengths: lengths.clone(),
+                        written: Vec::new(),
+                        vectored,
+                    },
+                    2,
+                );
+                at_once(writer.feed(first(b"abcd"))).expect("there is room");
+                at_once(writer.feed(second(b"efgh"))).expect("there is room");
+                at_once(writer.flush()).expect("no error");
+                assert_eq!(writer.queued(), 0);
+                assert_eq!(
+                    writer.into_inner().written,
+                    b"abcdefgh",
+                    "{first_kind}, then {second_kind}, in writes of {lengths:?}, vectored: {vectored}"
+                );
+            }
+        }
+    }
+}
+
+/// The header of each must not be taken for the body of the one before: the length alone would be right.
+#[test]
+fn two_messages_of_several_chunks_are_not_mixed() {
+    let mut writer = SampleWriter::new(Slow::new(1000), 2);
+    for _ in 0..2 {
+        let message = Chunks::new(&[b"<header>", b"aaaa", b"\r\n"], Show::First);
+        at_once(writer.feed(message)).expect("there is room");
+    }
+    at_once(writer.flush()).expect("no error");
+    assert_eq!(
+        writer.get_ref().written,
+        b"<header>aaaa\r\n<header>aaaa\r\n"
+    );
+}
+
+/// More than a write has slices for.
+#[test]
+fn a_hundred_buffers_are_written_in_as_few_calls_as_slices_allow() {
+    let mut writer = SampleWriter::new(Slow::new(10_000), 100);
+    for byte in 0..100 {
+        let one = Bytes::copy_from_slice(&[byte]);
+        at_once(writer.feed(one.chain(&b"-"[..]))).expect("there is room");
+    }
+    at_once(writer.flush()).expect("no error");
+    let written = &writer.get_ref().written;
+    assert_eq!(writer.get_ref().slices, [64, 64, 64, 8]);
+    assert!((0..100).eq(written.chunks(2).map(|pair| pair[0])));
+}
+
+/// A `Buf` that has bytes left and shows none cannot be written; to ask it for ever would be to spin.
+#[test]
+fn a_buffer_that_shows_nothing_of_what_it_has_is_an_error() {
+    let mut writer = SampleWriter::new(Slow::new(100), 1);
+    let broken = Chunks::new(&[b"", b"abc"], Show::First);
+    at_once(writer.feed(broken)).expect("there is room");
+    let error = at_once(writer.flush()).expect_err("it shows nothing");
+    assert_eq!(error.to_string(), "a buffer has bytes left and shows none");
+    assert_eq!(writer.queued(), 1);
+}
+
+/// Says that it took one byte more than it was given.
+struct Greedy(Vec<usize>);
+
+impl AsyncWrite for Greedy {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.push(bytes.len());
+        Poll::Ready(Ok(bytes.len() + 1))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// To believe it would leave out the first byte of what comes next.
+#[test]
+fn a_writer_that_took_more_than_it_was_given_is_an_error() {
+    let mut writer = SampleWriter::new(Greedy(Vec::new()), 2);
+    for bytes in [&b"one"[..], b"two"] {
+        at_once(writer.feed(bytes)).expect("there is room");
+    }
+    let error = at_once(writer.flush()).expect_err("it says what cannot be");
+    assert_eq!(
+        error.to_string(),
+        "the writer says that it took more than it was given"
+    );
+    assert_eq!((writer.queued(), &writer.get_ref().0[..]), (2, &[3][..]));
 }
