@@ -70,6 +70,8 @@ pub(crate) struct Engine {
     /// Pool handles and futures that own one. The last one is dropped under the lock.
     pub(crate) handles: CachePadded<Handles>,
     pub(crate) shared: CachePadded<Lock<Shared>>,
+    /// Of its quotas; under a lock of their own.
+    pub(crate) accounts: Accounts,
     /// Announced when [`Shared::busy`] ends.
     pub(crate) settled: Changed,
     /// Tries that found nothing, without the lock.
@@ -112,7 +114,6 @@ pub(crate) struct Shared {
     pub(crate) properties: Properties,
     pub(crate) ledger: Ledger,
     pub(crate) drained: Listeners,
-    pub(crate) accounts: Accounts,
     /// Callbacks that were replaced while calls may have been in flight.
     pub(crate) retired: Vec<Callback>,
     pub(crate) counters: Counters,
@@ -160,13 +161,13 @@ impl Engine {
                 line,
                 released: Listeners::default(),
                 drained: Listeners::default(),
-                accounts: Accounts::default(),
                 callback: None,
                 retired: Vec::new(),
                 counters: Counters::default(),
                 watchers: 0,
                 forgotten: Vec::new(),
             })),
+            accounts: Accounts::default(),
             settled: Changed::new(),
             misses: CachePadded::new(SettingU64::new(0)),
             callback_panics: SettingU64::new(0),

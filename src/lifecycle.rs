@@ -194,7 +194,7 @@ impl Engine {
             let nobody = shared.settle(self, slot);
             debug_assert!(nobody.is_none(), "nobody is in line any more");
         }
-        shared.accounts.fail_all(error, &mut failed);
+        self.accounts.fail_all(error, &mut failed);
         failed
     }
 
@@ -302,14 +302,12 @@ impl Engine {
         shared.ledger.abandon(&self.free_list);
         shared.state = State::Unconfigured;
         let forgotten = mem::take(&mut shared.forgotten);
-        let accounts = mem::take(&mut shared.accounts);
         let line = mem::replace(&mut shared.line, Line::new(self.born));
         drop(shared);
         drop(memory);
         for waker in forgotten.into_iter().chain(line.into_wakers()) {
             foreign::quietly(|| drop(waker));
         }
-        drop(accounts);
         listeners.tell_all();
         foreign::quietly(|| drop(callback));
         for callback in retired {

@@ -112,7 +112,7 @@ impl Engine {
             status: self.status(shared),
             wait_times: shared.line.waits().times.clone(),
             stride: shared.properties.stride(),
-            quotas: shared.accounts.statuses(),
+            quotas: self.accounts.statuses(),
             held: tracks.then(|| self.held(shared).collect()),
         }
     }

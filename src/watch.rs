@@ -221,14 +221,15 @@ impl Engine {
 
     /// The samples that users have, if the pool keeps who has them.
     pub(crate) fn held<'a>(&'a self, shared: &'a Shared) -> impl Iterator<Item = Held> + 'a {
-        let accounts = shared.accounts.in_use();
-        let accounts = accounts.map(|account| (Arc::as_ptr(account), account.name()));
-        let names: HashMap<_, _> = accounts.collect();
+        // Kept until the end, so that no other account can have the address of one of them.
+        let accounts = self.accounts.in_use().into_iter();
+        let accounts: HashMap<_, _> = accounts.map(|one| (Arc::as_ptr(&one), one)).collect();
         let slots = shared.ledger.used_slots();
         slots.filter_map(move |index| {
             let slot = shared.ledger.slot(&self.free_list, index)?;
             let mut held = self.held_in(index, slot)?;
-            held.quota = names.get(&slot.charged_to()).map(|&name| name.clone());
+            let account = accounts.get(&slot.charged_to());
+            held.quota = account.map(|account| account.name().clone());
             Some(held)
         })
     }

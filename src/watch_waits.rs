@@ -166,10 +166,10 @@ impl<F: FnMut(LongWait)> WatchWaits<F> {
             let line = 0;
             (First { joined, seat, line }, None)
         });
-        let for_room = shared.accounts.longest(now);
+        let for_room = engine.accounts.longest(now);
         let for_room = for_room.map(|(joined, seat, account)| {
-            let line = Arc::as_ptr(account).addr();
-            (First { joined, seat, line }, Some(account.name()))
+            let line = Arc::as_ptr(&account).addr();
+            (First { joined, seat, line }, Some(account.name().clone()))
         });
         let all: Vec<_> = in_line.into_iter().chain(for_room).collect();
         // Those who have gone need not be remembered.
@@ -178,15 +178,15 @@ impl<F: FnMut(LongWait)> WatchWaits<F> {
         let unknown = all
             .iter()
             .filter(|(first, _)| !self.warned_of.contains(first));
-        let Some(&(first, quota)) = unknown.min_by_key(|(first, _)| first.joined) else {
+        let Some((first, quota)) = unknown.min_by_key(|(first, _)| first.joined) else {
             return Some(self.limit);
         };
         let waited = now.saturating_duration_since(first.joined);
         if waited < self.limit {
             return Some(self.limit - waited);
         }
-        self.warned_of.push(first);
-        let quota = quota.cloned();
+        self.warned_of.push(*first);
+        let quota = quota.clone();
         let seen = engine.look(&shared);
         drop(shared);
         let report = Report::of(seen);
@@ -233,7 +233,7 @@ impl Watch {
         shared.watchers += 1;
         let now = Instant::now();
         shared.line.measure_from(now);
-        shared.accounts.measure_from(now);
+        pool.engine().accounts.measure_from(now);
         drop(shared);
         Watch {
             pool: pool.downgrade(),

@@ -20,11 +20,15 @@
 //!   `room_meets_whoever_waits_for_it`, `a_waiter_that_leaves_lets_those_behind_it_pass`
 //! - **A3** No more is charged than the limit. `quotas: *`, loom `a_quota_is_not_exceeded`
 //!
+//! The users of an account own it: its line has no waiter when it is dropped, since a get is a user, also one that
+//! was forgotten.
+//!
 //! Who was admitted and has not looked yet has nothing of the pool, so a decommit or a flush fails it like those in
 //! line, and with the last error: the account counts how often it turned everybody away, and who looks compares.
 
 #![forbid(unsafe_code)]
 
+use super::accounts::Entry;
 use crate::{
     engine::Engine,
     error::GetBufferError,
@@ -38,7 +42,7 @@ use crate::{
     sync::{AtomicUsize, Lock, Ordering},
 };
 use crossbeam_utils::CachePadded;
-use std::{fmt, mem, sync::Arc, task::Waker, time::Instant};
+use std::{fmt, sync::Arc, task::Waker, time::Instant};
 
 /// Somebody is in line.
 const WAITED_FOR: usize = 1;
@@ -46,8 +50,10 @@ const ONE: usize = 2;
 
 /// See the module's documentation.
 pub(crate) struct Account {
-    /// The pool has its accounts, and lets go of them at its end.
+    /// An account does not keep its pool alive: a sample can be its last user.
     pool: WeakPool,
+    /// Removed from the pool's accounts when this is dropped.
+    _entry: Entry,
     name: Arc<str>,
     limit: usize,
     /// Of all gets that are charged here. It never changes, so a user of the quota cannot raise it.
@@ -97,9 +103,16 @@ pub(crate) enum Asked {
 }
 
 impl Account {
-    pub(crate) fn new(pool: WeakPool, name: Arc<str>, limit: usize, rank: Rank) -> Self {
+    pub(super) fn new(
+        pool: WeakPool,
+        entry: Entry,
+        name: Arc<str>,
+        limit: usize,
+        rank: Rank,
+    ) -> Self {
         Account {
             pool,
+            _entry: entry,
             name,
             limit: limit.min(usize::MAX / ONE),
             rank,
@@ -368,16 +381,5 @@ impl Account {
         debug_assert_eq!(nothing.len(), 0, "who waits for room has no slots");
         self.unmark_if_empty(&queue.line);
         failed
-    }
-}
-
-impl Drop for Account {
-    /// Those who are still in line were forgotten.
-    fn drop(&mut self) {
-        let born = Instant::now();
-        let line = mem::replace(&mut self.queue.lock().line, Line::new(born));
-        for waker in line.into_wakers() {
-            foreign::quietly(|| drop(waker));
-        }
     }
 }

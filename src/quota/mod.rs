@@ -86,11 +86,9 @@ impl Pool {
     }
 
     fn quota_of(&self, name: Arc<str>, limit: usize, rank: Rank) -> Quota {
-        let account = Arc::new(Account::new(self.downgrade(), name, limit, rank));
-        let mut shared = self.engine().lock();
-        let gone = shared.accounts.add(account.clone());
-        drop(shared);
-        drop(gone);
+        let accounts = &self.engine().accounts;
+        let account =
+            accounts.add(|entry| Account::new(self.downgrade(), entry, name, limit, rank));
         Quota {
             pool: self.clone(),
             account,
@@ -115,7 +113,7 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn quotas(&self) -> Vec<QuotaStatus> {
-        self.engine().lock().accounts.statuses()
+        self.engine().accounts.statuses()
     }
 }
 

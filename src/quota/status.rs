@@ -47,8 +47,8 @@ impl QuotaStatus {
 impl Accounts {
     /// Of those that are in use.
     pub(crate) fn statuses(&self) -> Vec<QuotaStatus> {
-        let accounts = self.in_use();
-        accounts.map(|account| QuotaStatus::of(account)).collect()
+        let accounts = self.in_use().into_iter();
+        accounts.map(|account| QuotaStatus::of(&account)).collect()
     }
 }
 
