@@ -130,7 +130,7 @@ fn publish(criterion: &mut Criterion) {
 
 /// How long publishing took, or else all that the viewers did.
 fn published(runtime: &Runtime, pool: &Pool, frames: u64, publishing: bool) -> Duration {
-    let channel = FanOut::new(4, BUFFERS / 2).resume_anywhere(true);
+    let channel = FanOut::new(4, BUFFERS / 2);
     let taken = Rc::new(Cell::new(0));
     let tasks = LocalSet::new();
     for _ in 0..VIEWERS {
@@ -149,7 +149,7 @@ fn published(runtime: &Runtime, pool: &Pool, frames: u64, publishing: bool) -> D
             let mut sample = get(pool);
             part::make_part(&mut sample, number);
             let began = Instant::now();
-            channel.send(sample.freeze());
+            channel.send(sample.freeze()).expect("it is open");
             let sent = Instant::now();
             let due = number * u64::from(VIEWERS);
             while taken.get() < due {

@@ -38,7 +38,8 @@ async fn receive(pool: &Pool, source: UdpSocket, most: usize, fan_out: &FanOut) 
     loop {
         receiver.receive_many(&mut packets, most).await?;
         for (packet, _from) in packets.drain(..) {
-            fan_out.send(packet.freeze());
+            let sent = fan_out.send(packet.freeze());
+            sent.map_err(io::Error::other)?;
         }
     }
 }
@@ -95,7 +96,7 @@ async fn admit(viewers: UdpSocket, fan_out: &FanOut) -> io::Result<()> {
 pub(crate) async fn serve(pool: Pool, source: UdpSocket, viewers: UdpSocket) -> io::Result<()> {
     // What is left of the buffers is for what is being received.
     let quarter = pool.properties().buffers / 4;
-    let fan_out = FanOut::new(2 * quarter, quarter).resume_anywhere(true);
+    let fan_out = FanOut::new(2 * quarter, quarter);
     tokio::try_join!(
         receive(&pool, source, quarter.min(16), &fan_out),
         admit(viewers, &fan_out)

@@ -207,6 +207,35 @@ pub enum BuildError {
     Commit(#[from] CommitError),
 }
 
+/// The fan-out was closed: [`FanOut::send`](crate::fan_out::FanOut::send) dropped the sample.
+///
+/// Trying again cannot help: a closed fan-out stays closed. The error does not carry the sample, as an error that is
+/// kept would keep its buffer from the pool.
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{Pool, fan_out::FanOut};
+///
+/// let pool = Pool::builder().buffers(1).build()?;
+/// let video = FanOut::new(4, 3);
+/// video.close();
+/// let refused = video.send(pool.try_get_buffer()?.freeze()).unwrap_err();
+/// assert_eq!(refused.to_string(), "the fan-out is closed");
+/// assert_eq!(pool.free_count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the fan-out is closed")]
+pub struct SendError {}
+
+impl SendError {
+    pub(crate) fn new() -> Self {
+        SendError {}
+    }
+}
+
 /// More bytes than the buffer has room for.
 ///
 /// Trying again can help only with fewer bytes: a sample never grows.

@@ -357,10 +357,10 @@ fn fanning_out(pool: &Pool) {
         let poll = polled.poll_get_buffer(&mut Context::from_waker(Waker::noop()));
         assert!(poll.is_ready());
     });
-    let fan_out = FanOut::new(1, 1).resume_anywhere(true);
+    let fan_out = FanOut::new(1, 1);
     let mut subscribers = [fan_out.subscribe(1), fan_out.subscribe(1)];
     assert_allocates(0, "a fan-out to two", || {
-        fan_out.send(take(pool).freeze());
+        fan_out.send(take(pool).freeze()).expect("open");
         for subscriber in &mut subscribers {
             drop(polling::at_once(subscriber.next()).expect("it goes on"));
         }
@@ -368,7 +368,7 @@ fn fanning_out(pool: &Pool) {
     assert_allocates(1, "a fan-out to one as bytes", || {
         let mut sample = take(pool);
         sample.put_slice(b"payload");
-        fan_out.send(sample.freeze());
+        fan_out.send(sample.freeze()).expect("open");
         let received = polling::at_once(subscribers[0].next()).expect("it goes on");
         drop(received.into_bytes());
     });

@@ -49,6 +49,7 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
     owns::<(
         PollPool,
         fan_out::FanOut,
+        fan_out::SendError,
         fan_out::Hands,
         fan_out::Subscriber,
         fan_out::Received,

@@ -2,8 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use futures::{FutureExt, StreamExt, executor, future::poll_fn};
-use sample_pool::{GetBufferError, PollPool, Pool, Quota, Sample, fan_out::FanOut};
+use futures::{executor, future::poll_fn};
+use sample_pool::{GetBufferError, Pool};
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},

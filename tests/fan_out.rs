@@ -41,7 +41,9 @@ fn next(subscriber: &mut Subscriber) -> Received {
 /// Sends numbers as samples, those in `sync_points` as sync points.
 fn send(fan_out: &FanOut, pool: &Pool, numbers: std::ops::Range<u8>, sync_points: &[u8]) {
     for number in numbers {
-        fan_out.send(sample(pool, number, sync_points.contains(&number)));
+        fan_out
+            .send(sample(pool, number, sync_points.contains(&number)))
+            .expect("open");
     }
 }
 
@@ -49,7 +51,7 @@ fn send(fan_out: &FanOut, pool: &Pool, numbers: std::ops::Range<u8>, sync_points
 #[test]
 fn who_lags_skips_to_the_next_sync_point_and_is_told_how_many_it_missed() {
     let pool = pool();
-    let video = FanOut::new(4, 4);
+    let video = FanOut::new(4, 4).require_sync_point(true);
     let mut viewer = video.subscribe(1);
     send(&video, &pool, 0..2, &[0]);
     let first = next(&mut viewer);
@@ -68,13 +70,13 @@ fn who_lags_skips_to_the_next_sync_point_and_is_told_how_many_it_missed() {
 #[test]
 fn what_was_skipped_before_a_wait_counts_as_missed() {
     let pool = pool();
-    let video = FanOut::new(2, 4);
+    let video = FanOut::new(2, 4).require_sync_point(true);
     let mut viewer = video.subscribe(1);
     send(&video, &pool, 0..1, &[0]);
     drop(next(&mut viewer));
     send(&video, &pool, 1..6, &[]);
     let mut waiting = Polled::waiting(viewer.next());
-    video.send(sample(&pool, 6, true));
+    video.send(sample(&pool, 6, true)).expect("open");
     assert!(waiting.wakes() > 0);
     let received = waiting.expect_ready().expect("it goes on");
     assert_eq!((received[0], received.missed()), (6, 5));
@@ -84,17 +86,17 @@ fn what_was_skipped_before_a_wait_counts_as_missed() {
 #[test]
 fn a_newcomer_begins_with_the_newest_sync_point_there_is() {
     let pool = pool();
-    let video = FanOut::new(8, 4);
+    let video = FanOut::new(8, 4).require_sync_point(true);
     send(&video, &pool, 0..6, &[0, 3]);
     let mut viewer = video.subscribe(1);
     assert_eq!(viewer.lag(), 3);
     let received = next(&mut viewer);
     assert_eq!((received[0], received.missed()), (3, 0));
 
-    let mut anywhere = FanOut::new(8, 4).resume_anywhere(true).subscribe(1);
+    let mut anywhere = FanOut::new(8, 4).subscribe(1);
     assert!(at_once(anywhere.next()).is_none(), "its fan-out is gone");
 
-    let audio = FanOut::new(2, 4).resume_anywhere(true);
+    let audio = FanOut::new(2, 4);
     send(&audio, &pool, 0..6, &[]);
     let mut listener = audio.subscribe(1);
     assert_eq!(next(&mut listener)[0], 5);
@@ -107,11 +109,11 @@ fn a_newcomer_begins_with_the_newest_sync_point_there_is() {
 #[test]
 fn all_subscribers_together_pin_no_more_than_was_stated() {
     let pool = pool();
-    let video = FanOut::new(3, 2).resume_anywhere(true);
+    let video = FanOut::new(3, 2);
     let mut viewers = [(); 8].map(|()| video.subscribe(4));
     let mut held = Vec::new();
     for number in 0..100 {
-        video.send(sample(&pool, number, false));
+        video.send(sample(&pool, number, false)).expect("open");
         // All of them take all that they can get, and let go of nothing.
         for viewer in &mut viewers {
             if let std::task::Poll::Ready(received) = Polled::new(viewer.next()).poll() {
@@ -133,7 +135,7 @@ fn all_subscribers_together_pin_no_more_than_was_stated() {
 #[test]
 fn a_subscriber_has_no_more_samples_at_a_time_than_it_may() {
     let pool = pool();
-    let video = FanOut::new(8, 8).resume_anywhere(true);
+    let video = FanOut::new(8, 8);
     let mut viewer = video.subscribe(2);
     send(&video, &pool, 0..4, &[]);
     let first = next(&mut viewer).into_bytes();
@@ -165,7 +167,7 @@ fn bytes_of_an_empty_delivery_hold_neither_a_buffer_nor_a_place() {
 #[test]
 fn who_waits_for_a_place_gets_it_when_one_is_free_and_has_missed_nothing() {
     let pool = pool();
-    let video = FanOut::new(4, 1).resume_anywhere(true);
+    let video = FanOut::new(4, 1);
     let (mut slow, mut fast) = (video.subscribe(1), video.subscribe(1));
     send(&video, &pool, 0..2, &[]);
     let held = next(&mut slow);
@@ -181,7 +183,7 @@ fn who_waits_for_a_place_gets_it_when_one_is_free_and_has_missed_nothing() {
 #[test]
 fn who_has_the_oldest_sample_is_told_when_others_wait_for_its_place() {
     let pool = pool();
-    let video = FanOut::new(4, 2).resume_anywhere(true);
+    let video = FanOut::new(4, 2);
     let [mut stalled, mut slow, mut fast] = [(); 3].map(|()| video.subscribe(1));
     send(&video, &pool, 0..3, &[]);
     let oldest = next(&mut stalled);
@@ -204,7 +206,7 @@ fn who_has_the_oldest_sample_is_told_when_others_wait_for_its_place() {
 fn who_is_told_to_make_room_may_use_the_fan_out() {
     let (done, ended) = mpsc::channel();
     let pool = pool();
-    let video = Arc::new(FanOut::new(4, 1).resume_anywhere(true));
+    let video = Arc::new(FanOut::new(4, 1));
     let (mut slow, mut fast) = (video.subscribe(1), video.subscribe(1));
     send(&video, &pool, 0..2, &[]);
     thread::spawn(move || {
@@ -249,7 +251,7 @@ fn a_fan_out_may_be_used_by_what_it_is_printed_to() {
 #[test]
 fn a_subscriber_may_have_no_bound_of_its_own() {
     let pool = pool();
-    let video = FanOut::new(4, 4).resume_anywhere(true);
+    let video = FanOut::new(4, 4);
     let mut viewer = video.subscribe(usize::MAX);
     send(&video, &pool, 0..4, &[]);
     let all: Vec<_> = (0..4).map(|_| next(&mut viewer)).collect();
@@ -261,7 +263,7 @@ fn a_subscriber_may_have_no_bound_of_its_own() {
 fn fan_outs_that_share_their_hands_are_bounded_together() {
     let pool = pool();
     let hands = Hands::new(2);
-    let [one, other] = [(); 2].map(|()| FanOut::with_hands(4, &hands).resume_anywhere(true));
+    let [one, other] = [(); 2].map(|()| FanOut::with_hands(4, &hands));
     let [mut first, mut second] = [(); 2].map(|()| one.subscribe(1));
     let [mut third, mut fourth] = [(); 2].map(|()| other.subscribe(1));
     send(&one, &pool, 0..1, &[]);
@@ -287,7 +289,7 @@ fn fan_outs_that_share_their_hands_are_bounded_together() {
 #[test]
 fn a_place_that_becomes_free_wakes_only_those_who_wait_for_one() {
     let pool = pool();
-    let video = FanOut::new(4, 2).resume_anywhere(true);
+    let video = FanOut::new(4, 2);
     let (mut slow, mut fast) = (video.subscribe(1), video.subscribe(1));
     send(&video, &pool, 0..2, &[]);
     let held = next(&mut slow);
@@ -303,7 +305,7 @@ fn a_place_that_becomes_free_wakes_only_those_who_wait_for_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn on_many_threads_whoever_waits_for_a_place_gets_one() {
     let pool = pool();
-    let video = FanOut::new(4, 1).resume_anywhere(true);
+    let video = FanOut::new(4, 1);
     let slow: Vec<_> = (0..5)
         .map(|_| {
             let mut viewer = video.subscribe(1);
@@ -319,7 +321,9 @@ async fn on_many_threads_whoever_waits_for_a_place_gets_one() {
         .collect();
     let mut fast = video.subscribe(1);
     for number in 0..20_000u32 {
-        video.send(sample(&pool, number.to_be_bytes()[3], false));
+        video
+            .send(sample(&pool, number.to_be_bytes()[3], false))
+            .expect("open");
         let next = tokio::time::timeout(std::time::Duration::from_secs(20), fast.next());
         let next = next.await.expect("somebody makes room");
         assert!(next.is_some());
@@ -337,7 +341,7 @@ async fn on_many_threads_whoever_waits_for_a_place_gets_one() {
 #[test]
 fn a_subscriber_is_ready_when_it_has_let_go_of_enough() {
     let pool = pool();
-    let video = FanOut::new(4, 4).resume_anywhere(true);
+    let video = FanOut::new(4, 4);
     let mut viewer = video.subscribe(1);
     at_once(viewer.ready());
     at_once(viewer.ready());
@@ -376,11 +380,11 @@ fn what_is_in_the_backlog_is_taken_after_the_fan_out_is_gone_and_then_it_ends() 
 #[test]
 fn a_dropped_next_takes_nothing() {
     let pool = pool();
-    let video = FanOut::new(4, 4).resume_anywhere(true);
+    let video = FanOut::new(4, 4);
     let mut viewer = video.subscribe(1);
     for number in 0..3 {
         drop(Polled::waiting(viewer.next()));
-        video.send(sample(&pool, number, false));
+        video.send(sample(&pool, number, false)).expect("open");
         drop(viewer.next());
         let received = next(&mut viewer);
         assert_eq!((received[0], received.missed()), (number, 0));
@@ -391,7 +395,7 @@ fn a_dropped_next_takes_nothing() {
 #[test]
 fn a_release_callback_may_use_the_fan_out() {
     let pool = Pool::builder().buffers(4).size(8).build().expect("small");
-    let video = std::sync::Arc::new(FanOut::new(1, 1).resume_anywhere(true));
+    let video = std::sync::Arc::new(FanOut::new(1, 1));
     let seen = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let guard = pool.on_release({
         let (video, seen) = (std::sync::Arc::downgrade(&video), seen.clone());
@@ -405,7 +409,7 @@ fn a_release_callback_may_use_the_fan_out() {
     });
     let mut viewer = video.subscribe(1);
     for number in 0..3 {
-        video.send(sample(&pool, number, false));
+        video.send(sample(&pool, number, false)).expect("open");
     }
     drop(next(&mut viewer));
     video.clear();
@@ -417,11 +421,11 @@ fn a_release_callback_may_use_the_fan_out() {
 #[tokio::test]
 async fn a_subscriber_that_always_finds_a_sample_lets_other_tasks_run() {
     let pool = pool();
-    let video = FanOut::new(2, 2).resume_anywhere(true);
+    let video = FanOut::new(2, 2);
     let mut viewer = video.subscribe(1);
     let other = tokio::spawn(async {});
     for _ in 0..1000 {
-        video.send(sample(&pool, 0, false));
+        video.send(sample(&pool, 0, false)).expect("open");
         drop(viewer.next().await.expect("it goes on"));
         if other.is_finished() {
             return;

@@ -357,13 +357,17 @@ fn a_writer_that_is_always_ready_lets_others_run() {
 fn a_subscriber_that_is_ready_at_once_lets_others_run() {
     on_one_thread(async || {
         let pool = &pool();
-        let channel = FanOut::new(2, 1).resume_anywhere(true);
+        let channel = FanOut::new(2, 1);
         let mut subscriber = channel.subscribe(1);
         until_another_task_runs(async || subscriber.ready().await).await;
         let mut slow = channel.subscribe(1);
-        channel.send(pool.get_buffer().await.unwrap().freeze());
+        channel
+            .send(pool.get_buffer().await.unwrap().freeze())
+            .expect("open");
         let delivery = slow.next().await.expect("it was sent");
-        channel.send(pool.get_buffer().await.unwrap().freeze());
+        channel
+            .send(pool.get_buffer().await.unwrap().freeze())
+            .expect("open");
         drop(subscriber.next().await);
         assert!(
             subscriber.next().now_or_never().is_none(),

@@ -295,8 +295,10 @@ impl Source {
         self.channels.admit(others, needed)?;
         let frames = match kind {
             // Each picture can be shown without another.
-            Kind::Jpeg => FanOut::with_hands(BACKLOG, &self.channels.hands).resume_anywhere(true),
-            Kind::Mp4(_) => FanOut::with_hands(MOST_PIECES, &self.channels.hands),
+            Kind::Jpeg => FanOut::with_hands(BACKLOG, &self.channels.hands),
+            Kind::Mp4(_) => {
+                FanOut::with_hands(MOST_PIECES, &self.channels.hands).require_sync_point(true)
+            }
         };
         let mut state = lock(&self.channel.state);
         let before = match &state.stream {
@@ -334,7 +336,7 @@ impl Source {
         };
         part::make_part(&mut sample, sequence);
         sent.fetch_add(1, Ordering::Relaxed);
-        frames.send(sample.freeze());
+        let _sent = frames.send(sample.freeze()); // never closed
         state.sequence = sequence;
     }
 
@@ -362,7 +364,7 @@ impl Source {
             // Whoever has lagged goes on with the beginning of a fragment, and never inside of one.
             sample.properties_mut().set_sync_point(sync && index == 0);
             sent.fetch_add(1, Ordering::Relaxed);
-            frames.send(sample.freeze());
+            let _sent = frames.send(sample.freeze()); // never closed
         }
         state.sequence = sequence;
     }

@@ -18,10 +18,10 @@ use tokio::task::coop;
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = Pool::builder().buffers(12).build()?;
 /// let hands = Hands::new(3);
-/// let channels = [(); 2].map(|()| FanOut::with_hands(4, &hands).resume_anywhere(true));
+/// let channels = [(); 2].map(|()| FanOut::with_hands(4, &hands));
 /// let mut viewers = channels.each_ref().map(|channel| channel.subscribe(1));
 /// for channel in &channels {
-///     channel.send(pool.get_buffer().await?.freeze());
+///     channel.send(pool.get_buffer().await?.freeze())?;
 /// }
 /// let [mut one, mut other] = viewers.each_mut();
 /// let frames = (one.next().await, other.next().await);
@@ -74,14 +74,19 @@ impl Hands {
     ///
     /// # Panics
     ///
-    /// If that is zero, or more than memory can hold: the places are allocated here.
+    /// If that is zero, or so large that memory for the places is refused: it is allocated here.
     #[must_use]
     pub fn new(most: usize) -> Self {
         assert!(most > 0, "with no place in the hands nothing is taken");
+        let mut samples = Vec::new();
+        // The number is the user's, so refused memory is a panic and does not abort the process.
+        if let Err(error) = samples.try_reserve_exact(most) {
+            panic!("no memory for {most} places in the hands of subscribers: {error}");
+        }
         Hands(Arc::new(Places {
             most,
             taken: watch::Sender::new(Taken {
-                samples: Vec::with_capacity(most),
+                samples,
                 wanted: None,
                 fan_outs: 0,
             }),

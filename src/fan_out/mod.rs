@@ -76,24 +76,30 @@
 mod hands;
 mod received;
 mod subscriber;
+mod window;
 
 pub use hands::Hands;
 pub use received::Received;
 pub use subscriber::Subscriber;
 
+pub use crate::error::SendError;
+
 use crate::{shared::SharedSample, sync::watch};
-use std::{collections::VecDeque, fmt, mem};
+use std::{fmt, mem};
+use window::{Sent, Window};
 
 /// Sends samples to many subscribers, each at its own pace, none of which can hold the pool.
 ///
-/// It keeps the newest samples, the *backlog*, for those that are not there yet. A subscriber that lags
-/// by more skips to the next [sync point](crate::SampleProperties::sync_point), and
-/// [is told](Received::missed) how many it missed. Until a sync point is sent subscribers are given nothing; for
-/// samples that need no others, say [`resume_anywhere(true)`](FanOut::resume_anywhere). [Sending](FanOut::send)
-/// never waits.
+/// It keeps the newest samples, the *backlog*, for subscribers that have not taken them yet. A subscriber that
+/// lags by more skips samples, and [`Received::missed`] says how many. By default it goes on with any sample. Where
+/// a sample cannot be used without earlier ones, set [`require_sync_point(true)`](FanOut::require_sync_point):
+/// subscribers then begin and resume at a sync point only. [Sending](FanOut::send) never waits.
 ///
-/// When it is dropped, subscribers still get what is in the backlog, which is therefore kept until the last of them is
-/// dropped: whoever replaces a fan-out by another one [clears](FanOut::clear) it first.
+/// # The end
+///
+/// [`close`](FanOut::close) ends it for all subscribers, whoever else has a handle to it; dropping it does the same.
+/// Subscribers still get what is in the backlog, and then the end. The backlog is therefore kept until the last
+/// subscriber is dropped, and while the closed `FanOut` itself exists; [`clear`](FanOut::clear) drops it at once.
 ///
 /// What subscribers have taken and not let go of is *in their hands*, where there are places for a
 /// stated number of different samples; a sample that many have counts once. So a fan-out and all of its
@@ -111,15 +117,15 @@ use std::{collections::VecDeque, fmt, mem};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = Pool::builder().buffers(8).build()?;
-/// let video = FanOut::new(4, 3); // and 1 for the producer
+/// let video = FanOut::new(4, 3).require_sync_point(true); // 7 buffers, and 1 for the producer
 /// let mut viewer = video.subscribe(1);
 /// for number in 0..10 {
 ///     let mut frame = pool.get_buffer().await?; // never waits for a viewer
 ///     frame.put_u32(number);
 ///     frame.properties_mut().set_sync_point(number % 2 == 0); // a key frame
-///     video.send(frame.freeze());
+///     video.send(frame.freeze())?;
 /// }
-/// drop(video);
+/// video.close();
 /// let frame = viewer.next().await.expect("the backlog");
 /// assert_eq!((&frame[..], frame.missed()), (&6u32.to_be_bytes()[..], 6));
 /// # Ok(())
@@ -131,26 +137,7 @@ pub struct FanOut {
     /// Its number among those that share the hands.
     number: u64,
     backlog: usize,
-    resume_anywhere: bool,
-}
-
-/// The newest samples, numbered in the order in which they were sent.
-struct Window {
-    /// The number of the first.
-    first: u64,
-    samples: VecDeque<SharedSample>,
-}
-
-impl Window {
-    /// The number of the next sample to come.
-    fn end(&self) -> u64 {
-        self.first + self.samples.len() as u64
-    }
-
-    fn get(&self, number: u64) -> Option<&SharedSample> {
-        let at = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        self.samples.get(at)
-    }
+    require_sync_point: bool,
 }
 
 impl FanOut {
@@ -162,7 +149,7 @@ impl FanOut {
     ///
     /// # Panics
     ///
-    /// If one of them is zero, or more than memory can hold: the places are allocated here.
+    /// If one of them is zero, or so large that memory for their places is refused: it is allocated here.
     #[must_use]
     pub fn new(backlog: usize, in_hands: usize) -> Self {
         FanOut::with_hands(backlog, &Hands::new(in_hands))
@@ -175,70 +162,177 @@ impl FanOut {
     ///
     /// # Panics
     ///
-    /// If the backlog is zero, or more than memory can hold: its places are allocated here.
+    /// If the backlog is zero, or so large that memory for its places is refused: it is allocated here.
     ///
     /// # Examples
     ///
     /// See [`Hands`].
     #[must_use]
     pub fn with_hands(backlog: usize, hands: &Hands) -> Self {
-        assert!(backlog > 0, "a window of no samples shows nothing");
         FanOut {
-            window: watch::Sender::new(Window {
-                first: 0,
-                samples: VecDeque::with_capacity(backlog),
-            }),
+            window: watch::Sender::new(Window::new(backlog)),
             number: hands.join(),
             hands: hands.clone(),
             backlog,
-            resume_anywhere: false,
+            require_sync_point: false,
         }
     }
 
-    /// Whether subscribers begin, and go on after they lagged, with any sample. Otherwise, and by default,
-    /// only with a sync point: without one they are given nothing. For samples that need no other.
+    /// Whether subscribers begin, and resume after they lagged, at sync points only. Default no: with any sample.
+    ///
+    /// A *sync point* is a sample that can be used without earlier ones, such as a key frame. A sample is one if its
+    /// [`sync_point`](crate::SampleProperties::sync_point) is set, or if it was sent by
+    /// [`send_sync_point`](FanOut::send_sync_point). With `true`, subscribers get nothing until a sync point was sent.
+    ///
+    /// # Examples
+    ///
+    /// See [`FanOut`].
     #[must_use]
-    pub fn resume_anywhere(mut self, yes: bool) -> Self {
-        self.resume_anywhere = yes;
+    pub fn require_sync_point(mut self, yes: bool) -> Self {
+        self.require_sync_point = yes;
         self
     }
 
     /// Sends a sample to all subscribers. Never waits.
     ///
-    /// The oldest of a full backlog is let go of, and whoever did not take it has missed it. Nothing is
-    /// allocated.
+    /// If the backlog is full, its oldest sample is dropped, and a subscriber that has not taken it has missed it.
+    /// It succeeds if there are no subscribers too: later ones find the sample in the backlog. Nothing is allocated.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] after a [`close`](FanOut::close). The sample was dropped. Trying again cannot help.
     ///
     /// # Examples
     ///
     /// See [`FanOut`].
-    pub fn send(&self, sample: SharedSample) {
+    pub fn send(&self, sample: SharedSample) -> Result<(), SendError> {
+        let sync_point = sample.properties().sync_point();
+        self.push(Sent { sample, sync_point })
+    }
+
+    /// Sends a sample as a sync point, whatever its properties say. Otherwise like [`send`](FanOut::send).
+    ///
+    /// Slices share the properties of their sample, so that none of them can be marked alone. The frames of a
+    /// [`FrameReader`](crate::stream::FrameReader) are slices: this marks one of them at the send.
+    /// [`Received::sync_point`] says so to subscribers.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] after a [`close`](FanOut::close). The sample was dropped. Trying again cannot help.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// use sample_pool::{Pool, fan_out::FanOut};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build()?;
+    /// let mut read = pool.get_buffer().await?;
+    /// read.put_slice(b"IPP");
+    /// let read = read.freeze();
+    ///
+    /// let video = FanOut::new(4, 3).require_sync_point(true);
+    /// for at in 0..read.len() {
+    ///     let frame = read.slice(at..at + 1);
+    ///     match &frame[..] {
+    ///         b"I" => video.send_sync_point(frame)?,
+    ///         _ => video.send(frame)?,
+    ///     }
+    /// }
+    /// let frame = video.subscribe(1).next().await.expect("it is in the backlog");
+    /// assert_eq!((&frame[..], frame.sync_point()), (&b"I"[..], true));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn send_sync_point(&self, sample: SharedSample) -> Result<(), SendError> {
+        self.push(Sent {
+            sample,
+            sync_point: true,
+        })
+    }
+
+    fn push(&self, sent: Sent) -> Result<(), SendError> {
+        // Whatever is not kept is dropped after the lock: the release may run a callback.
+        let mut sent = Some(sent);
         let mut oldest = None;
-        self.window.send_modify(|window| {
+        self.window.send_if_modified(|window| {
+            if window.closed {
+                return false;
+            }
             if window.samples.len() == self.backlog {
                 oldest = window.samples.pop_front();
                 window.first += 1;
             }
-            window.samples.push_back(sample);
+            window.samples.extend(sent.take());
+            true
         });
         drop(oldest);
+        match sent {
+            Some(_dropped) => Err(SendError::new()),
+            None => Ok(()),
+        }
     }
 
-    /// Lets go of the backlog: before a drain is awaited, or when what it has is out of date. Subscribers
+    /// Ends it for all subscribers: they get what is in the backlog, and then `None`. Never waits.
+    ///
+    /// It needs no exclusive access, so that a fan-out that an accept loop keeps in an `Arc` can be closed by its
+    /// producer. Later [sends](FanOut::send) fail, and a later subscriber gets what is in the backlog too. The backlog
+    /// is not dropped; [`clear`](FanOut::clear) does that. Closing again has no effect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{Pool, fan_out::FanOut};
+    /// use std::sync::Arc;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = Pool::builder().build()?;
+    /// let video = Arc::new(FanOut::new(4, 3));
+    /// let accept_loop = video.clone(); // which subscribes for each connection
+    /// let mut viewer = accept_loop.subscribe(1);
+    ///
+    /// video.send(pool.get_buffer().await?.freeze())?;
+    /// video.close();
+    /// assert!(video.send(pool.get_buffer().await?.freeze()).is_err());
+    /// assert!(viewer.next().await.is_some()); // from the backlog
+    /// assert!(viewer.next().await.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn close(&self) {
+        self.window
+            .send_if_modified(|window| !mem::replace(&mut window.closed, true));
+    }
+
+    /// Whether it was [closed](FanOut::close), so that every [send](FanOut::send) fails.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.window.borrow().closed
+    }
+
+    /// Drops the backlog: before a drain is awaited, or when what it has is out of date. Subscribers
     /// have missed what they did not take.
+    ///
+    /// # Panics
+    ///
+    /// If memory for another empty backlog is refused. Nothing was dropped then.
     ///
     /// # Examples
     ///
     /// ```
     /// # let pool = sample_pool::Pool::builder().buffers(1).build().unwrap();
     /// let video = sample_pool::fan_out::FanOut::new(4, 3);
-    /// video.send(pool.try_get_buffer()?.freeze());
+    /// video.send(pool.try_get_buffer()?.freeze())?;
     /// assert_eq!(pool.free_count(), 0);
     /// video.clear();
     /// assert_eq!(pool.free_count(), 1);
-    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear(&self) {
-        let mut empty = VecDeque::with_capacity(self.backlog);
+        let mut empty = window::allocate(self.backlog);
         self.window.send_modify(|window| {
             window.first = window.end();
             mem::swap(&mut window.samples, &mut empty);
@@ -248,8 +342,9 @@ impl FanOut {
     /// Subscribes; `holds` is how many samples the subscriber can have at a time, [`usize::MAX`] for no bound but
     /// the places in the hands.
     ///
-    /// It begins with the newest sync point of the backlog, or the next to come. Allocates a little; after
-    /// that, being sent samples does not.
+    /// It begins with the newest sample of the backlog, or with the next to come; if
+    /// [sync points are required](FanOut::require_sync_point), with the newest sync point, or the next to come. This
+    /// allocates a little; receiving samples does not.
     ///
     /// # Panics
     ///
@@ -280,11 +375,15 @@ impl FanOut {
 impl fmt::Debug for FanOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Before the chain, which writes to whatever is foreign: the window is locked while it is looked at.
-        let backlog = self.window.borrow().samples.len();
+        let (backlog, closed) = {
+            let window = self.window.borrow();
+            (window.samples.len(), window.closed)
+        };
         f.debug_struct("FanOut")
             .field("backlog", &backlog)
             .field("in_hands", &self.in_hands())
             .field("subscribers", &self.subscribers())
+            .field("closed", &closed)
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! A sample in the hands of a subscriber.
 
-use super::hands::Grip;
+use super::{hands::Grip, window::Sent};
 use crate::{
     sample_properties::SampleProperties, shared::SharedSample, sync::OwnedSemaphorePermit,
 };
@@ -21,20 +21,22 @@ pub struct Received {
     grip: Grip,
     _permit: Option<OwnedSemaphorePermit>,
     missed: u64,
+    sync_point: bool,
 }
 
 impl Received {
     pub(super) fn new(
-        sample: SharedSample,
+        sent: &Sent,
         missed: u64,
         grip: Grip,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Self {
         Received {
-            sample,
+            sample: sent.sample.clone(),
             grip,
             _permit: permit,
             missed,
+            sync_point: sent.sync_point,
         }
     }
 
@@ -50,7 +52,14 @@ impl Received {
         self.grip.sample().number
     }
 
-    /// The sample's times, flags and media type.
+    /// Whether it can be used without earlier samples: its properties say so, or it was sent by
+    /// [`send_sync_point`](super::FanOut::send_sync_point).
+    #[must_use]
+    pub fn sync_point(&self) -> bool {
+        self.sync_point
+    }
+
+    /// The sample's times, flags and media type; of a slice, those of the sample that it was cut from.
     #[must_use]
     pub fn properties(&self) -> &SampleProperties {
         self.sample.properties()
@@ -68,11 +77,11 @@ impl Received {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let pool = Pool::builder().build()?;
-    /// let video = FanOut::new(4, 3).resume_anywhere(true);
+    /// let video = FanOut::new(4, 3);
     /// let mut viewer = video.subscribe(1);
     /// let mut sample = pool.get_buffer().await?;
     /// sample.put_slice(b"a frame");
-    /// video.send(sample.freeze());
+    /// video.send(sample.freeze())?;
     /// let bytes = viewer.next().await.expect("it was sent").into_bytes();
     /// assert_eq!(bytes, "a frame");
     /// assert_eq!(video.in_hands(), 1);
@@ -107,12 +116,12 @@ impl Received {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let pool = Pool::builder().build()?;
-    /// let video = FanOut::new(4, 1).resume_anywhere(true);
+    /// let video = FanOut::new(4, 1);
     /// let (mut slow, mut fast) = (video.subscribe(1), video.subscribe(1));
-    /// video.send(pool.get_buffer().await?.freeze());
+    /// video.send(pool.get_buffer().await?.freeze())?;
     /// let held = slow.next().await.expect("it was sent");
     /// drop(fast.next().await);
-    /// video.send(pool.get_buffer().await?.freeze());
+    /// video.send(pool.get_buffer().await?.freeze())?;
     ///
     /// tokio::select! {
     ///     _ = fast.next() => panic!("the only place is taken"),

@@ -1,9 +1,10 @@
 //! One that is sent samples, at its own pace.
 
 use super::{
-    FanOut, Window,
+    FanOut,
     hands::{Hands, Key, NoPlace, Taken},
     received::Received,
+    window::Window,
 };
 use crate::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use std::{fmt, sync::Arc};
@@ -23,13 +24,13 @@ use tokio::task::coop;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let pool = Pool::builder().build()?;
-/// let video = FanOut::new(4, 3).resume_anywhere(true);
+/// let video = FanOut::new(4, 3);
 /// let body = stream::unfold(video.subscribe(1), async |mut viewer| {
 ///     let frame = viewer.next().await?;
 ///     Some((frame.into_bytes(), viewer))
 /// });
 /// for _ in 0..3 {
-///     video.send(pool.get_buffer().await?.freeze());
+///     video.send(pool.get_buffer().await?.freeze())?;
 /// }
 /// drop(video);
 /// assert_eq!(body.count().await, 3);
@@ -50,7 +51,7 @@ pub struct Subscriber {
     missed: u64,
     /// Whether the next one must be a sync point.
     skips: bool,
-    resume_anywhere: bool,
+    require_sync_point: bool,
 }
 
 /// What a look at the window brought.
@@ -59,20 +60,22 @@ enum Look {
     /// All places in the hands are taken.
     NoPlace(NoPlace),
     NothingNew,
+    /// Nothing is left, and nothing comes any more.
+    Closed,
 }
 
 impl Subscriber {
     pub(super) fn new(fan_out: &FanOut, holds: usize) -> Self {
         assert!(holds > 0, "one that can have no sample is sent none");
-        let resume_anywhere = fan_out.resume_anywhere;
+        let require_sync_point = fan_out.require_sync_point;
         let window = fan_out.window.subscribe();
         let next = {
             let window = window.borrow();
             let mut newest = (window.first..window.end()).rev();
             newest
                 .find(|&number| {
-                    let sample = window.get(number);
-                    sample.is_some_and(|sample| resume_anywhere || sample.properties().sync_point())
+                    let sent = window.get(number);
+                    sent.is_some_and(|sent| !require_sync_point || sent.sync_point)
                 })
                 .unwrap_or(window.end())
         };
@@ -85,15 +88,17 @@ impl Subscriber {
             permit: None,
             next,
             missed: 0,
-            skips: !resume_anywhere,
-            resume_anywhere,
+            skips: require_sync_point,
+            require_sync_point,
         }
     }
 
-    /// Waits for the next sample and takes it; `None` when the [`FanOut`] is gone and nothing is left.
+    /// Waits for the next sample and takes it; `None` when the [`FanOut`] was [closed](FanOut::close) or dropped and
+    /// nothing is left.
     ///
-    /// It waits until there is one, until this subscriber has let go of enough earlier ones, and until
-    /// there is a place in the hands of all. If it lagged meanwhile, the next one is a sync point.
+    /// It waits until there is one, until this subscriber has dropped enough earlier ones, and until
+    /// there is a place in the hands of all. If it lagged meanwhile and
+    /// [sync points are required](FanOut::require_sync_point), the next one is a sync point.
     ///
     /// # Cancel safety
     ///
@@ -108,7 +113,7 @@ impl Subscriber {
             // Both are marked as seen before the look, so that no change after it is missed.
             self.places.mark_unchanged();
             self.window.mark_unchanged();
-            let ended = self.window.has_changed().is_err();
+            let is_gone = self.window.has_changed().is_err();
             match self.look() {
                 Look::Taken(received) => return Some(received),
                 // The hands are kept by this subscriber, so that they do not end.
@@ -116,7 +121,8 @@ impl Subscriber {
                     self.hands.tell(no_place);
                     self.places.changed().await.ok()?;
                 }
-                Look::NothingNew if ended => return None,
+                Look::Closed => return None,
+                Look::NothingNew if is_gone => return None,
                 // The end is a change as well, and may come after a last sample.
                 Look::NothingNew => {
                     let _ = self.window.changed().await;
@@ -145,9 +151,9 @@ impl Subscriber {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let pool = Pool::builder().build()?;
-    /// let video = FanOut::new(4, 3).resume_anywhere(true);
+    /// let video = FanOut::new(4, 3);
     /// let mut viewer = video.subscribe(1);
-    /// video.send(pool.get_buffer().await?.freeze());
+    /// video.send(pool.get_buffer().await?.freeze())?;
     /// let frame = viewer.next().await.expect("it was sent");
     ///
     /// let in_the_way = frame.wanted_back();
@@ -176,10 +182,10 @@ impl Subscriber {
         if let Some(lost) = window.first.checked_sub(self.next).filter(|&lost| lost > 0) {
             self.missed += lost;
             self.next = window.first;
-            self.skips = !self.resume_anywhere;
+            self.skips = self.require_sync_point;
         }
-        while let Some(sample) = window.get(self.next) {
-            if self.skips && !sample.properties().sync_point() {
+        while let Some(sent) = window.get(self.next) {
+            if self.skips && !sent.sync_point {
                 self.missed += 1;
                 self.next += 1;
                 continue;
@@ -192,10 +198,13 @@ impl Subscriber {
             self.next += 1;
             self.skips = false;
             let missed = std::mem::take(&mut self.missed);
-            let received = Received::new(sample.clone(), missed, grip, self.permit.take());
+            let received = Received::new(sent, missed, grip, self.permit.take());
             return Look::Taken(received);
         }
-        Look::NothingNew
+        match window.closed {
+            true => Look::Closed,
+            false => Look::NothingNew,
+        }
     }
 
     /// How many samples were sent that it did not take yet, those that it has missed not counted.

@@ -80,8 +80,8 @@ mod tests {
         let time = ReferenceTime(61_234 * 10_000);
         sample.properties_mut().set_time(Some(time), None);
         make_part(&mut sample, u64::MAX);
-        let channel = FanOut::new(1, 1).resume_anywhere(true);
-        channel.send(sample.freeze());
+        let channel = FanOut::new(1, 1);
+        channel.send(sample.freeze()).unwrap();
         // As each viewer takes it.
         let take = || {
             let frame = channel.subscribe(1).next().now_or_never().flatten();

@@ -149,7 +149,7 @@ impl Publisher {
                 of: piece.pieces,
             };
             if piece.index == 0 {
-                label.sync = received.properties().sync_point();
+                label.sync = received.sync_point();
                 label.time = received.properties().start().map(|time| time.0);
                 if let (Kind::Mp4(init), true) = (&following.kind, label.sync) {
                     let init = init.bytes.clone();
