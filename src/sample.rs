@@ -17,6 +17,7 @@ use crate::{
 use bytes::Bytes;
 use std::{
     fmt, io,
+    mem::MaybeUninit,
     ops::{Deref, DerefMut},
     panic::{Location, RefUnwindSafe, UnwindSafe},
     sync::Arc,
@@ -28,12 +29,13 @@ use std::{
 /// [`io::Write`], with [`set_len`](Sample::set_len), or put a header in front with
 /// [`prepend`](Sample::prepend). Then [`freeze`](Sample::freeze) it, or make
 /// [`Bytes`](Sample::into_bytes), to send it to many without a copy. When the last handle to any of
-/// its bytes is gone, the buffer goes home.
+/// its bytes is dropped, the buffer is returned to the pool.
 ///
 /// It does not grow: `put_*` panics when it is full, `write_all` fails, and
-/// [`spare_capacity`](Sample::spare_capacity) says beforehand. Reading from a socket goes through Tokio's
-/// `AsyncReadExt::read_buf(&mut sample)`, which appends; with no room left it returns `Ok(0)`, as at the
-/// end of a file, so look at the spare capacity before reading on.
+/// [`spare_capacity`](Sample::spare_capacity) says beforehand.
+///
+/// **Do not pass `&mut sample` where a `&mut [u8]` is expected**: nothing would be read. See
+/// [Reading into a sample](#reading-into-a-sample).
 ///
 /// What an earlier owner left in the buffer can never be read: neither the spare bytes nor the
 /// headroom are readable before they are written.
@@ -54,6 +56,26 @@ use std::{
 /// let shared = sample.freeze();
 /// println!("{}", sample.len()); // it is shared, and cannot be written any more
 /// ```
+///
+/// # Reading into a sample
+///
+/// `socket.read(&mut sample)` compiles, because a sample derefs to a slice. But that slice is the bytes that were
+/// written so far, and a fresh sample has none. So the call reads nothing and returns `Ok(0)`, as at the end of a
+/// file. `read_exact(&mut sample)` succeeds and reads nothing. `udp.recv_from(&mut sample)` receives a datagram and
+/// keeps nothing of it: the datagram is lost.
+///
+/// These append to the sample:
+///
+/// | source | call |
+/// |---|---|
+/// | Tokio's `AsyncRead` | `AsyncReadExt::read_buf(&mut sample)` |
+/// | Tokio's `TcpStream`, `UnixStream`, a pipe | `try_read_buf(&mut sample)` |
+/// | Tokio's `UdpSocket`, `UnixDatagram` | `recv_buf`, `recv_buf_from`, `try_recv_buf` and `try_recv_buf_from` |
+/// | std's `Read` | [`sample.read_from(&mut reader)`](Sample::read_from) |
+/// | `recvmsg`, a device, another language | [`spare_capacity_mut`](Sample::spare_capacity_mut), then [`set_len_unchecked`](Sample::set_len_unchecked) |
+///
+/// With no room left, the first and `read_from` return `Ok(0)`, as at the end of a file: look at the spare capacity
+/// before reading on. A datagram that is longer than the spare capacity is cut off.
 ///
 /// Mirrors `IMediaSample`.
 ///
@@ -170,6 +192,66 @@ impl Sample {
     /// ```
     pub fn set_len(&mut self, len: usize) -> Result<(), BufferOverflow> {
         self.bytes.set_len(len)
+    }
+
+    /// Reads once from `reader` and appends what it read; says how many bytes that were, zero at the end.
+    ///
+    /// The reader is shown all the spare bytes, as a slice of zeroes: safe code may look at the slice that it is
+    /// to fill, and must not see what an earlier owner left there. Each call zeroes them again.
+    /// With no room left it reads nothing and returns `Ok(0)`, as at the end: look at
+    /// [`spare_capacity`](Sample::spare_capacity) before reading on.
+    ///
+    /// To read from Tokio's sockets, see [above](Sample#reading-into-a-sample).
+    ///
+    /// # Errors
+    ///
+    /// Those of the reader; [`Interrupted`](io::ErrorKind::Interrupted) is one. [`InvalidData`](io::ErrorKind::InvalidData)
+    /// if the reader says that it read more than there was room for. Nothing was appended.
+    ///
+    /// # Panics
+    ///
+    /// If the reader does. Nothing was appended then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().size(64).build().unwrap();
+    /// let mut sample = pool.try_get_buffer().unwrap();
+    /// let mut file = &b"from a file"[..];
+    /// assert_eq!(sample.read_from(&mut file)?, 11);
+    /// assert_eq!(sample.read_from(&mut file)?, 0);
+    /// assert_eq!(&sample[..], b"from a file");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn read_from(&mut self, reader: &mut impl io::Read) -> io::Result<usize> {
+        self.bytes.append_from(|spare| reader.read(spare))
+    }
+
+    /// The bytes behind the last one that was written, to be written by other code: as
+    /// [`Vec::spare_capacity_mut`].
+    ///
+    /// For system calls and devices that fill memory: `recvmsg`, or `IoSliceMut` after the bytes were written.
+    /// [`set_len_unchecked`](Sample::set_len_unchecked) then counts them as written. Without it they stay spare, and
+    /// the next write overwrites them. They may hold what an earlier owner left, so they must not be taken for
+    /// initialised before they were written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().size(64).build().unwrap();
+    /// let mut sample = pool.try_get_buffer()?;
+    /// let spare = sample.spare_capacity_mut();
+    /// assert_eq!(spare.len(), 64);
+    /// spare[0].write(b'h');
+    /// spare[1].write(b'i');
+    /// // SAFETY: the sample was empty, and two bytes were written just now.
+    /// unsafe { sample.set_len_unchecked(2) };
+    /// assert_eq!(&sample[..], b"hi");
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
+    #[must_use]
+    pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<u8>] {
+        self.bytes.spare_mut()
     }
 
     /// Empties the sample and restores its headroom. The properties stay.

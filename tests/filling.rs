@@ -264,3 +264,83 @@ fn the_properties_of_a_sample_are_its_own_and_go_with_it() {
     assert_eq!(again.index(), index);
     assert!(!again.properties().sync_point());
 }
+
+/// Two reads are one behind the other, and the end is told by a zero.
+#[test]
+fn read_from_appends_one_read_after_another() {
+    let mut sample = sample();
+    sample.put_slice(b"> ");
+    let mut reader = io::Read::chain(&b"one "[..], &b"two"[..]);
+    let read: [_; 3] = std::array::from_fn(|_| sample.read_from(&mut reader).expect("no error"));
+    assert_eq!((read, &sample[..]), ([4, 3, 0], &b"> one two"[..]));
+    let mut endless = io::repeat(7);
+    let rest = sample.read_from(&mut endless).expect("no error");
+    assert_eq!(rest, SIZE - 9);
+    assert_eq!(sample.read_from(&mut endless).expect("no room"), 0);
+    assert_eq!(sample.headroom(), PREFIX);
+}
+
+/// Says or does what it should not.
+enum Bad {
+    Says(usize),
+    Fails,
+    Panics,
+}
+
+impl io::Read for Bad {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        into.fill(7);
+        match self {
+            Bad::Says(count) => Ok(*count),
+            Bad::Fails => Err(ErrorKind::Interrupted.into()),
+            Bad::Panics => panic!("a reader that panics"),
+        }
+    }
+}
+
+/// The trait is safe, so its answer is only a claim: to believe it would count bytes of the next buffer.
+#[test]
+fn read_from_believes_no_reader_that_read_more_than_there_is_room() {
+    let mut sample = sample();
+    sample.put_slice(b"mine");
+    for more in [SIZE - 3, SIZE, usize::MAX] {
+        let error = sample
+            .read_from(&mut Bad::Says(more))
+            .expect_err("too many");
+        assert_eq!(error.kind(), ErrorKind::InvalidData, "{more}");
+        assert_eq!(&sample[..], b"mine");
+    }
+    let all = sample.read_from(&mut Bad::Says(SIZE - 4));
+    assert_eq!(all.expect("as many as there is room for"), SIZE - 4);
+    assert_eq!((sample.len(), sample.spare_capacity()), (SIZE, 0));
+}
+
+/// What was written before it must be as it was.
+#[test]
+fn a_reader_that_fails_or_panics_appends_nothing() {
+    let mut sample = sample();
+    sample.put_slice(b"mine");
+    let error = sample.read_from(&mut Bad::Fails).expect_err("it fails");
+    assert_eq!(error.kind(), ErrorKind::Interrupted);
+    assert!(panics(|| drop(sample.read_from(&mut Bad::Panics))));
+    assert_eq!(
+        (&sample[..], sample.spare_capacity()),
+        (&b"mine"[..], SIZE - 4)
+    );
+}
+
+/// A system call writes to the address that it is given, so it must be that of the next byte.
+#[test]
+fn the_spare_capacity_is_what_is_behind_the_last_byte() {
+    let mut sample = sample();
+    sample.put_slice(b"abc");
+    sample.prepend(b"head").expect("headroom");
+    let end = sample.as_ptr_range().end;
+    let spare = sample.spare_capacity_mut();
+    assert_eq!((spare.len(), spare.as_ptr().cast()), (SIZE - 3, end));
+    spare[0].write(b'x');
+    sample.put_slice(b"d");
+    assert_eq!(&sample[..], b"headabcd");
+    sample.put_bytes(0, SIZE - 4);
+    assert!(sample.spare_capacity_mut().is_empty());
+}

@@ -5,7 +5,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use proptest::prelude::*;
 use sample_pool::{Pool, Properties, Sample};
-use std::io::Write;
+use std::io::{Read, Write};
 
 const SIZE: usize = 56;
 const PREFIX: usize = 8;
@@ -138,6 +138,30 @@ async fn a_reader_finds_no_stale_bytes_in_the_buffer_that_it_fills() {
     assert_eq!(reader.read_buf(&mut sample).await.expect("no error"), 3);
     assert_eq!(reader.0, [0; SIZE]);
     assert_eq!(&sample[..], [0; 3]);
+}
+
+/// The same of std's readers; one that keeps what it was shown may also say that it read nothing.
+#[test]
+fn a_reader_of_std_finds_no_stale_bytes_in_the_spare_bytes_that_it_fills() {
+    struct Curious(Vec<u8>, usize);
+    impl Read for Curious {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            self.0 = into.to_vec();
+            into.fill(STALE);
+            Ok(self.1)
+        }
+    }
+    let pool = soiled();
+    let mut sample = take(&pool);
+    for says in [0, 3, SIZE + 1] {
+        let room = sample.spare_capacity();
+        let mut reader = Curious(Vec::new(), says);
+        let _result = sample.read_from(&mut reader);
+        assert_eq!(reader.0, vec![0; room], "{says}");
+    }
+    assert_eq!(&sample[..], [STALE; 3], "it wrote these itself");
+    sample.set_len(SIZE).expect("it is the capacity");
+    assert_eq!(sample[3..], [0; SIZE - 3]);
 }
 
 /// The memory is given back or it is not; neither may show.

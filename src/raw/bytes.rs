@@ -10,6 +10,7 @@ use crate::{
     sync::{Ordering, Setting},
 };
 use std::{
+    io,
     mem::MaybeUninit,
     ptr::{self, NonNull},
 };
@@ -148,6 +149,30 @@ impl OwnedBytes {
         // SAFETY: they were written just now.
         unsafe { self.advance(count) };
         count
+    }
+
+    /// Zeroes the spare bytes, lets `fill` write there, and counts as many as it says. If it fails or panics, they
+    /// stay spare.
+    pub(crate) fn append_from(
+        &mut self,
+        fill: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let (start, spare) = (self.end(), self.spare());
+        // SAFETY: `spare` bytes behind the last one are the slot's, and its owner is borrowed mutably (S1, S4).
+        unsafe { start.write_bytes(0, spare) };
+        // SAFETY: as above, and they were initialised just now.
+        let shown = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), spare) };
+        let count = fill(shown)?;
+        // It is safe code, which may say anything.
+        if count > spare {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the reader says that it read more than there was room for",
+            ));
+        }
+        // SAFETY: all spare bytes were zeroed, or written by `fill`.
+        unsafe { self.advance(count) };
+        Ok(count)
     }
 
     /// Sets the length; bytes that this uncovers are zeroed.

@@ -32,10 +32,9 @@ impl Sample {
     /// # Examples
     ///
     /// ```
-    /// use bytes::BufMut;
     /// # let pool = sample_pool::Pool::builder().build().unwrap();
     /// let mut sample = pool.try_get_buffer()?;
-    /// let address = sample.chunk_mut().as_mut_ptr();
+    /// let address = sample.spare_capacity_mut().as_mut_ptr().cast::<u8>();
     /// // SAFETY: the buffer has room for four bytes; this stands for a device that writes them.
     /// unsafe { address.copy_from_nonoverlapping(b"data".as_ptr(), 4) };
     /// // SAFETY: they were written just now.
