@@ -190,6 +190,7 @@ mod pool;
 mod properties;
 mod quota;
 mod raw;
+mod reclaim;
 mod reference_time;
 mod region_info;
 mod release;

@@ -152,6 +152,7 @@ impl Engine {
         self.set_gate(&shared);
         self.close_reserve(&mut shared);
         let failed = self.turn_away(&mut shared, GetBufferError::NotCommitted);
+        let requested = shared.reclaim.take();
         let drained = shared.claim_drain();
         drop(shared);
         // First, because no foreign code may run while the state is busy.
@@ -159,6 +160,9 @@ impl Engine {
             self.finish_drain();
         }
         wake_all(failed);
+        if let Some(requested) = requested {
+            requested.wake_all();
+        }
         trace::drain_began(self);
         if drained {
             trace::drain_ended(self);

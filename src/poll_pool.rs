@@ -8,6 +8,7 @@ use crate::{
     line::Rank,
     quota::{GetCharged, Quota},
     raw::handle::Pool,
+    reclaim::Registration,
     sample::Sample,
 };
 use futures::{Stream, stream::FusedStream};
@@ -58,6 +59,8 @@ pub struct PollPool {
     source: Source,
     get: Option<Get>,
     location: &'static Location<'static>,
+    /// Once it was asked for.
+    registration: Option<Registration>,
 }
 
 #[derive(Clone)]
@@ -159,6 +162,55 @@ impl PollPool {
         Poll::Ready(result)
     }
 
+    /// Resolves when another get waits for a sample that a task could release, and otherwise registers the waker for
+    /// that.
+    ///
+    /// For a task that keeps a sample for unfinished work while it waits for something else. A reader does that
+    /// with the first bytes of a frame whose rest has not come. Such a sample is out for as long as the other end
+    /// likes, and a few slow senders can have all of them. So poll this as well before returning
+    /// [`Pending`](Poll::Pending). Once it is ready, copy what was read, and release the sample.
+    ///
+    /// It is ready while a get waits in the wait queue of the pool, or of the [`Quota`] through which this gets its
+    /// samples; and while the pool drains. A get of this `PollPool` itself counts too: ask when it is not
+    /// [waiting](PollPool::is_waiting). The waker is woken once; poll again to register again. A get that does
+    /// not wait, as that of [`try_get_buffer`](Pool::try_get_buffer), wakes nothing.
+    ///
+    /// It takes the pool's lock at each call, so ask only where the task is about to wait with a sample in its hands.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// use futures::future::poll_fn;
+    /// use sample_pool::{Pool, PollPool};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().buffers(1).build()?;
+    /// let mut polled = PollPool::new(&pool);
+    /// let mut begun = pool.get_buffer().await?;
+    /// begun.put_slice(b"the first part of a ");
+    ///
+    /// let other = tokio::spawn({
+    ///     let pool = pool.clone();
+    ///     async move { pool.get_buffer().await.map(|sample| sample.len()) }
+    /// });
+    /// poll_fn(|cx| polled.poll_reclaim_requested(cx)).await; // beside the source of the rest
+    /// let kept = begun.to_vec();
+    /// drop(begun);
+    /// assert_eq!(other.await??, 0);
+    /// # drop(kept);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_reclaim_requested(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let registration = self.registration.get_or_insert_with(|| match &self.source {
+            Source::Pool(pool) => Registration::new(pool, None),
+            Source::Quota(quota) => quota.registration(),
+        });
+        registration.poll(cx)
+    }
+
     /// Gives up the place in line, if there is one. A sample that it was handed goes to the next.
     ///
     /// # Examples
@@ -196,6 +248,7 @@ impl From<&Pool> for PollPool {
             source: Source::Pool(pool.clone()),
             get: None,
             location: Location::caller(),
+            registration: None,
         }
     }
 }
@@ -226,6 +279,7 @@ impl From<&Quota> for PollPool {
             source: Source::Quota(quota.clone()),
             get: None,
             location: Location::caller(),
+            registration: None,
         }
     }
 }
@@ -237,6 +291,7 @@ impl Clone for PollPool {
             source: self.source.clone(),
             get: None,
             location: self.location,
+            registration: None,
         }
     }
 }

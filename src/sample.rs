@@ -126,6 +126,12 @@ impl Sample {
         self.bytes.slot_mut().charge_to(account);
     }
 
+    /// Moves the bytes to the start of the buffer, so that all the room is behind them.
+    #[cfg(feature = "stream")]
+    pub(crate) fn move_to_front(&mut self) {
+        self.bytes.move_to_front(geometry_of);
+    }
+
     pub(crate) fn bytes_mut(&mut self) -> &mut OwnedBytes {
         &mut self.bytes
     }

@@ -113,6 +113,7 @@ impl Engine {
         let ticket = shared
             .line
             .join(wanted, gathered, joined, waker.into_inner());
+        let requested = shared.reclaim.take();
         if wanted.rank == Rank::Privileged {
             // It and who has gathered before must not want more than there is, or each would wait for the other.
             let left = shared.properties.buffers - wanted.slots;
@@ -123,6 +124,9 @@ impl Engine {
             drop(shared);
         }
         trace::wait_began(self, &ticket, wanted.slots);
+        if let Some(requested) = requested {
+            requested.wake_all();
+        }
         Ok(Found::Place(ticket))
     }
 

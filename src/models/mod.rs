@@ -13,6 +13,7 @@ mod lifetime;
 mod line;
 mod notify;
 mod quota;
+mod reclaim;
 mod shared;
 
 use crate::{GetBufferError, Pool, Sample};

@@ -39,6 +39,7 @@ use crate::{
         handle::WeakPool,
         waiter::{Outcome, Ticket},
     },
+    reclaim::{Key, Reclaim},
     sync::{AtomicUsize, Lock, Ordering},
 };
 use crossbeam_utils::CachePadded;
@@ -67,6 +68,8 @@ pub(crate) struct Account {
 /// What is under the account's lock.
 struct Queue {
     line: Line,
+    /// Tasks that keep a sample of this quota until a get of it queues.
+    reclaim: Reclaim,
     turned_away: TurnedAway,
 }
 
@@ -119,6 +122,7 @@ impl Account {
             charged: CachePadded::new(AtomicUsize::new(0)),
             queue: Lock::new(Queue {
                 line: Line::new(Instant::now()),
+                reclaim: Reclaim::default(),
                 turned_away: TurnedAway {
                     times: 0,
                     error: GetBufferError::NotCommitted,
@@ -228,11 +232,34 @@ impl Account {
             };
             let joined = measured.then(Instant::now);
             let ticket = line.join(wanted, Chain::default(), joined, waker.into_inner());
+            let requested = queue.reclaim.take();
+            drop(queue);
+            if let Some(requested) = requested {
+                requested.wake_all();
+            }
             return Ok(Asked::Place(Place {
                 ticket,
                 turned_away,
             }));
         }
+    }
+
+    /// Registers a waker for the next get that waits for room. `None` if one waits already.
+    pub(crate) fn register(
+        &self,
+        key: &mut Option<Key>,
+        waker: Spare<Waker>,
+    ) -> Option<Option<Waker>> {
+        let mut queue = self.queue.lock();
+        if !queue.line.is_empty() {
+            return None;
+        }
+        Some(queue.reclaim.register(key, waker.into_inner()))
+    }
+
+    /// Removes what `register` left. The caller drops it.
+    pub(crate) fn unregister(&self, key: &mut Option<Key>) -> Option<Waker> {
+        self.queue.lock().reclaim.remove(key)
     }
 
     /// Charges `count` samples if there is room; otherwise marks the number, if somebody `may_wait`. Called

@@ -21,7 +21,7 @@ pub(crate) use accounts::Accounts;
 pub(crate) use get_charged::GetCharged;
 pub use status::QuotaStatus;
 
-use crate::{line::Rank, raw::handle::Pool};
+use crate::{line::Rank, raw::handle::Pool, reclaim::Registration};
 use std::{fmt, sync::Arc};
 
 impl Pool {
@@ -168,6 +168,11 @@ impl Quota {
     #[cfg(feature = "stream")]
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// What tells a task that another get waits for this quota, or for its pool.
+    pub(crate) fn registration(&self) -> Registration {
+        Registration::new(&self.pool, Some(&self.account))
     }
 
     /// Whether it is of high priority: made by [`Pool::priority_quota`].

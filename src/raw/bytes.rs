@@ -216,6 +216,25 @@ impl OwnedBytes {
         slot.lay_out(start, 0, spare);
     }
 
+    /// Moves the bytes to where those of a fresh sample begin, so that all other room is behind them.
+    ///
+    /// # Panics
+    ///
+    /// If there are more than fit there.
+    #[cfg(feature = "stream")]
+    pub(crate) fn move_to_front(&mut self, geometry: impl FnOnce(&OwnedSlot) -> &Geometry) {
+        let slot = self.slot_mut();
+        let geometry = geometry(slot);
+        let (prefix, size) = (geometry.prefix(), geometry.size());
+        let (from, len) = (slot.start(), slot.len());
+        assert!(len <= size, "{len} bytes, some prepended, in {size}");
+        // SAFETY: the prefix is the first part of the slot's bytes (M2).
+        let start = unsafe { slot.bytes().add(prefix) };
+        // SAFETY: `len` bytes from both are the slot's, because `len <= size` (S4), and its owner's alone (S1).
+        unsafe { ptr::copy(from.as_ptr(), start.as_ptr(), len) };
+        slot.lay_out(start, len, size - len);
+    }
+
     /// How many bytes of the slot lie before the first one.
     pub(crate) fn headroom(&self) -> usize {
         let slot = self.slot();

@@ -2,7 +2,7 @@
 
 use super::read_sample::ReadError;
 use crate::error::GetBufferError;
-use std::{error::Error, io, ops::Range};
+use std::{error::Error, io, ops::Range, time::Duration};
 use thiserror::Error;
 
 /// Finds frames in bytes, where they lie.
@@ -120,6 +120,15 @@ pub enum FrameError<E: Error + 'static> {
     Unfinished {
         /// How many bytes of it had come.
         bytes: usize,
+    },
+    /// A frame was begun and not complete within the [time limit](super::FrameReader::frame_timeout). The stream has
+    /// ended.
+    #[error("{bytes} bytes into a frame, the rest did not arrive within {limit:?}")]
+    TimedOut {
+        /// How many bytes of it had come.
+        bytes: usize,
+        /// The time limit.
+        limit: Duration,
     },
     /// The decoder refused the bytes. The stream has ended.
     #[error("decoding failed")]

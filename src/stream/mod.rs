@@ -25,6 +25,8 @@
 
 #![forbid(unsafe_code)]
 
+mod aside;
+mod deadline;
 mod decode_frame;
 mod frame_reader;
 mod read_sample;

@@ -2,18 +2,25 @@
 //!
 //! | place     | where the bytes are                     | left by                                              |
 //! |-----------|-----------------------------------------|------------------------------------------------------|
-//! | `Nowhere` | there are none                          | a buffer is home: `Filling`                          |
-//! | `Filling` | in a sample, at its end                 | a frame is cut off: `Parsing` or `Nowhere`           |
-//! | `Parsing` | in a sample that frames were cut off    | more is to be read: `Filling` or `Carried`           |
-//! | `Carried` | on the heap                             | a buffer is home: `Filling`                          |
+//! | `Nowhere` | there are none                          | a buffer: `Filling`                                  |
+//! | `Filling` | in a sample, at its end                 | a frame is cut off: `Parsing` or `Nowhere`; the source waits: `Aside` |
+//! | `Parsing` | in a sample that frames were cut off    | more is to be read: `Filling` or `Aside`; the source waits: `Aside` |
+//! | `Aside`   | on the heap                             | a buffer: `Filling`                                  |
 //!
 //! If the frames that were cut off are gone, the rest stays in its sample, and is moved to the front when
-//! there is no room behind it. Otherwise it is moved to another sample. Nobody holds one here while waiting
+//! there is no room behind it. Otherwise it is moved to another sample. No sample is held here while waiting
 //! for another: readers that did could wait for each other for ever, each with the beginning of a frame. So
-//! it is carried on the heap for that time.
+//! the bytes are set aside for that time.
+//!
+//! They are set aside as well while the source has nothing to read. A slow sender would otherwise keep a buffer, and a
+//! few of them all buffers. Up to [`SMALL`] bytes always are: to copy them costs less than to be woken. More are if
+//! another get is queued, or as soon as one is: the pool wakes the reader then. So a large frame that arrives in
+//! many pieces is not copied for each piece while there are buffers for all.
 
+use super::aside::Aside;
 use crate::{
-    error::GetBufferError, poll_pool::PollPool, sample::Sample, shared::SharedSample, status::State,
+    error::GetBufferError, poll_pool::PollPool, sample::Sample, sample_properties::EMPTY,
+    shared::SharedSample, status::State,
 };
 use bytes::{Buf, BufMut, Bytes};
 use std::{
@@ -22,32 +29,22 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// Makes room behind the bytes of a sample that others were cut off in front of.
-fn move_to_front(sample: &mut Sample, carried: &mut Vec<u8>, needed: usize) -> Result<(), NoRoom> {
-    let buffer = sample.capacity();
-    if needed > buffer {
-        return Err(NoRoom::TooLarge { buffer });
-    }
-    carried.extend_from_slice(sample);
-    sample.clear();
-    sample.put_slice(carried);
-    carried.clear();
-    Ok(())
-}
+/// How many bytes are set aside whether or not another get is queued.
+const SMALL: usize = 4096;
 
 /// See the module's documentation.
 pub(super) struct Unparsed {
     pool: PollPool,
     place: Place,
-    /// Empty, but while the place is `Carried`. It keeps its memory, a buffer's size at most.
-    carried: Vec<u8>,
+    /// Empty, but while the place is `Aside`.
+    aside: Aside,
 }
 
 enum Place {
     Nowhere,
     Filling(Sample),
     Parsing(SharedSample),
-    Carried,
+    Aside,
 }
 
 /// Why there is nothing to read into.
@@ -58,10 +55,11 @@ pub(super) enum NoRoom {
 
 impl Unparsed {
     pub(super) fn new(pool: PollPool) -> Self {
+        let aside = Aside::new(pool.pool().engine().settings.zero_on_release);
         Unparsed {
             pool,
             place: Place::Nowhere,
-            carried: Vec::new(),
+            aside,
         }
     }
 
@@ -70,8 +68,13 @@ impl Unparsed {
             Place::Nowhere => &[],
             Place::Filling(sample) => sample,
             Place::Parsing(rest) => rest,
-            Place::Carried => &self.carried,
+            Place::Aside => self.aside.bytes(),
         }
+    }
+
+    /// Whether there is a sample that can be read into. If not, a source that has nothing to read needs none.
+    pub(super) fn has_room(&self) -> bool {
+        matches!(self.place, Place::Filling(_))
     }
 
     /// The bytes, without a copy. A sample of which only these are left is released with them.
@@ -80,21 +83,33 @@ impl Unparsed {
             Place::Nowhere => Bytes::new(),
             Place::Filling(sample) => sample.into_bytes(),
             Place::Parsing(rest) => rest.into_bytes(),
-            Place::Carried => self.carried.into(),
+            Place::Aside => self.aside.into_bytes().into(),
         }
     }
 
     /// Gives a frame out, and forgets the bytes up to its end.
     pub(super) fn cut(&mut self, frame: Range<usize>, consumed: usize) -> SharedSample {
+        // A decoder is foreign. Nothing has changed yet if it is wrong.
         assert!(
             frame.end <= consumed && consumed > 0,
             "a frame that ends at {} consumes {consumed} bytes",
             frame.end
         );
+        assert!(
+            frame.start <= frame.end,
+            "a frame from {} to {}",
+            frame.start,
+            frame.end
+        );
+        let found = self.bytes().len();
+        assert!(
+            consumed <= found,
+            "a frame consumes {consumed} bytes of {found}"
+        );
         let mut rest = match mem::replace(&mut self.place, Place::Nowhere) {
             Place::Filling(sample) => sample.freeze(),
             Place::Parsing(rest) => rest,
-            Place::Nowhere | Place::Carried => panic!("frames are found in samples"),
+            Place::Nowhere | Place::Aside => unreachable!("frames are looked for in samples"),
         };
         let mut first = rest.split_to(consumed);
         if !rest.is_empty() {
@@ -119,17 +134,21 @@ impl Unparsed {
         };
         match &mut self.place {
             Place::Filling(sample) => {
-                if needed - sample.len() > sample.spare_capacity() {
-                    move_to_front(sample, &mut self.carried, needed)?;
+                if needed > sample.len() + sample.spare_capacity() {
+                    let buffer = sample.capacity();
+                    if needed > buffer {
+                        return Poll::Ready(Err(NoRoom::TooLarge { buffer }));
+                    }
+                    sample.move_to_front();
                 }
             }
-            Place::Nowhere | Place::Parsing(_) | Place::Carried => {
+            Place::Nowhere | Place::Parsing(_) | Place::Aside => {
                 ready!(self.poll_move(needed, cx))?;
             }
         }
         match &mut self.place {
             Place::Filling(sample) => Poll::Ready(Ok(sample)),
-            Place::Nowhere | Place::Parsing(_) | Place::Carried => {
+            Place::Nowhere | Place::Parsing(_) | Place::Aside => {
                 unreachable!("the bytes were moved into a sample that is filled")
             }
         }
@@ -137,7 +156,7 @@ impl Unparsed {
 
     /// Moves the bytes to the start of a fresh sample.
     fn poll_move(&mut self, needed: usize, cx: &mut Context<'_>) -> Poll<Result<(), NoRoom>> {
-        // Told before the wait, which could be for frames that the caller keeps; but one that is not committed may be
+        // Checked before the wait, which could be for frames that the caller keeps. But a pool that is not committed may be
         // given larger buffers first, and refuses at once.
         let pool = self.pool.pool();
         let buffer = pool.properties().size;
@@ -147,7 +166,7 @@ impl Unparsed {
         let mut sample = match self.pool.poll_get_buffer(cx) {
             Poll::Ready(result) => result.map_err(NoRoom::GetBuffer)?,
             Poll::Pending => {
-                self.carry();
+                self.set_aside();
                 return Poll::Pending;
             }
         };
@@ -157,29 +176,57 @@ impl Unparsed {
             return Poll::Ready(Err(NoRoom::TooLarge { buffer }));
         }
         sample.put_slice(self.bytes());
-        self.carried.clear();
+        let properties = match &self.place {
+            Place::Parsing(rest) if *rest.properties() != EMPTY => Some(rest.properties().clone()),
+            _ => self.aside.take_properties(),
+        };
+        if let Some(properties) = properties {
+            *sample.properties_mut() = properties;
+        }
+        self.aside.clear();
         self.place = Place::Filling(sample);
         Poll::Ready(Ok(()))
     }
 
-    /// Holds no buffer from now on.
-    fn carry(&mut self) {
-        if let Place::Parsing(rest) = &self.place {
-            self.carried.extend_from_slice(rest);
-            self.place = Place::Carried;
+    /// Keeps no buffer that another get needs, while the source has nothing to read. If one is kept, the task is woken
+    /// when another get queues, and calls this again.
+    pub(super) fn wait_for_source(&mut self, cx: &mut Context<'_>) {
+        let len = self.bytes().len();
+        match self.place {
+            Place::Nowhere | Place::Aside => {}
+            Place::Filling(_) | Place::Parsing(_) => {
+                if len == 0 {
+                    self.clear();
+                } else if len <= SMALL || self.pool.poll_reclaim_requested(cx).is_ready() {
+                    self.set_aside();
+                }
+            }
         }
+        self.aside.shrink();
     }
 
-    /// Brings a buffer home that nothing was read into.
-    pub(super) fn let_go_if_empty(&mut self) {
-        if self.bytes().is_empty() {
-            self.clear();
-        }
+    /// Releases the sample, and keeps the bytes.
+    fn set_aside(&mut self) {
+        let (bytes, properties) = match &self.place {
+            Place::Nowhere | Place::Aside => return,
+            Place::Filling(sample) => (&sample[..], sample.properties()),
+            Place::Parsing(rest) => (&rest[..], rest.properties()),
+        };
+        let size = self.pool.pool().engine().geometry.size();
+        self.aside.put(bytes, size, properties);
+        self.place = Place::Aside;
     }
 
     pub(super) fn clear(&mut self) {
         self.place = Place::Nowhere;
-        self.carried.clear();
+        self.aside.clear();
         self.pool.cancel();
+    }
+
+    /// Releases a buffer that nothing was read into.
+    pub(super) fn let_go_if_empty(&mut self) {
+        if self.bytes().is_empty() {
+            self.clear();
+        }
     }
 }

@@ -178,29 +178,6 @@ fn readers_that_need_a_second_buffer_do_not_wait_for_each_other() {
     }
 }
 
-/// An idle connection between two frames holds nothing; one in the middle of a frame holds that.
-#[test]
-fn a_reader_that_waits_for_its_source_holds_a_buffer_only_for_a_frame_that_was_begun() {
-    let pool = pool(1, 8);
-    let steps = [
-        Step::Pending,
-        Step::Bytes(b"one\n"),
-        Step::Pending,
-        Step::Bytes(b"t"),
-        Step::Pending,
-        Step::Bytes(b"wo\n"),
-    ];
-    let mut lines = FrameReader::new(Script::new(steps), &pool, Lines);
-    drop(Polled::waiting(lines.next()));
-    assert_eq!(pool.free_count(), 1);
-    drop(next(&mut lines));
-    drop(Polled::waiting(lines.next()));
-    assert_eq!(pool.free_count(), 1);
-    drop(Polled::waiting(lines.next()));
-    assert_eq!(pool.free_count(), 0);
-    assert_eq!(&next(&mut lines)[..], b"two");
-}
-
 /// However the reads cut the bytes, and wherever a `next` is dropped, the frames are the same.
 #[test]
 fn frames_do_not_depend_on_where_reads_end() {
@@ -390,26 +367,4 @@ async fn a_buffer_full_of_small_frames_lets_other_tasks_run() {
         }
     }
     panic!("1000 frames, and the other task did not run");
-}
-
-/// Says that a frame ends behind the bytes.
-struct Liar;
-
-impl DecodeFrame for Liar {
-    type Error = Infallible;
-
-    fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Infallible> {
-        Ok(Decoded::Frame {
-            frame: 0..bytes.len() + 1,
-            consumed: bytes.len(),
-        })
-    }
-}
-
-/// What is behind them is an earlier owner's.
-#[test]
-#[should_panic(expected = "a frame that ends at")]
-fn a_decoder_cannot_reach_behind_what_was_read() {
-    let mut frames = FrameReader::new(Script::new([Step::Bytes(b"abc")]), &pool(1, 8), Liar);
-    drop(next(&mut frames));
 }

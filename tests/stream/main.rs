@@ -5,7 +5,9 @@
 #[path = "../polling/mod.rs"]
 mod polling;
 
+mod begun_frames;
 mod datagrams;
+mod foreign;
 mod frames;
 mod parts;
 mod readable_first;

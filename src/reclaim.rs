@@ -1,0 +1,213 @@
+//! Tasks that keep a buffer while they wait for something else, and are woken when a get queues.
+//!
+//! A reader keeps the buffer of a frame that was begun. While it waits for its source nothing else would tell it
+//! that others wait for a buffer. So it registers its waker here, under the lock under which gets queue: either it
+//! finds a get in the queue, or the next get that queues finds its waker. A get that queues takes all wakers, and wakes
+//! them once the lock is free; a task that still keeps its buffer then registers again.
+//!
+//! A [`Key`] belongs to one round. Taking the wakers ends the round, and all its keys say nothing from then on.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    foreign::{self, Spare},
+    quota::Account,
+    raw::handle::Pool,
+    status::State,
+};
+use std::{
+    mem,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+/// The wakers, under the lock of the queue that they are woken for.
+#[derive(Debug, Default)]
+pub(crate) struct Reclaim {
+    wakers: Vec<Option<Waker>>,
+    /// Those of the places in `wakers` that are empty.
+    vacant: Vec<usize>,
+    round: u64,
+}
+
+/// Where a waker is registered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    round: u64,
+    place: usize,
+}
+
+/// All the wakers of a round, out of the lock.
+#[derive(Debug)]
+pub(crate) struct Requested(Vec<Option<Waker>>);
+
+impl Reclaim {
+    /// Registers `waker`, in place of the one that `key` stands for. The caller drops what comes back once the lock
+    /// is free.
+    pub(crate) fn register(&mut self, key: &mut Option<Key>, waker: Waker) -> Option<Waker> {
+        if let Some(known) = self.at(*key) {
+            return known.replace(waker);
+        }
+        let place = match self.vacant.pop() {
+            Some(place) => {
+                self.wakers[place] = Some(waker);
+                place
+            }
+            None => {
+                self.wakers.push(Some(waker));
+                self.wakers.len() - 1
+            }
+        };
+        let round = self.round;
+        *key = Some(Key { round, place });
+        None
+    }
+
+    /// Removes the waker that `key` stands for. The caller drops it once the lock is free.
+    pub(crate) fn remove(&mut self, key: &mut Option<Key>) -> Option<Waker> {
+        let gone = key.take();
+        let removed = self.at(gone)?.take();
+        self.vacant.extend(gone.map(|key| key.place));
+        removed
+    }
+
+    fn at(&mut self, key: Option<Key>) -> Option<&mut Option<Waker>> {
+        let key = key.filter(|key| key.round == self.round)?;
+        self.wakers.get_mut(key.place)
+    }
+
+    /// All wakers, if there are any, to be woken once the lock is free.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Option<Requested> {
+        if self.wakers.is_empty() {
+            return None;
+        }
+        self.end_round()
+    }
+
+    #[cold]
+    fn end_round(&mut self) -> Option<Requested> {
+        self.round += 1;
+        self.vacant.clear();
+        Some(Requested(mem::take(&mut self.wakers)))
+    }
+}
+
+impl Requested {
+    /// Wakes all of them. User code runs, so the lock must be free.
+    #[cold]
+    pub(crate) fn wake_all(self) {
+        for waker in self.0.into_iter().flatten() {
+            foreign::quietly(|| waker.wake());
+        }
+    }
+}
+
+/// A task's wakers, in the pool and in the quota through which it gets its samples, if there is one.
+pub(crate) struct Registration {
+    pool: Pool,
+    in_pool: Option<Key>,
+    account: Option<Arc<Account>>,
+    in_account: Option<Key>,
+}
+
+impl Registration {
+    pub(crate) fn new(pool: &Pool, account: Option<&Arc<Account>>) -> Self {
+        Registration {
+            pool: pool.clone(),
+            in_pool: None,
+            account: account.cloned(),
+            in_account: None,
+        }
+    }
+
+    /// Resolves if a get is queued, in the quota or in the pool, or if the pool drains. Otherwise the waker is
+    /// registered for the next one.
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if let Some(account) = &self.account {
+            // User code, so it is cloned before the lock is taken, and what is dropped is dropped after.
+            let waker = Spare::new(cx.waker().clone());
+            match account.register(&mut self.in_account, waker) {
+                Some(replaced) => foreign::quietly(|| drop(replaced)),
+                None => return Poll::Ready(()),
+            }
+        }
+        let waker = Spare::new(cx.waker().clone());
+        let mut shared = self.pool.engine().lock();
+        // In the same hold of the lock, or a get could queue in between and find no waker.
+        if !shared.line.is_empty() || shared.state == State::Draining {
+            return Poll::Ready(());
+        }
+        let replaced = shared
+            .reclaim
+            .register(&mut self.in_pool, waker.into_inner());
+        drop(shared);
+        foreign::quietly(|| drop(replaced));
+        Poll::Pending
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let removed = [
+            self.pool.engine().lock().reclaim.remove(&mut self.in_pool),
+            self.account
+                .as_ref()
+                .and_then(|account| account.unregister(&mut self.in_account)),
+        ];
+        for waker in removed.into_iter().flatten() {
+            foreign::quietly(|| drop(waker));
+        }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A key of an earlier round may stand for the place that another task has now.
+    #[test]
+    fn a_key_of_an_earlier_round_touches_no_other_waker() {
+        let mut reclaim = Reclaim::default();
+        let wakes = [(); 2].map(|()| Arc::new(Wakes::default()));
+        let [first, second] = wakes.clone().map(Waker::from);
+        let (mut old, mut new) = (None, None);
+        assert!(reclaim.register(&mut old, first.clone()).is_none());
+        reclaim.take().expect("one is registered").wake_all();
+        assert!(reclaim.register(&mut new, second).is_none());
+        assert!(reclaim.remove(&mut old).is_none());
+        assert!(reclaim.register(&mut old, first).is_none(), "a new place");
+        reclaim.take().expect("two are registered").wake_all();
+        assert!(reclaim.take().is_none());
+        let counts = wakes.map(|wakes| wakes.0.load(Ordering::Relaxed));
+        assert_eq!(counts, [2, 1]);
+    }
+
+    /// A reader that comes and goes would otherwise leave a place behind each time.
+    #[test]
+    fn places_are_used_again() {
+        let mut reclaim = Reclaim::default();
+        for _ in 0..100 {
+            let mut key = None;
+            assert!(reclaim.register(&mut key, Waker::noop().clone()).is_none());
+            assert!(reclaim.register(&mut key, Waker::noop().clone()).is_some());
+            assert!(reclaim.remove(&mut key).is_some());
+            assert!(reclaim.remove(&mut key).is_none());
+        }
+        assert_eq!((reclaim.wakers.len(), reclaim.vacant.len()), (1, 1));
+    }
+}

@@ -1,0 +1,136 @@
+//! The bytes of a begun frame while no buffer has them.
+
+use crate::sample_properties::{EMPTY, SampleProperties};
+use std::{hint, mem};
+
+/// How much memory is kept for the next frame by a reader that waits for its source.
+const KEPT: usize = 4096;
+
+/// A copy of what was read, and of the properties of the sample that it was read into.
+pub(super) struct Aside {
+    bytes: Vec<u8>,
+    properties: SampleProperties,
+    /// Whether the memory is overwritten before it is freed or used again.
+    wipes: bool,
+}
+
+impl Aside {
+    pub(super) fn new(wipes: bool) -> Self {
+        Aside {
+            bytes: Vec::new(),
+            properties: EMPTY.clone(),
+            wipes,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Copies `bytes`, which are at most a buffer of `size`, and the properties of their sample.
+    pub(super) fn put(&mut self, bytes: &[u8], size: usize, properties: &SampleProperties) {
+        self.clear();
+        if bytes.len() > self.bytes.capacity() {
+            // Not `reserve`: it may move old bytes, and what it leaves behind could not be wiped.
+            let room = bytes.len().max(64).next_power_of_two();
+            self.bytes = Vec::with_capacity(room.min(size.max(bytes.len())));
+        }
+        self.bytes.extend_from_slice(bytes);
+        if *properties != EMPTY {
+            self.properties = properties.clone();
+        }
+    }
+
+    /// The properties, once; `None` if nothing was set.
+    pub(super) fn take_properties(&mut self) -> Option<SampleProperties> {
+        let properties = mem::replace(&mut self.properties, EMPTY.clone());
+        (properties != EMPTY).then_some(properties)
+    }
+
+    /// Keeps the memory for the next frame.
+    pub(super) fn clear(&mut self) {
+        self.wipe();
+        self.bytes.clear();
+        self.properties = EMPTY.clone();
+    }
+
+    /// Frees memory that a large frame needed, if nothing is in it.
+    pub(super) fn shrink(&mut self) {
+        if self.bytes.is_empty() && self.bytes.capacity() > KEPT {
+            self.bytes = Vec::new();
+        }
+    }
+
+    /// The bytes; from now on they are the caller's.
+    pub(super) fn into_bytes(mut self) -> Vec<u8> {
+        mem::take(&mut self.bytes)
+    }
+
+    fn wipe(&mut self) {
+        if self.wipes {
+            self.bytes.fill(0);
+            // As far as the compiler knows the zeroes are read here, so it must write them.
+            hint::black_box(&mut self.bytes);
+        }
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        self.wipe();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame of a megabyte must not leave a megabyte with each idle connection.
+    #[test]
+    fn memory_of_a_large_frame_is_freed_and_that_of_a_small_one_is_kept() {
+        let mut aside = Aside::new(false);
+        for (len, kept) in [(10, true), (KEPT, true), (KEPT + 1, false)] {
+            aside.put(&vec![7; len], usize::MAX, &EMPTY);
+            aside.shrink();
+            assert_eq!(aside.bytes().len(), len, "it is in use");
+            aside.clear();
+            aside.shrink();
+            assert_eq!(aside.bytes.capacity() > 0, kept, "{len}");
+        }
+    }
+
+    /// More than a buffer's size would be more than is promised.
+    #[test]
+    fn the_memory_is_not_larger_than_a_buffer() {
+        let mut aside = Aside::new(false);
+        aside.put(&[7; 100], 120, &EMPTY);
+        assert!(aside.bytes.capacity() <= 120);
+        aside.put(&[7; 119], 120, &EMPTY);
+        assert!(aside.bytes.capacity() <= 120);
+    }
+
+    /// What was set for a frame goes with it, and not with the next one.
+    #[test]
+    fn properties_are_taken_once() {
+        let mut properties = SampleProperties::default();
+        properties.set_user(7);
+        let mut aside = Aside::new(false);
+        aside.put(b"one", 8, &properties);
+        assert_eq!(aside.take_properties(), Some(properties.clone()));
+        assert_eq!(aside.take_properties(), None);
+        aside.put(b"two", 8, &properties);
+        aside.put(b"three", 8, &EMPTY);
+        assert_eq!(aside.take_properties(), None);
+    }
+
+    /// Whoever asked for it relies on it.
+    #[test]
+    fn only_a_pool_that_wipes_pays_for_it() {
+        for (wipes, expected) in [(true, [0; 3]), (false, [7; 3])] {
+            let mut aside = Aside::new(wipes);
+            aside.put(&[7; 3], 8, &EMPTY);
+            aside.wipe();
+            assert_eq!(aside.bytes(), expected);
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! `FrameReader`: sources and decoders are foreign, and what they say need not be true.
+
+use crate::{
+    polling::{Polled, at_once},
+    pool,
+    script::{Script, Step},
+};
+use bytes::BufMut;
+use futures::StreamExt;
+use sample_pool::{
+    Sample,
+    stream::{DecodeFrame, Decoded, FrameReader, ReadSample},
+};
+use std::{
+    convert::Infallible,
+    io,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Finds what it is told to find.
+struct Says(Range<usize>, usize);
+
+impl DecodeFrame for Says {
+    type Error = Infallible;
+
+    fn decode(&mut self, _bytes: &[u8]) -> Result<Decoded, Infallible> {
+        Ok(Decoded::Frame {
+            frame: self.0.clone(),
+            consumed: self.1,
+        })
+    }
+}
+
+/// Behind the bytes are an earlier owner's, a frame that ends before it begins is none, and one that consumes nothing
+/// comes again for ever.
+#[test]
+fn a_frame_that_is_not_within_the_bytes_panics_and_loses_none_of_them() {
+    #[expect(clippy::reversed_empty_ranges, reason = "that is what it is about")]
+    let wrong = [
+        (0..4, 3, "a frame that ends at 4 consumes 3 bytes"),
+        (0..0, 0, "a frame that ends at 0 consumes 0 bytes"),
+        (2..1, 3, "a frame from 2 to 1"),
+        (0..4, 4, "a frame consumes 4 bytes of 3"),
+        (0..usize::MAX, usize::MAX, "bytes of 3"),
+    ];
+    for (frame, consumed, expected) in wrong {
+        let pool = pool(1, 8);
+        let script = Script::new([Step::Bytes(b"abc")]);
+        let mut frames = FrameReader::new(script, &pool, Says(frame, consumed));
+        let panic = catch_unwind(AssertUnwindSafe(|| drop(at_once(frames.next()))));
+        let panic = panic.expect_err("it is wrong");
+        let said = panic.downcast_ref::<String>().expect("a message");
+        assert!(said.contains(expected), "{said}");
+        assert_eq!(frames.unparsed(), 3);
+        *frames.decoder_mut() = Says(1..1, 1);
+        let frame = at_once(frames.next()).expect("a frame").expect("no error");
+        assert!(frame.is_empty());
+        drop(frame);
+        *frames.decoder_mut() = Says(0..2, 2);
+        let frame = at_once(frames.next()).expect("a frame").expect("no error");
+        assert_eq!(&frame[..], b"bc");
+        drop((frame, frames));
+        assert_eq!(pool.free_count(), 1);
+    }
+}
+
+/// A line that ends with a full stop.
+struct Sentences;
+
+impl DecodeFrame for Sentences {
+    type Error = Infallible;
+
+    fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Infallible> {
+        Ok(match bytes.iter().position(|&byte| byte == b'.') {
+            Some(end) => Decoded::Frame {
+                frame: 0..end,
+                consumed: end + 1,
+            },
+            None => Decoded::Incomplete { needed: None },
+        })
+    }
+}
+
+/// Appends, and says something else; then it is at its end.
+struct Source(Option<&'static [u8]>, Poll<usize>);
+
+impl ReadSample for Source {
+    fn poll_read_sample(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        sample: &mut Sample,
+    ) -> Poll<io::Result<usize>> {
+        match self.0.take() {
+            None => Poll::Ready(Ok(0)),
+            Some(bytes) => {
+                sample.put_slice(bytes);
+                self.1.map(Ok)
+            }
+        }
+    }
+}
+
+/// To believe one that appended nothing and says that it did is to ask it for ever; to believe one that says *nothing*
+/// is to lose what it appended.
+#[test]
+fn what_a_source_appended_counts_and_not_what_it_says() {
+    for says in [
+        Poll::Ready(0),
+        Poll::Ready(3),
+        Poll::Ready(usize::MAX),
+        Poll::Pending,
+    ] {
+        let pool = pool(1, 8);
+        let mut frames = FrameReader::new(Source(Some(b"one."), says), &pool, Sentences);
+        let one = at_once(frames.next()).expect("a frame").expect("no error");
+        assert_eq!(&one[..], b"one", "{says:?}");
+        drop(one);
+        assert!(at_once(frames.next()).is_none());
+
+        let mut frames = FrameReader::new(Source(Some(b""), says), &pool, Sentences);
+        match says {
+            Poll::Pending => drop(Polled::waiting(frames.next())),
+            Poll::Ready(_) => assert!(at_once(frames.next()).is_none(), "{says:?}"),
+        }
+        assert_eq!(pool.free_count(), 1);
+    }
+}
