@@ -139,18 +139,17 @@ impl FreeList {
     /// Takes `wanted` slots without the lock, many in one step, if the words that it looks at have as
     /// many. It may get fewer, if somebody else was faster.
     pub(crate) fn take_many(&self, wanted: usize) -> Chain {
-        let stripe = self.stripe();
-        let first = self.cursor(stripe);
-        let words = || {
-            let others = self.sweep(stripe).map(|(_, word)| word);
-            let others = others.filter(|word| !first.is_some_and(|first| first.is(*word)));
-            first.into_iter().chain(others)
-        };
-        let mut taken = Chain::default();
-        if words().map(|word| Word::home(&word)).sum::<usize>() < wanted {
-            return taken;
+        let words = self.words_to_look_at();
+        if words.map(|word| Word::home(&word)).sum::<usize>() < wanted {
+            return Chain::default();
         }
-        for word in words() {
+        self.take_up_to(wanted)
+    }
+
+    /// Takes up to `wanted` slots without the lock, of the words that it looks at.
+    pub(crate) fn take_up_to(&self, wanted: usize) -> Chain {
+        let mut taken = Chain::default();
+        for word in self.words_to_look_at() {
             let missing = wanted - taken.len();
             if missing == 0 {
                 break;
@@ -162,6 +161,20 @@ impl FreeList {
             });
         }
         taken
+    }
+
+    /// Whether no slot can be taken, because no word may have one.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reachable.load(Ordering::Acquire) == 0
+    }
+
+    /// The word where this thread looks first, and the others that a get looks at without the lock.
+    fn words_to_look_at(&self) -> impl Iterator<Item = BlockRef<'_>> {
+        let stripe = self.stripe();
+        let first = self.cursor(stripe);
+        let others = self.sweep(stripe).map(|(_, word)| word);
+        let others = others.filter(move |word| !first.is_some_and(|first| first.is(*word)));
+        first.into_iter().chain(others)
     }
 
     /// Lets this thread's stripe start at word `index` from now on.

@@ -122,6 +122,58 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// Takes up to `count` samples, as many as are free, if no waiter is queued.
+    ///
+    /// For work in batches that must not wait with samples in its hands: wait for one with
+    /// [`get_buffer`](Pool::get_buffer), then take more only if they are free. `count` may be more than the pool has. The
+    /// `Vec` is its only allocation.
+    ///
+    /// # Errors
+    ///
+    /// [`NotCommitted`](GetBufferError::NotCommitted), [`Flushing`](GetBufferError::Flushing), and then
+    /// [`Exhausted`](GetBufferError::Exhausted) if `count` is not zero and there is none to take. So an `Ok` has at least
+    /// one sample, unless none was asked for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{GetBufferError, Pool};
+    ///
+    /// let pool = Pool::builder().buffers(3).build()?;
+    /// let held = pool.try_get_buffer()?;
+    /// let samples = pool.try_get_up_to(8)?;
+    /// assert_eq!(samples.len(), 2);
+    /// assert_eq!(pool.try_get_up_to(8).unwrap_err(), GetBufferError::Exhausted);
+    /// # drop((held, samples));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn try_get_up_to(&self, count: usize) -> Result<Vec<Sample>, GetBufferError> {
+        let mut samples = Vec::new();
+        let location = Location::caller();
+        match try_get_up_to(self, &mut samples, count, Rank::Ordinary, location)? {
+            0 if count > 0 => Err(self.engine().exhausted(count)),
+            _ => Ok(samples),
+        }
+    }
+}
+
+/// Appends up to `count` samples that are free, and says how many.
+pub(crate) fn try_get_up_to(
+    pool: &Pool,
+    samples: &mut Vec<Sample>,
+    count: usize,
+    rank: Rank,
+    location: &'static Location<'static>,
+) -> Result<usize, GetBufferError> {
+    let engine = pool.engine();
+    let slots = engine.try_take_up_to(Wanted { slots: count, rank })?;
+    let taken = slots.len();
+    hand_out(engine, slots, samples, location);
+    Ok(taken)
+}
+
 /// Takes `count` samples if as many are home.
 pub(crate) fn try_get(
     pool: &Pool,

@@ -83,6 +83,35 @@ impl Engine {
         Err(GetBufferError::Exhausted)
     }
 
+    /// Takes up to as many free slots as are `wanted`, if no waiter comes first; perhaps none.
+    pub(crate) fn try_take_up_to(&self, wanted: Wanted) -> Result<Chain, GetBufferError> {
+        let mut gathered = self.free_list.take_up_to(wanted.slots);
+        let is_short = gathered.len() < wanted.slots || wanted.slots == 0;
+        let has_more = match wanted.rank {
+            Rank::Ordinary => !self.free_list.is_empty(),
+            Rank::Privileged => true,
+        };
+        if !is_short || (!has_more && self.is_open()) {
+            return Ok(gathered);
+        }
+        // More than there is may be asked for, so that whether one can be served is all that matters.
+        let slots = wanted.slots.min(1);
+        let mut shared = self.lock_for(Wanted { slots, ..wanted }, &mut gathered)?;
+        if shared.line.lets_pass(wanted.rank) {
+            let may_open = shared.is_calm(self);
+            self.take_one_by_one(&mut shared, wanted, may_open, &mut gathered);
+        }
+        Ok(gathered)
+    }
+
+    /// Counts a get that found no slot and may not wait.
+    #[cold]
+    pub(crate) fn exhausted(&self, wanted: usize) -> GetBufferError {
+        self.lock().counters.exhausted += 1;
+        trace::exhausted(self, wanted);
+        GetBufferError::Exhausted
+    }
+
     /// Takes the slots that are `wanted`, or joins the line for them.
     // Always, as those that it calls: it is a half of a hand-over, and hands on large values.
     #[inline(always)]
@@ -214,6 +243,18 @@ impl Engine {
             // In an open word somebody else could be faster.
             may_open = false;
         }
+        self.take_one_by_one(shared, wanted, may_open, gathered);
+    }
+
+    /// Takes free slots until there are as many as are `wanted`, or none is left.
+    #[inline]
+    fn take_one_by_one(
+        &self,
+        shared: &mut Shared,
+        wanted: Wanted,
+        may_open: bool,
+        gathered: &mut Chain,
+    ) {
         while gathered.len() < wanted.slots {
             let slot = match shared.ledger.take(&self.free_list, may_open) {
                 // With none home every word is parked, as those who take from the reserve must leave them.

@@ -97,7 +97,13 @@ fn operation(bytes: &mut Unstructured<'_>) -> Result<Operation> {
         1 => Operation::Poll(choice(bytes)?),
         2 => Operation::Abandon(choice(bytes)?),
         3 => Operation::Try(payer(bytes)?),
-        4 => Operation::TryMany(payer(bytes)?, bytes.int_in_range(0..=9)?),
+        4 => {
+            let (payer, number) = (payer(bytes)?, bytes.int_in_range(0..=19)?);
+            match number {
+                0..=9 => Operation::TryMany(payer, number),
+                _ => Operation::TryUpTo(payer, number - 10),
+            }
+        }
         5 => Operation::Edit(choice(bytes)?, edit(bytes)?),
         6 => Operation::Share(choice(bytes)?),
         7 => Operation::Duplicate(choice(bytes)?, choice(bytes)?, choice(bytes)?),

@@ -175,6 +175,24 @@ impl Account {
         self.limit - charged / ONE
     }
 
+    /// Charges up to `count` samples, as many as there is room for if no waiter is queued, and says how many.
+    pub(super) fn try_charge_up_to(&self, count: usize) -> usize {
+        let mut charged = self.charged.load(Ordering::Relaxed);
+        loop {
+            let room = match charged & WAITED_FOR {
+                0 => self.room(charged).min(count),
+                _ => 0,
+            };
+            if room == 0 {
+                return 0;
+            }
+            match self.exchange(charged, charged + room * ONE) {
+                Ok(_) => return room,
+                Err(now) => charged = now,
+            }
+        }
+    }
+
     /// Charges `count` samples if there is room and nobody is in line.
     #[inline]
     pub(crate) fn try_charge(&self, count: usize) -> bool {

@@ -53,6 +53,19 @@ impl Charge {
         sample
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Gives back what is charged for more than `count` samples.
+    pub(super) fn keep(&mut self, count: usize) {
+        let surplus = self.count - count;
+        if let Some(account) = self.account.as_ref().filter(|_| surplus > 0) {
+            account.give_back(surplus);
+        }
+        self.count = count;
+    }
+
     /// Each of the samples has its part from now on.
     pub(super) fn onto_each(mut self, samples: &mut [Sample]) {
         debug_assert_eq!(self.count, samples.len());

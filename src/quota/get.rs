@@ -300,6 +300,65 @@ impl Quota {
         Ok(samples)
     }
 
+    /// Takes up to `count` samples, as many as are free and as the quota has room for, if no waiter is queued who comes
+    /// first.
+    ///
+    /// As [`Pool::try_get_up_to`](crate::Pool::try_get_up_to).
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::try_get_up_to`](crate::Pool::try_get_up_to); [`Exhausted`](GetBufferError::Exhausted) also if the quota
+    /// has no room, and [`TooMany`](GetBufferError::TooMany) if its limit is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{GetBufferError, Pool};
+    ///
+    /// let pool = Pool::builder().buffers(8).build()?;
+    /// let camera = pool.quota("camera 1", 4);
+    /// let samples = camera.try_get_up_to(6)?;
+    /// assert_eq!(samples.len(), 4);
+    /// assert_eq!(camera.try_get_up_to(6).unwrap_err(), GetBufferError::Exhausted);
+    /// # drop(samples);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn try_get_up_to(&self, count: usize) -> Result<Vec<Sample>, GetBufferError> {
+        let location = Location::caller();
+        let mut samples = Vec::new();
+        let charge = self.try_charge_up_to(count)?;
+        let taken = self.take_up_to(charge, &mut samples, location)?;
+        match taken {
+            0 if count > 0 => Err(self.pool.engine().exhausted(count)),
+            _ => Ok(samples),
+        }
+    }
+
+    /// Appends as many free samples as are charged, at most.
+    fn take_up_to(
+        &self,
+        mut charge: Charge,
+        samples: &mut Vec<Sample>,
+        location: &'static Location<'static>,
+    ) -> Result<usize, GetBufferError> {
+        let first = samples.len();
+        let rank = self.account.rank();
+        let taken = get_many::try_get_up_to(&self.pool, samples, charge.count(), rank, location)?;
+        charge.keep(taken);
+        charge.onto_each(&mut samples[first..]);
+        Ok(taken)
+    }
+
+    /// The charge for `count` samples, or for as many as there is room for; for one at least, or for none if none was
+    /// asked for.
+    fn try_charge_up_to(&self, count: usize) -> Result<Charge, GetBufferError> {
+        match self.account.try_charge_up_to(count) {
+            0 => self.try_charge(count.min(1)),
+            room => Ok(Charge::of(&self.account, room)),
+        }
+    }
+
     /// The charge for `count` samples if there is room, or if they are none.
     #[inline]
     fn charge_at_once(&self, count: usize) -> Option<Charge> {

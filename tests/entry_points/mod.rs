@@ -66,6 +66,7 @@ pub(crate) type Entry = fn(&Scene);
 pub(crate) const ENTRIES: &[(&str, Entry)] = &[
     ("try_get_buffer", |s| drop(s.pool.try_get_buffer())),
     ("try_get_buffers", |s| drop(s.pool.try_get_buffers(2))),
+    ("try_get_up_to", |s| drop(s.pool.try_get_up_to(2))),
     ("free_count", |s| assert!(s.pool.free_count() <= BUFFERS)),
     ("status", |s| assert!(s.pool.status().free <= BUFFERS)),
     ("holders", |s| assert!(s.pool.holders().len() <= BUFFERS)),

@@ -65,6 +65,15 @@ impl Accounts {
         charged
     }
 
+    /// How many samples can be charged at once.
+    pub(crate) fn room(&self, payer: Payer) -> usize {
+        match self.0.get(&payer) {
+            None => usize::MAX,
+            Some(account) if account.line.is_empty() => account.limit - account.charged,
+            Some(_) => 0,
+        }
+    }
+
     /// Joins the line of an account that had no room.
     pub(crate) fn join(
         &mut self,

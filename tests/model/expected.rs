@@ -141,6 +141,12 @@ impl Expected {
         taken
     }
 
+    /// For how many a get of up to `most` is served. With none free it fails as a get of one does.
+    pub(crate) fn up_to(&self, payer: Payer, most: usize) -> usize {
+        let there = self.available(payer).min(self.accounts.room(payer));
+        there.max(1).min(most)
+    }
+
     fn try_take_charged(&mut self, payer: Payer, wanted: usize) -> Result<usize, GetBufferError> {
         self.may_want(payer, wanted)?;
         if !self.can_have(payer, wanted) {

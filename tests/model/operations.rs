@@ -64,6 +64,7 @@ pub(crate) enum Operation {
     Abandon(usize),
     Try(Payer),
     TryMany(Payer, usize),
+    TryUpTo(Payer, usize),
     Edit(usize, Edit),
     Share(usize),
     Duplicate(usize, usize, usize),

@@ -64,6 +64,8 @@ fn operations() -> impl Strategy<Value = Operation> {
         6 => payer().prop_map(Operation::Try),
         3 => (payer(), 0..10_usize)
             .prop_map(|(payer, count)| Operation::TryMany(payer, count)),
+        3 => (payer(), 0..10_usize)
+            .prop_map(|(payer, count)| Operation::TryUpTo(payer, count)),
         8 => (choice(), edits()).prop_map(|(which, edit)| Operation::Edit(which, edit)),
         5 => choice().prop_map(Operation::Share),
         6 => (choice(), choice(), choice())

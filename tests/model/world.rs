@@ -169,6 +169,15 @@ impl<'a> World<'a> {
                 };
                 self.receive(payer, got, expected)?;
             }
+            Operation::TryUpTo(payer, count) => {
+                let there = self.expected.up_to(payer, count);
+                let expected = self.expected.try_take(payer, there);
+                let got = match self.quotas.get(payer) {
+                    Some(quota) => quota.try_get_up_to(count),
+                    None => self.pool.try_get_up_to(count),
+                };
+                self.receive(payer, got, expected)?;
+            }
             Operation::Edit(choice, edit) => self.edit(choice, edit)?,
             Operation::Share(choice) => {
                 self.replace(choice, |held| Ok(held.share()))?;
