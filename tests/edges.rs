@@ -100,7 +100,7 @@ proptest! {
             }
             Err(CommitError::SizeNotSet) => prop_assert!(buffers == 0 || pool.properties().size == 0),
             Err(error) => {
-                prop_assert_eq!(error, CommitError::OutOfMemory);
+                prop_assert!(matches!(error, CommitError::OutOfMemory));
                 prop_assert_eq!(pool.state(), State::Configured);
             }
         }

@@ -134,23 +134,26 @@ fn a_builder_that_is_told_nothing_makes_32_buffers_of_64_kib() {
 fn a_builder_passes_on_what_the_two_steps_refuse() {
     let refused = |builder: sample_pool::Builder| builder.build().expect_err("refused");
     let bad_align = refused(Pool::builder().align(0));
-    assert_eq!(
+    assert!(matches!(
         bad_align,
         BuildError::SetProperties(SetPropertiesError::BadAlign)
-    );
+    ));
     let too_large = refused(Pool::builder().size(usize::MAX));
-    assert_eq!(
+    assert!(matches!(
         too_large,
         BuildError::SetProperties(SetPropertiesError::TooLarge)
-    );
-    let not_set = BuildError::Commit(CommitError::SizeNotSet);
-    assert_eq!(refused(Pool::builder().buffers(0)), not_set);
-    assert_eq!(refused(Pool::builder().size(0)), not_set);
+    ));
+    let not_set = |error| matches!(error, BuildError::Commit(CommitError::SizeNotSet));
+    assert!(not_set(refused(Pool::builder().buffers(0))));
+    assert!(not_set(refused(Pool::builder().size(0))));
     // With 32 bits, all that can be addressed can be mapped.
     #[cfg(target_pointer_width = "64")]
     {
         let no_memory = refused(Pool::builder().buffers(1).size(isize::MAX as usize / 2));
-        assert_eq!(no_memory, BuildError::Commit(CommitError::OutOfMemory));
+        assert!(matches!(
+            no_memory,
+            BuildError::Commit(CommitError::OutOfMemory)
+        ));
     }
     let uncommitted = Pool::builder().buffers(0).build_uncommitted();
     assert_eq!(

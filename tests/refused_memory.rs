@@ -81,7 +81,7 @@ fn a_commit_that_is_refused_says_so_and_one_of_less_works() {
             let too_much = of_a_mib(1536);
             assert_eq!(pool.set_properties(too_much), Ok(too_much));
             for _ in 0..3 {
-                assert_eq!(pool.commit(), Err(CommitError::OutOfMemory));
+                assert!(matches!(pool.commit(), Err(CommitError::OutOfMemory)));
                 assert_eq!(pool.state(), State::Configured);
                 assert_eq!(pool.region(), None);
                 assert_eq!((pool.free_count(), pool.status().outstanding), (1536, 0));
@@ -97,7 +97,10 @@ fn a_commit_that_is_refused_says_so_and_one_of_less_works() {
             let error = CommitError::OutOfMemory;
             assert_eq!(error.to_string(), "the system refused the memory");
             let built = Pool::builder().buffers(1536).size(MIB).build();
-            assert_eq!(built.map(drop), Err(BuildError::Commit(error)));
+            assert!(matches!(
+                built,
+                Err(BuildError::Commit(CommitError::OutOfMemory))
+            ));
         },
     );
 }
@@ -115,7 +118,7 @@ fn a_pool_that_worked_before_works_after_a_commit_that_is_refused() {
                     assert_works(&pool);
                     pool.decommit();
                     pool.set_properties(of_a_mib(1536)).expect("drained");
-                    assert_eq!(pool.commit(), Err(CommitError::OutOfMemory));
+                    assert!(matches!(pool.commit(), Err(CommitError::OutOfMemory)));
                     pool.decommit();
                     pool.set_properties(of_a_mib(8)).expect("drained");
                     pool.commit().expect("8 MiB");
@@ -182,7 +185,7 @@ fn a_commit_works_as_soon_as_there_is_enough_whatever_was_refused_before() {
             // them is passed over in steps of at most two.
             let mut refused = 0;
             while let Err(error) = pool.commit() {
-                assert_eq!(error, CommitError::OutOfMemory);
+                assert!(matches!(error, CommitError::OutOfMemory));
                 assert_eq!((pool.state(), pool.region()), (State::Configured, None));
                 let nothing = pool.try_get_buffer().map(drop);
                 assert_eq!(nothing, Err(GetBufferError::NotCommitted));

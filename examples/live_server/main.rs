@@ -76,10 +76,16 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("live_server: {error}");
+            eprintln!("live_server: {}", in_full(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes, on one line: a message does not repeat that of its source.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 /// Runs the server until it is told to end. `true` if every sample came home.

@@ -70,6 +70,7 @@ pub trait DecodeFrame {
 /// # Examples
 ///
 /// See [`DecodeFrame`].
+#[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoded {
     /// A frame.

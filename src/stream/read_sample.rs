@@ -90,28 +90,31 @@ impl<R: AsyncRead> ReadSample for R {
 ///
 /// ```
 /// use sample_pool::{GetBufferError, stream::ReadError};
-/// use std::io;
+/// use std::{error::Error, io};
 ///
 /// let refused = ReadError::from(GetBufferError::Flushing);
-/// assert_eq!(refused.to_string(), "no buffer to read into: the pool is flushing");
-/// assert_eq!(io::Error::from(refused).kind(), io::ErrorKind::Other);
+/// assert_eq!(refused.to_string(), "no buffer to read into");
+/// assert_eq!(refused.source().unwrap().to_string(), "the pool is flushing");
+/// assert_eq!(io::Error::from(refused).kind(), io::ErrorKind::BrokenPipe);
 /// ```
 #[non_exhaustive]
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// The pool refused a buffer. Nothing was lost: polling again asks again.
-    #[error("no buffer to read into: {0}")]
+    #[error("no buffer to read into")]
     GetBuffer(#[from] GetBufferError),
     /// The source failed. The stream has ended.
-    #[error("reading failed: {0}")]
+    #[error("reading failed")]
     Io(#[from] io::Error),
 }
 
+/// The error of the source itself; or, if the pool refused a buffer, this error inside one of the
+/// [kind that the refusal has](crate::GetBufferError#impl-From<GetBufferError>-for-Error).
 impl From<ReadError> for io::Error {
     fn from(error: ReadError) -> io::Error {
         match error {
             ReadError::Io(error) => error,
-            refused => io::Error::other(refused),
+            ReadError::GetBuffer(refused) => io::Error::new(refused.io_kind(), error),
         }
     }
 }

@@ -86,12 +86,12 @@ fn all_buffers_together_may_take_isize_max_bytes_and_u32_max_slots() {
 /// A pool without buffers or bytes can never serve anybody, so it must not look as if it could.
 #[test]
 fn commit_refuses_a_pool_without_buffers_size_or_properties() {
-    assert_eq!(Pool::new().commit(), Err(CommitError::SizeNotSet));
+    assert!(matches!(Pool::new().commit(), Err(CommitError::SizeNotSet)));
     assert_eq!(Pool::new().state(), State::Unconfigured);
     for requested in [properties(0, 64, 64, 0), properties(4, 0, 64, 64)] {
         let pool = Pool::new();
         pool.set_properties(requested).expect("small");
-        assert_eq!(pool.commit(), Err(CommitError::SizeNotSet));
+        assert!(matches!(pool.commit(), Err(CommitError::SizeNotSet)));
         assert_eq!(pool.state(), State::Configured);
         assert_all_refused(&pool, GetBufferError::NotCommitted);
     }
@@ -107,7 +107,7 @@ fn memory_that_the_system_refuses_is_an_error_that_saner_properties_recover_from
         let (pool, _none) = pool_in(State::Configured);
         pool.set_properties(requested).expect("it can be addressed");
         for _ in 0..2 {
-            assert_eq!(pool.commit(), Err(CommitError::OutOfMemory));
+            assert!(matches!(pool.commit(), Err(CommitError::OutOfMemory)));
             assert_eq!(pool.state(), State::Configured);
             assert_eq!(pool.free_count(), requested.buffers);
             assert_all_refused(&pool, GetBufferError::NotCommitted);
@@ -117,10 +117,10 @@ fn memory_that_the_system_refuses_is_an_error_that_saner_properties_recover_from
         pool.commit().expect("small");
         assert_eq!(addresses(&pool).len(), 4);
         let built = Pool::builder().buffers(1).size(most).build();
-        assert_eq!(
-            built.map(drop),
+        assert!(matches!(
+            built,
             Err(BuildError::Commit(CommitError::OutOfMemory))
-        );
+        ));
     }
 }
 
@@ -146,7 +146,7 @@ fn committing_a_committed_pool_changes_nothing() {
     let region = pool.region();
     let samples = pool.try_get_buffers(4).expect("all are home");
     let mut waiter = Polled::waiting(pool.get_buffer());
-    assert_eq!(pool.commit(), Ok(()));
+    pool.commit().expect("it cancels the drain");
     assert_eq!((pool.region(), pool.free_count()), (region, 0));
     assert_eq!(waiter.wakes(), 0);
     waiter.expect_pending();

@@ -110,10 +110,16 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("many_machines: {error}");
+            eprintln!("many_machines: {}", in_full(&*error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes, on one line: a message does not repeat that of its source.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |&error| error.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 fn parse(
