@@ -230,7 +230,7 @@ async fn frames_of_a_frame_reader_are_sent_to_subscribers() -> Result<(), Box<dy
         got
     };
     let early = tokio::spawn(viewer(video.subscribe(1)));
-    let mut frames = FrameReader::new(&pool, &b"p0I1p2p3I4p5p6"[..], Pairs);
+    let mut frames = FrameReader::new(&b"p0I1p2p3I4p5p6"[..], &pool, Pairs);
     while let Some(frame) = frames.next().await {
         let frame = frame?;
         match frame[0] {

@@ -153,9 +153,10 @@ fn a_subscriber_has_no_more_samples_at_a_time_than_it_may() {
 #[test]
 fn bytes_of_an_empty_delivery_hold_neither_a_buffer_nor_a_place() {
     let pool = pool();
-    let video = FanOut::new(8, 8).resume_anywhere(true);
+    let video = FanOut::new(8, 8);
     let mut viewer = video.subscribe(1);
-    video.send(pool.try_get_buffer().expect("one is free").freeze());
+    let empty = pool.try_get_buffer().expect("one is free").freeze();
+    video.send(empty).expect("open");
     let empty = next(&mut viewer).into_bytes();
     assert!(empty.is_empty());
     assert_eq!(video.in_hands(), 0);
