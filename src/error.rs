@@ -133,7 +133,9 @@ pub enum GetBufferError {
     /// More samples were asked for at once than the pool has buffers, those of the reserve not counted unless
     /// the get is of high priority; or than the quota has.
     ///
-    /// Trying again with the same number cannot help.
+    /// Also if the system refuses memory for a `Vec` of so many.
+    ///
+    /// Trying again with the same number cannot help, or only when other memory was freed.
     #[error("more samples were requested at once than can ever be had at once")]
     TooMany,
 }

@@ -190,7 +190,7 @@ pub(crate) fn try_get(
     let slots = count;
     let slots = engine.try_take_many(Wanted { slots, rank })?;
     let mut samples = Vec::new();
-    hand_out(engine, slots, &mut samples, location);
+    hand_out(engine, slots, &mut samples, location)?;
     Ok(samples)
 }
 
@@ -217,8 +217,7 @@ impl Request<'_> {
             }
         }
         let slots = ready!(self.acquire.poll(engine, self.count, cx))?;
-        hand_out(engine, slots, samples, self.location);
-        Poll::Ready(Ok(()))
+        Poll::Ready(hand_out(engine, slots, samples, self.location))
     }
 }
 
@@ -229,19 +228,24 @@ impl Drop for Request<'_> {
 }
 
 /// Appends a sample for each slot of the chain. Chains grow at the front, so they are turned round: the
-/// lowest come first.
+/// lowest come first. If memory for so many is refused, all slots are free again: their number is the user's, and must
+/// not abort the process.
 pub(crate) fn hand_out(
     engine: &Engine,
     mut slots: Chain,
     samples: &mut Vec<Sample>,
     location: &'static Location<'static>,
-) {
-    samples.reserve(slots.len());
+) -> Result<(), GetBufferError> {
+    if samples.try_reserve(slots.len()).is_err() {
+        engine.put_back(slots);
+        return Err(GetBufferError::TooMany);
+    }
     let first = samples.len();
     while let Some(slot) = slots.pop() {
         samples.push(Sample::new(engine, slot, location));
     }
     samples[first..].reverse();
+    Ok(())
 }
 
 /// The future of several samples; see [`Pool::get_buffers`].

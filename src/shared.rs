@@ -226,7 +226,8 @@ impl SharedSample {
     ///
     /// For bytes that are kept: a slice of 200 bytes keeps a buffer of 64 KiB out, and some hundred such
     /// slices a whole pool. `0.25` copies what is smaller than a quarter of its buffer, prefix not counted, so that
-    /// nothing that is kept takes more than four times its size and a prefix. `0.0` never copies.
+    /// nothing that is kept takes more than four times its size and a prefix. `0.0` never copies. Nothing is copied
+    /// either if the system refuses memory for the copy.
     ///
     /// # Examples
     ///
@@ -249,7 +250,11 @@ impl SharedSample {
     pub fn copy_out_below(self, share: f64) -> Bytes {
         let size = handle::engine_of_shared(self.bytes.slot()).geometry.size();
         if (self.len() as f64) < size as f64 * share {
-            return Bytes::copy_from_slice(&self);
+            let mut copy = Vec::new();
+            if copy.try_reserve_exact(self.len()).is_ok() {
+                copy.extend_from_slice(&self);
+                return copy.into();
+            }
         }
         self.into_bytes()
     }

@@ -9,8 +9,11 @@
 mod polling;
 
 use bytes::BufMut;
-use polling::at_once;
-use sample_pool::{BuildError, CommitError, GetBufferError, Pool, Properties, State};
+use polling::{Polled, at_once};
+use sample_pool::{
+    BuildError, CommitError, GetBufferError, Pool, Properties, State,
+    fan_out::{FanOut, Hands},
+};
 use std::{
     env, hint,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -38,6 +41,8 @@ fn under_the_limit(test: &str, scene: impl FnOnce()) {
         .arg(env::current_exe().expect("the test itself"))
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(CHILD, "1")
+        // Otherwise glibc reserves 64 MiB of addresses for the test's thread, and serves it from there.
+        .env("MALLOC_ARENA_MAX", "1")
         // A trace of a panic that is expected would map the whole program.
         .env("RUST_BACKTRACE", "0")
         .output()
@@ -163,6 +168,183 @@ fn warm_the_heap() {
     let roof: Box<[u8]> = vec![0; 512].into();
     drop(small);
     Box::leak(hint::black_box(roof));
+}
+
+/// Runs what must panic, and says why it did. An allocation failure would abort the child instead.
+fn reason<T>(refused: impl FnOnce() -> T) -> String {
+    let payload = catch_unwind(AssertUnwindSafe(refused))
+        .map(drop)
+        .expect_err("no memory can hold it");
+    let text = payload.downcast_ref::<String>();
+    text.expect("a message").clone()
+}
+
+/// The numbers come from users, and from theirs: a command line, a configuration. `1 << 32` is one that no capacity
+/// overflows at, so that the system is asked for the memory.
+#[test]
+fn a_fan_out_or_a_queue_that_memory_cannot_hold_is_a_panic_that_says_so() {
+    under_the_limit(
+        "a_fan_out_or_a_queue_that_memory_cannot_hold_is_a_panic_that_says_so",
+        || {
+            for most in [1 << 28, usize::MAX / 32, usize::MAX] {
+                let texts = [
+                    reason(|| FanOut::new(1, most)),
+                    reason(|| FanOut::new(most, 1)),
+                    reason(|| FanOut::with_hands(most, &Hands::new(1))),
+                    reason(|| Hands::new(most)),
+                    #[cfg(feature = "stream")]
+                    reason(|| {
+                        sample_pool::stream::SampleWriter::<_, bytes::Bytes>::new(
+                            tokio::io::sink(),
+                            most,
+                        )
+                    }),
+                ];
+                for text in texts {
+                    assert!(text.contains("no memory for"), "{text}");
+                    assert!(text.contains(&most.to_string()), "{text}");
+                }
+            }
+            // A bound of a subscriber is only counted.
+            let pool = Pool::builder().buffers(2).build().expect("small");
+            let video = FanOut::new(1, 1);
+            let mut viewer = video.subscribe(usize::MAX);
+            let sample = pool.try_get_buffer().expect("one is free");
+            video.send(sample.freeze()).expect("it is open");
+            assert!(at_once(viewer.next()).is_some());
+        },
+    );
+}
+
+/// Another backlog takes the place of the one that is dropped. If it is refused, nothing may be lost.
+#[test]
+fn a_clear_that_memory_cannot_hold_is_a_panic_and_drops_nothing() {
+    under_the_limit(
+        "a_clear_that_memory_cannot_hold_is_a_panic_and_drops_nothing",
+        || {
+            let pool = Pool::builder().buffers(2).build().expect("small");
+            let video = FanOut::new(16 * MIB, 1); // more than half of the limit
+            let sample = pool.try_get_buffer().expect("one is free");
+            video.send(sample.freeze()).expect("it is open");
+            let text = reason(|| video.clear());
+            assert!(text.contains("no memory for"), "{text}");
+            assert_eq!(pool.free_count(), 1);
+            assert!(at_once(video.subscribe(1).next()).is_some());
+        },
+    );
+}
+
+/// The `Vec` of the samples is as long as the user asks, and nothing of what was taken for it may be lost.
+#[test]
+fn a_list_of_samples_that_memory_cannot_hold_is_an_error_and_all_are_free_again() {
+    under_the_limit(
+        "a_list_of_samples_that_memory_cannot_hold_is_an_error_and_all_are_free_again",
+        || {
+            const BUFFERS: usize = 500_000;
+            let pool = Pool::builder().buffers(BUFFERS).size(64).align(1);
+            let pool = pool.build().expect("it is within the limit");
+            let quota = pool.quota("one", BUFFERS);
+            let mut few = Vec::with_capacity(1);
+            warm_the_heap();
+            let mut taken = Vec::with_capacity(100_000);
+            take_all_address_space(&mut taken);
+            let too_many = GetBufferError::TooMany;
+            for _ in 0..2 {
+                let refused = pool.try_get_buffers(BUFFERS).map(drop);
+                assert_eq!(refused, Err(too_many));
+                let refused = at_once(pool.get_buffers(BUFFERS)).map(drop);
+                assert_eq!(refused, Err(too_many));
+                let refused = at_once(pool.get_buffers_into(&mut few, BUFFERS));
+                assert_eq!((refused, few.len()), (Err(too_many), 0));
+                let refused = at_once(quota.get_buffers(BUFFERS)).map(drop);
+                assert_eq!(refused, Err(too_many));
+                assert_eq!((pool.free_count(), quota.status().charged), (BUFFERS, 0));
+            }
+            // One that had to wait is refused when it is served, and the next waiter is served then.
+            let held = pool.try_get_buffer().expect("one is free");
+            let mut large = Polled::waiting(pool.get_buffers(BUFFERS));
+            let mut small = Polled::waiting(pool.get_buffer());
+            drop(held);
+            assert_eq!(large.expect_ready().map(drop), Err(too_many));
+            drop(small.expect_ready().expect("it is served"));
+            drop(taken);
+            let all = pool
+                .try_get_buffers(BUFFERS)
+                .expect("there is memory again");
+            assert_eq!(all.len(), BUFFERS);
+        },
+    );
+}
+
+/// There is a way out that needs no memory: the buffer that has the bytes.
+#[test]
+fn bytes_whose_copy_memory_cannot_hold_are_the_buffer_itself() {
+    under_the_limit(
+        "bytes_whose_copy_memory_cannot_hold_are_the_buffer_itself",
+        || {
+            let size = 16 * MIB;
+            let pool = Pool::builder().buffers(1).size(size).build();
+            let pool = pool.expect("16 MiB");
+            let mut sample = pool.try_get_buffer().expect("it is free");
+            sample.put_bytes(7, size);
+            let sample = sample.freeze();
+            let address = sample.as_ptr();
+            warm_the_heap();
+            let mut taken = Vec::with_capacity(100_000);
+            take_all_address_space(&mut taken);
+            let bytes = sample.copy_out_below(2.0);
+            assert_eq!((bytes.len(), bytes.as_ptr()), (size, address));
+            drop(taken);
+            drop(bytes);
+            assert_eq!(pool.free_count(), 1);
+        },
+    );
+}
+
+/// Half of what is asked for is computed from it: words, marks, records. None of these may overflow or abort.
+#[test]
+fn a_pool_that_memory_cannot_hold_is_an_error_whatever_is_too_large() {
+    under_the_limit(
+        "a_pool_that_memory_cannot_hold_is_an_error_whatever_is_too_large",
+        || {
+            let most = u32::MAX as usize;
+            for n in [1 << 25, most, most + 1, isize::MAX as usize, usize::MAX] {
+                let builders = [
+                    Pool::builder().buffers(n).size(1).align(1),
+                    Pool::builder().buffers(n),
+                    Pool::builder().buffers(1).size(n).align(4096),
+                    Pool::builder().buffers(1).size(1).align(n),
+                    Pool::builder().buffers(1).prefix(n),
+                    Pool::builder().buffers(n).size(n).align(n).prefix(n),
+                ];
+                for builder in builders {
+                    let builder = builder.track_holders(true).max_waiters(n);
+                    // What is small enough works.
+                    if let Ok(pool) = builder.build() {
+                        assert!(n == 1 << 25 && pool.properties().buffers == 1);
+                        assert_works(&pool);
+                        drop(pool);
+                    }
+                }
+                let pool = Pool::builder().buffers(2).size(8).max_waiters(n);
+                let pool = pool
+                    .measure_waits(true)
+                    .build()
+                    .expect("nothing is allocated");
+                assert_eq!(
+                    pool.try_get_buffers(n).map(drop),
+                    Err(GetBufferError::TooMany)
+                );
+                let refused = at_once(pool.quota("", n).get_buffers(n)).map(drop);
+                assert_eq!(refused, Err(GetBufferError::TooMany));
+                drop(Polled::waiting(async {
+                    let _both = pool.get_buffers(2).await.expect("both are free");
+                    pool.get_buffer().await.map(drop)
+                }));
+                assert_works(&pool);
+            }
+        },
+    );
 }
 
 /// A commit maps three things, and each can be the one that is refused: whatever was mapped before it

@@ -1,6 +1,9 @@
 //! What the server is told on its command line.
 
-use crate::{limits::Limits, memory::FEWEST_BUFFERS};
+use crate::{
+    limits::Limits,
+    memory::{FEWEST_BUFFERS, MOST_BUFFERS},
+};
 use axum::http::Uri;
 use std::{fmt, net::SocketAddr};
 
@@ -9,7 +12,7 @@ pub(crate) const USAGE: &str = "\
 live_server [--listen ADDR] [--buffers N] [--size BYTES] [--connections N] [--per-address N] [--allow-origin ORIGIN]
 
   --listen ADDR          address and port to listen on (default 127.0.0.1:8000; port 0 picks one)
-  --buffers N            how many buffers the pool has (default 256, at least 32); 42 for MP4
+  --buffers N            how many buffers the pool has (default 256, at least 32, at most 1000000); 42 for MP4
   --size BYTES           the largest picture, and an eighth of the largest fragment (default 524288)
   --connections N        how many connections there may be (default 900, at least 1)
   --per-address N        how many of them from one address (default 300, at least 1)
@@ -73,6 +76,7 @@ impl Arguments {
             }
         }
         at_least("--buffers", parsed.buffers, FEWEST_BUFFERS)?;
+        at_most("--buffers", parsed.buffers, MOST_BUFFERS)?;
         at_least("--size", parsed.size, SMALLEST_SIZE)?;
         at_least("--connections", parsed.limits.connections, 1)?;
         at_least("--per-address", parsed.limits.per_address, 1)?;
@@ -106,6 +110,13 @@ fn origin(origin: String) -> Result<String, Refused> {
 fn at_least(name: &str, value: usize, least: usize) -> Result<(), Refused> {
     if value < least {
         return Err(Refused::Wrong(format!("{name} must be at least {least}")));
+    }
+    Ok(())
+}
+
+fn at_most(name: &str, value: usize, most: usize) -> Result<(), Refused> {
+    if value > most {
+        return Err(Refused::Wrong(format!("{name} must be at most {most}")));
     }
     Ok(())
 }
@@ -150,7 +161,8 @@ mod tests {
             let line = line.expect("each has a line");
             assert!(line.contains(&format!("(default {value}")), "{line}");
         }
-        assert!(USAGE.contains(&format!("at least {FEWEST_BUFFERS})")));
+        let buffers = format!("at least {FEWEST_BUFFERS}, at most {MOST_BUFFERS})");
+        assert!(USAGE.contains(&buffers));
         assert!(USAGE.contains(token::VARIABLE));
     }
 
@@ -181,6 +193,7 @@ mod tests {
             ("--buffers", "--buffers needs a value"),
             ("--buffers many", "--buffers cannot be many"),
             ("--buffers 31", "--buffers must be at least 32"),
+            ("--buffers 4294967295", "--buffers must be at most 1000000"),
             ("--size 10", "--size must be at least 1024"),
             ("--connections 0", "--connections must be at least 1"),
             ("--per-address 0", "--per-address must be at least 1"),

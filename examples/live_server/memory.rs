@@ -33,6 +33,9 @@ pub(crate) const FRAGMENT_SAMPLES: usize = 2 * MOST_PIECES;
 /// can carry pictures; one of fragments needs ten more.
 pub(crate) const FEWEST_BUFFERS: usize = 2 * FRAGMENT_SAMPLES;
 
+/// More would only make a number that was mistyped end the program later, and with another message.
+pub(crate) const MOST_BUFFERS: usize = 1_000_000;
+
 /// How many samples all channels of a pool of `buffers` may hold.
 pub(crate) fn for_channels(buffers: usize) -> usize {
     buffers / 2

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+use std::collections::TryReserveError;
+
 /// A set of small numbers.
 #[derive(Debug, Default)]
 pub(crate) struct BitSet {
@@ -10,21 +12,31 @@ pub(crate) struct BitSet {
 }
 
 impl BitSet {
-    /// An empty set with room for the numbers below `bound`.
-    pub(crate) fn with_bound(bound: usize) -> Self {
-        BitSet {
-            bits: vec![0; bound.div_ceil(64)],
-            len: 0,
-        }
+    /// An empty set with room for the numbers below `bound`, which follows from a number of the user's: memory that
+    /// is refused must not abort the process.
+    pub(crate) fn with_bound(bound: usize) -> Result<Self, TryReserveError> {
+        let words = bound.div_ceil(64);
+        let mut bits = Vec::new();
+        bits.try_reserve_exact(words)?;
+        bits.resize(words, 0);
+        Ok(BitSet { bits, len: 0 })
     }
 
     /// The set of all numbers below `bound`.
-    pub(crate) fn full(bound: usize) -> Self {
-        let mut bits = vec![u64::MAX; bound / 64];
+    pub(crate) fn full(bound: usize) -> Result<Self, TryReserveError> {
+        let mut set = BitSet::with_bound(bound)?;
+        set.bits[..bound / 64].fill(u64::MAX);
         if bound % 64 > 0 {
-            bits.push((1 << (bound % 64)) - 1);
+            set.bits[bound / 64] = bit(bound) - 1;
         }
-        BitSet { bits, len: bound }
+        set.len = bound;
+        Ok(set)
+    }
+
+    /// Removes all members, and keeps the room.
+    pub(crate) fn clear(&mut self) {
+        self.bits.fill(0);
+        self.len = 0;
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -75,7 +87,7 @@ mod tests {
     #[test]
     fn a_full_set_has_every_number_below_its_bound() {
         for bound in [0, 1, 63, 64, 65, 200] {
-            let set = BitSet::full(bound);
+            let set = BitSet::full(bound).unwrap();
             assert_eq!(set.len(), bound);
             assert!(set.iter().eq(0..bound), "bound {bound}");
         }
@@ -83,7 +95,7 @@ mod tests {
 
     #[test]
     fn members_are_found_lowest_first_and_counted_once() {
-        let mut set = BitSet::with_bound(130);
+        let mut set = BitSet::with_bound(130).unwrap();
         for number in [129, 3, 64, 3] {
             set.insert(number);
         }
@@ -96,5 +108,16 @@ mod tests {
         assert_eq!(set.next(4), Some(129));
         set.remove(129);
         assert_eq!(set.next(4), None);
+        set.clear();
+        assert_eq!((set.len(), set.next(0)), (0, None));
+        set.insert(129);
+        assert_eq!(set.next(0), Some(129));
+    }
+
+    /// A pool of 4 billion buffers needs half a megabyte of each set. An allocation that is refused would abort.
+    #[test]
+    fn a_set_that_memory_cannot_hold_is_an_error() {
+        assert!(BitSet::with_bound(usize::MAX).is_err());
+        assert!(BitSet::full(usize::MAX).is_err());
     }
 }

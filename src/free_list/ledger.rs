@@ -82,6 +82,13 @@ impl Ledger {
         let words = words.max(plan.slots.min(stripe::count()));
         let per_word = plan.slots.div_ceil(words);
         let words = plan.slots.div_ceil(per_word);
+        // Whatever can be refused comes first: nothing is half adopted.
+        let set = |set: Result<BitSet, _>| set.map_err(|_refused| io::ErrorKind::OutOfMemory);
+        let (open, used) = (
+            set(BitSet::with_bound(words))?,
+            set(BitSet::with_bound(words))?,
+        );
+        let stocked = set(BitSet::full(words))?;
         let shelf = &list.shelf;
         shelf.reserve(words, plan.slots, plan.records)?;
         let stripes = 1 << words.min(stripe::count()).ilog2();
@@ -91,9 +98,9 @@ impl Ledger {
             word.set_cursor(0);
         }
         self.per_word = per_word;
-        self.open = BitSet::with_bound(words);
-        self.used = BitSet::with_bound(words);
-        self.stocked = BitSet::full(words);
+        self.open = open;
+        self.used = used;
+        self.stocked = stocked;
         self.plan = Some(plan);
         self.publish_reachable(list);
         Ok(())
@@ -327,7 +334,7 @@ impl Ledger {
 
     /// Starts counting anew: every slot is home, and no word may stay set up.
     pub(crate) fn close_books(&mut self) {
-        self.used = BitSet::with_bound(self.slots().div_ceil(self.per_word.max(1)));
+        self.used.clear();
     }
 
     fn publish_reachable(&self, list: &FreeList) {

@@ -77,15 +77,17 @@ impl<W: AsyncWrite, B: Buf> SampleWriter<W, B> {
     ///
     /// # Panics
     ///
-    /// If `limit` is zero.
+    /// If `limit` is zero, or so large that memory for the queue is refused.
     pub fn new(writer: W, limit: usize) -> Self {
         assert!(limit > 0, "a queue of no buffers takes nothing");
+        let mut waiting = VecDeque::new();
+        // The number is the user's, so refused memory is a panic and does not abort the process.
+        if let Err(error) = waiting.try_reserve_exact(limit) {
+            panic!("no memory for a queue of {limit} buffers: {error}");
+        }
         SampleWriter {
             writer,
-            queue: Queue {
-                waiting: VecDeque::with_capacity(limit),
-                limit,
-            },
+            queue: Queue { waiting, limit },
         }
     }
 }
