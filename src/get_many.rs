@@ -170,7 +170,7 @@ pub(crate) fn try_get_up_to(
     let engine = pool.engine();
     let slots = engine.try_take_up_to(Wanted { slots: count, rank })?;
     let taken = slots.len();
-    hand_out(engine, slots, samples, location);
+    hand_out(engine, slots, samples, location)?;
     Ok(taken)
 }
 
