@@ -20,7 +20,7 @@ use crate::{
     reserve::Reserve,
     signal::Listeners,
     status::State,
-    sync::{AtomicPtr, Changed, Lock, LockGuard, Ordering, SettingU8, SettingU64},
+    sync::{AtomicPtr, Changed, Lock, LockGuard, Ordering, SettingU8, StatisticU64},
 };
 use crossbeam_utils::CachePadded;
 use std::{fmt, io, sync::Arc, task::Waker, time::Instant};
@@ -76,8 +76,8 @@ pub(crate) struct Engine {
     /// Announced when [`Shared::busy`] ends.
     pub(crate) settled: Changed,
     /// Tries that found nothing, without the lock.
-    pub(crate) misses: CachePadded<SettingU64>,
-    pub(crate) callback_panics: SettingU64,
+    pub(crate) misses: CachePadded<StatisticU64>,
+    pub(crate) callback_panics: StatisticU64,
 }
 
 impl fmt::Debug for Engine {
@@ -173,8 +173,8 @@ impl Engine {
             })),
             accounts: Accounts::default(),
             settled: Changed::new(),
-            misses: CachePadded::new(SettingU64::new(0)),
-            callback_panics: SettingU64::new(0),
+            misses: CachePadded::new(StatisticU64::new(0)),
+            callback_panics: StatisticU64::new(0),
         })
     }
 

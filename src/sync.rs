@@ -7,14 +7,32 @@
 //! | name               | what it is                                                               |
 //! |--------------------|--------------------------------------------------------------------------|
 //! | `Atomic*`          | a switch point in a model, explored with its ordering by loom            |
-//! | `Setting*`         | relaxed: written while nobody can reach it and published by another atomic, or a hint or a count that nothing is decided by alone. Real in a model as well, so a model sees neither its orderings nor a switch |
+//! | `Setting*`         | relaxed, and decides something: it is published by another atomic, or checked by the one that follows. loom explores which of its values a thread may see |
+//! | `Statistic*`       | relaxed, and decides nothing: it is reported and no more. Real in a model as well, so a model sees neither its orderings nor a switch |
 //! | `Lock`             | a mutex without poisoning: no foreign code ever runs under it            |
 //! | `Notify`           | tokio's, with a switch point before each operation in a model            |
 //! | `Cell`             | `UnsafeCell` behind closures, so that a model sees every access          |
+//!
+//! # What the models do not see
+//!
+//! | what                                    | why                                                   |
+//! |-----------------------------------------|-------------------------------------------------------|
+//! | `Slot::turns`, `Slot::used`             | what [`Status`](crate::Status) and [`Holder`](crate::Holder) report. A holder is compared with itself only, and may be out of date by contract |
+//! | `Record::since`                         | reported; it is read after its location, which is modelled |
+//! | `Engine::misses`, `callback_panics`     | counts that are reported                              |
+//! | the bytes of a sample                   | raw memory: ThreadSanitizer sees them, and in a model the slot's properties stand for them |
+//! | wait nodes and futures' own fields      | plain memory that the lock or `&mut` guards           |
+//! | [`FanOut`](crate::fan_out::FanOut), `src/stream` | built of Tokio's own primitives and of the public API |
 
+#[cfg(test)]
+pub(crate) use std::sync::atomic::AtomicUsize as Statistic;
+/// Reported, and nothing else.
 pub(crate) use std::sync::atomic::{
-    AtomicBool as SettingBool, AtomicPtr as SettingPtr, AtomicU8 as SettingU8,
-    AtomicU32 as SettingU32, AtomicU64 as SettingU64, AtomicUsize as Setting, Ordering,
+    AtomicBool as StatisticBool, AtomicU64 as StatisticU64, Ordering,
+};
+#[cfg(not(all(test, loom)))]
+pub(crate) use std::sync::atomic::{
+    AtomicPtr as SettingPtr, AtomicU8 as SettingU8, AtomicU32 as SettingU32, AtomicUsize as Setting,
 };
 
 /// Tokio's own under loom as well: no model has a [`FanOut`](crate::fan_out::FanOut).

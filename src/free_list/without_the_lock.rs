@@ -6,7 +6,7 @@ use crate::{
     GetBufferError, Pool, Sample,
     raw::tie::Lease,
     stripe,
-    sync::{Ordering, Setting},
+    sync::{Ordering, Statistic},
 };
 use futures::FutureExt;
 use std::{
@@ -85,7 +85,7 @@ fn a_release_that_calls_back() {
 #[test]
 fn a_get_in_a_callback_from_the_word_that_was_parked_meanwhile() {
     let pool = pool(64);
-    let first = Setting::new(0);
+    let first = Statistic::new(0);
     pool.on_release(move |pool| {
         if first.fetch_add(1, Ordering::Relaxed) == 0 {
             drop(pool.released());

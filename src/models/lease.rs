@@ -1,8 +1,11 @@
 //! Owned gets, which keep the pool alive by a lease in a word until they are polled.
 
-use super::{assert_all_home, freed, poll_once, pool, spawn, use_exclusively, watch};
+use super::{
+    assert_all_home, freed, poll_once, pool, spawn, use_exclusively, watch, with_two_preemptions,
+};
 use crate::{GetBufferError, GetBufferOwned, Pool, Properties, State};
 use loom::future::block_on;
+use std::task::Poll;
 
 /// A pool of one with its word open, so that a get of it has a lease.
 fn open_pool() -> Pool {
@@ -28,6 +31,40 @@ fn a_lease_meets_a_release() {
         let get = pool.get_buffer_owned();
         let thread = spawn(move || drop(sample));
         finish(get).unwrap();
+        thread.join().unwrap();
+        assert_all_home(&pool);
+    });
+}
+
+/// The word is opened for the first time by another thread, and parked again: what a lease of it is
+/// followed to was written by that thread, and the lease alone makes it seen.
+#[test]
+fn an_unpolled_lease_of_a_word_that_another_thread_opened() {
+    loom::model(|| {
+        let pool = pool(1);
+        let other = pool.clone();
+        let thread = spawn(move || {
+            drop(other.try_get_buffer());
+            drop(other.released());
+        });
+        drop(pool.get_buffer_owned());
+        thread.join().unwrap();
+        assert_all_home(&pool);
+    });
+}
+
+/// As above, and the first poll of the get finds the word's only slot out.
+#[test]
+fn a_lease_of_a_word_that_another_thread_opened_finds_no_slot() {
+    with_two_preemptions(|| {
+        let pool = pool(1);
+        let other = pool.clone();
+        let thread = spawn(move || drop(other.try_get_buffer()));
+        let mut get = pool.get_buffer_owned();
+        if let Poll::Ready(sample) = poll_once(&mut get) {
+            use_exclusively(&mut sample.unwrap());
+        }
+        drop(get);
         thread.join().unwrap();
         assert_all_home(&pool);
     });

@@ -8,7 +8,7 @@ use crate::{
     GetBufferError,
     acquire::Acquire,
     line::Rank,
-    sync::{Ordering, SettingBool},
+    sync::{Ordering, StatisticBool},
 };
 use loom::{future::block_on, thread};
 use std::{
@@ -21,7 +21,7 @@ use std::{
 
 /// A waker that remembers that it was woken.
 #[derive(Default)]
-struct Flag(SettingBool);
+struct Flag(StatisticBool);
 
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {

@@ -34,8 +34,18 @@ fn pool(buffers: usize) -> Pool {
         .expect("a page of memory")
 }
 
-/// Writes where another owner would write too, and finds nothing of another one.
+/// Writes where another owner would write too, and finds nothing of another one, nor of another
+/// configuration than the one that it is a slot of.
 fn use_exclusively(sample: &mut Sample) {
+    assert_eq!(sample.len(), 0, "a sample begins empty");
+    let buffers = match sample.capacity() {
+        64 => 6,
+        // What pools of one buffer are configured to anew.
+        128 => 3,
+        capacity => panic!("no pool has samples of {capacity} bytes"),
+    };
+    let index = sample.index();
+    assert!(index < buffers, "slot {index} of {buffers}");
     assert_eq!(
         sample.properties().user(),
         0,

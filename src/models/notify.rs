@@ -3,12 +3,12 @@
 use super::{assert_all_home, get_and_release, pool, spawn, take_two};
 use crate::{
     Pool, Sample,
-    sync::{Lock, Ordering, Setting, SettingBool},
+    sync::{Lock, Ordering, Statistic, StatisticBool},
 };
 use loom::future::block_on;
 use std::sync::Arc;
 
-fn count(calls: &Arc<Setting>) -> Option<Arc<dyn crate::NotifyRelease>> {
+fn count(calls: &Arc<Statistic>) -> Option<Arc<dyn crate::NotifyRelease>> {
     let calls = calls.clone();
     Some(Arc::new(move |_pool: &Pool| {
         calls.fetch_add(1, Ordering::Relaxed);
@@ -17,7 +17,7 @@ fn count(calls: &Arc<Setting>) -> Option<Arc<dyn crate::NotifyRelease>> {
 
 /// Counts its calls, and releases one of `held` in each: calls in flight lie within each other.
 fn count_and_release(
-    calls: &Arc<Setting>,
+    calls: &Arc<Statistic>,
     held: &Arc<Lock<Vec<Sample>>>,
 ) -> Option<Arc<dyn crate::NotifyRelease>> {
     let (calls, held) = (calls.clone(), held.clone());
@@ -33,7 +33,7 @@ fn count_and_release(
 fn register_then_look_misses_nothing() {
     loom::model(|| {
         let pool = pool(1);
-        let calls = Arc::new(Setting::new(0));
+        let calls = Arc::new(Statistic::new(0));
         let sample = pool.try_get_buffer().unwrap();
         let thread = spawn(move || drop(sample));
         assert!(pool.set_notify(count(&calls)).is_none());
@@ -52,7 +52,7 @@ fn register_then_look_misses_nothing() {
 fn set_notify_meets_releases() {
     loom::model(|| {
         let pool = pool(1);
-        let calls = Arc::new(Setting::new(0));
+        let calls = Arc::new(Statistic::new(0));
         pool.set_notify(count(&calls));
         let sample = pool.try_get_buffer().unwrap();
         let thread = spawn(move || drop(sample));
@@ -75,7 +75,7 @@ fn a_callback_that_removes_itself_is_dropped_after_the_last_call() {
         let life = Arc::new(());
         let watched = Arc::downgrade(&life);
         // A panic inside a callback is swallowed, so what it sees is told this way.
-        let lost = Arc::new(SettingBool::new(false));
+        let lost = Arc::new(StatisticBool::new(false));
         let tell = lost.clone();
         let callback = move |pool: &Pool| {
             let (watch, tell) = (Arc::downgrade(&life), tell.clone());
@@ -101,7 +101,7 @@ fn a_callback_that_removes_itself_is_dropped_after_the_last_call() {
 fn a_release_without_a_claim_left_meets_set_notify() {
     loom::model(|| {
         let pool = pool(6);
-        let (before, after) = (Arc::new(Setting::new(0)), Arc::new(Setting::new(0)));
+        let (before, after) = (Arc::new(Statistic::new(0)), Arc::new(Statistic::new(0)));
         let held = Arc::new(Lock::new(Vec::new()));
         let old = count_and_release(&before, &held).unwrap();
         let watched = Arc::downgrade(&old);

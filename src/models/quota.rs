@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     GetBufferError, Pool, Quota, State,
-    sync::{Ordering, Setting},
+    sync::{Ordering, Statistic},
 };
 use loom::future::block_on;
 use std::sync::Arc;
@@ -51,8 +51,8 @@ fn a_quota_is_not_exceeded() {
     loom::model(|| {
         let pool = pool(2);
         let quota = pool.quota("camera", 1);
-        let out = Arc::new(Setting::new(0));
-        let hold = |quota: &Quota, out: &Setting| {
+        let out = Arc::new(Statistic::new(0));
+        let hold = |quota: &Quota, out: &Statistic| {
             let sample = block_on(quota.get_buffer()).unwrap();
             assert_eq!(out.fetch_add(1, Ordering::Relaxed), 0, "one at a time");
             out.fetch_sub(1, Ordering::Relaxed);

@@ -23,7 +23,7 @@ use std::{
 #[derive(Debug)]
 #[repr(C)]
 #[cfg_attr(not(all(test, loom)), repr(align(8192)))]
-#[cfg_attr(all(test, loom), repr(align(65536)))]
+#[cfg_attr(all(test, loom), repr(align(4096)))]
 pub(crate) struct Block {
     /// On a cache line of its own, because slots begin at one.
     word: Word,

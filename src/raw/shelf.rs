@@ -11,7 +11,7 @@ use crate::{
         published::Published,
         slot::{Owner, SetUp},
     },
-    sync::{AtomicPtr, AtomicUsize, Ordering, Setting, SettingPtr, SettingU64},
+    sync::{AtomicPtr, AtomicUsize, Ordering, Setting, SettingPtr, StatisticU64},
 };
 use std::{
     io,
@@ -22,7 +22,7 @@ use std::{
 /// Who has a slot, and since when; kept only if the pool was told to.
 #[derive(Debug)]
 pub(crate) struct Record {
-    since: SettingU64,
+    since: StatisticU64,
     location: SettingPtr<Location<'static>>,
 }
 
@@ -31,7 +31,7 @@ unsafe impl Zeroed for Record {
     #[cfg(all(test, loom))]
     fn zero() -> Self {
         Record {
-            since: SettingU64::new(0),
+            since: StatisticU64::new(0),
             location: SettingPtr::default(),
         }
     }

@@ -14,8 +14,8 @@ use crate::{
     raw::{block, mapping::Zeroed, shared_slot::SharedSlot},
     sample_properties::{EMPTY, SampleProperties},
     sync::{
-        AtomicUsize, Cell, Ordering, Setting, SettingBool, SettingPtr, SettingU8, SettingU32,
-        SettingU64,
+        AtomicUsize, Cell, Ordering, Setting, SettingPtr, SettingU8, SettingU32, StatisticBool,
+        StatisticU64,
     },
     word::{Put, Word},
 };
@@ -37,10 +37,10 @@ pub(crate) struct Slot {
     /// What a release has to do: [`WIPE`], [`DESCRIBED`] and [`CHARGED`]. Written by the owner only.
     reset: SettingU8,
     /// Whether the slot was out since the commit, also for a waiter that never took it.
-    used: SettingBool,
+    used: StatisticBool,
     /// One more for each time the slot is handed to a user and for each time it is released, so it
     /// is odd while a user has it. Written by the owner only, read by the status.
-    turns: SettingU64,
+    turns: StatisticU64,
     pub(super) references: AtomicUsize,
     /// Of a user's sample, its first byte; of a slot in a [`Chain`](super::chain::Chain), the next one. Written by the owner
     /// only, like the two below.
@@ -67,8 +67,8 @@ unsafe impl Zeroed for Slot {
             bytes: SettingPtr::default(),
             index: SettingU32::new(0),
             reset: SettingU8::new(0),
-            used: SettingBool::new(false),
-            turns: SettingU64::new(0),
+            used: StatisticBool::new(false),
+            turns: StatisticU64::new(0),
             references: AtomicUsize::new(0),
             start: SettingPtr::default(),
             len: Setting::new(0),

@@ -1,13 +1,13 @@
 //! The end of a pool: its last sample, its last handle, and whoever is still on the way out.
 
 use super::*;
-use crate::sync::Setting;
+use crate::sync::Statistic;
 
 /// What the callback of a pool, which dies with the pool, saw.
 #[derive(Default)]
 struct Seen {
-    calls: Setting,
-    ends: Setting,
+    calls: Statistic,
+    ends: Statistic,
 }
 
 struct Life(Arc<Seen>);

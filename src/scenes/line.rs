@@ -14,7 +14,7 @@ fn nobody_overtakes() {
         for get in &mut line {
             assert!(poll_once(get).is_pending());
         }
-        let served = Arc::new(SettingBool::new(false));
+        let served = Arc::new(StatisticBool::new(false));
         let mut threads: Vec<_> = samples
             .into_iter()
             .map(|sample| start(move || drop(sample)))

@@ -18,7 +18,7 @@ mod sharing;
 
 use crate::{
     GetBufferError, Pool, Sample,
-    sync::{Ordering, SettingBool},
+    sync::{Ordering, StatisticBool},
 };
 use shuttle::{
     Config, MaxSteps, Runner,
@@ -71,7 +71,7 @@ fn config() -> Config {
 #[derive(Clone)]
 struct Stage {
     pool: Pool,
-    taken: Arc<[SettingBool]>,
+    taken: Arc<[StatisticBool]>,
 }
 
 impl Stage {
@@ -79,7 +79,7 @@ impl Stage {
         let pool = crate::Builder::default().buffers(buffers).size(64).build();
         Stage {
             pool: pool.expect("a page of memory"),
-            taken: (0..buffers).map(|_| SettingBool::new(false)).collect(),
+            taken: (0..buffers).map(|_| StatisticBool::new(false)).collect(),
         }
     }
 

@@ -1,14 +1,14 @@
 //! The callback and `released()` while many release.
 
 use super::*;
-use crate::{NotifyRelease, sync::Setting};
+use crate::{NotifyRelease, sync::Statistic};
 
 /// A callback that counts its calls, and tells if it was called after its end. A panic inside would be
 /// swallowed.
 struct Callback {
-    calls: Arc<Setting>,
-    ended: SettingBool,
-    late: Arc<SettingBool>,
+    calls: Arc<Statistic>,
+    ended: StatisticBool,
+    late: Arc<StatisticBool>,
 }
 
 impl NotifyRelease for Callback {
@@ -32,15 +32,15 @@ impl Drop for Callback {
 /// What all callbacks of a scene saw.
 #[derive(Clone, Default)]
 struct Calls {
-    calls: Arc<Setting>,
-    late: Arc<SettingBool>,
+    calls: Arc<Statistic>,
+    late: Arc<StatisticBool>,
 }
 
 impl Calls {
     fn callback(&self) -> Option<Arc<dyn NotifyRelease>> {
         Some(Arc::new(Callback {
             calls: self.calls.clone(),
-            ended: SettingBool::new(false),
+            ended: StatisticBool::new(false),
             late: self.late.clone(),
         }))
     }
@@ -134,7 +134,7 @@ fn register_then_look_misses_no_release() {
 fn a_callback_may_get_and_release() {
     play(|| {
         let stage = Stage::new(2);
-        let calls = Arc::new(Setting::new(0));
+        let calls = Arc::new(Statistic::new(0));
         let count = calls.clone();
         stage
             .pool

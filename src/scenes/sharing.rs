@@ -1,7 +1,7 @@
 //! Shared handles on many threads.
 
 use super::*;
-use crate::sync::Setting;
+use crate::sync::Statistic;
 
 /// The last of many handles releases, and only the only one becomes writable again.
 #[test]
@@ -11,7 +11,7 @@ fn one_of_many_handles_releases_or_owns() {
         let mut sample = stage.take_all().pop().expect("one");
         stage.enter(&mut sample);
         let shared = sample.freeze();
-        let owners = Arc::new(Setting::new(0));
+        let owners = Arc::new(Statistic::new(0));
         let mut threads: Vec<_> = (0..4)
             .map(|number| {
                 let (one, stage, owners) = (shared.clone(), stage.clone(), owners.clone());

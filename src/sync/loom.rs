@@ -1,7 +1,13 @@
 //! Loom's set: every interleaving of a few threads, and what weak orderings allow.
 
 pub(crate) use super::stepped::{Notify, OwnedNotified};
-pub(crate) use loom::sync::{Arc, MutexGuard as LockGuard};
+pub(crate) use loom::sync::{
+    Arc, MutexGuard as LockGuard,
+    atomic::{
+        AtomicPtr as SettingPtr, AtomicU8 as SettingU8, AtomicU32 as SettingU32,
+        AtomicUsize as Setting,
+    },
+};
 
 use std::sync::atomic::Ordering;
 
@@ -101,6 +107,12 @@ impl<T> Lock<T> {
 
     pub(crate) fn lock(&self) -> LockGuard<'_, T> {
         self.0.lock().expect("no code of ours panics under a lock")
+    }
+}
+
+impl<T: Default> Default for Lock<T> {
+    fn default() -> Self {
+        Lock::new(T::default())
     }
 }
 

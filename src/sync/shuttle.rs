@@ -115,6 +115,12 @@ impl<T> Lock<T> {
     }
 }
 
+impl<T: Default> Default for Lock<T> {
+    fn default() -> Self {
+        Lock::new(T::default())
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Changed(shuttle::sync::Condvar);
 
