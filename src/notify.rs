@@ -115,6 +115,22 @@ impl Engine {
         }
         Some(returned)
     }
+
+    /// The callback that is set now, by who knows which one was set a moment ago; and that one, if it was replaced.
+    /// Neither is dropped here, because that is user code.
+    ///
+    /// The one that is known is kept until after the comparison, so that no other one has its address.
+    pub(crate) fn look_up_again(
+        &self,
+        known: Option<Callback>,
+    ) -> (Option<Callback>, Option<Callback>) {
+        let address = known.as_ref().map_or(ptr::null(), Arc::as_ptr);
+        // Pairs with the store of `replace_notify`: whoever saw that return sees no earlier callback.
+        if ptr::eq(self.callback.load(Ordering::Acquire), address) {
+            return (known, None);
+        }
+        (self.lock().callback.clone(), known)
+    }
 }
 
 /// Removes the callback that [`Pool::on_release`] set, when dropped, if it is still the one set.
@@ -204,9 +220,11 @@ impl Pool {
     /// the old one back, so that it is dropped under no lock.
     ///
     /// The exchange is atomic: each release calls the old one, the new one, or none, never two. A
-    /// release that comes after this returned calls the new one or its successor, so *register, then
-    /// look* misses nothing. After `set_notify(None)` returned, only a call that is in flight on
+    /// release that comes after this returned calls the new one or its successor, so *register before
+    /// checking* misses nothing. After `set_notify(None)` returned, only a call that is in flight on
     /// another thread may still run; such a call may also drop the old callback's last reference.
+    /// A release looks the callback up last, after the wakers that it wakes: one of them can remove
+    /// or replace it in time.
     ///
     /// While a call is in flight the pool keeps its own reference to what was replaced since that call
     /// began. A closure needs its argument annotated: `Arc::new(|pool: &Pool| ..)`. The cost grows with the

@@ -6,7 +6,9 @@
 //! 3. in the hands of the first in line; 2 and 3 are one step, seen from outside.
 //! 4. If the pool drains and this was the last one out, the decommit completes.
 //! 5. `released()` futures are told.
-//! 6. The callback runs.
+//! 6. The callback runs, if it is still set: a waker of step 3, a listener of step 5, a subscriber that is told of
+//!    step 4, or another thread may have removed or replaced it since step 2. So looking it up is the last step
+//!    before the call.
 //! 7. If no handle and no sample is left, the pool is freed.
 //!
 //! In the common case all of it is one compare-exchange, after which nothing of the pool is touched:
@@ -58,6 +60,7 @@ fn reset(slot: &mut OwnedSlot) {
     }
 }
 
+/// The slot is free, and no user code has run since: the claim's look is the last step before the call.
 #[inline(never)]
 fn call_with(claim: &Claim) {
     if let Some(callback) = claim.callback() {
@@ -79,7 +82,7 @@ fn release_under_the_lock(slot: OwnedSlot) {
     let (mut woken, mut drained, mut listeners, mut callback) = (None, false, None, None);
     let guest = Guest::enter(slot, |engine, shared, slot| {
         listeners = shared.released.take();
-        callback = shared.callback.as_deref().cloned();
+        callback = shared.callback.clone();
         woken = shared.settle(engine, slot);
         drained = shared.claim_drain();
     });
@@ -92,11 +95,16 @@ fn release_under_the_lock(slot: OwnedSlot) {
     if let Some(listeners) = listeners {
         listeners.tell_all();
     }
-    if let Some(callback) = callback {
-        let pool = guest.into_handle();
-        call(&*callback, &pool);
-        foreign::quietly(|| drop(callback));
-    }
+    let (callback, replaced) = guest.engine().look_up_again(callback);
+    let Some(callback) = callback else {
+        // Before the guest leaves: the drop of what was replaced may use the pool.
+        foreign::quietly(|| drop(replaced));
+        return;
+    };
+    let pool = guest.into_handle();
+    call(&**callback, &pool);
+    foreign::quietly(|| drop(callback));
+    foreign::quietly(|| drop(replaced));
 }
 
 impl Engine {

@@ -14,7 +14,11 @@ use sample_pool::{GetBufferError, Pool};
 use std::{
     panic::{self, AssertUnwindSafe},
     process,
-    sync::{Arc, atomic::Ordering, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
@@ -371,5 +375,36 @@ fn a_subscriber_that_panics_loses_nothing() {
         assert_eq!(panics, expected.len(), "{happening}");
         assert_whole(&scene, happening);
         assert_eq!(scene.pool.status().waiting, 0);
+    }
+}
+
+/// The drain's end is told in the middle of a release, before the callback is looked up for the call.
+#[test]
+fn a_callback_that_a_subscriber_removes_or_replaces_is_not_called() {
+    for replace in [false, true] {
+        let pool = Pool::builder().buffers(1).build().expect("small");
+        let [old, new]: [Arc<AtomicUsize>; 2] = Default::default();
+        let count = old.clone();
+        let guard = pool.on_release(move |_| drop(count.fetch_add(1, Ordering::SeqCst)));
+        let guard = Mutex::new(Some(guard));
+        let (weak, count) = (pool.downgrade(), new.clone());
+        let recorder = Recorder::new(move |told| {
+            if told.message != ENDED.1 {
+                return;
+            }
+            if replace {
+                let (pool, count) = (weak.upgrade().expect("the test has it"), count.clone());
+                pool.on_release(move |_| drop(count.fetch_add(1, Ordering::SeqCst)))
+                    .detach();
+            }
+            drop(guard.lock().expect("whole").take());
+        });
+        with_default(recorder, || {
+            let sample = pool.try_get_buffer().expect("free");
+            pool.decommit();
+            drop(sample);
+        });
+        let calls = [old, new].map(|calls| calls.load(Ordering::SeqCst));
+        assert_eq!(calls, [0, usize::from(replace)], "replaced: {replace}");
     }
 }

@@ -3,10 +3,15 @@
 use super::{assert_all_home, get_and_release, pool, spawn, take_two};
 use crate::{
     Pool, Sample,
-    sync::{Lock, Ordering, Statistic, StatisticBool},
+    sync::{Lock, Ordering, Setting, Statistic, StatisticBool},
 };
 use loom::future::block_on;
-use std::sync::Arc;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Wake, Waker},
+};
 
 fn count(calls: &Arc<Statistic>) -> Option<Arc<dyn crate::NotifyRelease>> {
     let calls = calls.clone();
@@ -65,6 +70,53 @@ fn set_notify_meets_releases() {
         assert!(pool.try_get_buffer().is_ok());
         assert_all_home(&pool);
     });
+}
+
+/// Another thread removes the callback while a release wakes a waiter: once the waker saw that `set_notify`
+/// returned, the callback is not called. A call that the releaser looked up before that is in flight, and runs.
+#[test]
+fn a_waker_that_saw_the_callback_removed_is_followed_by_no_call() {
+    loom::model(|| {
+        let pool = pool(1);
+        let removed = Arc::new(Setting::new(0));
+        let waker = Arc::new(SawIt {
+            removed: removed.clone(),
+            saw: StatisticBool::new(false),
+        });
+        let late = Arc::new(StatisticBool::new(false));
+        let (saw, tell) = (waker.clone(), late.clone());
+        // A panic inside a callback is swallowed, so what it sees is told this way.
+        pool.on_release(move |_pool| {
+            tell.fetch_or(saw.saw.load(Ordering::Relaxed), Ordering::Relaxed);
+        })
+        .detach();
+        let sample = pool.try_get_buffer().unwrap();
+        let mut get = pool.get_buffer();
+        let waker = Waker::from(waker);
+        let polled = Pin::new(&mut get).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        let thread = spawn(move || drop(sample));
+        drop(pool.set_notify(None));
+        removed.store(1, Ordering::Release);
+        thread.join().unwrap();
+        assert!(!late.load(Ordering::Relaxed), "called after its end");
+        drop(get);
+        assert_all_home(&pool);
+    });
+}
+
+/// A waker that looks whether the callback was removed.
+struct SawIt {
+    /// One once `set_notify` has returned.
+    removed: Arc<Setting>,
+    saw: StatisticBool,
+}
+
+impl Wake for SawIt {
+    fn wake(self: Arc<Self>) {
+        let saw = self.removed.load(Ordering::Acquire) == 1;
+        self.saw.store(saw, Ordering::Relaxed);
+    }
 }
 
 /// A callback removes itself while another release calls it.
