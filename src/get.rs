@@ -117,7 +117,9 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If it has to wait outside a Tokio runtime with a timer, or the future is polled after it has resolved.
+    /// If it has to wait outside a Tokio runtime with a timer; if it is polled, while it waits, after the
+    /// runtime in which it began to wait was shut down, in another runtime too; or if it is polled after it
+    /// has resolved. A sample that was handed to it is not lost then, and returned without a panic.
     ///
     /// # Examples
     ///

@@ -194,7 +194,8 @@ impl PoolMetrics {
     ///
     /// # Panics
     ///
-    /// If it is polled outside a Tokio runtime with a timer. A panic of the recorder goes through, and ends
+    /// If it is polled outside a Tokio runtime with a timer, or after the one was shut down in which it was
+    /// polled before. A panic of the recorder goes through, and ends
     /// the task.
     pub fn record_every(self, interval: Duration) -> RecordEvery {
         RecordEvery {

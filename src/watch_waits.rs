@@ -81,7 +81,8 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If it is polled outside a Tokio runtime with a timer. A panic of `warn` goes through, and ends the
+    /// If it is polled outside a Tokio runtime with a timer, or after the one was shut down in which it was
+    /// polled before. A panic of `warn` goes through, and ends the
     /// task.
     ///
     /// # Examples

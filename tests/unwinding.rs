@@ -17,8 +17,9 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     thread,
+    time::Duration,
 };
 use wakers::{Moment, hooked_at};
 
@@ -171,10 +172,7 @@ fn samples_in_the_thread_local_of_a_thread_that_panics_go_home_past_code_that_pa
     pool.decommit();
     assert_eq!(woken.load(Ordering::SeqCst), 1, "turned away");
     let refused = poll_once(&mut get).map(|got| got.map(drop));
-    assert_eq!(
-        refused,
-        std::task::Poll::Ready(Err(GetBufferError::NotCommitted))
-    );
+    assert_eq!(refused, Poll::Ready(Err(GetBufferError::NotCommitted)));
     drop((get, pool));
     let thread = thread::spawn(move || {
         AT_EXIT.set(all);
@@ -183,4 +181,51 @@ fn samples_in_the_thread_local_of_a_thread_that_panics_go_home_past_code_that_pa
     assert!(thread.join().is_err());
     assert!(poll_once(&mut drained).is_ready());
     assert!(weak.upgrade().is_none());
+}
+
+type Get = Pin<Box<dyn Future<Output = Result<Sample, GetBufferError>>>>;
+
+/// A timer belongs to the runtime in which it was set, and Tokio's panics once that is gone, in whatever runtime it is
+/// polled. The get is documented to panic then; what it waits for must not be lost with it.
+#[test]
+fn a_timed_get_whose_runtime_is_gone_panics_in_another_one_and_loses_nothing() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().build().expect("a timer")
+    };
+    let for_long = Duration::from_secs(3600);
+    let gets: [fn(&'static Pool, Duration) -> Get; 2] = [
+        |pool, limit| Box::pin(pool.get_buffer_timeout(limit)),
+        |pool, limit| {
+            let pool = pool.clone();
+            Box::pin(async move { pool.quota("one", 1).get_buffer_timeout(limit).await })
+        },
+    ];
+    for get in gets {
+        for served in [false, true] {
+            let pool: &'static Pool = Box::leak(Box::new(pool(1)));
+            let held = take(pool);
+            let mut get = get(pool, for_long);
+            runtime().block_on(async { assert!(poll_once(&mut get).is_pending()) });
+            let mut next = Polled::waiting(pool.get_buffer());
+            let held = match served {
+                true => {
+                    drop(held);
+                    None
+                }
+                false => Some(held),
+            };
+            let polled = runtime().block_on(async {
+                catch_unwind(AssertUnwindSafe(|| poll_once(&mut get))).map_err(drop)
+            });
+            match (served, polled) {
+                (true, Ok(Poll::Ready(got))) => drop(got.expect("it was handed off")),
+                (false, Err(())) => {}
+                (_, other) => panic!("served: {served}: {other:?}"),
+            }
+            drop((get, held));
+            drop(next.expect_ready().expect("it is the next one"));
+            assert_eq!((pool.free_count(), pool.status().waiting), (1, 0));
+        }
+    }
 }

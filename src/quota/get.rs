@@ -112,7 +112,8 @@ impl Quota {
     ///
     /// # Panics
     ///
-    /// If it has to wait outside a Tokio runtime with a timer.
+    /// If it has to wait outside a Tokio runtime with a timer; or if it is polled, while it waits, after the
+    /// runtime in which it began to wait was shut down, in another runtime too.
     ///
     /// # Examples
     ///
