@@ -145,7 +145,8 @@ impl Builder {
 
     /// Whether each release overwrites the whole buffer, its prefix included, with zeroes. Default
     /// no: no safe code can read what an earlier owner wrote, so this is for secrets that must not
-    /// stay in memory.
+    /// stay in memory. Copies that the crate makes on the heap are wiped too when they are dropped
+    /// ([`SharedSample::copy_out_below`](crate::SharedSample::copy_out_below)); copies that you make are yours to wipe.
     pub fn zero_on_release(mut self, yes: bool) -> Self {
         self.settings.zero_on_release = yes;
         self

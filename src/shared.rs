@@ -14,6 +14,7 @@ use std::{
     cmp::Ordering,
     fmt,
     hash::{Hash, Hasher},
+    hint,
     ops::{Bound, Deref, RangeBounds},
     panic::{RefUnwindSafe, UnwindSafe},
 };
@@ -227,7 +228,9 @@ impl SharedSample {
     /// For bytes that are kept: a slice of 200 bytes keeps a buffer of 64 KiB out, and some hundred such
     /// slices a whole pool. `0.25` copies what is smaller than a quarter of its buffer, prefix not counted, so that
     /// nothing that is kept takes more than four times its size and a prefix. `0.0` never copies. Nothing is copied
-    /// either if the system refuses memory for the copy.
+    /// either if the system refuses memory for the copy. Of a pool that
+    /// [wipes](crate::Builder::zero_on_release), the copy is overwritten with zeroes when its last handle is
+    /// dropped, at the price of one more small allocation.
     ///
     /// # Examples
     ///
@@ -248,15 +251,36 @@ impl SharedSample {
     /// ```
     #[must_use]
     pub fn copy_out_below(self, share: f64) -> Bytes {
-        let size = handle::engine_of_shared(self.bytes.slot()).geometry.size();
-        if (self.len() as f64) < size as f64 * share {
+        let engine = handle::engine_of_shared(self.bytes.slot());
+        if (self.len() as f64) < engine.geometry.size() as f64 * share {
             let mut copy = Vec::new();
             if copy.try_reserve_exact(self.len()).is_ok() {
+                // It fits, so nothing is moved and left behind unwiped.
                 copy.extend_from_slice(&self);
-                return copy.into();
+                return match engine.settings.zero_on_release && !copy.is_empty() {
+                    true => Bytes::from_owner(Wiped(copy)),
+                    false => copy.into(),
+                };
             }
         }
         self.into_bytes()
+    }
+}
+
+/// A copy of the bytes of a pool that wipes.
+struct Wiped(Vec<u8>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        // As far as the compiler knows the zeroes are read here, so it must write them.
+        hint::black_box(&mut self.0);
     }
 }
 

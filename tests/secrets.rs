@@ -200,3 +200,32 @@ fn a_decommit_leaves_no_secret_behind() {
         assert_eq!(secret.count_in(&memory_of(&pool)), 0);
     }
 }
+
+/// The copy is not in the pool's memory, so no release wipes it: it must wipe itself, or what the option is for stays
+/// in the heap. Without the option it is there, which shows that the scan looks where it was.
+#[test]
+fn a_copy_that_was_made_of_a_slice_is_wiped_with_its_last_handle() {
+    const AT: usize = 200;
+    for wipes in [false, true] {
+        let pool = pool(wipes);
+        let secret = Secret::new();
+        let mut sample = pool.try_get_buffer().expect("home");
+        sample.put_slice(&[1; AT]);
+        secret.put(&mut sample);
+        sample.put_slice(&[2; 1000]);
+        let copy = sample.freeze().copy_out_below(0.25);
+        assert_eq!(pool.free_count(), BUFFERS, "it is a copy");
+        let other = copy.slice(AT..);
+        let at = u64::try_from(copy.as_ptr().addr()).expect("an address");
+        let mut memory = vec![0; copy.len()];
+        let process = File::open("/proc/self/mem").expect("a process reads its own");
+        let mut count = || {
+            process.read_exact_at(&mut memory, at).expect("mapped");
+            secret.count_in(&memory)
+        };
+        drop(copy);
+        assert_eq!(count(), 1, "a handle is left");
+        drop(other);
+        assert_eq!(count(), usize::from(!wipes), "wipes: {wipes}");
+    }
+}
