@@ -27,7 +27,7 @@ use std::{
 };
 
 /// See the module's documentation.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Accounts(Arc<Lock<Entries>>);
 
 #[derive(Default)]
@@ -36,6 +36,12 @@ struct Entries {
     made: u64,
     /// In the order in which they were made.
     by_number: BTreeMap<u64, Weak<Account>>,
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Accounts(Arc::new(Lock::new(Entries::default())))
+    }
 }
 
 impl fmt::Debug for Accounts {
