@@ -7,7 +7,7 @@ use crate::{
     engine::{Engine, Settings},
     error::{CommitError, SetPropertiesError},
     properties::Properties,
-    raw::handle::Pool,
+    raw::handle::{Pool, WeakPool},
     signal::Signal,
 };
 use std::{
@@ -65,7 +65,10 @@ impl Pool {
     /// Says how many buffers of what size the next commit makes, and returns the actual properties:
     /// the size is rounded up so that prefix and size together are a multiple of the alignment.
     ///
-    /// Allocates nothing, but unmaps the memory of an earlier commit. If memory is being mapped, or that of a drain
+    /// Allocates nothing, but unmaps the memory of an earlier commit. One thing of earlier commits stays until the pool
+    /// is freed: what it keeps beside the bytes of each buffer, 128 bytes and 16 more with
+    /// [`track_holders`](crate::Builder::track_holders), for as many buffers as were ever in use in one commit; at most
+    /// twice as much if the number of buffers grew from commit to commit. If memory is being mapped, or that of a drain
     /// given back, at this moment, this waits until it is.
     ///
     /// Mirrors `IMemAllocator::SetProperties`.
@@ -189,6 +192,7 @@ impl Pool {
     /// ```
     pub fn drained(&self) -> Drained {
         Drained {
+            pool: self.downgrade(),
             signal: self.engine().drained(),
         }
     }
@@ -228,12 +232,22 @@ impl Default for Pool {
 /// The future of a completed drain; see [`Pool::drained`].
 #[must_use = "a future does nothing until it is awaited"]
 pub struct Drained {
+    /// It does not keep the pool alive.
+    pool: WeakPool,
     signal: Signal,
 }
 
 impl fmt::Debug for Drained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Drained").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Drained {
+    fn drop(&mut self) {
+        if !self.signal.is_over() {
+            self.pool.engine().lock().drained.forget(&self.signal);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     sync::{Notify, OwnedNotified},
 };
 use std::{
+    collections::BTreeMap,
     future::Future,
     mem,
     pin::Pin,
@@ -18,13 +19,20 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The pool's half: those to be told at the next event.
+/// The pool's half: those to be told at the next event. A future that is dropped before takes its own out, so
+/// those of the past cost nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Listeners(Vec<Arc<Notify>>);
+pub(crate) struct Listeners {
+    /// How many there were since the last event.
+    made: u64,
+    by_number: BTreeMap<u64, Arc<Notify>>,
+}
 
 /// The future's half.
 #[derive(Debug)]
 pub(crate) struct Signal {
+    /// Its number among those that listen for the same event.
+    number: u64,
     notify: Arc<Notify>,
     notified: Option<Pin<Box<OwnedNotified>>>,
     polled: bool,
@@ -32,23 +40,24 @@ pub(crate) struct Signal {
 
 impl Listeners {
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_number.is_empty()
     }
 
     /// A signal for the next event.
     pub(crate) fn listen(&mut self) -> Signal {
-        if self.0.len() == self.0.capacity() {
-            // Forget the futures that were dropped, so that the list does not grow with them.
-            self.0.retain(|notify| Arc::strong_count(notify) > 1);
-        }
-        let signal = Signal::new();
-        self.0.push(signal.notify.clone());
+        self.made += 1;
+        let signal = Signal::new(self.made);
+        self.by_number.insert(self.made, signal.notify.clone());
         signal
     }
 
     /// Stops listening for `signal`.
     pub(crate) fn forget(&mut self, signal: &Signal) {
-        self.0.retain(|notify| !Arc::ptr_eq(notify, &signal.notify));
+        // It may be of an event that is over, and its number be another one's of the next.
+        let known = self.by_number.get(&signal.number);
+        if known.is_some_and(|notify| Arc::ptr_eq(notify, &signal.notify)) {
+            self.by_number.remove(&signal.number);
+        }
     }
 
     /// Everybody, if there is anybody.
@@ -58,16 +67,17 @@ impl Listeners {
 
     /// Tells everybody. Runs foreign code, so the list was taken out from under the lock before.
     pub(crate) fn tell_all(self) {
-        for notify in self.0 {
+        for notify in self.by_number.into_values() {
             foreign::quietly(|| notify.notify_one());
         }
     }
 }
 
 impl Signal {
-    fn new() -> Self {
+    fn new(number: u64) -> Self {
         let notify = Arc::new(Notify::new());
         Signal {
+            number,
             notified: Some(Box::pin(notify.clone().notified_owned())),
             notify,
             polled: false,
@@ -77,6 +87,7 @@ impl Signal {
     /// A signal of what has happened already.
     pub(crate) fn ready() -> Self {
         Signal {
+            number: 0,
             notify: Arc::new(Notify::new()),
             notified: None,
             polled: false,
