@@ -96,8 +96,8 @@ impl Engine {
     /// back.
     ///
     /// A release without the lock may be calling the old one at this moment: it holds a claim, and the
-    /// pool keeps its own reference until all claims of this time are dropped. Words with such a claim
-    /// stay parked until then, so that later claims do not count among them.
+    /// pool keeps its own reference until all claims of this time are dropped. All words stay parked until
+    /// then, so that there are no later claims to count among them.
     fn replace_notify(
         &self,
         shared: &mut Shared,
@@ -227,7 +227,7 @@ impl Pool {
     /// or replace it in time.
     ///
     /// While a call is in flight the pool keeps its own reference to what was replaced since that call
-    /// began. A closure needs its argument annotated: `Arc::new(|pool: &Pool| ..)`. The cost grows with the
+    /// began, and after a replacement gets and releases take a lock until it ends. A closure needs its argument annotated: `Arc::new(|pool: &Pool| ..)`. The cost grows with the
     /// number of buffers that were used since the last release or get went the slow way.
     ///
     /// Mirrors `IMemAllocatorCallbackTemp::SetNotify`.

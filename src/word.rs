@@ -341,6 +341,7 @@ impl Word {
         self.bits.fetch_sub(tie.unit(), Ordering::AcqRel);
     }
 
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn has_claims(&self) -> bool {
         self.bits.load(Ordering::Relaxed) & CLAIMS != 0
     }

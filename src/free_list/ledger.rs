@@ -71,7 +71,9 @@ pub(crate) struct Ledger {
     parked_leases: usize,
     /// Whether words are opened with the flag that tells releases of a callback.
     pub(crate) notify: bool,
-    /// Whether words with claims stay parked, because a claim may still use a replaced callback.
+    /// Whether words stay parked, because a claim may still use a replaced callback. All of them, not only those
+    /// with claims: an open one would get claims of the new callback, and among these the old ones would never be
+    /// seen to end.
     pub(crate) hold_claims: bool,
 }
 
@@ -196,7 +198,7 @@ impl Ledger {
             };
             let word = shelf.block(index)?;
             if self.stocked.contains(index) {
-                if !(may_open && self.may_open(&word)) {
+                if !may_open || self.hold_claims {
                     return self.take_parked(list, index);
                 }
                 self.open(list, index);
@@ -240,7 +242,7 @@ impl Ledger {
             return;
         }
         self.parked_out -= 1;
-        if may_open && self.may_open(&word) {
+        if may_open && !self.hold_claims {
             self.open(list, index);
         } else {
             self.stocked.insert(index);
@@ -256,10 +258,6 @@ impl Ledger {
         word.untie_parked(tie);
         *self.parked(tie) -= 1;
         true
-    }
-
-    fn may_open(&self, word: &Word) -> bool {
-        !(self.hold_claims && word.has_claims())
     }
 
     fn open(&mut self, list: &FreeList, index: usize) {
