@@ -11,7 +11,7 @@ use crate::{
     error::GetBufferError,
     free_list::{FreeList, Ledger, Tally},
     handles::{Guests, Handles},
-    line::{Line, Offer},
+    line::{KEPT_BY_A_POOL, Line, Offer},
     notify::NotifyRelease,
     properties::Properties,
     quota::Accounts,
@@ -140,7 +140,7 @@ pub(crate) struct Counters {
 impl Engine {
     pub(crate) fn new(settings: Settings) -> io::Result<Self> {
         let born = Instant::now();
-        let mut line = Line::new(born);
+        let mut line = Line::new(born, KEPT_BY_A_POOL);
         if settings.measure_waits {
             line.keep_times();
         }

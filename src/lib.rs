@@ -55,7 +55,8 @@
 //! 5. **The cooperative budget.** A task that always gets a buffer, or always an error, cannot
 //!    starve others.
 //! 6. **No allocation** per get, release, freeze, clone or slice, waiting or not, once as many have
-//!    waited before. `into_bytes` makes one small one, `get_buffers` its `Vec`; `released` and
+//!    waited before. (Of a crowd, the pool keeps what 8192 waiters need and each quota what 1024 need; the rest is
+//!    freed as the crowd leaves.) `into_bytes` makes one small one, `get_buffers` its `Vec`; `released` and
 //!    `drained` may allocate.
 //! 7. **The order of a release.** The sample is reset; it is home, or in the hands of the first in
 //!    line, who is woken; a drain that it was the last of completes; [`released`](Pool::released)

@@ -13,6 +13,10 @@
 //! else is the same for both. A [quota](crate::Quota) has a line of its own too, in which its gets
 //! wait for room instead of slots.
 //!
+//! A crowd's seats are freed as it leaves: of those that no waiter has, the line keeps a bounded number, which is more
+//! than most pools ever need. A seat that is left beyond that is removed, and its node belongs to the future that
+//! waited there. So a wait allocates only when the line is longer than it was, or has more waiters than it keeps.
+//!
 //! # Invariants, true whenever the lock is free
 //!
 //! - **L1** No slot is home while anyone waits. loom `no_slot_is_home_while_anyone_waits`
@@ -22,6 +26,7 @@
 //!   `reentrancy: *`
 //! - **L4** Only the front gathers, and a front that a privileged one came before: every other seat in
 //!   line has no slot. `many: *`, `quotas: *`
+//! - **L5** No more than `kept` seats have no waiter in line. `gone: *`, `line: tests`
 //!
 //! # Why not a `Notify`, or a `Semaphore`
 //!
@@ -40,18 +45,20 @@
 #![forbid(unsafe_code)]
 
 mod seats;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;
 
 use crate::{
     error::GetBufferError,
     raw::{
         chain::Chain,
         slot::OwnedSlot,
-        waiter::{Outcome, Ticket},
+        waiter::{Outcome, OwnedWaiter, Ticket},
     },
     wait_times::WaitTimes,
 };
 pub(crate) use seats::SeatNumber;
-use seats::{Queue, Seats};
+use seats::{Queue, SeatIndex, Seats};
 use std::{
     mem,
     task::Waker,
@@ -69,6 +76,8 @@ pub(crate) struct Line {
     /// The seats that nobody waits on, in the order in which they were left. A future that was told its
     /// outcome may still have the node of such a seat.
     left: Queue,
+    /// How many of them are kept.
+    kept: usize,
     seats: Seats,
     waits: Waits,
 }
@@ -94,6 +103,17 @@ impl Waits {
 
 /// How many seats are looked at before a new one is made.
 const LOOK_AT: usize = 8;
+
+/// How many seats without a waiter the pool's line keeps: 1.5 MiB, and less than that again if all were used for timed
+/// waits. One in a model, which has few waiters.
+pub(crate) const KEPT_BY_A_POOL: usize = if cfg!(all(test, any(loom, shuttle))) {
+    1
+} else {
+    8192
+};
+
+/// How many a quota's line keeps. Quotas are many, and not all have crowds.
+pub(crate) const KEPT_BY_A_QUOTA: usize = KEPT_BY_A_POOL.div_ceil(8);
 
 /// Who overtakes whom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,13 +152,14 @@ pub(crate) enum Left {
 }
 
 impl Line {
-    /// A line without a seat. Times are remembered as they lie behind `born`.
-    pub(crate) fn new(born: Instant) -> Self {
+    /// A line without a seat, which keeps so many that are left. Times are remembered as they lie behind `born`.
+    pub(crate) fn new(born: Instant, kept: usize) -> Self {
         Line {
             len: 0,
             waiting: Queue::default(),
             privileged: Queue::default(),
             left: Queue::default(),
+            kept,
             seats: Seats::new(born),
             waits: Waits::default(),
         }
@@ -188,7 +209,7 @@ impl Line {
         let fronts = [self.privileged.front(), self.waiting.front()].into_iter();
         let joined = fronts
             .flatten()
-            .filter_map(|front| Some((self.seats.joined(front)?, front)));
+            .filter_map(|front| Some((self.seats.joined(front)?, self.seats.number(front))));
         joined.min_by_key(|&(joined, _)| joined)
     }
 
@@ -221,7 +242,7 @@ impl Line {
     /// A seat whose last waiter has gone. Those who left first are likely to be gone by now; some may
     /// never go, so each look moves the seat to the end.
     #[inline]
-    fn vacant_seat(&mut self) -> SeatNumber {
+    fn vacant_seat(&mut self) -> SeatIndex {
         for _ in 0..LOOK_AT {
             let Some(number) = self.left.pop_front(&mut self.seats) else {
                 break;
@@ -279,49 +300,76 @@ impl Line {
     }
 
     #[inline]
-    fn front(&self) -> Option<SeatNumber> {
+    fn front(&self) -> Option<SeatIndex> {
         self.privileged.front().or(self.waiting.front())
     }
 
-    /// Takes a seat out of the line, and tells its waiter what `outcome` makes of what it gathered. The
+    /// Takes a waiter out of the line, and tells its waiter what `outcome` makes of what it gathered. The
     /// answer is its waker.
     #[inline]
     fn unseat(
         &mut self,
-        number: SeatNumber,
+        index: SeatIndex,
         outcome: impl FnOnce(Chain) -> Outcome,
     ) -> Option<Waker> {
-        let (gathered, waker) = self.unlink(number);
-        self.seats.at(number).waiter.tell(outcome(gathered));
+        let (gathered, waker) = self.unlink(index);
+        let outcome = outcome(gathered);
+        if self.keeps_one_more() {
+            self.left.push_back(&mut self.seats, index);
+            self.seats.at(index).waiter.tell(outcome);
+        } else {
+            self.remove(index).tell_and_abandon(outcome);
+        }
         waker
     }
 
+    /// Whether a seat that was just left is kept.
     #[inline]
-    fn unlink(&mut self, number: SeatNumber) -> (Chain, Option<Waker>) {
-        let queue = match self.seats.at(number).rank {
+    fn keeps_one_more(&self) -> bool {
+        self.seats.len() - self.len <= self.kept
+    }
+
+    /// Takes out a seat that is in no queue. The answer is its node.
+    #[cold]
+    fn remove(&mut self, index: SeatIndex) -> OwnedWaiter {
+        let (node, moved) = self.seats.remove(index);
+        if let Some(from) = moved {
+            for queue in [&mut self.waiting, &mut self.privileged, &mut self.left] {
+                queue.move_seat(from, index);
+            }
+        }
+        node
+    }
+
+    #[inline]
+    fn unlink(&mut self, index: SeatIndex) -> (Chain, Option<Waker>) {
+        let queue = match self.seats.at(index).rank {
             Rank::Ordinary => &mut self.waiting,
             Rank::Privileged => &mut self.privileged,
         };
-        queue.remove(&mut self.seats, number);
+        queue.remove(&mut self.seats, index);
         self.len -= 1;
-        if let Some(waited) = self.seats.waited(number) {
+        if let Some(waited) = self.seats.waited(index) {
             self.waits.add(waited);
         }
-        self.left.push_back(&mut self.seats, number);
-        let seat = self.seats.at_mut(number);
+        let seat = self.seats.at_mut(index);
         (mem::take(&mut seat.gathered), seat.waker.take())
     }
 
     /// Whether the waiter of `ticket` is in line with another waker than `waker`.
     pub(crate) fn waits_with_another(&self, ticket: &Ticket, waker: &Waker) -> bool {
-        let known = self.seats.at(SeatNumber::of(ticket)).waker.as_ref();
+        let Some(index) = self.seats.of(ticket) else {
+            return false;
+        };
+        let known = self.seats.at(index).waker.as_ref();
         known.is_some_and(|known| !known.will_wake(waker))
     }
 
     /// Lets the waiter of `ticket` be woken by `waker` from now on. What comes back is to be dropped once
     /// the lock is free: the waker of before, or this one if the waiter is not in line any more.
     pub(crate) fn wake_by(&mut self, ticket: &Ticket, waker: Waker) -> Waker {
-        match &mut self.seats.at_mut(SeatNumber::of(ticket)).waker {
+        let index = self.seats.of(ticket);
+        match index.and_then(|index| self.seats.at_mut(index).waker.as_mut()) {
             Some(known) => mem::replace(known, waker),
             None => waker,
         }
@@ -334,15 +382,22 @@ impl Line {
 
     /// Gives up waiting.
     pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Left {
-        let number = SeatNumber::of(ticket);
-        if self.seats.at(number).waker.is_some() {
-            let (gathered, waker) = self.unlink(number);
-            return Left::Waiting(gathered, waker);
-        }
-        let Some(outcome) = ticket.take_outcome() else {
-            unreachable!("who is not waiting any more was told why");
+        // One that was told has no waker any more, and perhaps no seat.
+        let waiting = self.seats.of(ticket);
+        let waiting = waiting.filter(|&index| self.seats.at(index).waker.is_some());
+        let Some(index) = waiting else {
+            let Some(outcome) = ticket.take_outcome() else {
+                unreachable!("who is not waiting any more was told why");
+            };
+            return Left::Told(outcome);
         };
-        Left::Told(outcome)
+        let (gathered, waker) = self.unlink(index);
+        if self.keeps_one_more() {
+            self.left.push_back(&mut self.seats, index);
+        } else {
+            self.remove(index).abandon();
+        }
+        Left::Waiting(gathered, waker)
     }
 
     /// Tells everybody in line that it failed. The answer is who is to be woken once the lock is

@@ -12,6 +12,7 @@
 //! | `Lock`             | a mutex without poisoning: no foreign code ever runs under it            |
 //! | `Notify`           | tokio's, with a switch point before each operation in a model            |
 //! | `Cell`             | `UnsafeCell` behind closures, so that a model sees every access          |
+//! | `Tracked`          | nothing; in a model something that must be dropped before the model ends |
 //!
 //! # What the models do not see
 //!

@@ -42,12 +42,12 @@ macro_rules! event {
 }
 
 pub(crate) fn wait_began(engine: &Engine, ticket: &Ticket, wanted: usize) {
-    let seat = ticket.seat().get();
+    let seat = ticket.number().get();
     event!(TRACE, engine, seat, wanted, "a get waits in line");
 }
 
 pub(crate) fn wait_ended(engine: &Engine, ticket: &Ticket, how: &'static str) {
-    let seat = ticket.seat().get();
+    let seat = ticket.number().get();
     event!(TRACE, engine, seat, how, "a get waits no more");
 }
 

@@ -2,6 +2,9 @@
 //!
 //! A seat is in one queue at a time, so both are linked through the same two numbers, and moving a
 //! seat from one to the other allocates nothing.
+//!
+//! Seats lie side by side. When one is removed, the last one takes its place, so what a crowd needed is freed as it
+//! leaves. A seat is told by its *index*, which changes then, and a waiter by the *number* of its node, which stays.
 
 #![forbid(unsafe_code)]
 
@@ -16,14 +19,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Which seat: one more than its index, so that no seat at all needs no more room.
+/// Tells the waiters of a line apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SeatNumber(NonZeroU32);
 
-impl SeatNumber {
-    #[inline]
-    pub(super) fn of(ticket: &Ticket) -> Self {
-        SeatNumber(ticket.seat())
+/// Where a seat is: one more than that, so that no seat at all needs no more room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SeatIndex(NonZeroU32);
+
+impl SeatIndex {
+    fn at(index: usize) -> Self {
+        let next = u32::try_from(index + 1).ok();
+        SeatIndex(
+            next.and_then(NonZeroU32::new)
+                .expect("fewer than u32::MAX wait"),
+        )
     }
 
     #[inline]
@@ -41,8 +51,8 @@ pub(super) struct Seat {
     /// Of the future that waits here; `None` if nobody does.
     pub(super) waker: Option<Waker>,
     pub(super) gathered: Chain,
-    ahead: Option<SeatNumber>,
-    behind: Option<SeatNumber>,
+    ahead: Option<SeatIndex>,
+    behind: Option<SeatIndex>,
     /// How many slots it waits for; no more than a pool has.
     pub(super) wanted: u32,
     pub(super) rank: Rank,
@@ -57,6 +67,8 @@ const _: () = assert!(size_of::<Seat>() == 64);
 #[derive(Debug)]
 pub(super) struct Seats {
     seats: Vec<Seat>,
+    /// How many nodes were ever made, as long as that fits.
+    made: u32,
     born: Instant,
 }
 
@@ -64,29 +76,48 @@ impl Seats {
     pub(super) fn new(born: Instant) -> Self {
         Seats {
             seats: Vec::new(),
+            made: 0,
             born,
         }
     }
 
     #[inline]
-    pub(super) fn at(&self, number: SeatNumber) -> &Seat {
-        &self.seats[number.index()]
+    pub(super) fn at(&self, index: SeatIndex) -> &Seat {
+        &self.seats[index.index()]
     }
 
     #[inline]
-    pub(super) fn at_mut(&mut self, number: SeatNumber) -> &mut Seat {
-        &mut self.seats[number.index()]
+    pub(super) fn at_mut(&mut self, index: SeatIndex) -> &mut Seat {
+        &mut self.seats[index.index()]
+    }
+
+    /// The seat that has the node of `ticket`; `None` if it was removed.
+    #[inline]
+    pub(super) fn of(&self, ticket: &Ticket) -> Option<SeatIndex> {
+        let index = SeatIndex(NonZeroU32::new(ticket.seat())?);
+        let seat = self.seats.get(index.index())?;
+        // Of a node without a seat the index is an old one, and another seat may have it by now.
+        seat.waiter.is_of(ticket).then_some(index)
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.seats.len()
+    }
+
+    #[cfg(all(test, not(any(loom, shuttle))))]
+    pub(super) fn room(&self) -> usize {
+        self.seats.capacity()
     }
 
     /// Another seat, which is in no queue yet.
     #[cold]
-    pub(super) fn add(&mut self) -> SeatNumber {
-        let next = u32::try_from(self.seats.len() + 1).ok();
-        let number = next
-            .and_then(NonZeroU32::new)
-            .expect("fewer than u32::MAX wait");
+    pub(super) fn add(&mut self) -> SeatIndex {
+        let index = SeatIndex::at(self.seats.len());
+        self.made = self.made.wrapping_add(1);
+        let number = NonZeroU32::new(self.made).unwrap_or(NonZeroU32::MAX);
         self.seats.push(Seat {
-            waiter: OwnedWaiter::new(number),
+            waiter: OwnedWaiter::new(number, index.0.get()),
             waker: None,
             gathered: Chain::default(),
             ahead: None,
@@ -95,21 +126,51 @@ impl Seats {
             rank: Rank::Ordinary,
             joined: None,
         });
-        SeatNumber(number)
+        index
+    }
+
+    /// Takes out a seat that is in no queue. The answer is its node, and which seat has its index now: the one
+    /// that was the last, whose neighbours are linked to it here.
+    #[cold]
+    pub(super) fn remove(&mut self, index: SeatIndex) -> (OwnedWaiter, Option<SeatIndex>) {
+        let removed = self.seats.swap_remove(index.index());
+        debug_assert!(removed.waker.is_none() && removed.gathered.len() == 0);
+        let last = SeatIndex::at(self.seats.len());
+        if last != index {
+            let seat = self.at(index);
+            seat.waiter.set_seat(index.0.get());
+            let (ahead, behind) = (seat.ahead, seat.behind);
+            if let Some(ahead) = ahead {
+                self.at_mut(ahead).behind = Some(index);
+            }
+            if let Some(behind) = behind {
+                self.at_mut(behind).ahead = Some(index);
+            }
+        }
+        // A quarter, so that the next removal that moves all of them is far away.
+        if self.seats.len() < self.seats.capacity() / 4 {
+            self.seats.shrink_to(2 * self.seats.len());
+        }
+        (removed.waiter, (last != index).then_some(last))
+    }
+
+    /// Tells the seat's waiter apart from the others in line.
+    pub(super) fn number(&self, index: SeatIndex) -> SeatNumber {
+        SeatNumber(self.at(index).waiter.number())
     }
 
     /// Lets a future wait on the seat, which nobody has.
     #[inline]
     pub(super) fn take(
         &mut self,
-        number: SeatNumber,
+        index: SeatIndex,
         wanted: Wanted,
         gathered: Chain,
         joined: Option<Instant>,
         waker: Waker,
     ) -> Ticket {
         let joined = joined.and_then(|joined| self.stamp(joined));
-        let seat = self.at_mut(number);
+        let seat = self.at_mut(index);
         seat.wanted = u32::try_from(wanted.slots).expect("at most u32::MAX slots");
         seat.rank = wanted.rank;
         seat.gathered = gathered;
@@ -125,16 +186,16 @@ impl Seats {
 
     /// When the seat's waiter joined, if its wait is measured.
     #[inline]
-    pub(super) fn joined(&self, number: SeatNumber) -> Option<Instant> {
-        let joined = self.at(number).joined?;
+    pub(super) fn joined(&self, index: SeatIndex) -> Option<Instant> {
+        let joined = self.at(index).joined?;
         Some(self.born + Duration::from_nanos(joined.get() - 1))
     }
 
     /// How long the seat's waiter has waited, once, if that is measured.
     #[inline]
-    pub(super) fn waited(&mut self, number: SeatNumber) -> Option<Duration> {
-        let joined = self.joined(number)?;
-        self.at_mut(number).joined = None;
+    pub(super) fn waited(&mut self, index: SeatIndex) -> Option<Duration> {
+        let joined = self.joined(index)?;
+        self.at_mut(index).joined = None;
         Some(joined.elapsed())
     }
 
@@ -146,25 +207,25 @@ impl Seats {
 /// Some of the seats, in order.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    front: Option<SeatNumber>,
-    back: Option<SeatNumber>,
+    front: Option<SeatIndex>,
+    back: Option<SeatIndex>,
 }
 
 impl Queue {
     #[inline]
-    pub(super) fn front(&self) -> Option<SeatNumber> {
+    pub(super) fn front(&self) -> Option<SeatIndex> {
         self.front
     }
 
     /// Adds a seat that is in no queue.
     #[inline]
-    pub(super) fn push_back(&mut self, seats: &mut Seats, number: SeatNumber) {
-        let ahead = self.back.replace(number);
+    pub(super) fn push_back(&mut self, seats: &mut Seats, index: SeatIndex) {
+        let ahead = self.back.replace(index);
         match ahead {
-            Some(ahead) => seats.at_mut(ahead).behind = Some(number),
-            None => self.front = Some(number),
+            Some(ahead) => seats.at_mut(ahead).behind = Some(index),
+            None => self.front = Some(index),
         }
-        let seat = seats.at_mut(number);
+        let seat = seats.at_mut(index);
         seat.ahead = ahead;
         seat.behind = None;
     }
@@ -173,24 +234,34 @@ impl Queue {
     pub(super) fn stamp_all(&self, seats: &mut Seats, now: Instant) {
         let stamp = seats.stamp(now);
         let mut next = self.front;
-        while let Some(number) = next {
-            let seat = seats.at_mut(number);
+        while let Some(index) = next {
+            let seat = seats.at_mut(index);
             seat.joined = seat.joined.or(stamp);
             next = seat.behind;
         }
     }
 
     #[inline]
-    pub(super) fn pop_front(&mut self, seats: &mut Seats) -> Option<SeatNumber> {
+    pub(super) fn pop_front(&mut self, seats: &mut Seats) -> Option<SeatIndex> {
         let front = self.front?;
         self.remove(seats, front);
         Some(front)
     }
 
+    /// The seat that was at `from` is at `to` now, if it is in this queue.
+    #[cold]
+    pub(super) fn move_seat(&mut self, from: SeatIndex, to: SeatIndex) {
+        for end in [&mut self.front, &mut self.back] {
+            if *end == Some(from) {
+                *end = Some(to);
+            }
+        }
+    }
+
     /// Takes a seat of this queue out of it.
     #[inline]
-    pub(super) fn remove(&mut self, seats: &mut Seats, number: SeatNumber) {
-        let seat = seats.at(number);
+    pub(super) fn remove(&mut self, seats: &mut Seats, index: SeatIndex) {
+        let seat = seats.at(index);
         let (ahead, behind) = (seat.ahead, seat.behind);
         match ahead {
             Some(ahead) => seats.at_mut(ahead).behind = behind,

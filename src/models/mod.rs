@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod crowd;
 mod decommit;
 mod get;
 mod lease;

@@ -33,7 +33,7 @@ use crate::{
     engine::Engine,
     error::GetBufferError,
     foreign::{self, Spare},
-    line::{Left, Line, Rank, SeatNumber, Wanted},
+    line::{KEPT_BY_A_QUOTA, Left, Line, Rank, SeatNumber, Wanted},
     raw::{
         chain::Chain,
         handle::WeakPool,
@@ -121,7 +121,7 @@ impl Account {
             rank,
             charged: CachePadded::new(AtomicUsize::new(0)),
             queue: Lock::new(Queue {
-                line: Line::new(Instant::now()),
+                line: Line::new(Instant::now(), KEPT_BY_A_QUOTA),
                 reclaim: Reclaim::default(),
                 turned_away: TurnedAway {
                     times: 0,

@@ -3,24 +3,30 @@
 //! The line owns the nodes, one for each seat, and recycles them, so waiting allocates nothing once the
 //! pool has had as many waiters before. A future in line has a [`Ticket`] to its node.
 //!
+//! After a crowd the line has more nodes than it keeps. It *abandons* the surplus while waiters leave: the node
+//! belongs to the ticket from then on, which frees it when it is given back. So no later event is needed to free it.
+//!
 //! The outcome is stored under the pool's lock and read by the future without it. Its waker lies in the
 //! seat, under the lock: whoever tells the outcome takes the waker out in the same hold of the lock, so
 //! a wake-up cannot be lost, and cannot reach whoever has the node next.
 //!
-//! | outcome          | the node's future                         | left by                             |
-//! |------------------|-------------------------------------------|-------------------------------------|
-//! | [`given_back`]   | none                                      | [`OwnedWaiter::ticket`], under the lock |
-//! | null             | waits                                     | [`OwnedWaiter::tell`], under the lock |
-//! | anything else    | was told, and has not looked yet          | [`Ticket::take_outcome`]            |
+//! | outcome                | the node's future                | its owner  | left by                              |
+//! |------------------------|----------------------------------|------------|--------------------------------------|
+//! | [`given_back`]         | none                             | the line   | [`OwnedWaiter::ticket`], under the lock |
+//! | null                   | waits, or has its outcome        | the line   | `tell` and `abandon`, under the lock; [`Ticket::give_back`] |
+//! | anything else          | has not looked at its outcome    | the line   | [`Ticket::take_outcome`]             |
+//! | that, with `ABANDONED` | has not looked at its outcome    | the ticket | [`Ticket::take_outcome`]             |
+//! | `ABANDONED` alone      | has its outcome, or needs none   | the ticket | [`Ticket::give_back`], which frees it |
 
 use crate::{
     error::GetBufferError,
     foreign,
     raw::{chain::Chain, slot::Slot},
-    sync::{AtomicPtr, Cell, Ordering},
+    sync::{AtomicPtr, Cell, Ordering, SettingU32, Tracked},
 };
 use std::{
     fmt,
+    mem::ManuallyDrop,
     num::NonZeroU32,
     pin::Pin,
     ptr::{self, NonNull},
@@ -36,9 +42,12 @@ struct Waiter {
     /// Null while waiting, [`given_back`] while nobody does, one of the two failures, [`no_slots`], or the
     /// first slot of the chain handed over.
     outcome: AtomicPtr<Slot>,
-    /// The seat in the line that this node belongs to.
-    seat: NonZeroU32,
+    /// Tells it apart from the other nodes of its line; it never changes.
+    number: NonZeroU32,
+    /// Where its seat is in the line. Written and read under the line's lock only.
+    seat: SettingU32,
     timer: Cell<Option<Timer>>,
+    _freed_once: Tracked,
 }
 
 /// What a waiter is told.
@@ -49,6 +58,14 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    fn into_pointer(self) -> *mut Slot {
+        match self {
+            Outcome::Slots(chain) => chain.into_first().map_or_else(no_slots, NonNull::as_ptr),
+            Outcome::Failed(GetBufferError::Flushing) => flushing(),
+            Outcome::Failed(_) => not_committed(),
+        }
+    }
+
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Outcome::Slots(_) => "served",
@@ -74,7 +91,12 @@ fn no_slots() -> *mut Slot {
     ptr::without_provenance_mut(4)
 }
 
-/// The owner of a node; the line has one for each seat.
+/// Set in an outcome: the node belongs to the ticket. Slots are aligned, so no slot's address has this bit.
+const ABANDONED: usize = 8;
+
+const _: () = assert!(align_of::<Slot>() > ABANDONED);
+
+/// The owner of a node; the line has one for each seat, a ticket the one that was abandoned to it.
 pub(crate) struct OwnedWaiter(NonNull<Waiter>);
 
 // SAFETY: the shared half is an atomic; the other half has its own rule (W2).
@@ -89,11 +111,14 @@ impl fmt::Debug for OwnedWaiter {
 }
 
 impl OwnedWaiter {
-    pub(crate) fn new(seat: NonZeroU32) -> Self {
+    /// A node whose seat is at `seat`.
+    pub(crate) fn new(number: NonZeroU32, seat: u32) -> Self {
         let waiter = Box::new(Waiter {
             outcome: AtomicPtr::new(given_back()),
-            seat,
+            number,
+            seat: SettingU32::new(seat),
             timer: Cell::new(None),
+            _freed_once: Tracked::new(),
         });
         OwnedWaiter(NonNull::from(Box::leak(waiter)))
     }
@@ -101,6 +126,21 @@ impl OwnedWaiter {
     fn waiter(&self) -> &Waiter {
         // SAFETY: the node goes when its owner does.
         unsafe { self.0.as_ref() }
+    }
+
+    /// Tells the node apart from the others of its line.
+    pub(crate) fn number(&self) -> NonZeroU32 {
+        self.waiter().number
+    }
+
+    /// Whether it is the node of `ticket`.
+    pub(crate) fn is_of(&self, ticket: &Ticket) -> bool {
+        self.0 == ticket.0
+    }
+
+    /// Remembers where its seat is now. Called under the lock.
+    pub(crate) fn set_seat(&self, seat: u32) {
+        self.waiter().seat.store(seat, Ordering::Relaxed);
     }
 
     /// Whether no future has the node. Pairs with the store of [`Ticket::give_back`].
@@ -118,19 +158,31 @@ impl OwnedWaiter {
 
     /// Tells the future what came of its wait. Called under the lock, once for each ticket.
     pub(crate) fn tell(&self, outcome: Outcome) {
-        let told = match outcome {
-            Outcome::Slots(chain) => chain.into_first().map_or_else(no_slots, NonNull::as_ptr),
-            Outcome::Failed(GetBufferError::Flushing) => flushing(),
-            Outcome::Failed(_) => not_committed(),
-        };
+        let told = outcome.into_pointer();
         self.waiter().outcome.store(told, Ordering::Release);
+    }
+
+    /// The same, and the node belongs to the ticket from now on. In one store: as soon as the future sees its
+    /// outcome it gives the node back, and has to know by then who frees it.
+    pub(crate) fn tell_and_abandon(self, outcome: Outcome) {
+        let told = outcome.into_pointer().map_addr(|told| told | ABANDONED);
+        let node = ManuallyDrop::new(self);
+        node.waiter().outcome.store(told, Ordering::Release);
+    }
+
+    /// The node belongs to the ticket from now on. Called under the lock, by the future that has the ticket: it
+    /// leaves without an outcome.
+    pub(crate) fn abandon(self) {
+        let node = ManuallyDrop::new(self);
+        let abandoned = ptr::without_provenance_mut(ABANDONED);
+        node.waiter().outcome.store(abandoned, Ordering::Relaxed);
     }
 }
 
 impl Drop for OwnedWaiter {
     fn drop(&mut self) {
-        // SAFETY: the node came from a `Box`, and goes with its line: no future holds a ticket that
-        // it will use again (W1).
+        // SAFETY: the node came from a `Box`, and is dropped once: with its line, or by the ticket that it was
+        // abandoned to. No future holds a ticket that it will use again (W1).
         let node = unsafe { Box::from_raw(self.0.as_ptr()) };
         // The timer of a future that was forgotten has a waker, which is foreign.
         foreign::quietly(|| drop(node));
@@ -149,34 +201,42 @@ pub(crate) struct Ticket(NonNull<Waiter>);
 
 // SAFETY: the timer is reached through `&mut Ticket` only, from whatever thread (W2).
 unsafe impl Send for Ticket {}
-// SAFETY: through a shared ticket nothing but the seat's number is read.
+// SAFETY: through a shared ticket nothing but the number and the seat is read.
 unsafe impl Sync for Ticket {}
 
 impl fmt::Debug for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Ticket").field(&self.seat()).finish()
+        f.debug_tuple("Ticket").field(&self.number()).finish()
     }
 }
 
 impl Ticket {
     fn waiter(&self) -> &Waiter {
-        // SAFETY: a node lives as long as its line does, which the future keeps alive (W1).
+        // SAFETY: a node lives as long as its line, which the future keeps alive, or until this ticket is given
+        // back (W1).
         unsafe { self.0.as_ref() }
     }
 
-    pub(crate) fn seat(&self) -> NonZeroU32 {
-        self.waiter().seat
+    /// Tells the node apart from the others of its line.
+    pub(crate) fn number(&self) -> NonZeroU32 {
+        self.waiter().number
+    }
+
+    /// Where its seat is, or was when it had one. Called under the lock.
+    pub(crate) fn seat(&self) -> u32 {
+        self.waiter().seat.load(Ordering::Relaxed)
     }
 
     /// What the future was told, once.
     pub(crate) fn take_outcome(&mut self) -> Option<Outcome> {
         let told = self.waiter().outcome.load(Ordering::Acquire);
+        // Without an outcome, and with the same owner.
+        let emptied = ptr::without_provenance_mut(told.addr() & ABANDONED);
+        let told = told.map_addr(|told| told & !ABANDONED);
         if told.is_null() {
             return None;
         }
-        self.waiter()
-            .outcome
-            .store(ptr::null_mut(), Ordering::Relaxed);
+        self.waiter().outcome.store(emptied, Ordering::Relaxed);
         Some(if told == not_committed() {
             Outcome::Failed(GetBufferError::NotCommitted)
         } else if told == flushing() {
@@ -197,11 +257,16 @@ impl Ticket {
         self.waiter().timer.with_mut(|timer| unsafe { &mut *timer })
     }
 
-    /// Gives the node back. It must not be in line any more.
+    /// Gives the node back, or frees it if it was abandoned. It must not be in line any more, and its outcome
+    /// was taken.
     #[inline]
     pub(crate) fn give_back(mut self) {
         if let Some(timer) = self.timer() {
             stop(timer);
+        }
+        // This future stored it, or saw it when it took its outcome.
+        if self.waiter().outcome.load(Ordering::Relaxed).addr() == ABANDONED {
+            return drop(OwnedWaiter(self.0));
         }
         // Pairs with `is_given_back`: whoever gets the node next finds it empty.
         self.waiter().outcome.store(given_back(), Ordering::Release);

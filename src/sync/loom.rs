@@ -135,6 +135,16 @@ impl Changed {
     }
 }
 
+/// Reported by loom if it is never dropped.
+#[derive(Debug)]
+pub(crate) struct Tracked(#[allow(dead_code, reason = "its drop is what counts")] Arc<()>);
+
+impl Tracked {
+    pub(crate) fn new() -> Self {
+        Tracked(Arc::new(()))
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Cell<T>(loom::cell::UnsafeCell<T>);
 

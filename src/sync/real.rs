@@ -20,6 +20,17 @@ thread_local! {
     pub(crate) static STRIPE: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
+/// Nothing.
+#[derive(Debug)]
+pub(crate) struct Tracked;
+
+impl Tracked {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Tracked
+    }
+}
+
 /// `UnsafeCell` with the interface of loom's.
 #[derive(Debug)]
 pub(crate) struct Cell<T>(UnsafeCell<T>);

@@ -140,6 +140,16 @@ impl Changed {
     }
 }
 
+/// Nothing: it is loom that looks for what was not freed.
+#[derive(Debug)]
+pub(crate) struct Tracked;
+
+impl Tracked {
+    pub(crate) fn new() -> Self {
+        Tracked
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Cell<T>(UnsafeCell<T>);
 
