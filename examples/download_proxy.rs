@@ -126,9 +126,10 @@ async fn main() -> Result<(), Error> {
     };
     let pool = Pool::builder().buffers(256).size(64 * 1024).build()?;
     let listener = TcpListener::bind(listen).await?;
+    let origin: SocketAddr = origin.parse()?;
     println!("http://{}/ is http://{origin}/", listener.local_addr()?);
     tokio::select! {
-        served = serve(pool.clone(), listener, origin.parse()?) => served?,
+        served = serve(pool.clone(), listener, origin) => served?,
         interrupted = tokio::signal::ctrl_c() => interrupted?,
     }
     println!(

@@ -197,7 +197,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .align(ALIGNMENT)
         .build()?;
     let listener = TcpListener::bind(listen).await?;
-    println!("http://{}/NAME is {directory}/NAME", listener.local_addr()?);
+    println!(
+        "http://{}/NAME is {}/NAME",
+        listener.local_addr()?,
+        directory.escape_debug()
+    );
     tokio::select! {
         served = serve(pool.clone(), listener, directory.into()) => served?,
         interrupted = tokio::signal::ctrl_c() => interrupted?,

@@ -176,6 +176,7 @@ mod acquire;
 mod builder;
 mod engine;
 mod error;
+mod escape;
 mod foreign;
 mod free_list;
 mod get;

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::escape::escaped;
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
@@ -69,9 +70,10 @@ impl fmt::Debug for MediaType {
     }
 }
 
+/// The name; what cannot be printed of it is escaped, which leaves every valid media type as it is.
 impl fmt::Display for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+        f.pad(&escaped(self.as_str()))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::{
     engine::{Engine, Shared},
+    escape::escaped,
     quota::QuotaStatus,
     raw::handle::Pool,
     status::{State, Status},
@@ -172,12 +173,14 @@ impl CallSite {
     }
 }
 
-/// The pool's head line, then one for each call site; no line feed at the end.
+/// The pool's head line, then one for each call site; no line feed at the end. What cannot be printed of a name is
+/// escaped, so no name can forge a line.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = &self.status;
         f.write_str("pool")?;
         if let Some(name) = &self.name {
+            // In quotation marks, so these are escaped too.
             write!(f, " {name:?}")?;
         }
         match status.state {
@@ -237,7 +240,7 @@ impl fmt::Display for CallSite {
             self.oldest
         )?;
         if let Some(quota) = &self.quota {
-            write!(f, ", of {quota}")?;
+            write!(f, ", of {}", escaped(quota))?;
         }
         write!(f, ": {}", self.location)
     }

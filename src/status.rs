@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::escape::escaped;
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -198,7 +199,7 @@ impl fmt::Display for Holder {
             self.handles, self.location
         )?;
         match &self.quota {
-            Some(quota) => write!(f, ", of {quota}"),
+            Some(quota) => write!(f, ", of {}", escaped(quota)),
             None => Ok(()),
         }
     }

@@ -9,8 +9,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::{engine::Engine, foreign, raw::waiter::Ticket, watch_waits::LongWait};
-use std::cell::Cell;
+use crate::{engine::Engine, escape::escaped, foreign, raw::waiter::Ticket, watch_waits::LongWait};
+use std::{borrow::Cow, cell::Cell, sync::Arc};
 
 thread_local! {
     /// Whether this thread is inside an event of ours.
@@ -26,8 +26,9 @@ fn emit(event: impl FnOnce()) {
     INSIDE.set(false);
 }
 
-fn name(engine: &Engine) -> Option<&str> {
-    engine.settings.name.as_deref()
+/// A field for a name that a user gave. A subscriber may print it as it is.
+fn printed(name: &Option<Arc<str>>) -> Option<Cow<'_, str>> {
+    name.as_deref().map(escaped)
 }
 
 macro_rules! event {
@@ -35,7 +36,7 @@ macro_rules! event {
         emit(|| tracing::event!(
             target: "sample_pool",
             tracing::Level::$level,
-            pool = name($engine),
+            pool = printed(&$engine.settings.name).as_deref(),
             $($rest)+
         ))
     };
@@ -80,9 +81,9 @@ pub(crate) fn long_wait(wait: &LongWait) {
     emit(|| {
         tracing::warn!(
             target: "sample_pool",
-            pool = wait.report.name.as_deref(),
+            pool = printed(&wait.report.name).as_deref(),
             waited = ?wait.waited,
-            quota = wait.quota.as_deref(),
+            quota = printed(&wait.quota).as_deref(),
             waiting = wait.report.status.waiting,
             outstanding = wait.report.status.outstanding,
             report = %wait.report,

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
+    escape::escaped,
     line::SeatNumber,
     raw::handle::{Pool, WeakPool},
     report::Report,
@@ -57,7 +58,7 @@ impl fmt::Display for LongWait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a get has waited for {:.1?}", self.waited)?;
         if let Some(quota) = &self.quota {
-            write!(f, " for room in {quota}")?;
+            write!(f, " for room in {}", escaped(quota))?;
         }
         write!(f, "\n{}", self.report)
     }

@@ -72,7 +72,12 @@ impl Arguments {
                 "--allow-origin" => {
                     parsed.allow_origin = Some(origin(value(&name, arguments.next())?)?)
                 }
-                _ => return Err(Refused::Wrong(format!("unknown argument {name}"))),
+                _ => {
+                    return Err(Refused::Wrong(format!(
+                        "unknown argument {}",
+                        name.escape_debug()
+                    )));
+                }
             }
         }
         at_least("--buffers", parsed.buffers, FEWEST_BUFFERS)?;
@@ -88,7 +93,7 @@ fn value<T: std::str::FromStr>(name: &str, value: Option<String>) -> Result<T, R
     let value = value.ok_or_else(|| Refused::Wrong(format!("{name} needs a value")))?;
     value
         .parse()
-        .map_err(|_unreadable| Refused::Wrong(format!("{name} cannot be {value}")))
+        .map_err(|_unreadable| Refused::Wrong(format!("{name} cannot be {}", value.escape_debug())))
 }
 
 /// Browsers compare it letter by letter with what they call the site themselves.
@@ -103,7 +108,8 @@ fn origin(origin: String) -> Result<String, Refused> {
     }
     let said = "is one site as browsers write it, such as https://example.org, or *";
     Err(Refused::Wrong(format!(
-        "--allow-origin {said}, and not {origin}"
+        "--allow-origin {said}, and not {}",
+        origin.escape_debug()
     )))
 }
 
@@ -164,6 +170,25 @@ mod tests {
         let buffers = format!("at least {FEWEST_BUFFERS}, at most {MOST_BUFFERS})");
         assert!(USAGE.contains(&buffers));
         assert!(USAGE.contains(token::VARIABLE));
+    }
+
+    /// Scripts pass on what they are given, and the message goes to a terminal or a log.
+    #[test]
+    fn what_is_refused_is_printed_escaped() {
+        let forged = "cam\nERROR forged\x1b[31m";
+        for arguments in [
+            vec![forged],
+            vec!["--buffers", forged],
+            vec!["--allow-origin", forged],
+        ] {
+            let refused = Arguments::parse(arguments.iter().map(ToString::to_string)).unwrap_err();
+            let told = refused.to_string();
+            assert!(told.contains(r"cam\nERROR forged\u{1b}[31m"), "{told}");
+            assert!(
+                !told.contains('\x1b') && !told.contains("\nERROR"),
+                "{told}"
+            );
+        }
     }
 
     #[test]

@@ -117,7 +117,7 @@ async fn live(
     })?;
     let missing = |what: String| Failure(StatusCode::NOT_FOUND, what);
     let channel = server.channels.find(name);
-    let channel = channel.ok_or_else(|| missing(format!("no channel {name}")))?;
+    let channel = channel.ok_or_else(|| missing(format!("no channel {}", name.escape_debug())))?;
     let no_frame = || match *server.ending.borrow() {
         true => Rejected::Ending.into(),
         false => missing(format!("no frame of {name} yet")),

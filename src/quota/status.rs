@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Account, Accounts};
+use crate::escape::escaped;
 use std::{fmt, sync::Arc, time::Duration};
 
 /// How much of a quota is used; see [`Quota::status`](crate::Quota::status) and [`Pool::quotas`](crate::Pool::quotas).
@@ -52,7 +53,7 @@ impl Accounts {
     }
 }
 
-/// `camera 1: 2 of 4, 0 waiting`
+/// `camera 1: 2 of 4, 0 waiting`. What cannot be printed of the name is escaped.
 impl fmt::Display for QuotaStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let QuotaStatus {
@@ -62,6 +63,7 @@ impl fmt::Display for QuotaStatus {
             waiting,
             oldest_wait,
         } = self;
+        let name = escaped(name);
         write!(f, "{name}: {charged} of {limit}, {waiting} waiting")?;
         match oldest_wait {
             Some(oldest) => write!(f, ", the first for {oldest:.1?}"),

@@ -99,7 +99,9 @@ impl<'a> Child<'a> {
     /// The content as the box that its code says it is. What follows what is known of such a box is ignored.
     pub(super) fn decode<A: Atom>(&self) -> Result<A, String> {
         let mut content = self.content;
-        A::decode_body(&mut content).map_err(|error| format!("{}: {error}", self.kind))
+        // It may quote the code of a box as it stands in the file.
+        let escaped = |error: mp4_atom::Error| error.to_string().escape_debug().to_string();
+        A::decode_body(&mut content).map_err(|error| format!("{}: {}", self.kind, escaped(error)))
     }
 
     /// The boxes in this one, `skipped` bytes into its content.

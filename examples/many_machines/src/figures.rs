@@ -80,7 +80,7 @@ pub(crate) async fn tell(figures: Arc<Figures>) {
             (_, Connection::Up) => eprintln!("broker: connected"),
             // One that stays away is told of once.
             (Connection::Down(_), Connection::Down(_)) => {}
-            (_, Connection::Down(why)) => eprintln!("broker: no connection: {why}"),
+            (_, Connection::Down(why)) => eprintln!("broker: no connection: {}", why.escape_debug()),
         }
         for (what, now, told) in [
             ("missing", now.missing, told.missing),
@@ -93,7 +93,9 @@ pub(crate) async fn tell(figures: Arc<Figures>) {
         }
         if now.refused > told.refused {
             let more = now.refused - told.refused;
-            eprintln!("broker: {more} refused, the last: {}", now.reason);
+            // It may hold the name of a channel as its publisher wrote it.
+            let reason = now.reason.escape_debug();
+            eprintln!("broker: {more} refused, the last: {reason}");
         }
         told = now;
     }

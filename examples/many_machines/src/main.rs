@@ -133,7 +133,7 @@ fn parse(
         other => {
             return Err(wrong(format!(
                 "origin or edge, not {}",
-                other.unwrap_or("nothing")
+                other.unwrap_or("nothing").escape_debug()
             )));
         }
     };
@@ -151,11 +151,12 @@ fn parse(
     let servers = servers.split(',').map(|server| {
         let parsed = server.parse::<ServerAddr>();
         let parsed =
-            parsed.map_err(|error| wrong(format!("--nats cannot be {server}: {error}")))?;
+            parsed.map_err(|error| wrong(format!("--nats cannot be {server:?}: {error}")))?;
         match parsed.scheme() {
             "nats" => Ok(parsed),
             scheme => Err(wrong(format!(
-                "this is built without what {scheme}:// needs"
+                "this is built without what {}:// needs",
+                scheme.escape_debug()
             ))),
         }
     });
