@@ -112,8 +112,12 @@ impl Quota {
     ///
     /// # Panics
     ///
-    /// If it has to wait outside a Tokio runtime with a timer; or if it is polled, while it waits, after the
-    /// runtime in which it began to wait was shut down, in another runtime too.
+    /// If it has to wait, for room or for a sample, and is not polled in a Tokio runtime with time enabled
+    /// ([`Builder::enable_time`](tokio::runtime::Builder::enable_time)). If it is polled again in another runtime
+    /// after the one in which it began to wait has shut down. If the future is polled after it has resolved. One that
+    /// need not wait works on any executor.
+    ///
+    /// A panic loses neither a sample nor room in the quota.
     ///
     /// # Examples
     ///

@@ -8,8 +8,11 @@ use super::{
     pool,
 };
 use sample_pool::{GetBufferError, Pool};
-use std::time::Duration;
-use tokio::time;
+use std::{
+    panic::{self, AssertUnwindSafe},
+    time::Duration,
+};
+use tokio::{runtime, time};
 
 #[test]
 fn who_is_over_the_quota_holds_up_nobody_else() {
@@ -315,6 +318,57 @@ fn a_timed_get_that_does_not_wait_works_outside_a_runtime() {
     let held = at_once(quota.get_buffer_timeout(hour)).unwrap();
     let refused = at_once(quota.get_buffer_timeout(hour)).unwrap_err();
     assert_eq!(refused, GetBufferError::TooManyWaiters);
+    drop(held);
+    assert_nothing_is_lost(&pool, &quota);
+}
+
+/// Its docs name the runtimes in which it panics. What it was charged and its place in line go with the panic.
+#[test]
+fn a_timed_get_that_has_to_wait_needs_a_runtime_with_time_and_loses_nothing_without() {
+    let pool = pool(2);
+    let quota = pool.quota("camera", 1);
+    let hour = Duration::from_secs(3600);
+    let without_time = runtime::Builder::new_current_thread().build().unwrap();
+    let panics = |runtime: Option<&runtime::Runtime>| {
+        let _guard = runtime.map(runtime::Runtime::enter);
+        let get = AssertUnwindSafe(|| drop(Polled::waiting(quota.get_buffer_timeout(hour))));
+        panic::catch_unwind(get).is_err()
+    };
+    for runtime in [None, Some(&without_time)] {
+        let held = quota.try_get_buffer().unwrap();
+        assert!(panics(runtime), "it waits for room");
+        assert_used(&quota, 1, 0);
+        drop(held);
+        let held = pool.try_get_buffers(2).unwrap();
+        assert!(panics(runtime), "it waits for a sample");
+        assert_used(&quota, 0, 0);
+        drop(held);
+        assert_nothing_is_lost(&pool, &quota);
+    }
+}
+
+/// The timer belongs to the runtime in which it began to wait.
+#[test]
+fn a_timed_get_outlives_its_runtime_by_a_panic_that_loses_nothing() {
+    let with_time = || {
+        let runtime = runtime::Builder::new_current_thread().enable_time().build();
+        runtime.unwrap()
+    };
+    let pool = pool(2);
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
+    let first = with_time();
+    let mut get = Polled::new(quota.get_buffer_timeout(Duration::from_secs(3600)));
+    {
+        let _guard = first.enter();
+        get.expect_pending();
+    }
+    drop(first);
+    let other = with_time();
+    let _guard = other.enter();
+    let again = panic::catch_unwind(AssertUnwindSafe(|| get.expect_pending()));
+    assert!(again.is_err(), "its timer has no runtime any more");
+    drop(get);
     drop(held);
     assert_nothing_is_lost(&pool, &quota);
 }
