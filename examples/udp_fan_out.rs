@@ -37,8 +37,9 @@ async fn receive(pool: &Pool, source: UdpSocket, most: usize, fan_out: &FanOut) 
     let mut packets = Vec::with_capacity(most);
     loop {
         receiver.receive_many(&mut packets, most).await?;
-        for (packet, _from) in packets.drain(..) {
-            fan_out.send(packet.freeze())?;
+        // One that was cut off is no packet: it is left out as if it had been lost on the way.
+        for packet in packets.drain(..).filter(|packet| !packet.truncated) {
+            fan_out.send(packet.sample.freeze())?;
         }
     }
 }

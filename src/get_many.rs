@@ -174,6 +174,18 @@ pub(crate) fn try_get_up_to(
     Ok(taken)
 }
 
+/// Takes a sample if one is free and no waiter comes first. Counts nothing if there is none.
+#[cfg(feature = "net")]
+pub(crate) fn try_get_one_more(
+    pool: &Pool,
+    rank: Rank,
+    location: &'static Location<'static>,
+) -> Option<Sample> {
+    let engine = pool.engine();
+    let slots = engine.try_take_up_to(Wanted { slots: 1, rank }).ok()?;
+    (slots.len() > 0).then(|| Sample::new(engine, slots.into_only(), location))
+}
+
 /// Takes `count` samples if as many are home.
 pub(crate) fn try_get(
     pool: &Pool,

@@ -123,7 +123,7 @@
 //! | feature | what it brings | which depends on |
 //! |---|---|---|
 //! | `stream` | the module `stream`: `SampleReader`, `FrameReader`, `SampleWriter` | `pin-project`, `tokio-util` |
-//! | `net` | in it, `ReadableFirst` and `DatagramReceiver`; and all of `stream` | Tokio's `net` and `io-util` |
+//! | `net` | in it, `ReadableFirst` and `DatagramReceiver`; and all of `stream` | Tokio's `net` and `io-util`, `socket2` |
 //! | `tracing` | events for waits, exhaustion, drains, callbacks that panic and waits that are too long; none on a hit | `tracing` |
 //! | `metrics` | the module `metrics`: what the pool says of itself, for an exporter | `metrics` |
 //!

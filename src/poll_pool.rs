@@ -4,6 +4,7 @@
 
 use crate::{
     error::GetBufferError,
+    get_many,
     get_owned::GetBufferOwned,
     line::Rank,
     quota::{GetCharged, Quota},
@@ -92,16 +93,12 @@ impl PollPool {
         }
     }
 
-    /// Waits for several samples, from the same source.
+    /// Takes another sample from the same source, if one is free and no waiter comes first.
     #[cfg(feature = "net")]
-    pub(crate) async fn get_buffers_into(
-        &self,
-        samples: &mut Vec<Sample>,
-        count: usize,
-    ) -> Result<(), GetBufferError> {
+    pub(crate) fn try_get_one_more(&self, location: &'static Location<'static>) -> Option<Sample> {
         match &self.source {
-            Source::Pool(pool) => pool.get_buffers_into(samples, count).await,
-            Source::Quota(quota) => quota.get_buffers_into(samples, count).await,
+            Source::Pool(pool) => get_many::try_get_one_more(pool, Rank::Ordinary, location),
+            Source::Quota(quota) => quota.try_get_one_more(location),
         }
     }
 
@@ -148,11 +145,18 @@ impl PollPool {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sample, GetBufferError>> {
+        self.poll_get_buffer_at(cx, self.location)
+    }
+
+    /// As [`poll_get_buffer`](PollPool::poll_get_buffer); a get that begins here is recorded for `location`.
+    pub(crate) fn poll_get_buffer_at(
+        &mut self,
+        cx: &mut Context<'_>,
+        location: &'static Location<'static>,
+    ) -> Poll<Result<Sample, GetBufferError>> {
         let get = self.get.get_or_insert_with(|| match &self.source {
-            Source::Pool(pool) => {
-                Get::Free(GetBufferOwned::new(pool, Rank::Ordinary, self.location))
-            }
-            Source::Quota(quota) => Get::Charged(GetCharged::new(quota, self.location)),
+            Source::Pool(pool) => Get::Free(GetBufferOwned::new(pool, Rank::Ordinary, location)),
+            Source::Quota(quota) => Get::Charged(GetCharged::new(quota, location)),
         });
         let result = ready!(match get {
             Get::Free(get) => Pin::new(get).poll(cx),

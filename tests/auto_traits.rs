@@ -89,17 +89,14 @@ fn every_adapter_goes_to_other_threads_with_what_it_adapts() {
     moves::<ReadError>();
     moves::<FrameError<std::convert::Infallible>>();
     moves::<Decoded>();
+    moves::<Datagram>();
+    moves::<ReceiveMany<'_>>();
+    is_future::<ReceiveMany<'_>>();
     fn goes<T: Send>(_: &T) {}
-    fn batch<'a>(
-        receiver: &'a mut DatagramReceiver,
-        batch: &'a mut Vec<(Sample, std::net::SocketAddr)>,
-    ) {
-        goes(&receiver.receive_many(batch, 1));
-    }
     fn next(subscriber: &mut fan_out::Subscriber) {
         goes(&subscriber.next());
     }
-    let _compiled = (batch, next);
+    let _compiled = next;
 }
 
 /// What records a pool is a task like any other.

@@ -340,6 +340,14 @@ impl Quota {
         }
     }
 
+    /// As [`get_many::try_get_one_more`], if there is room for it.
+    #[cfg(feature = "net")]
+    pub(crate) fn try_get_one_more(&self, location: &'static Location<'static>) -> Option<Sample> {
+        let charge = self.charge_at_once(1)?;
+        let sample = get_many::try_get_one_more(&self.pool, self.account.rank(), location)?;
+        Some(charge.onto(sample))
+    }
+
     /// Appends as many free samples as are charged, at most.
     fn take_up_to(
         &self,

@@ -28,6 +28,11 @@ pub(crate) mod chain;
 pub(crate) mod handle;
 pub(crate) mod mapping;
 pub(crate) mod published;
+#[cfg(all(
+    feature = "net",
+    not(any(target_os = "redox", target_os = "wasi", target_os = "espidf"))
+))]
+mod receive;
 pub(crate) mod region;
 mod sample;
 pub(crate) mod shared_slot;

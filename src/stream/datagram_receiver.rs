@@ -1,34 +1,39 @@
 //! Datagrams, each in a sample of its own.
 
-use super::read_sample::ReadError;
+use super::{
+    datagram::{Datagram, try_receive},
+    incoming::Incoming,
+    read_sample::ReadError,
+    receive_many::ReceiveMany,
+};
 #[cfg(doc)]
 use crate::Pool;
-use crate::{poll_pool::PollPool, sample::Sample};
+use crate::poll_pool::PollPool;
 use futures::{Stream, stream::FusedStream};
 use std::{
     fmt, io,
-    net::SocketAddr,
+    panic::Location,
     pin::Pin,
     task::{Context, Poll, ready},
 };
 use tokio::net::UdpSocket;
 
-/// Receives datagrams from a UDP socket, each into a sample: a [`Stream`] of them, with the address of
-/// the sender.
+/// Receives datagrams from a UDP socket, each into a sample: a [`Stream`] of [`Datagram`]s.
 ///
-/// A buffer is taken when there is something to receive, not before. With none home it waits in line
-/// and receives nothing; what the socket's own buffer cannot take meanwhile is lost, as it is in the
-/// nature of UDP.
+/// A buffer is taken when there is something to receive, not before. With none free it waits in the pool's queue and
+/// receives nothing; the system drops what the socket's own buffer cannot take meanwhile.
 ///
-/// The system cuts off what does not fit into a buffer and does not say so: make buffers larger than
-/// the largest datagram, and take one that [fills its buffer](Sample::spare_capacity) for cut off. An
-/// empty datagram is an empty sample. The stream never ends; after an error it goes on when it is
-/// polled again, because errors of UDP sockets are often about one datagram that was sent.
+/// The system cuts off what does not fit into a buffer, and drops the rest. [`Datagram::truncated`] says so. An empty
+/// datagram is an empty sample.
+///
+/// The stream never ends. Errors of the socket are yielded, those of a connected one too:
+/// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if an ICMP message says that no one receives what was sent.
+/// It goes on when it is polled again after an error, because such an error is about one datagram that was sent.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future of `next()` or of [`receive_many`](DatagramReceiver::receive_many) loses no
-/// datagram; the former keeps its place in line, the latter gives it up.
+/// datagram and no error; the former keeps its place in the queue, the latter gives it up.
 ///
 /// # Examples
 ///
@@ -45,18 +50,19 @@ use tokio::net::UdpSocket;
 /// sender.send_to(b"one packet", socket.local_addr()?).await?;
 ///
 /// let mut datagrams = DatagramReceiver::new(socket, &pool);
-/// let (packet, from) = datagrams.next().await.expect("it never ends")?;
-/// assert_eq!(&packet[..], b"one packet");
-/// assert_eq!(from, sender.local_addr()?);
+/// let packet = datagrams.next().await.expect("it never ends")?;
+/// assert_eq!(&packet.sample[..], b"one packet");
+/// assert_eq!(packet.from, sender.local_addr()?);
+/// assert!(!packet.truncated);
 /// # Ok(())
 /// # }
 /// ```
 #[must_use = "a stream does nothing until it is polled"]
 pub struct DatagramReceiver {
-    socket: UdpSocket,
-    pool: PollPool,
-    /// Samples that are waiting for datagrams inside `receive_many`, and for nothing outside of it.
-    empty: Vec<Sample>,
+    pub(super) incoming: Incoming,
+    pub(super) pool: PollPool,
+    /// What ended a batch that had something in it.
+    pub(super) failed: Option<io::Error>,
 }
 
 impl DatagramReceiver {
@@ -64,60 +70,61 @@ impl DatagramReceiver {
     #[track_caller]
     pub fn new(socket: UdpSocket, pool: impl Into<PollPool>) -> Self {
         DatagramReceiver {
-            socket,
+            incoming: Incoming::new(socket),
             pool: pool.into(),
-            empty: Vec::new(),
+            failed: None,
         }
     }
 
     /// The socket, to send from it for example.
     #[must_use]
     pub fn socket(&self) -> &UdpSocket {
-        &self.socket
+        self.incoming.socket()
     }
 
     /// The socket. A datagram that is received from it here is missing in the stream.
     #[must_use]
     pub fn get_ref(&self) -> &UdpSocket {
-        &self.socket
+        self.incoming.socket()
     }
 
     /// The socket. A datagram that is received from it here is missing in the stream.
     #[must_use]
     pub fn get_mut(&mut self) -> &mut UdpSocket {
-        &mut self.socket
+        self.incoming.socket_mut()
     }
 
     /// The socket, and the pool or quota, with the place in the wait queue that it may have.
     #[must_use]
     pub fn into_parts(self) -> (UdpSocket, PollPool) {
-        (self.socket, self.pool)
+        (self.incoming.into_socket(), self.pool)
     }
 
     /// The socket.
     #[must_use]
     pub fn into_inner(self) -> UdpSocket {
-        self.socket
+        self.incoming.into_socket()
     }
 
     /// Waits for a datagram, receives it and what else is there, `most` at most, and appends them to
     /// `datagrams`; says how many.
     ///
-    /// It takes `most` buffers at once, with [`get_buffers_into`](Pool::get_buffers_into), when there is
-    /// something to receive; those that stay empty go home before it returns. Nothing is allocated once
-    /// as many were received before, if the `Vec` has room.
+    /// It waits for one buffer, when there is something to receive, and takes more only while there are datagrams for them
+    /// and buffers are free: see [`try_get_up_to`](Pool::try_get_up_to). So `most` may be more than the pool has. Nothing is
+    /// allocated if the `Vec` has room.
     ///
     /// # Errors
     ///
-    /// As [`get_buffers`](Pool::get_buffers), or those of the socket, if nothing was received before.
+    /// As [`get_buffer`](Pool::get_buffer), or those of the socket, if nothing was received before. An error after some
+    /// datagrams is returned by the next call.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. Nothing was received before it returns. It gives up its place in line.
+    /// Cancel safe. Nothing was received before it returns. It gives up its place in the queue.
     ///
     /// # Panics
     ///
-    /// If `most` is zero.
+    /// If `most` is zero, or the future is polled after it has resolved.
     ///
     /// # Examples
     ///
@@ -139,59 +146,41 @@ impl DatagramReceiver {
     /// while datagrams.len() < 2 {
     ///     receiver.receive_many(&mut datagrams, 4).await?;
     /// }
-    /// assert_eq!(&datagrams[1].0[..], b"two");
+    /// assert_eq!(&datagrams[1].sample[..], b"two");
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn receive_many(
-        &mut self,
-        datagrams: &mut Vec<(Sample, SocketAddr)>,
+    #[track_caller]
+    pub fn receive_many<'a>(
+        &'a mut self,
+        datagrams: &'a mut Vec<Datagram>,
         most: usize,
-    ) -> Result<usize, ReadError> {
+    ) -> ReceiveMany<'a> {
         assert!(most > 0, "to receive no datagrams is not to receive");
-        // One place in line is enough.
-        self.pool.cancel();
-        let before = datagrams.len();
-        loop {
-            self.socket.readable().await?;
-            self.pool.get_buffers_into(&mut self.empty, most).await?;
-            // No waiting from here on, so nothing can be cancelled before all is put away.
-            let result = self.receive_ready(datagrams);
-            self.empty.clear();
-            let received = datagrams.len() - before;
-            match result {
-                Err(error) if received == 0 && error.kind() != io::ErrorKind::WouldBlock => {
-                    return Err(error.into());
-                }
-                _ if received > 0 => return Ok(received),
-                _ => {}
-            }
-        }
+        ReceiveMany::new(self, datagrams, most, Location::caller())
     }
 
-    /// Receives until there is no datagram or no empty sample left.
-    fn receive_ready(&mut self, datagrams: &mut Vec<(Sample, SocketAddr)>) -> io::Result<()> {
-        while let Some(mut sample) = self.empty.pop() {
-            let (_, from) = self.socket.try_recv_buf_from(&mut sample)?;
-            datagrams.push((sample, from));
+    /// Waits until there may be a datagram, or for an error.
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.failed.take() {
+            Some(error) => Poll::Ready(Err(error)),
+            None => self.incoming.poll_ready(cx),
         }
-        Ok(())
     }
 }
 
 impl Stream for DatagramReceiver {
-    type Item = Result<(Sample, SocketAddr), ReadError>;
+    type Item = Result<Datagram, ReadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            ready!(this.socket.poll_recv_ready(cx))?;
-            let mut sample = ready!(this.pool.poll_get_buffer(cx))?;
-            match this.socket.try_recv_buf_from(&mut sample) {
-                Ok((_, from)) => return Poll::Ready(Some(Ok((sample, from)))),
+            ready!(this.poll_ready(cx))?;
+            let sample = ready!(this.pool.poll_get_buffer(cx))?;
+            match try_receive(this.incoming.socket(), sample) {
                 // It was not readable after all.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Some(Err(error.into()))),
+                result => return Poll::Ready(Some(result.map_err(ReadError::from))),
             }
         }
     }
@@ -207,7 +196,7 @@ impl FusedStream for DatagramReceiver {
 impl fmt::Debug for DatagramReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatagramReceiver")
-            .field("socket", &self.socket)
+            .field("socket", self.incoming.socket())
             .field("pool", &self.pool)
             .finish_non_exhaustive()
     }

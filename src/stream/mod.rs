@@ -35,9 +35,15 @@ mod sample_writer;
 mod unparsed;
 
 #[cfg(feature = "net")]
+mod datagram;
+#[cfg(feature = "net")]
 mod datagram_receiver;
 #[cfg(feature = "net")]
+mod incoming;
+#[cfg(feature = "net")]
 mod readable_first;
+#[cfg(feature = "net")]
+mod receive_many;
 
 pub use decode_frame::{DecodeFrame, Decoded, FrameError};
 pub use frame_reader::FrameReader;
@@ -47,7 +53,13 @@ pub use sample_writer::SampleWriter;
 
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use datagram::Datagram;
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub use datagram_receiver::DatagramReceiver;
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub use readable_first::{ReadReady, ReadableFirst};
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use receive_many::ReceiveMany;

@@ -14,7 +14,8 @@ use tokio::net::{UnixStream, unix};
 /// A socket that tells when it can be read, and is then read without waiting.
 ///
 /// Implemented for Tokio's stream sockets, their owned read halves, and the receiving end of a pipe. For a
-/// foreign file descriptor, implement it over `tokio::io::unix::AsyncFd`.
+/// foreign file descriptor, implement it over `tokio::io::unix::AsyncFd`. A stream socket becomes readable when it has an
+/// error; a descriptor that does not, as a datagram socket, has to be waited for with `Interest::ERROR` as well.
 ///
 /// # Examples
 ///

@@ -3,11 +3,19 @@
 use crate::{polling::Polled, pool};
 use futures::{FutureExt, StreamExt};
 use sample_pool::{
-    GetBufferError, Pool,
+    Pool,
     stream::{DatagramReceiver, ReadError},
 };
-use std::net::SocketAddr;
+use std::{future::Future, net::SocketAddr, time::Duration};
 use tokio::net::UdpSocket;
+
+/// What `wait` resolves to, which is soon.
+async fn soon<T>(wait: impl Future<Output = T>) -> T {
+    let limit = Duration::from_secs(20);
+    tokio::time::timeout(limit, wait)
+        .await
+        .expect("it does not hang")
+}
 
 async fn receiver(pool: &Pool) -> (DatagramReceiver, SocketAddr) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
@@ -29,25 +37,149 @@ async fn each_datagram_is_one_sample_with_the_address_of_its_sender() {
         sender.send_to(bytes, address).await.expect("loopback");
     }
     for (sender, bytes) in senders.iter().zip([&b"first"[..], b"second"]) {
-        let (sample, from) = receiver.next().await.expect("endless").expect("no error");
+        let datagram = receiver.next().await.expect("endless").expect("no error");
+        assert!(!datagram.truncated);
+        let (sample, from) = datagram.into_parts();
         assert_eq!(&sample[..], bytes);
         assert_eq!(from, sender.local_addr().expect("it is bound"));
     }
 }
 
-/// Zero bytes are the end of a stream, but not of this one.
+/// Zero bytes are the end of a stream, but not of this one. What fills its buffer may be whole or not.
 #[tokio::test]
-async fn an_empty_datagram_is_an_empty_sample_and_a_large_one_fills_its_buffer() {
-    let pool = pool(4, 4);
+async fn an_empty_datagram_is_an_empty_sample_and_only_one_that_was_cut_off_is_truncated() {
+    let sent = [&b""[..], b"too large", b"fits", b"12345", b"", b"end"];
+    let expected = [
+        (&b""[..], false),
+        (b"too ", true),
+        (b"fits", false),
+        (b"1234", true),
+        (b"", false),
+        (b"end", false),
+    ];
+    for in_batches in [false, true] {
+        let pool = pool(8, 4);
+        let (mut receiver, address) = receiver(&pool).await;
+        let sender = sender().await;
+        for bytes in sent {
+            sender.send_to(bytes, address).await.expect("loopback");
+        }
+        let mut received = Vec::new();
+        while received.len() < sent.len() {
+            match in_batches {
+                true => {
+                    let most = sent.len() - received.len();
+                    let batch = receiver.receive_many(&mut received, most).await;
+                    assert!(batch.expect("no error") > 0);
+                }
+                false => {
+                    received.push(receiver.next().await.expect("endless").expect("no error"));
+                }
+            }
+        }
+        for (datagram, (bytes, truncated)) in received.iter().zip(expected) {
+            assert_eq!(&datagram.sample[..], bytes, "in batches: {in_batches}");
+            assert_eq!(datagram.truncated, truncated, "{bytes:?}");
+        }
+    }
+}
+
+/// Two headers of another protocol, for example: the limit is where the buffer ends, and not where it was rounded to.
+#[tokio::test]
+async fn a_datagram_that_exactly_fills_a_sample_with_headroom_is_whole() {
+    let pool = Pool::builder().buffers(2).size(10).align(16).prefix(4);
+    let pool = pool.build().expect("small");
+    let size = pool.properties().size;
     let (mut receiver, address) = receiver(&pool).await;
     let sender = sender().await;
-    for bytes in [&b""[..], b"too large", b"fits"] {
-        sender.send_to(bytes, address).await.expect("loopback");
+    for len in [size, size + 1] {
+        sender
+            .send_to(&vec![7; len], address)
+            .await
+            .expect("loopback");
+        let datagram = receiver.next().await.expect("endless").expect("no error");
+        assert_eq!(
+            (datagram.sample.len(), datagram.truncated),
+            (size, len > size)
+        );
+        assert_eq!(datagram.sample.headroom(), 4);
     }
-    for bytes in [&b""[..], b"too ", b"fits"] {
-        let (sample, _) = receiver.next().await.expect("endless").expect("no error");
-        assert_eq!(&sample[..], bytes);
+}
+
+/// A socket connected to an address that no one listens at.
+async fn refused(pool: &Pool) -> DatagramReceiver {
+    let socket = sender().await;
+    let gone = sender().await;
+    let address = gone.local_addr().expect("it is bound");
+    socket.connect(address).await.expect("an address");
+    drop(gone);
+    DatagramReceiver::new(socket, pool)
+}
+
+/// It is readiness for an error and not for reading, and the receiver waited for that alone. What it is about was sent
+/// before or during the wait.
+#[tokio::test]
+async fn an_icmp_error_of_a_connected_socket_is_reported() {
+    let pool = pool(2, 16);
+    let is_refusal = |error: ReadError| match error {
+        ReadError::Io(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+        other => panic!("{other}"),
+    };
+    let mut receiver = refused(&pool).await;
+    for during_the_wait in [false, true] {
+        if during_the_wait {
+            drop(Polled::waiting(receiver.next()));
+        }
+        receiver
+            .get_ref()
+            .send(b"is anyone there?")
+            .await
+            .expect("it is sent");
+        let next = soon(receiver.next()).await.expect("endless");
+        assert!(is_refusal(next.expect_err("no one is there")));
+
+        let mut batch = Vec::new();
+        if during_the_wait {
+            drop(Polled::waiting(receiver.receive_many(&mut batch, 2)));
+        }
+        receiver
+            .get_ref()
+            .send(b"is anyone there?")
+            .await
+            .expect("it is sent");
+        let many = soon(receiver.receive_many(&mut batch, 2)).await;
+        assert!(is_refusal(many.expect_err("no one is there")));
+
+        drop(Polled::waiting(receiver.next()));
     }
+    assert_eq!(pool.free_count(), 2);
+}
+
+/// An error has no bytes, and may be the reason for which no buffer is given back.
+#[tokio::test]
+async fn an_error_is_reported_while_the_pool_is_exhausted_and_datagrams_come_after_it() {
+    let pool = pool(1, 16);
+    let held = pool.try_get_buffer().expect("one is free");
+    let mut receiver = refused(&pool).await;
+    let peer = receiver.get_ref().peer_addr().expect("it is connected");
+    drop(Polled::waiting(receiver.next()));
+    receiver
+        .get_ref()
+        .send(b"is anyone there?")
+        .await
+        .expect("it is sent");
+    let next = soon(receiver.next()).await.expect("endless");
+    let error = next.expect_err("no one is there");
+    assert!(matches!(error, ReadError::Io(_)), "{error}");
+    drop(held);
+    let there_now = UdpSocket::bind(peer).await.expect("it is free again");
+    let address = receiver.get_ref().local_addr().expect("it is bound");
+    there_now.send_to(b"yes", address).await.expect("loopback");
+    let datagram = soon(receiver.next())
+        .await
+        .expect("endless")
+        .expect("no error");
+    assert_eq!((&datagram.sample[..], datagram.from), (&b"yes"[..], peer));
 }
 
 /// It would lose a datagram, or hold a buffer for nothing.
@@ -63,12 +195,12 @@ async fn it_takes_a_buffer_when_there_is_a_datagram_and_waits_for_one() {
         .send_to(b"one", address)
         .await
         .expect("loopback");
-    receiver.socket().readable().await.expect("there is one");
+    receiver.get_ref().readable().await.expect("there is one");
     drop(Polled::waiting(receiver.next()));
     assert_eq!(pool.status().waiting, 1);
     drop(held);
-    let (sample, _) = receiver.next().await.expect("endless").expect("no error");
-    assert_eq!(&sample[..], b"one");
+    let datagram = receiver.next().await.expect("endless").expect("no error");
+    assert_eq!(&datagram.sample[..], b"one");
 }
 
 /// The point of a batch is that many come with one wait; the rest must not stay out.
@@ -94,51 +226,87 @@ async fn a_batch_has_all_that_is_there_up_to_its_limit_and_the_rest_go_home() {
             .await
             .expect("no error");
     }
-    let numbers: Vec<u8> = batch.iter().map(|(sample, _)| sample[0]).collect();
+    let numbers: Vec<u8> = batch.iter().map(|datagram| datagram.sample[0]).collect();
     assert_eq!(numbers, [0, 1, 2, 3, 4], "in the order in which they came");
     assert_eq!(pool.free_count(), 5);
 }
 
-/// Cancelled in line for its buffers, it must leave the datagram where it is.
+/// Cancelled while it is queued for a buffer, it must leave the datagram where it is.
 #[tokio::test]
 async fn a_cancelled_batch_loses_no_datagram_and_holds_no_buffer() {
-    let pool = pool(2, 16);
-    let held = pool.try_get_buffer().expect("one is home");
+    let pool = pool(1, 16);
+    let held = pool.try_get_buffer().expect("one is free");
     let (mut receiver, address) = receiver(&pool).await;
-    sender()
-        .await
-        .send_to(b"one", address)
-        .await
-        .expect("loopback");
-    receiver.socket().readable().await.expect("there is one");
+    let sent = sender().await.send_to(b"one", address).await;
+    sent.expect("loopback");
+    receiver.get_ref().readable().await.expect("there is one");
     let mut batch = Vec::new();
-    drop(Polled::waiting(receiver.receive_many(&mut batch, 2)));
-    assert_eq!((pool.status().waiting, pool.free_count()), (0, 1));
+    let mut waiting = Polled::waiting(receiver.receive_many(&mut batch, 2));
+    assert_eq!(pool.status().waiting, 1);
+    waiting.expect_pending();
+    drop(waiting);
+    assert_eq!((pool.status().waiting, pool.free_count()), (0, 0));
     drop(held);
-    assert_eq!(
-        receiver
-            .receive_many(&mut batch, 2)
-            .await
-            .expect("no error"),
-        1
-    );
-    assert_eq!(&batch[0].0[..], b"one");
+    let received = receiver.receive_many(&mut batch, 2).await;
+    assert_eq!(received.expect("no error"), 1);
+    assert_eq!(&batch[0].sample[..], b"one");
 }
 
-/// More than there are would be waited for for ever.
+/// It held the buffers that it had and waited for the rest, with a datagram there: for those that the caller keeps it
+/// would have waited for ever.
 #[tokio::test]
-async fn a_batch_that_no_pool_can_hold_is_refused() {
-    let (mut receiver, address) = receiver(&pool(2, 16)).await;
-    sender()
-        .await
-        .send_to(b"one", address)
-        .await
-        .expect("loopback");
-    let refused = receiver.receive_many(&mut Vec::new(), 3).await;
-    assert!(matches!(
-        refused,
-        Err(ReadError::GetBuffer(GetBufferError::TooMany))
-    ));
+async fn a_batch_takes_the_buffers_that_are_free_and_waits_for_one_alone() {
+    for (buffers, most) in [(8, 8), (16, 16), (2, 100), (1, 2)] {
+        let pool = pool(buffers, 16);
+        let (mut receiver, address) = receiver(&pool).await;
+        let sender = sender().await;
+        let kept = (buffers > 1).then(|| pool.try_get_buffer().expect("all are free"));
+        for number in 0..=buffers {
+            sender
+                .send_to(&[number as u8], address)
+                .await
+                .expect("loopback");
+        }
+        let free = pool.free_count();
+        let mut batch = Vec::new();
+        // The system may deliver them one by one.
+        while batch.len() < free {
+            let received = soon(receiver.receive_many(&mut batch, most)).await;
+            assert!(received.expect("no error") > 0);
+        }
+        let numbers: Vec<u8> = batch.iter().map(|datagram| datagram.sample[0]).collect();
+        assert!(numbers.into_iter().eq(0..free as u8));
+        let mut rest = Vec::new();
+        drop(Polled::waiting(receiver.receive_many(&mut rest, most)));
+        drop((kept, batch));
+        assert_eq!(pool.free_count(), buffers);
+        assert!(
+            receiver
+                .receive_many(&mut rest, most)
+                .await
+                .expect("no error")
+                > 0
+        );
+    }
+}
+
+/// Others would find the pool exhausted for the time of a batch, and callbacks would run for buffers with nothing in them.
+#[tokio::test]
+async fn a_batch_takes_no_buffer_before_there_is_a_datagram_for_it_but_one() {
+    let pool = pool(16, 16);
+    let (mut receiver, address) = receiver(&pool).await;
+    let sender = sender().await;
+    for _ in 0..2 {
+        sender.send_to(b"one", address).await.expect("loopback");
+    }
+    let mut batch = Vec::new();
+    while batch.len() < 2 {
+        let received = receiver.receive_many(&mut batch, 16).await;
+        assert!(received.expect("no error") > 0);
+    }
+    let status = pool.status();
+    assert!(status.high_water <= 3, "{status:?}");
+    assert_eq!((status.free, status.exhausted), (14, 0));
 }
 
 /// One socket's share of the pool, for single datagrams and for batches.
@@ -156,11 +324,11 @@ async fn with_a_quota_it_holds_no_more_than_that() {
     let first = receiver.next().await.unwrap().unwrap();
     assert_eq!(quota.status().charged, 1);
     let mut batch = Vec::new();
-    let received = receiver.receive_many(&mut batch, 1).await.unwrap();
+    let received = receiver.receive_many(&mut batch, 3).await.unwrap();
     assert_eq!((received, quota.status().charged), (1, 2));
     assert!(receiver.next().now_or_never().is_none(), "it has no room");
     assert_eq!(pool.free_count(), 6);
     drop((first, batch));
-    let (last, _) = receiver.next().await.unwrap().unwrap();
-    assert_eq!(&last[..], [2]);
+    let last = receiver.next().await.unwrap().unwrap();
+    assert_eq!(&last.sample[..], [2]);
 }

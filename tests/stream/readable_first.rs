@@ -3,6 +3,8 @@
 use crate::{polling::Polled, pool};
 use futures::StreamExt;
 use sample_pool::stream::{ReadReady, ReadSample, ReadableFirst, SampleReader};
+use socket2::SockRef;
+use std::{io, time::Duration};
 use tokio::{
     io::{AsyncWriteExt, Interest},
     net::{TcpListener, TcpStream, UnixStream, unix::pipe},
@@ -115,4 +117,38 @@ async fn the_socket_comes_back_with_all_that_was_not_read() {
         .await
         .expect("seven more");
     assert_eq!(&rest, b", world");
+}
+
+/// A stream socket that has an error is readable, so that waiting for that alone misses none. A datagram socket is not.
+#[tokio::test]
+async fn an_error_of_a_socket_ends_the_wait_and_is_reported() {
+    async fn is_reset<S: ReadReady + Unpin>(socket: S, reset: impl AsyncFnOnce()) {
+        let pool = pool(1, 8);
+        let mut reader = SampleReader::new(ReadableFirst::new(socket), &pool);
+        drop(Polled::waiting(reader.next()));
+        reset().await;
+        let next = tokio::time::timeout(Duration::from_secs(20), reader.next());
+        let error = next
+            .await
+            .expect("it does not hang")
+            .expect("an error")
+            .unwrap_err();
+        assert_eq!(
+            io::Error::from(error).kind(),
+            io::ErrorKind::ConnectionReset
+        );
+        assert_eq!(pool.free_count(), 1);
+    }
+
+    let (client, socket) = connection().await;
+    is_reset(socket, async || {
+        let linger = SockRef::from(&client).set_linger(Some(Duration::ZERO));
+        linger.expect("it is open");
+        drop(client);
+    })
+    .await;
+
+    let (client, mut socket) = UnixStream::pair().expect("a pair");
+    socket.write_all(b"never read").await.expect("it is open");
+    is_reset(socket, async || drop(client)).await;
 }

@@ -1,0 +1,168 @@
+//! Receiving a batch of datagrams.
+
+use super::{
+    datagram::{Datagram, try_receive},
+    datagram_receiver::DatagramReceiver,
+    read_sample::ReadError,
+};
+use crate::sample::Sample;
+use futures::future::FusedFuture;
+use std::{
+    fmt,
+    future::Future,
+    io,
+    panic::Location,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+/// The future of a batch of datagrams; see [`DatagramReceiver::receive_many`].
+#[must_use = "a future does nothing until it is awaited"]
+pub struct ReceiveMany<'a> {
+    receiver: &'a mut DatagramReceiver,
+    datagrams: &'a mut Vec<Datagram>,
+    most: usize,
+    stage: Stage,
+    location: &'static Location<'static>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    New,
+    Waiting,
+    Done,
+}
+
+impl<'a> ReceiveMany<'a> {
+    pub(super) fn new(
+        receiver: &'a mut DatagramReceiver,
+        datagrams: &'a mut Vec<Datagram>,
+        most: usize,
+        location: &'static Location<'static>,
+    ) -> Self {
+        ReceiveMany {
+            receiver,
+            datagrams,
+            most,
+            stage: Stage::New,
+            location,
+        }
+    }
+
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, ReadError>> {
+        let receiver = &mut *self.receiver;
+        loop {
+            ready!(receiver.poll_ready(cx))?;
+            let first = ready!(receiver.pool.poll_get_buffer_at(cx, self.location))?;
+            let socket = receiver.incoming.socket();
+            let (received, error) = receive_up_to(
+                self.most,
+                first,
+                |sample| try_receive(socket, sample),
+                || receiver.pool.try_get_one_more(self.location),
+                self.datagrams,
+            );
+            match error {
+                Some(error) if received == 0 => return Poll::Ready(Err(error.into())),
+                // It is about something that was sent, not about these: they come first.
+                error => receiver.failed = error,
+            }
+            if received > 0 {
+                return Poll::Ready(Ok(received));
+            }
+        }
+    }
+}
+
+/// Receives until there is no datagram or no `other` sample, `most` at most. Says how many, and which error ended it.
+fn receive_up_to(
+    most: usize,
+    first: Sample,
+    mut receive: impl FnMut(Sample) -> io::Result<Datagram>,
+    mut other: impl FnMut() -> Option<Sample>,
+    datagrams: &mut Vec<Datagram>,
+) -> (usize, Option<io::Error>) {
+    let mut received = 0;
+    let mut next = Some(first);
+    while let Some(sample) = next {
+        match receive(sample) {
+            Ok(datagram) => datagrams.push(datagram),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return (received, Some(error)),
+        }
+        received += 1;
+        next = (received < most).then(&mut other).flatten();
+    }
+    (received, None)
+}
+
+impl Future for ReceiveMany<'_> {
+    type Output = Result<usize, ReadError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        match this.stage {
+            // A place in the wait queue that the stream had would name another line than this.
+            Stage::New => this.receiver.pool.cancel(),
+            Stage::Waiting => {}
+            Stage::Done => panic!("a batch was polled after it had resolved"),
+        }
+        this.stage = Stage::Waiting;
+        let result = ready!(this.poll_batch(cx));
+        this.stage = Stage::Done;
+        Poll::Ready(result)
+    }
+}
+
+impl Drop for ReceiveMany<'_> {
+    fn drop(&mut self) {
+        if self.stage == Stage::Waiting {
+            self.receiver.pool.cancel();
+        }
+    }
+}
+
+impl FusedFuture for ReceiveMany<'_> {
+    fn is_terminated(&self) -> bool {
+        self.stage == Stage::Done
+    }
+}
+
+impl fmt::Debug for ReceiveMany<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceiveMany")
+            .field("most", &self.most)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::Pool;
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    /// The system reports an error once, and the datagrams before it are not its fault.
+    #[test]
+    fn an_error_after_some_datagrams_ends_the_batch_and_is_not_lost() {
+        let pool = Pool::builder().buffers(4).size(8).build().unwrap();
+        let from = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let mut results = [None, None, Some(io::ErrorKind::ConnectionRefused)].into_iter();
+        let receive = |sample| match results.next().unwrap() {
+            Some(error) => Err(io::Error::from(error)),
+            None => Ok(Datagram {
+                sample,
+                from,
+                truncated: false,
+            }),
+        };
+        let mut datagrams = Vec::new();
+        let first = pool.try_get_buffer().unwrap();
+        let other = || pool.try_get_buffer().ok();
+        let (received, error) = receive_up_to(4, first, receive, other, &mut datagrams);
+        assert_eq!((received, datagrams.len()), (2, 2));
+        assert_eq!(error.unwrap().kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(pool.free_count(), 2);
+    }
+}
