@@ -58,21 +58,19 @@ fn a_miss_meets_a_release() {
     });
 }
 
-/// It takes what it finds while another joins the queue, which must get a slot all the same.
+/// It takes what it finds without the lock, and goes under it for the rest, which comes back meanwhile.
 #[test]
-fn up_to_as_many_as_are_free_meet_a_waiter() {
+fn up_to_as_many_as_are_free_meet_a_release() {
     loom::model(|| {
-        let pool = pool(1);
-        let other = pool.clone();
-        let waiter = spawn(move || {
-            let mut sample = loom::future::block_on(other.get_buffer()).unwrap();
-            use_exclusively(&mut sample);
-        });
-        if let Ok(mut samples) = pool.try_get_up_to(2) {
-            samples.iter_mut().for_each(use_exclusively);
-        }
-        waiter.join().unwrap();
-        assert_eq!(pool.try_get_up_to(2).expect("it is free").len(), 1);
+        let pool = pool(2);
+        let held = pool.try_get_up_to(1).expect("both are free");
+        let thread = spawn(move || drop(held));
+        let mut samples = pool.try_get_up_to(3).expect("one is free");
+        samples.iter_mut().for_each(use_exclusively);
+        thread.join().unwrap();
+        let rest = pool.try_get_up_to(3).map_or(0, |rest| rest.len());
+        assert_eq!(samples.len() + rest, 2, "what is free is found");
+        drop(samples);
         assert_all_home(&pool);
     });
 }

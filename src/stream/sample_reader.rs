@@ -182,16 +182,21 @@ impl<S: ReadSample> Stream for SampleReader<S> {
                 Some(sample) => sample,
                 None => ready!(this.pool.poll_get_buffer(cx))?,
             };
-            let ended = match this.source.as_mut().poll_read_sample(cx, &mut sample) {
-                Poll::Pending => {
+            let had = sample.len();
+            let read = this.source.as_mut().poll_read_sample(cx, &mut sample);
+            // A source is user code. What counts is what it appended, not what it says.
+            let appended = sample.len() > had;
+            let ended = match read {
+                Poll::Ready(Err(error)) => State::Failed(error),
+                Poll::Ready(Ok(_)) if !appended => State::Ended,
+                Poll::Pending if !appended => {
                     *begun = Some(sample).filter(|sample| !sample.is_empty());
                     return Poll::Pending;
                 }
-                Poll::Ready(Ok(0)) => State::Ended,
-                Poll::Ready(Ok(_)) if !*this.whole_buffers || sample.spare_capacity() == 0 => {
-                    return Poll::Ready(Some(Ok(sample)));
-                }
-                Poll::Ready(Ok(_)) => {
+                Poll::Ready(Ok(_)) | Poll::Pending => {
+                    if !*this.whole_buffers || sample.spare_capacity() == 0 {
+                        return Poll::Ready(Some(Ok(sample)));
+                    }
                     *begun = Some(sample);
                     // A source may be ready for ever, and the buffer takes many reads.
                     if !spend(cx) {
@@ -199,7 +204,6 @@ impl<S: ReadSample> Stream for SampleReader<S> {
                     }
                     continue;
                 }
-                Poll::Ready(Err(error)) => State::Failed(error),
             };
             *this.state = ended;
             if !sample.is_empty() {

@@ -1,4 +1,4 @@
-//! `FrameReader`: sources and decoders are foreign, and what they say need not be true.
+//! Sources and decoders are user code, and what they say need not be true.
 
 use crate::{
     polling::{Polled, at_once},
@@ -9,7 +9,7 @@ use bytes::BufMut;
 use futures::StreamExt;
 use sample_pool::{
     Sample,
-    stream::{DecodeFrame, Decoded, FrameReader, ReadSample},
+    stream::{DecodeFrame, Decoded, FrameReader, ReadSample, SampleReader},
 };
 use std::{
     convert::Infallible,
@@ -126,5 +126,34 @@ fn what_a_source_appended_counts_and_not_what_it_says() {
             Poll::Ready(_) => assert!(at_once(frames.next()).is_none(), "{says:?}"),
         }
         assert_eq!(pool.free_count(), 1);
+    }
+}
+
+/// As above: an empty sample for each read that appended nothing would be a stream without end.
+#[test]
+fn what_a_source_appended_counts_for_samples_too() {
+    for says in [
+        Poll::Ready(0),
+        Poll::Ready(3),
+        Poll::Ready(usize::MAX),
+        Poll::Pending,
+    ] {
+        for whole_buffers in [false, true] {
+            let pool = pool(1, 8);
+            let mut reader = SampleReader::new(Source(Some(b"one."), says), &pool);
+            reader = reader.whole_buffers(whole_buffers);
+            let one = at_once(reader.next()).expect("a sample").expect("no error");
+            assert_eq!(&one[..], b"one.", "{says:?}");
+            drop(one);
+            assert!(at_once(reader.next()).is_none(), "{says:?}");
+
+            let mut reader = SampleReader::new(Source(Some(b""), says), &pool);
+            reader = reader.whole_buffers(whole_buffers);
+            match says {
+                Poll::Pending => drop(Polled::waiting(reader.next())),
+                Poll::Ready(_) => assert!(at_once(reader.next()).is_none(), "{says:?}"),
+            }
+            assert_eq!(pool.free_count(), 1);
+        }
     }
 }
