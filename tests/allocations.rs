@@ -3,6 +3,8 @@
 //! The count is of the threads that take part, all together: the test harness has threads too. So
 //! everything is one test, and no other runs beside it.
 
+#[cfg(feature = "stream")]
+mod adapting;
 mod polling;
 
 use bytes::{BufMut, Bytes};
@@ -375,56 +377,6 @@ fn fanning_out(pool: &Pool) {
     fan_out.clear();
 }
 
-/// Readers and writers that never wait, so that what is counted is the adapters' own.
-#[cfg(feature = "stream")]
-fn adapting(pool: &Pool) {
-    use futures::{SinkExt, StreamExt};
-    use sample_pool::stream::{DecodeFrame, Decoded, FrameReader, SampleReader, SampleWriter};
-
-    struct Fives;
-
-    impl DecodeFrame for Fives {
-        type Error = std::convert::Infallible;
-
-        fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Self::Error> {
-            Ok(match bytes.len() {
-                0..5 => Decoded::Incomplete { needed: Some(5) },
-                _ => Decoded::Frame {
-                    frame: 1..5,
-                    consumed: 5,
-                },
-            })
-        }
-    }
-
-    for whole in [false, true] {
-        let mut reader = SampleReader::new(tokio::io::repeat(7), pool).whole_buffers(whole);
-        assert_allocates(0, "a reader of samples", || {
-            drop(
-                polling::at_once(reader.next())
-                    .expect("endless")
-                    .expect("no error"),
-            );
-        });
-    }
-    let mut frames = FrameReader::new(tokio::io::repeat(7), pool, Fives);
-    let mut last = None;
-    assert_allocates(0, "a reader of frames", || {
-        let frame = polling::at_once(frames.next()).expect("endless");
-        last = Some(frame.expect("no error"));
-    });
-    drop((frames, last));
-    let mut writer = SampleWriter::new(tokio::io::sink(), 2);
-    assert_allocates(0, "a writer of samples", || {
-        for _ in 0..2 {
-            let mut sample = take(pool);
-            sample.put_slice(b"payload");
-            polling::at_once(writer.feed(sample.freeze())).expect("there is room");
-        }
-        polling::at_once(SinkExt::<SharedSample>::flush(&mut writer)).expect("no error");
-    });
-}
-
 /// Sockets on loopback, inside a runtime on this thread.
 #[cfg(feature = "net")]
 fn receiving(pool: &Pool) {
@@ -500,7 +452,7 @@ fn nothing_is_allocated_once_warm_but_what_a_vec_and_bytes_need() {
         quotas(&pool);
         fanning_out(&pool);
         #[cfg(feature = "stream")]
-        adapting(&pool);
+        adapting::readers_and_writers(&pool);
         #[cfg(feature = "net")]
         receiving(&pool);
     }

@@ -8,7 +8,7 @@ use futures::{StreamExt, stream};
 use polling::{Wakes, at_once, poll_once};
 use sample_pool::{GetBufferError, PollPool, Pool};
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     sync::Arc,
     task::{Context, Poll, Waker},
 };
@@ -174,4 +174,73 @@ fn a_polled_quota_keeps_the_pool_alive() {
     drop(held);
     drop(at_once(get).expect("it was handed over"));
     assert!(weak.upgrade().is_none());
+}
+
+fn wanted(polled: &mut PollPool) -> impl Future<Output = ()> + Unpin {
+    poll_fn(|cx| polled.poll_reclaim_requested(cx))
+}
+
+/// The task sleeps with a sample in its hands: the get that queues is all that can wake it.
+#[test]
+fn a_task_that_keeps_a_sample_is_woken_once_when_a_get_queues() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("one is free");
+    let mut keeper = PollPool::new(&pool);
+    let mut keeps = polling::Polled::waiting(wanted(&mut keeper));
+    assert!(pool.try_get_buffer().is_err());
+    assert_eq!(keeps.wakes(), 0, "that one does not wait");
+    let mut first = pool.get_buffer();
+    assert!(poll_once(&mut first).is_pending());
+    assert_eq!(keeps.wakes(), 1);
+    let mut second = pool.get_buffers(1);
+    assert!(poll_once(&mut second).is_pending());
+    assert_eq!(keeps.wakes(), 1, "it has not asked again");
+    keeps.expect_ready();
+    keeps.expect_ready();
+    drop(first);
+    keeps.expect_ready();
+    drop(second);
+    keeps.expect_pending();
+    pool.decommit();
+    assert_eq!(keeps.wakes(), 2, "a drain waits for the sample too");
+    keeps.expect_ready();
+    drop(held);
+    keeps.expect_pending();
+}
+
+/// The task may have been moved to another, whose waker is the one that counts.
+#[test]
+fn of_two_wakers_that_wait_for_a_queued_get_the_last_one_is_woken() {
+    let pool = pool(1);
+    let held = pool.try_get_buffer().expect("one is free");
+    let mut keeper = PollPool::new(&pool);
+    let [first, second] = [(); 2].map(|()| Arc::new(Wakes::default()));
+    for wakes in [&first, &second] {
+        let waker = Waker::from(wakes.clone());
+        let poll = keeper.poll_reclaim_requested(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending());
+    }
+    assert!(poll_once(&mut pool.get_buffer()).is_pending());
+    assert_eq!((first.count(), second.count()), (0, 1));
+    drop(held);
+}
+
+/// A get that waits for room in a quota stands in no queue of the pool.
+#[test]
+fn a_get_through_a_quota_asks_those_who_keep_samples_of_that_quota() {
+    let pool = pool(3);
+    let quotas = ["one", "another"].map(|name| pool.quota(name, 1));
+    let _held = quotas
+        .each_ref()
+        .map(|quota| quota.try_get_buffer().expect("there is room"));
+    let mut keepers = quotas.each_ref().map(PollPool::from);
+    let [one, another] = &mut keepers;
+    let mut one = polling::Polled::waiting(wanted(one));
+    let mut another = polling::Polled::waiting(wanted(another));
+    let get = polling::Polled::waiting(quotas[0].get_buffer());
+    assert_eq!((one.wakes(), another.wakes()), (1, 0));
+    one.expect_ready();
+    another.expect_pending();
+    drop(get);
+    one.expect_pending();
 }

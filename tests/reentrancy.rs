@@ -9,9 +9,9 @@ mod wakers;
 
 use entry_points::{BUFFERS, ENTRIES, Scene};
 use polling::{Polled, poll_once};
-use sample_pool::Pool;
+use sample_pool::{PollPool, Pool};
 use std::{
-    future::Future,
+    future::{Future, poll_fn},
     pin::Pin,
     process,
     sync::{
@@ -134,6 +134,59 @@ const PLACES: &[(&str, Place)] = &[
         assert!(poll_armed(&mut drained, act).is_pending());
         drop(drained);
     }),
+    (
+        "the wake of a task that a get asks for its sample",
+        |s, act| {
+            let _held = s.exhaust();
+            let mut polled = PollPool::new(&s.pool);
+            assert!(poll_with(&mut wanted(&mut polled), Moment::Wake, act).is_pending());
+            drop(poll_once(&mut s.pool.get_buffer()));
+        },
+    ),
+    (
+        "the wake of a task that a drain asks for its sample",
+        |s, act| {
+            let _held = s.exhaust();
+            let mut polled = PollPool::new(&s.pool);
+            assert!(poll_with(&mut wanted(&mut polled), Moment::Wake, act).is_pending());
+            s.pool.decommit();
+        },
+    ),
+    (
+        "the clone of a waker that is woken for a queued get",
+        |s, act| {
+            let _held = s.exhaust();
+            let mut polled = PollPool::new(&s.pool);
+            let _either = poll_with(&mut wanted(&mut polled), Moment::Clone, act);
+        },
+    ),
+    ("the drop of a waker that finds a get queued", |s, act| {
+        let _held = s.exhaust();
+        s.line_up();
+        let mut polled = PollPool::new(&s.pool);
+        let drops = AtomicUsize::new(0);
+        let act = move || {
+            if drops.fetch_add(1, Ordering::SeqCst) == 0 {
+                act();
+            }
+        };
+        assert!(poll_with(&mut wanted(&mut polled), Moment::Drop, act).is_ready());
+    }),
+    (
+        "the drop of such a waker that another one replaces",
+        |s, act| {
+            let _held = s.exhaust();
+            let mut polled = PollPool::new(&s.pool);
+            assert!(poll_armed(&mut wanted(&mut polled), act).is_pending());
+            let _either = poll_once(&mut wanted(&mut polled));
+        },
+    ),
+    ("the drop of such a waker with its polled pool", |s, act| {
+        let _held = s.exhaust();
+        let mut polled = PollPool::new(&s.pool);
+        assert!(poll_armed(&mut wanted(&mut polled), act).is_pending());
+        drop(polled);
+    }),
     ("the callback", |s, act| {
         let held = s.exhaust();
         *s.guard.lock().expect("whole") = Some(s.pool.on_release(once(act)));
@@ -187,6 +240,11 @@ fn poll_armed<F: Future + Unpin>(future: &mut F, act: Act) -> Poll<F::Output> {
         }
     })
 }
+
+fn wanted(polled: &mut PollPool) -> impl Future<Output = ()> + Unpin {
+    poll_fn(|cx| polled.poll_reclaim_requested(cx))
+}
+
 /// A callback that acts at its first call only: what it does may release samples.
 fn once(act: Act) -> impl Fn(&Pool) + Send + Sync + 'static {
     let calls = AtomicUsize::new(0);

@@ -2,8 +2,9 @@
 
 use crate::polling::poll_once;
 use bytes::Buf;
-use sample_pool::{GetBufferOwned, NotifyGuard, Pool, Properties, Sample};
+use sample_pool::{GetBufferOwned, NotifyGuard, PollPool, Pool, Properties, Sample};
 use std::{
+    future::poll_fn,
     io::Write,
     pin::Pin,
     sync::{Arc, Mutex, atomic::AtomicUsize},
@@ -140,6 +141,10 @@ pub(crate) const ENTRIES: &[(&str, Entry)] = &[
     }),
     ("get_buffers_into, polled", |s| {
         let _either = poll_once(&mut s.pool.get_buffers_into(&mut Vec::new(), 2));
+    }),
+    ("poll_reclaim_requested, and the drop", |s| {
+        let mut polled = PollPool::new(&s.pool);
+        let _either = poll_once(&mut poll_fn(|cx| polled.poll_reclaim_requested(cx)));
     }),
     ("the poll of one who waits", |s| {
         if let Some(mut get) = s.a_waiter() {
