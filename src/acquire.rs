@@ -31,6 +31,7 @@ use crate::{
 };
 use std::{
     mem,
+    panic::Location,
     task::{Context, Poll},
 };
 use tokio::task::coop;
@@ -194,6 +195,16 @@ impl Acquire {
         match self {
             Acquire::InLine(ticket) => Some(ticket.timer()),
             _ => None,
+        }
+    }
+
+    /// Writes down which line of the program made a get that is in line, if holders are tracked.
+    #[inline]
+    pub(crate) fn locate(&self, engine: &Engine, location: &'static Location<'static>) {
+        if engine.settings.track_holders {
+            if let Acquire::InLine(ticket) = self {
+                ticket.set_location(location);
+            }
         }
     }
 

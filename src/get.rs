@@ -27,7 +27,11 @@ impl Pool {
     /// before. Works on any executor.
     ///
     /// A future that was handed a sample and is neither polled nor dropped keeps it, and can hold up a
-    /// drain.
+    /// drain. It can also make its own task wait for ever. If a future of this kind is kept outside of a `select!`
+    /// loop and another branch of the loop asks for a sample as well, the first future is served first and is not
+    /// polled meanwhile. So drop the first future before another get, or await both in the same `select!`, or
+    /// use one [`PollPool`](crate::PollPool) for both. [`report`](Pool::report) names the line of such a get, if
+    /// [`track_holders`](crate::Builder::track_holders) is set.
     ///
     /// Mirrors `IMemAllocator::GetBuffer`.
     ///
@@ -237,7 +241,9 @@ impl<'a> GetBuffer<'a> {
     #[inline(never)]
     fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sample, GetBufferError>> {
         let engine = self.pool.engine();
-        let slots = ready!(self.acquire.begin(engine, 1, cx))?;
+        let polled = self.acquire.begin(engine, 1, cx);
+        self.acquire.locate(engine, self.location);
+        let slots = ready!(polled)?;
         Poll::Ready(Ok(Sample::new(engine, slots.into_only(), self.location)))
     }
 

@@ -228,7 +228,9 @@ impl Request<'_> {
                 return Poll::Ready(Ok(()));
             }
         }
-        let slots = ready!(self.acquire.poll(engine, self.count, cx))?;
+        let polled = self.acquire.poll(engine, self.count, cx);
+        self.acquire.locate(engine, self.location);
+        let slots = ready!(polled)?;
         Poll::Ready(hand_out(engine, slots, samples, self.location))
     }
 }

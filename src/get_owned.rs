@@ -125,7 +125,9 @@ impl GetBufferOwned {
             panic!("a get was polled after it had resolved");
         };
         let engine = pool.engine();
-        let slots = ready!(self.acquire.poll(engine, 1, cx))?;
+        let polled = self.acquire.poll(engine, 1, cx);
+        self.acquire.locate(engine, self.location);
+        let slots = ready!(polled)?;
         Poll::Ready(Ok(Sample::new(engine, slots.into_only(), self.location)))
     }
 }

@@ -160,10 +160,10 @@
 // | `word` | one word of the free list: the protocol of get and release without a lock |
 // | `raw` | the room of `unsafe`: mappings, slots, bytes, waiters' nodes, the counted handle |
 // | `free_list` | which slots are home; beneath it `ledger`, what the holder of the lock knows |
-// | `line`, `reserve`, `signal`, `handles` | who waits for samples, what is kept for whom, who waits for events, and who keeps the pool alive |
+// | `line`, `reclaim`, `reserve`, `signal`, `handles` | who waits for samples, who is asked for one, what is kept for whom, who waits for events, and who keeps the pool alive |
 // | `engine` | all of the above in one place |
 // | `lifecycle`, `take`, `acquire`, `release`, `notify`, `watch` | what is done with it |
-// | `report`, `watch_waits`, `trace`, `metrics` | what it tells: to people, of long waits, to a log, to an exporter |
+// | `report`, `undelivered`, `watch_waits`, `trace`, `metrics` | what it tells: to people, of long waits, to a log, to an exporter |
 // | `sample`, `shared`, `get`, `get_many`, `get_owned`, `pool`, `builder` | the public face |
 // | `quota` | a get with a bound before it; `account`, how much is charged and who waits for room |
 // | `poll_pool`, `fan_out`, `stream` | what is built on it, with no knowledge of what is beneath |
@@ -211,6 +211,7 @@ mod trace;
 #[cfg(not(feature = "tracing"))]
 #[path = "trace/silent.rs"]
 mod trace;
+mod undelivered;
 mod wait_times;
 mod watch;
 mod watch_waits;
@@ -235,6 +236,7 @@ pub use sample::Sample;
 pub use sample_properties::SampleProperties;
 pub use shared::SharedSample;
 pub use status::{Holder, State, Status};
+pub use undelivered::Undelivered;
 pub use wait_times::WaitTimes;
 pub use watch_waits::{LongWait, WatchWaits};
 

@@ -55,6 +55,7 @@ use crate::{
         slot::OwnedSlot,
         waiter::{Outcome, OwnedWaiter, Ticket},
     },
+    undelivered::Undelivered,
     wait_times::WaitTimes,
 };
 pub(crate) use seats::SeatNumber;
@@ -211,6 +212,27 @@ impl Line {
             .flatten()
             .filter_map(|front| Some((self.seats.joined(front)?, self.seats.number(front))));
         joined.min_by_key(|&(joined, _)| joined)
+    }
+
+    /// What gets have that no user has yet: slots that were handed to a future which has not looked, and gathered ones.
+    /// Only of gets whose lines were written down.
+    pub(crate) fn undelivered(&self) -> impl Iterator<Item = Undelivered> {
+        self.seats.iter().filter_map(|seat| {
+            let gathered = seat.gathered.len();
+            let handed = if seat.waiter.has_slots() {
+                seat.wanted as usize
+            } else {
+                0
+            };
+            if handed + gathered == 0 {
+                return None;
+            }
+            Some(Undelivered {
+                location: seat.waiter.location()?,
+                handed,
+                gathered,
+            })
+        })
     }
 
     /// Takes those who joined without a time for having joined now.

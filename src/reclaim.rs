@@ -164,10 +164,7 @@ impl Drop for Registration {
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
+    use crate::sync::{AtomicUsize, Ordering};
     use std::task::Wake;
 
     #[derive(Default)]

@@ -8,6 +8,7 @@ use crate::{
     quota::QuotaStatus,
     raw::handle::Pool,
     status::{State, Status},
+    undelivered::{self, Undelivered},
     wait_times::WaitTimes,
     watch::Held,
 };
@@ -36,6 +37,9 @@ pub struct Report {
     /// The lines that asked for what users hold, the one with the most samples first; `None` unless
     /// [`Builder::track_holders`](crate::Builder::track_holders).
     pub call_sites: Option<Vec<CallSite>>,
+    /// The lines whose gets have samples that no user has yet, the one with the most samples first; `None` unless
+    /// [`Builder::track_holders`](crate::Builder::track_holders).
+    pub undelivered: Option<Vec<Undelivered>>,
 }
 
 /// What the samples have in common that one line of the program asked for, through one quota or none.
@@ -103,6 +107,7 @@ pub(crate) struct Seen {
     stride: usize,
     quotas: Vec<QuotaStatus>,
     held: Option<Vec<Held>>,
+    undelivered: Option<Vec<Undelivered>>,
 }
 
 impl Engine {
@@ -115,6 +120,7 @@ impl Engine {
             stride: shared.properties.stride(),
             quotas: self.accounts.statuses(),
             held: tracks.then(|| self.held(shared).collect()),
+            undelivered: tracks.then(|| undelivered::in_line(&shared.line)),
         }
     }
 }
@@ -128,14 +134,16 @@ impl Report {
             wait_times: seen.wait_times,
             quotas: seen.quotas,
             call_sites: seen.held.map(|held| by_call_site(held, seen.stride)),
+            undelivered: seen.undelivered,
         }
     }
 
-    /// How many samples are out and have no holder: handed to a waiter that was not polled since,
-    /// gathered for a request for several, or moving.
-    fn on_their_way(&self, call_sites: &[CallSite]) -> usize {
-        let held = call_sites.iter().map(|site| site.samples).sum();
-        self.status.outstanding.saturating_sub(held)
+    /// How many samples are out, and neither held nor kept by a get whose line is known: they are moving.
+    fn moving(&self, call_sites: &[CallSite]) -> usize {
+        let held: usize = call_sites.iter().map(|site| site.samples).sum();
+        let undelivered = self.undelivered.iter().flatten();
+        let kept: usize = undelivered.map(|get| get.handed + get.gathered).sum();
+        self.status.outstanding.saturating_sub(held + kept)
     }
 }
 
@@ -221,7 +229,10 @@ impl fmt::Display for Report {
         for site in call_sites {
             write!(f, "\n  {site}")?;
         }
-        match self.on_their_way(call_sites) {
+        for gets in self.undelivered.iter().flatten() {
+            write!(f, "\n  {gets}")?;
+        }
+        match self.moving(call_sites) {
             0 => Ok(()),
             moving => write!(f, "\n  {} on the way", Count(moving as u64, "sample")),
         }

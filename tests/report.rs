@@ -5,9 +5,10 @@
 mod polling;
 
 use bytes::BufMut;
+use futures::future::BoxFuture;
 use polling::Polled;
-use sample_pool::{Builder, CallSite, Pool, Sample};
-use std::{thread, time::Duration};
+use sample_pool::{Builder, CallSite, GetBufferError, PollPool, Pool, Sample};
+use std::{future::poll_fn, thread, time::Duration};
 
 const KIB: usize = 1024;
 
@@ -100,7 +101,7 @@ fn it_reads_as_a_head_line_and_a_line_for_each_call_site() {
     let mut held = many(&pool, 3);
     held[0].put_slice(&[1; KIB + KIB / 2]);
     let last = one(&pool).freeze();
-    let waiting = Polled::waiting(pool.get_buffers(2));
+    let (waiting, asked) = (Polled::waiting(pool.get_buffers(2)), line!());
     drop(Polled::waiting(pool.get_buffer()));
     let said = pool.report().to_string();
     let lines: Vec<_> = said.lines().collect();
@@ -125,7 +126,10 @@ fn it_reads_as_a_head_line_and_a_line_for_each_call_site() {
     assert!(smallest.contains(middle), "{said}");
     drop(last);
     let said = pool.report().to_string();
-    assert!(said.ends_with("\n  1 sample on the way"), "{said}");
+    let gathered = "1 sample on the way, gathered for a get that waits for more";
+    let last = format!("\n  {gathered}: tests/report.rs:{asked}:");
+    assert!(said.contains(&last), "{said}");
+    assert_eq!(said.matches("on the way").count(), 1, "{said}");
     drop((waiting, held));
     let said = pool.report().to_string();
     assert!(
@@ -204,4 +208,85 @@ fn quotas_are_told_and_samples_of_one_line_are_told_apart_by_them() {
         assert!(said.contains(part), "{said}");
     }
     drop(held);
+}
+
+/// The future of a get that is kept beside a `select!` loop is not polled while the loop asks for another sample. Nothing
+/// holds the sample that it was handed, so only the line of the get tells where to look.
+#[test]
+fn a_sample_that_was_handed_to_a_get_is_told_with_the_line_of_the_get() {
+    let pool = tracking(1);
+    let quota = pool.quota("tenant", 1);
+    type Get = BoxFuture<'static, Result<Sample, GetBufferError>>;
+    let own = pool.clone();
+    let mut polled = PollPool::new(&pool);
+    let polled_line = line!() - 1;
+    #[rustfmt::skip]
+    let ways: [(Get, u32); 4] = [
+        (Box::pin(pool.get_buffer_owned()), line!()),
+        (Box::pin(async move { own.get_buffer().await }), line!()),
+        (Box::pin(quota.get_buffer_owned()), line!()),
+        (Box::pin(poll_fn(move |cx| polled.poll_get_buffer(cx))), polled_line),
+    ];
+    for (get, line) in ways {
+        let held = one(&pool);
+        let mut first = Polled::waiting(get);
+        drop(held);
+        let second = Polled::waiting(pool.get_buffer());
+        let report = pool.report();
+        let undelivered = report.undelivered.clone().expect("they are kept");
+        let [handed] = &undelivered[..] else {
+            panic!("{report}");
+        };
+        assert_eq!((handed.handed, handed.gathered), (1, 0), "{report}");
+        assert_eq!(
+            (handed.location.file(), handed.location.line()),
+            (file!(), line)
+        );
+        let said = report.to_string();
+        let expected = format!(
+            "\n  1 sample on the way, handed to a get that was not polled since: tests/report.rs:{line}:"
+        );
+        assert!(said.contains(&expected), "{said}");
+        assert_eq!(said.matches("on the way").count(), 1, "{said}");
+        let sample = first.expect_ready().expect("committed");
+        let report = pool.report();
+        assert_eq!(report.undelivered, Some(vec![]), "a user has it: {report}");
+        drop((second, sample, first));
+        assert_eq!(pool.report().undelivered, Some(vec![]));
+    }
+}
+
+/// The node of a get is used again; a report must not name the one that had it before.
+#[test]
+fn samples_on_the_way_are_told_by_line_with_the_most_first() {
+    let pool = tracking(4);
+    let mut held = many(&pool, 4);
+    let (pair, pair_line) = (Polled::waiting(pool.get_buffers(2)), line!());
+    let gets = [(); 2].map(|()| Polled::waiting(pool.get_buffer()));
+    let gets_line = line!() - 1;
+    held.drain(..3);
+    let told = |pool: &Pool| {
+        let undelivered = pool.report().undelivered.expect("they are kept");
+        let told = undelivered.iter();
+        told.map(|get| (get.location.line(), get.handed, get.gathered))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(&pool), [(pair_line, 2, 0), (gets_line, 1, 0)]);
+    drop(held);
+    assert_eq!(told(&pool).len(), 2);
+    drop((pair, gets));
+    assert_eq!(told(&pool), []);
+}
+
+/// Without holders there are no lines, and nothing is said of them.
+#[test]
+fn without_holders_no_line_of_a_get_is_told() {
+    let pool = builder(1).build().expect("small");
+    let held = one(&pool);
+    let waiting = Polled::waiting(pool.get_buffer());
+    drop(held);
+    let report = pool.report();
+    assert_eq!(report.undelivered, None);
+    assert!(!report.to_string().contains("on the way"), "{report}");
+    drop(waiting);
 }

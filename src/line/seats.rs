@@ -199,6 +199,10 @@ impl Seats {
         Some(joined.elapsed())
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Seat> {
+        self.seats.iter()
+    }
+
     pub(super) fn into_wakers(self) -> impl Iterator<Item = Waker> {
         self.seats.into_iter().filter_map(|seat| seat.waker)
     }

@@ -22,12 +22,13 @@ use crate::{
     error::GetBufferError,
     foreign,
     raw::{chain::Chain, slot::Slot},
-    sync::{AtomicPtr, Cell, Ordering, SettingU32, Tracked},
+    sync::{AtomicPtr, Cell, Ordering, SettingPtr, SettingU32, Tracked},
 };
 use std::{
     fmt,
     mem::ManuallyDrop,
     num::NonZeroU32,
+    panic::Location,
     pin::Pin,
     ptr::{self, NonNull},
 };
@@ -48,6 +49,8 @@ struct Waiter {
     seat: SettingU32,
     timer: Cell<Option<Timer>>,
     _freed_once: Tracked,
+    /// The line of the program that made the get, if holders are tracked; null until it was written down.
+    location: SettingPtr<Location<'static>>,
 }
 
 /// What a waiter is told.
@@ -119,6 +122,7 @@ impl OwnedWaiter {
             seat: SettingU32::new(seat),
             timer: Cell::new(None),
             _freed_once: Tracked::new(),
+            location: SettingPtr::default(),
         });
         OwnedWaiter(NonNull::from(Box::leak(waiter)))
     }
@@ -150,10 +154,27 @@ impl OwnedWaiter {
 
     /// The ticket of a future that starts to wait. Called under the lock, for a node that was given back.
     pub(crate) fn ticket(&self) -> Ticket {
-        self.waiter()
-            .outcome
-            .store(ptr::null_mut(), Ordering::Relaxed);
+        let waiter = self.waiter();
+        waiter.outcome.store(ptr::null_mut(), Ordering::Relaxed);
+        // Of whoever had the node before.
+        waiter.location.store(ptr::null_mut(), Ordering::Relaxed);
         Ticket(self.0)
+    }
+
+    /// Whether the future was handed slots and has not looked yet. It may look at this moment.
+    pub(crate) fn has_slots(&self) -> bool {
+        let told = self.waiter().outcome.load(Ordering::Relaxed);
+        !told.is_null()
+            && [not_committed(), flushing(), given_back(), no_slots()]
+                .iter()
+                .all(|&other| told != other)
+    }
+
+    /// The line of the program that made the get.
+    pub(crate) fn location(&self) -> Option<&'static Location<'static>> {
+        let location = NonNull::new(self.waiter().location.load(Ordering::Acquire))?;
+        // SAFETY: only `set_location` stores here, and it stores a reference that lives for ever.
+        Some(unsafe { location.as_ref() })
     }
 
     /// Tells the future what came of its wait. Called under the lock, once for each ticket.
@@ -225,6 +246,12 @@ impl Ticket {
     /// Where its seat is, or was when it had one. Called under the lock.
     pub(crate) fn seat(&self) -> u32 {
         self.waiter().seat.load(Ordering::Relaxed)
+    }
+
+    /// Writes down which line of the program made the get.
+    pub(crate) fn set_location(&self, location: &'static Location<'static>) {
+        let location = ptr::from_ref(location).cast_mut();
+        self.waiter().location.store(location, Ordering::Release);
     }
 
     /// What the future was told, once.

@@ -14,8 +14,10 @@
     doc = "| [`DatagramReceiver`] | a UDP socket becomes a `Stream` of datagrams, each in a sample of its own |"
 )]
 //!
-//! All of them wait when the pool is exhausted, in line with everybody else, and so slow their source
-//! down. None holds a buffer while it waits for its source, but for bytes that it has read already.
+//! All of them wait when the pool is exhausted, in the queue with all others, and so slow their source
+//! down. While they wait for their source they hold no buffer, with two exceptions: a [`SampleReader`] that fills whole
+//! buffers keeps the one that it has begun, and a [`FrameReader`] keeps that of a large begun frame until another get
+//! waits.
 //! Nothing is allocated per sample. [`PollPool`](crate::PollPool) is what they take samples with.
 //!
 //! The traits with `next`, `send`, `forward` and the like are those of the crate `futures`: `StreamExt` and `SinkExt`.

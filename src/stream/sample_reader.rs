@@ -31,6 +31,14 @@ use std::{
 /// The stream ends at the end of the source, or after the source failed; what was read before comes
 /// first. When the pool refuses, it yields the error and goes on when it is polled again.
 ///
+/// # A consumer that keeps a sample while it asks for the next
+///
+/// Such a consumer needs one buffer more than it keeps; with fewer it waits for itself, and no error tells it.
+/// `tokio_util::io::StreamReader` is one: it keeps the chunk that was read last until it has the next. Over a pool, or
+/// a [`Quota`](crate::Quota), of one buffer it hangs after the first chunk: give each such reader at least two.
+/// [`Pool::report`](crate::Pool::report) then shows the line that made this reader as the holder of the sample, if
+/// [`track_holders`](crate::Builder::track_holders) is set.
+///
 /// # Cancel safety
 ///
 /// Dropping the future of `next()` loses nothing: what was read, and a place in line, stay in the
@@ -107,6 +115,10 @@ impl<S: ReadSample> SampleReader<S> {
 impl<S> SampleReader<S> {
     /// Whether a sample is yielded only when it is full, or the source at its end. Otherwise, and by
     /// default, each read is a sample of its own.
+    ///
+    /// A sample that was begun keeps its buffer for as long as the source takes, also while other gets wait. So ask
+    /// for whole buffers of files and of sources that you trust; read others without, or through a
+    /// [`Quota`](crate::Quota).
     pub fn whole_buffers(mut self, yes: bool) -> Self {
         self.whole_buffers = yes;
         self

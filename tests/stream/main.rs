@@ -13,6 +13,7 @@ mod parts;
 mod readable_first;
 mod reader;
 mod script;
+mod self_deadlock;
 mod writer;
 
 use sample_pool::Pool;
