@@ -187,7 +187,7 @@ impl<'a> World<'a> {
                 let handles = self.handles.clone();
                 self.replace(choice, |held| held.unshare(&handles))?;
             }
-            Operation::IntoBytes(choice) => self.into_bytes(choice)?,
+            Operation::IntoBytes(choice) => self.make_bytes(choice)?,
             Operation::Release(choice) => drop(self.release(choice)),
             Operation::Notify(set) => self.notify(set)?,
             Operation::Listen(to) => self.listen(to),
@@ -298,7 +298,7 @@ impl<'a> World<'a> {
     }
 
     /// Makes `Bytes` of a handle; those of no bytes hold nothing, so the handle is released.
-    fn into_bytes(&mut self, choice: usize) -> TestCaseResult {
+    fn make_bytes(&mut self, choice: usize) -> TestCaseResult {
         let count = self.held.len().max(1);
         let chosen = self.held.get(choice % count);
         if chosen.is_some_and(Held::is_empty) {
