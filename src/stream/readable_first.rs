@@ -10,6 +10,7 @@ use std::{
 use tokio::net::{TcpStream, tcp};
 #[cfg(unix)]
 use tokio::net::{UnixStream, unix};
+use tokio::task::coop;
 
 /// A socket that tells when it can be read, and is then read without waiting.
 ///
@@ -135,10 +136,13 @@ impl<S: ReadReady + Unpin> ReadSample for ReadableFirst<S> {
         sample: &mut Sample,
     ) -> Poll<io::Result<usize>> {
         loop {
+            // A foreign socket may say for ever that it is ready, and then has nothing.
+            let proceed = ready!(coop::poll_proceed(cx));
             match self.socket.try_read_sample(sample) {
                 // It was not readable after all, or is not any more.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.socket.poll_read_ready(cx))?;
+                    proceed.made_progress();
                 }
                 result => return Poll::Ready(result),
             }

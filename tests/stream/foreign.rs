@@ -9,7 +9,9 @@ use bytes::BufMut;
 use futures::StreamExt;
 use sample_pool::{
     Sample,
-    stream::{DecodeFrame, Decoded, FrameReader, ReadSample, SampleReader},
+    stream::{
+        DecodeFrame, Decoded, FrameReader, ReadReady, ReadSample, ReadableFirst, SampleReader,
+    },
 };
 use std::{
     convert::Infallible,
@@ -64,6 +66,32 @@ fn a_frame_that_is_not_within_the_bytes_panics_and_loses_none_of_them() {
         assert_eq!(&frame[..], b"bc");
         drop((frame, frames));
         assert_eq!(pool.free_count(), 1);
+    }
+}
+
+/// Is always ready, and has nothing to read.
+struct AlwaysReady;
+
+impl ReadReady for AlwaysReady {
+    fn poll_read_ready(&self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn try_read_sample(&self, _sample: &mut Sample) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+/// It was asked again and again within one poll, which never ended.
+#[tokio::test]
+async fn a_socket_that_is_ready_and_has_nothing_lets_other_tasks_run() {
+    let pool = pool(1, 8);
+    let mut frames = FrameReader::new(ReadableFirst::new(AlwaysReady), &pool, Sentences);
+    let other = tokio::spawn(async {});
+    tokio::select! {
+        biased;
+        _ = frames.next() => panic!("it has nothing"),
+        other = other => other.expect("no panic"),
     }
 }
 
