@@ -159,7 +159,8 @@ impl Builder {
         self
     }
 
-    /// Whether to ask the system for huge pages. A hint, ignored where there are none. Default no.
+    /// Whether to ask the system for huge pages. A hint, ignored where there are none; with the feature `tracing` an
+    /// event says that the system refused it. Default no.
     pub fn huge_pages(mut self, yes: bool) -> Self {
         self.settings.huge_pages = yes;
         self

@@ -15,7 +15,7 @@ use crate::{
     notify::NotifyRelease,
     properties::Properties,
     quota::Accounts,
-    raw::{bytes::Geometry, slot::OwnedSlot},
+    raw::{bytes::Geometry, region::Relock, slot::OwnedSlot},
     reclaim::Reclaim,
     reserve::Reserve,
     signal::Listeners,
@@ -116,6 +116,10 @@ pub(crate) struct Shared {
     pub(crate) released: Listeners,
     pub(crate) properties: Properties,
     pub(crate) ledger: Ledger,
+    /// What a commit has to do about memory that was locked when it was given back.
+    pub(crate) relock: Option<Relock>,
+    /// How many bytes the system refused to take back at the end of the last drain.
+    pub(crate) memory_kept: usize,
     pub(crate) drained: Listeners,
     /// Callbacks that were replaced while calls may have been in flight.
     pub(crate) retired: Vec<Callback>,
@@ -161,6 +165,8 @@ impl Engine {
                 reserve: Reserve::default(),
                 properties: Properties::default(),
                 ledger: Ledger::default(),
+                relock: None,
+                memory_kept: 0,
                 line,
                 reclaim: Reclaim::default(),
                 released: Listeners::default(),

@@ -82,7 +82,7 @@
 //!     of a cache line that busy threads do not share.
 //!
 //! They need `panic = "unwind"` where they speak of panics. Linux on x86-64 is tested; other platforms
-//! are intended to work, those without `madvise` without giving memory back.
+//! are intended to work, those without `madvise` without giving memory back, which [`Status::memory_kept`] says.
 //!
 //! # DirectShow's names
 //!

@@ -21,7 +21,10 @@ use crate::{
     handles::Holding,
     line::Line,
     properties::{self, Properties},
-    raw::{region::Region, slot::Owner},
+    raw::{
+        region::{GivenBack, Region, Relock},
+        slot::Owner,
+    },
     reserve::Reserve,
     signal::Signal,
     status::State,
@@ -29,7 +32,13 @@ use crate::{
     trace,
     word::{Tie, Word},
 };
-use std::{mem, sync::Arc, task::Waker};
+use std::{io, mem, sync::Arc, task::Waker};
+
+/// Memory that the system did not take back, and why.
+struct Refused {
+    bytes: usize,
+    reason: io::Error,
+}
 
 impl Engine {
     fn lock_settled(&self) -> LockGuard<'_, Shared> {
@@ -59,6 +68,9 @@ impl Engine {
         shared.state = State::Configured;
         let memory = shared.ledger.memory().cloned();
         shared.ledger.abandon(&self.free_list);
+        // What a new mapping is, the system decides anew.
+        shared.relock = None;
+        shared.memory_kept = 0;
         drop(shared);
         // Unmapping can take long, so it happens here, without the lock.
         drop(memory);
@@ -82,16 +94,18 @@ impl Engine {
             return Err(CommitError::SizeNotSet);
         }
         let kept = shared.ledger.memory().cloned();
+        let is_new = kept.is_none();
+        let relock = shared.relock;
         shared.busy = true;
         drop(shared);
-        let memory = self.map(wanted, kept);
+        let memory = self.map(wanted, kept, relock);
         let mut shared = self.lock();
         shared.busy = false;
         self.settled.announce();
         let plan = Plan {
             slots: wanted.buffers,
             owner,
-            memory: memory?,
+            memory: memory.clone()?,
             wipe: self.settings.zero_on_release,
             records: self.settings.track_holders,
         };
@@ -100,7 +114,13 @@ impl Engine {
             .adopt(&self.free_list, plan)
             .map_err(|_refused| CommitError::OutOfMemory)?;
         self.geometry.set(wanted.prefix, wanted.size);
+        shared.relock = None;
+        shared.memory_kept = 0;
         self.open(&mut shared);
+        drop(shared);
+        if let Some(refused) = memory?.no_huge_pages().filter(|_| is_new) {
+            trace::no_huge_pages(self, refused);
+        }
         Ok(())
     }
 
@@ -123,6 +143,7 @@ impl Engine {
         &self,
         wanted: Properties,
         kept: Option<Arc<Region>>,
+        relock: Option<Relock>,
     ) -> Result<Arc<Region>, CommitError> {
         let memory = match kept {
             Some(memory) => memory,
@@ -135,11 +156,15 @@ impl Engine {
             .map(Arc::new)
             .map_err(|_refused| CommitError::OutOfMemory)?,
         };
-        if self.settings.prefault {
-            memory
-                .prefault()
-                .map_err(|_refused| CommitError::OutOfMemory)?;
-        }
+        let backed = match relock {
+            Some(relock) => memory.back_again(relock),
+            None => Ok(()),
+        };
+        let backed = backed.and_then(|()| match self.settings.prefault {
+            true => memory.prefault(),
+            false => Ok(()),
+        });
+        backed.map_err(|_refused| CommitError::OutOfMemory)?;
         Ok(memory)
     }
 
@@ -156,16 +181,14 @@ impl Engine {
         let drained = shared.claim_drain();
         drop(shared);
         // First, because no foreign code may run while the state is busy.
-        if drained {
-            self.finish_drain();
-        }
+        let refused = if drained { self.finish_drain() } else { None };
         wake_all(failed);
         if let Some(requested) = requested {
             requested.wake_all();
         }
         trace::drain_began(self);
         if drained {
-            trace::drain_ended(self);
+            self.tell_drain_ended(refused);
         }
     }
 
@@ -204,16 +227,30 @@ impl Engine {
 
     /// Ends a drain whose last slot has come home. The caller claimed it, so the state is busy.
     pub(crate) fn end_drain(&self) {
-        self.finish_drain();
-        trace::drain_ended(self);
+        let refused = self.finish_drain();
+        self.tell_drain_ended(refused);
     }
 
-    fn finish_drain(&self) {
-        let memory = self.lock().ledger.memory().cloned();
-        if let Some(memory) = memory {
-            memory.give_back();
+    fn tell_drain_ended(&self, refused: Option<Refused>) {
+        trace::drain_ended(self);
+        if let Some(Refused { bytes, reason }) = refused {
+            trace::memory_kept(self, bytes, &reason);
         }
+    }
+
+    /// The answer is what the system did not take back.
+    fn finish_drain(&self) -> Option<Refused> {
+        let memory = self.lock().ledger.memory().cloned();
+        let bytes = memory.as_ref().map_or(0, |memory| memory.len());
+        let given_back = memory.map_or(GivenBack::Taken, |memory| memory.give_back());
+        let (relock, refused) = match given_back {
+            GivenBack::Taken => (None, None),
+            GivenBack::Locked(relock) => (Some(relock), None),
+            GivenBack::Refused(reason) => (None, Some(Refused { bytes, reason })),
+        };
         let mut shared = self.lock();
+        shared.relock = relock;
+        shared.memory_kept = refused.as_ref().map_or(0, |refused| refused.bytes);
         let tally = shared.ledger.tally(&self.free_list);
         shared.counters.tally.acquired += tally.acquired;
         shared.counters.tally.released += tally.released;
@@ -225,6 +262,7 @@ impl Engine {
         let listeners = mem::take(&mut shared.drained);
         drop(shared);
         listeners.tell_all();
+        refused
     }
 
     pub(crate) fn drained(&self) -> Signal {

@@ -106,7 +106,9 @@ impl Pool {
 
     /// Maps the memory and starts to hand out samples.
     ///
-    /// The memory is one contiguous mapping, backed by the system only where it is used. Without
+    /// The memory is one contiguous mapping, backed by the system only where it is used. A mapping is address space: a
+    /// commit can succeed for more memory than the machine has, and the process is ended when it uses too much of it.
+    /// With [`prefault`](crate::Builder::prefault) a commit backs all of it. Without
     /// `set_properties` in between, a further commit gives the same addresses. Committing a committed
     /// pool does nothing; committing one that drains cancels the decommit. No callback runs. If the
     /// memory of a drain is being given back at this moment, this waits until it is.
@@ -116,8 +118,8 @@ impl Pool {
     /// # Errors
     ///
     /// [`SizeNotSet`](CommitError::SizeNotSet) if the number, size or alignment of the buffers is 0;
-    /// [`OutOfMemory`](CommitError::OutOfMemory) if the system refuses the mapping, after which smaller
-    /// properties can be set.
+    /// [`OutOfMemory`](CommitError::OutOfMemory) if the system refuses the mapping, or to back or lock it where that is
+    /// asked for, after which smaller properties can be set.
     ///
     /// # Examples
     ///
@@ -143,6 +145,11 @@ impl Pool {
     ///
     /// Giving the memory back is one system call, on the thread that ends the drain; it takes longer the more memory
     /// was in use. Gets that fail meanwhile, and other pools, are not held up by it.
+    ///
+    /// Memory that is locked, by `mlockall` for example, is given back too. If all of it was backed, as `MCL_FUTURE`
+    /// keeps it, the next `commit` backs and locks it again; with `MCL_ONFAULT` pages are locked again as they are used.
+    /// If the system refuses to take the memory back, [`Status::memory_kept`](crate::Status::memory_kept) says how much
+    /// stays.
     ///
     /// Mirrors `IMemAllocator::Decommit`.
     ///

@@ -100,6 +100,10 @@ pub struct Status {
     ///
     /// [`outstanding`]: Self::outstanding
     pub bytes_pinned: usize,
+    /// How many bytes of buffers the system refused to take back when the pool drained: at most so many are still in
+    /// memory although the pool is not committed. Zero if it took them, and while the pool is committed. An event says
+    /// why, if the feature `tracing` is on.
+    pub memory_kept: usize,
     /// How many are in line, those of high priority among them; not those that wait for room in a
     /// [quota](crate::Quota). Those that join or leave meanwhile may be in it or not; a future that
     /// was never polled is not in line.

@@ -10,7 +10,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{engine::Engine, escape::escaped, foreign, raw::waiter::Ticket, watch_waits::LongWait};
-use std::{borrow::Cow, cell::Cell, sync::Arc};
+use std::{borrow::Cow, cell::Cell, io, sync::Arc};
 
 thread_local! {
     /// Whether this thread is inside an event of ours.
@@ -71,6 +71,20 @@ pub(crate) fn drain_cancelled(engine: &Engine) {
 
 pub(crate) fn drain_ended(engine: &Engine) {
     event!(DEBUG, engine, "a drain ended");
+}
+
+pub(crate) fn memory_kept(engine: &Engine, bytes: usize, reason: &io::Error) {
+    event!(
+        WARN,
+        engine,
+        bytes,
+        reason = %reason,
+        "the system did not take back the memory of a pool that has drained"
+    );
+}
+
+pub(crate) fn no_huge_pages(engine: &Engine, reason: &io::Error) {
+    event!(DEBUG, engine, reason = %reason, "the system refused huge pages");
 }
 
 pub(crate) fn callback_panicked(engine: &Engine) {

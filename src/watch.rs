@@ -201,6 +201,7 @@ impl Engine {
             reserved: shared.reserve.len(),
             bytes_used: now.written,
             bytes_pinned: outstanding * shared.properties.stride(),
+            memory_kept: shared.memory_kept,
             waiting: shared.line.len(),
             high_water: match shared.state {
                 State::Committed | State::Draining => now.used,

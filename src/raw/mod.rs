@@ -26,6 +26,8 @@ pub(crate) mod block;
 pub(crate) mod bytes;
 pub(crate) mod chain;
 pub(crate) mod handle;
+#[cfg(target_os = "linux")]
+mod locked;
 pub(crate) mod mapping;
 pub(crate) mod published;
 #[cfg(all(

@@ -1,0 +1,352 @@
+//! Memory that is locked, and memory that the system does not take back.
+//!
+//! Locking all memory, and refusing a system call, are for a whole process: each test runs itself again in a child.
+
+#![cfg(target_os = "linux")]
+#![allow(
+    unsafe_code,
+    reason = "locking memory and refusing system calls are calls of libc's"
+)]
+
+#[cfg(feature = "tracing")]
+mod recorder;
+
+use bytes::BufMut;
+use sample_pool::{Builder, Pool, Properties, State, Status};
+use std::{env, fs, io, process::Command};
+
+const MIB: usize = 1 << 20;
+const BUFFERS: usize = 64;
+
+/// Says that the child got to its end; a filter that matches no test would end well, too.
+const DONE: &str = "every assertion of the child held";
+const NOT_RUN: &str = "NOT RUN: ";
+
+/// Runs `scene` in a child of its own. An error of it is that the system does not let it begin.
+fn in_a_child(test: &str, scene: impl FnOnce() -> io::Result<()>) {
+    const CHILD: &str = "LOCKED_MEMORY_CHILD";
+    if env::var_os(CHILD).is_some() {
+        match scene() {
+            Ok(()) => println!("{DONE}"),
+            Err(refused) => println!("{NOT_RUN}{refused}"),
+        }
+        return;
+    }
+    let child = Command::new(env::current_exe().expect("the test itself"))
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(CHILD, "1")
+        .output()
+        .expect("it was started once");
+    let said = String::from_utf8_lossy(&child.stdout);
+    let complained = String::from_utf8_lossy(&child.stderr);
+    let ended = child.status;
+    assert!(ended.success(), "{ended:?}\n{said}\n{complained}");
+    if let Some((_, why)) = said.split_once(NOT_RUN) {
+        // Not caught by the harness, which shows nothing of a test that passes.
+        let why = why.lines().next().unwrap_or_default();
+        let line = format!("{NOT_RUN}{test}: {why}\n");
+        io::Write::write_all(&mut io::stderr(), line.as_bytes()).expect("a standard error");
+        return;
+    }
+    assert!(said.contains(DONE), "{said}\n{complained}");
+}
+
+/// A line of the kernel's report on this process, in bytes.
+fn of_the_process(name: &str) -> usize {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line.and_then(|line| line.trim_start_matches(':').split_whitespace().next());
+    1024 * kib.and_then(|n| n.parse::<usize>().ok()).expect("a number")
+}
+
+fn resident() -> usize {
+    of_the_process("VmRSS")
+}
+
+fn locked() -> usize {
+    of_the_process("VmLck")
+}
+
+fn builder() -> Builder {
+    Pool::builder().buffers(BUFFERS).size(MIB).align(4096)
+}
+
+/// All of its buffers are taken, written to their last byte, and released.
+fn use_all(pool: &Pool) {
+    let mut all = pool.try_get_buffers(BUFFERS).expect("all are free");
+    for sample in &mut all {
+        assert!(sample.is_empty());
+        sample.put_bytes(7, MIB);
+    }
+}
+
+fn lock_all(flags: libc::c_int) -> io::Result<()> {
+    // SAFETY: no pointer is passed.
+    match unsafe { libc::mlockall(flags) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// As the first mapping does, which fails where the process may not lock so much.
+fn build(builder: Builder) -> io::Result<Pool> {
+    let refused = |_| io::Error::other("this process may not lock 64 MiB");
+    builder.build().map_err(refused)
+}
+
+/// The pool's memory of 64 MiB, and what else moves meanwhile.
+#[track_caller]
+fn assert_about(bytes: usize, expected: usize) {
+    let slack = 8 * MIB;
+    assert!(
+        bytes + slack >= expected && bytes <= expected + slack,
+        "{} MiB, and not {} MiB",
+        bytes / MIB,
+        expected / MIB
+    );
+}
+
+/// The kernel refuses to take pages that are locked, with the error that means a mistake in the call; and who locks
+/// all memory, so as not to wait for a page, must find it backed and locked after a commit.
+#[test]
+fn a_decommit_gives_locked_memory_back_and_a_commit_locks_it_again() {
+    in_a_child(
+        "a_decommit_gives_locked_memory_back_and_a_commit_locks_it_again",
+        || {
+            lock_all(libc::MCL_FUTURE)?;
+            let (unused, unlocked) = (resident(), locked());
+            let all = BUFFERS * MIB;
+            let pool = build(builder())?;
+            for _ in 0..3 {
+                assert_about(resident() - unused, all);
+                assert_about(locked() - unlocked, all);
+                use_all(&pool);
+                let region = pool.region();
+                pool.decommit();
+                assert_eq!(pool.state(), State::Configured);
+                assert_about(resident().saturating_sub(unused), 0);
+                assert_eq!(pool.status().memory_kept, 0);
+                pool.commit().expect("it was locked before");
+                assert_eq!(pool.region(), region);
+            }
+            use_all(&pool);
+            // Memory that is new is the system's to lock.
+            pool.decommit();
+            let half = Properties {
+                buffers: BUFFERS / 2,
+                ..pool.properties()
+            };
+            pool.set_properties(half).expect("it has drained");
+            pool.commit().expect("it is less");
+            assert_about(resident() - unused, all / 2);
+            drop(pool);
+            assert_about(resident().saturating_sub(unused), 0);
+            assert_about(locked().saturating_sub(unlocked), 0);
+            Ok(())
+        },
+    );
+}
+
+/// With `MCL_ONFAULT` a large pool costs what is used of it. Locking it again as a whole would back all of it.
+#[test]
+fn memory_that_is_locked_when_it_is_used_is_not_backed_by_a_commit() {
+    in_a_child(
+        "memory_that_is_locked_when_it_is_used_is_not_backed_by_a_commit",
+        || {
+            lock_all(libc::MCL_FUTURE | libc::MCL_ONFAULT)?;
+            let (unused, unlocked) = (resident(), locked());
+            let pool = build(builder())?;
+            for _ in 0..3 {
+                assert_about(resident() - unused, 0);
+                assert_about(locked() - unlocked, BUFFERS * MIB);
+                let mut some = pool.try_get_buffers(BUFFERS / 2).expect("all are free");
+                some.iter_mut().for_each(|sample| sample.put_bytes(7, MIB));
+                assert_about(resident() - unused, BUFFERS / 2 * MIB);
+                drop(some);
+                pool.decommit();
+                assert_about(resident().saturating_sub(unused), 0);
+                assert_eq!(pool.status().memory_kept, 0);
+                pool.commit().expect("the same memory");
+            }
+            Ok(())
+        },
+    );
+}
+
+/// From now on the system refuses a call in this thread, as a sandbox does. Given `advice`, only with that as its third
+/// argument, as a kernel does that does not know it.
+fn refuse(call: libc::c_long, advice: Option<u32>, error: libc::c_int) -> io::Result<()> {
+    fn step(code: u32, k: u32, if_true: u8, if_false: u8) -> libc::sock_filter {
+        libc::sock_filter {
+            code: code as u16,
+            jt: if_true,
+            jf: if_false,
+            k,
+        }
+    }
+    // Of what a filter sees, the first word is the number of the call, and the third argument begins after 32 bytes.
+    const NUMBER: u32 = 0;
+    const THIRD: u32 = if cfg!(target_endian = "little") {
+        32
+    } else {
+        36
+    };
+    let load = |place| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, place, 0, 0);
+    let skip_unless = |k, steps| step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, k, 0, steps);
+    let answer = |k| step(libc::BPF_RET | libc::BPF_K, k, 0, 0);
+    let number = u32::try_from(call).expect("a number of a call");
+    let mut filter = vec![load(NUMBER)];
+    match advice {
+        None => filter.push(skip_unless(number, 1)),
+        Some(advice) => {
+            filter.push(skip_unless(number, 3));
+            filter.push(load(THIRD));
+            filter.push(skip_unless(advice, 1));
+        }
+    }
+    filter.push(answer(libc::SECCOMP_RET_ERRNO | error as u32));
+    filter.push(answer(libc::SECCOMP_RET_ALLOW));
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: no pointer is passed.
+    let alone = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    // SAFETY: the program and its steps live until the call returns, which copies them.
+    let set = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) };
+    match (alone, set) {
+        (0, 0) => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// `MADV_DONTNEED_LOCKED`, which Linux has since 5.18.
+const DONTNEED_LOCKED: u32 = 24;
+
+/// Without the call that takes locked pages, they are unlocked first.
+#[test]
+fn an_older_kernel_takes_locked_memory_as_well_and_locks_it_again() {
+    in_a_child(
+        "an_older_kernel_takes_locked_memory_as_well_and_locks_it_again",
+        || {
+            refuse(libc::SYS_madvise, Some(DONTNEED_LOCKED), libc::EINVAL)?;
+            lock_all(libc::MCL_FUTURE)?;
+            let (unused, unlocked) = (resident(), locked());
+            let pool = build(builder())?;
+            for _ in 0..3 {
+                assert_about(resident() - unused, BUFFERS * MIB);
+                assert_about(locked() - unlocked, BUFFERS * MIB);
+                use_all(&pool);
+                pool.decommit();
+                assert_about(resident().saturating_sub(unused), 0);
+                assert_about(locked().saturating_sub(unlocked), 0);
+                assert_eq!(pool.status().memory_kept, 0);
+                pool.commit().expect("it was locked before");
+            }
+            // What cannot be unlocked stays, and is still locked.
+            refuse(libc::SYS_munlock, None, libc::EPERM)?;
+            pool.decommit();
+            assert_eq!(pool.status().memory_kept, BUFFERS * MIB);
+            assert_about(locked() - unlocked, BUFFERS * MIB);
+            pool.commit().expect("the same memory");
+            use_all(&pool);
+            Ok(())
+        },
+    );
+}
+
+/// It could only be locked again as a whole, which would cost far more than it gives back.
+#[test]
+fn an_older_kernel_keeps_what_is_locked_when_it_is_used_and_that_is_told() {
+    in_a_child(
+        "an_older_kernel_keeps_what_is_locked_when_it_is_used_and_that_is_told",
+        || {
+            refuse(libc::SYS_madvise, Some(DONTNEED_LOCKED), libc::EINVAL)?;
+            lock_all(libc::MCL_FUTURE | libc::MCL_ONFAULT)?;
+            let unused = resident();
+            let pool = build(builder())?;
+            let mut some = pool.try_get_buffers(8).expect("all are free");
+            some.iter_mut().for_each(|sample| sample.put_bytes(7, MIB));
+            drop(some);
+            pool.decommit();
+            assert_eq!(pool.status().memory_kept, BUFFERS * MIB);
+            pool.commit().expect("the same memory");
+            assert_about(resident() - unused, 8 * MIB);
+            Ok(())
+        },
+    );
+}
+
+/// An operator who decommits idle pools would wonder why the process does not become smaller.
+#[test]
+fn memory_that_the_system_does_not_take_back_is_told() {
+    in_a_child("memory_that_the_system_does_not_take_back_is_told", || {
+        let pool = build(builder().name("idle"))?;
+        use_all(&pool);
+        let before = resident();
+        refuse(libc::SYS_madvise, None, libc::EPERM)?;
+        let kept = |status: Status| (status.state, status.memory_kept);
+
+        let decommit = || pool.decommit();
+        #[cfg(feature = "tracing")]
+        let told = {
+            let recorder = recorder::Recorder::new(|_told| {});
+            tracing::subscriber::with_default(recorder.clone(), decommit);
+            recorder.take()
+        };
+        #[cfg(not(feature = "tracing"))]
+        decommit();
+
+        let bytes = pool.region().map_or(BUFFERS * MIB, |region| region.len());
+        assert_eq!(kept(pool.status()), (State::Configured, bytes));
+        assert_about(resident(), before);
+        #[cfg(feature = "tracing")]
+        {
+            let last = told.last().expect("events");
+            assert_eq!(last.level, tracing::Level::WARN);
+            assert!(last.message.contains("did not take back"), "{last:?}");
+            assert_eq!(last.fields["bytes"], bytes.to_string());
+            assert!(last.fields["reason"].contains("not permitted"), "{last:?}");
+            assert_eq!(last.message.lines().count(), 1);
+        }
+        // It works nevertheless.
+        pool.commit().expect("the same memory");
+        assert_eq!(kept(pool.status()), (State::Committed, 0));
+        use_all(&pool);
+
+        // The last release of a drain ends it as a decommit does.
+        let held = pool.try_get_buffer().expect("all are free");
+        pool.decommit();
+        assert_eq!(kept(pool.status()), (State::Draining, 0));
+        drop(held);
+        assert_eq!(kept(pool.status()), (State::Configured, bytes));
+        // What is unmapped is the system's in any case.
+        pool.set_properties(pool.properties())
+            .expect("it has drained");
+        assert_eq!(kept(pool.status()), (State::Configured, 0));
+        assert_about(resident(), before - bytes);
+        Ok(())
+    });
+}
+
+/// The hint is refused by a kernel that was built without huge pages. The pool works, and an event says so.
+#[cfg(feature = "tracing")]
+#[test]
+fn huge_pages_that_are_refused_are_told_once() {
+    in_a_child("huge_pages_that_are_refused_are_told_once", || {
+        refuse(libc::SYS_madvise, None, libc::EPERM)?;
+        let recorder = recorder::Recorder::new(|_told| {});
+        tracing::subscriber::with_default(recorder.clone(), || {
+            let pool = build(builder().huge_pages(true)).expect("it is a hint");
+            use_all(&pool);
+            pool.decommit();
+            pool.commit().expect("the same memory");
+        });
+        let told = recorder.take();
+        let refusals = told
+            .iter()
+            .filter(|told| told.message.contains("huge pages"));
+        assert_eq!(refusals.count(), 1, "{told:?}");
+        Ok(())
+    });
+}
