@@ -301,6 +301,64 @@ fn bytes_whose_copy_memory_cannot_hold_are_the_buffer_itself() {
     );
 }
 
+/// A begun frame is put aside on the heap when another get needs its buffer. Without memory it stays where it is.
+#[cfg(feature = "stream")]
+#[test]
+fn a_begun_frame_that_memory_cannot_hold_stays_in_its_buffer() {
+    use futures::StreamExt;
+    use sample_pool::{
+        Sample,
+        stream::{DecodeFrame, Decoded, FrameReader, ReadSample},
+    };
+    use std::{
+        convert::Infallible,
+        io,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+    /// Sends eight MiB of a frame, and then nothing.
+    struct Begins(bool);
+    impl ReadSample for Begins {
+        fn poll_read_sample(
+            mut self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+            sample: &mut Sample,
+        ) -> Poll<io::Result<usize>> {
+            if std::mem::replace(&mut self.0, true) {
+                return Poll::Pending;
+            }
+            sample.put_bytes(7, 8 * MIB);
+            Poll::Ready(Ok(8 * MIB))
+        }
+    }
+    struct Endless;
+    impl DecodeFrame for Endless {
+        type Error = Infallible;
+        fn decode(&mut self, _bytes: &[u8]) -> Result<Decoded, Infallible> {
+            Ok(Decoded::Incomplete { needed: None })
+        }
+    }
+    under_the_limit(
+        "a_begun_frame_that_memory_cannot_hold_stays_in_its_buffer",
+        || {
+            let pool = Pool::builder().buffers(1).size(16 * MIB).build();
+            let pool = pool.expect("16 MiB");
+            let mut frames = FrameReader::new(Begins(false), &pool, Endless);
+            drop(Polled::waiting(frames.next()));
+            let mut other = Polled::waiting(pool.get_buffer());
+            warm_the_heap();
+            let mut taken = Vec::with_capacity(100_000);
+            take_all_address_space(&mut taken);
+            drop(Polled::waiting(frames.next()));
+            other.expect_pending();
+            drop(taken);
+            drop(Polled::waiting(frames.next()));
+            drop(other.expect_ready().expect("the frame was put aside"));
+            assert_eq!(frames.unparsed(), 8 * MIB);
+        },
+    );
+}
+
 /// Half of what is asked for is computed from it: words, marks, records. None of these may overflow or abort.
 #[test]
 fn a_pool_that_memory_cannot_hold_is_an_error_whatever_is_too_large() {

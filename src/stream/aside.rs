@@ -27,18 +27,26 @@ impl Aside {
         &self.bytes
     }
 
-    /// Copies `bytes`, which are at most a buffer of `size`, and the properties of their sample.
-    pub(super) fn put(&mut self, bytes: &[u8], size: usize, properties: &SampleProperties) {
+    /// Copies `bytes`, which are at most a buffer of `size`, and the properties of their sample. `false`, and nothing was
+    /// copied, if memory for so many is refused: the size of a buffer is the user's, and must not abort the process.
+    #[must_use]
+    pub(super) fn put(&mut self, bytes: &[u8], size: usize, properties: &SampleProperties) -> bool {
         self.clear();
         if bytes.len() > self.bytes.capacity() {
             // Not `reserve`: it may move old bytes, and what it leaves behind could not be wiped.
             let room = bytes.len().max(64).next_power_of_two();
-            self.bytes = Vec::with_capacity(room.min(size.max(bytes.len())));
+            let mut fresh = Vec::new();
+            let room = room.min(size.max(bytes.len()));
+            if fresh.try_reserve_exact(room).is_err() {
+                return false;
+            }
+            self.bytes = fresh;
         }
         self.bytes.extend_from_slice(bytes);
         if *properties != EMPTY {
             self.properties = properties.clone();
         }
+        true
     }
 
     /// The properties, once; `None` if nothing was set.

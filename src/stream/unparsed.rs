@@ -205,7 +205,7 @@ impl Unparsed {
         self.aside.shrink();
     }
 
-    /// Releases the sample, and keeps the bytes.
+    /// Releases the sample, and keeps the bytes; or keeps both, if memory for the bytes is refused.
     fn set_aside(&mut self) {
         let (bytes, properties) = match &self.place {
             Place::Nowhere | Place::Aside => return,
@@ -213,8 +213,9 @@ impl Unparsed {
             Place::Parsing(rest) => (&rest[..], rest.properties()),
         };
         let size = self.pool.pool().engine().geometry.size();
-        self.aside.put(bytes, size, properties);
-        self.place = Place::Aside;
+        if self.aside.put(bytes, size, properties) {
+            self.place = Place::Aside;
+        }
     }
 
     pub(super) fn clear(&mut self) {
