@@ -20,7 +20,7 @@ fn init(bytes: &'static [u8]) -> Kind {
     Kind::Mp4(Arc::new(InitSegment {
         bytes: bytes.into(),
         media_type: "video/mp4".to_owned(),
-        video: None,
+        tracks: Vec::new(),
     }))
 }
 

@@ -82,6 +82,7 @@ impl From<Rejected> for Failure {
             Rejected::NotFrames(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             // Not for want of room, so what it says is how to send less.
             Rejected::BrokenMp4(Mp4Error::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Rejected::BrokenMp4(Mp4Error::NoInit) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Rejected::BrokenMp4(_) => StatusCode::BAD_REQUEST,
             Rejected::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Rejected::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,

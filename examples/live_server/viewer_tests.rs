@@ -28,7 +28,7 @@ impl Film {
         let init = InitSegment {
             bytes: Bytes::from_static(b"init"),
             media_type: "video/mp4".to_owned(),
-            video: None,
+            tracks: Vec::new(),
         };
         source.begin(Kind::Mp4(Arc::new(init))).unwrap();
         Film {

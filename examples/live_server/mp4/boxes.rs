@@ -12,6 +12,33 @@ use mp4_atom::Atom;
 /// The longest header: size, code, and the size once more in 64 bits.
 pub(super) const LONGEST_HEADER: usize = 16;
 
+/// What a box of a kind that is not known may have: less than 16 MiB, which no text says of itself.
+const LARGEST_UNKNOWN: u64 = (1 << 24) - 1;
+
+/// Whether boxes of this kind stand at the top of a film, fragmented or not.
+pub(super) fn is_known(kind: &[u8; 4]) -> bool {
+    matches!(
+        kind,
+        b"ftyp"
+            | b"styp"
+            | b"moov"
+            | b"moof"
+            | b"mdat"
+            | b"mfra"
+            | b"sidx"
+            | b"ssix"
+            | b"prft"
+            | b"emsg"
+            | b"free"
+            | b"skip"
+            | b"wide"
+            | b"pdin"
+            | b"meta"
+            | b"udta"
+            | b"uuid"
+    )
+}
+
 /// A four-character code.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Kind(pub(super) [u8; 4]);
@@ -75,6 +102,18 @@ impl Header {
             length,
             size,
         })
+    }
+}
+
+impl Header {
+    /// Whether this can be the header of a box at all, and not text or noise between two of them.
+    pub(super) fn is_plausible(&self) -> bool {
+        let printable = |&byte: &u8| matches!(byte, b' '..=b'~' | 0xA9);
+        let small = match self.size {
+            Size::Bytes(bytes) => bytes <= LARGEST_UNKNOWN,
+            Size::TooSmall(_) | Size::ToTheEnd => true,
+        };
+        is_known(&self.kind.0) || small && self.kind.0.iter().all(printable)
     }
 }
 

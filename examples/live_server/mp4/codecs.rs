@@ -8,6 +8,7 @@
 //! | `vp08`, `vp09` | profile, level, depth                       | VP codecs in ISOBMFF             |
 //! | `mp4a`         | object type, and the kind of AAC            | RFC 6381, 3.3                    |
 //! | `Opus`, `fLaC` | in lower case                               | what browsers ask for            |
+//! | `encv`, `enca` | that of the codec that is encrypted         | Common Encryption; its `frma`    |
 //! | any other      | its four-character code                     | RFC 6381, 3.3                    |
 //!
 //! A codec whose configuration cannot be read is called by its code alone: that is for the decoder to judge,
@@ -27,8 +28,31 @@ const LONGEST_ESDS: usize = 512;
 /// MPEG-4 audio, of which the object type says which kind.
 const MPEG4_AUDIO: u8 = 0x40;
 
+/// Whether a sample entry is what ffmpeg writes for the cover of an album: its code is that of the picture's format in the
+/// album's tags, 13 or 14, and no sample of it comes.
+pub(super) fn is_cover(entry: &Child<'_>) -> bool {
+    entry.kind.0[1..] == [0; 3]
+}
+
 /// The name of the codec that a sample entry describes, fit for a quoted string.
 pub(super) fn codec(entry: &Child<'_>) -> String {
+    let original = match &entry.kind.0 {
+        b"encv" => entry.children(VISUAL_ENTRY).and_then(original),
+        b"enca" => in_audio(entry).and_then(original),
+        _ => return named(entry),
+    };
+    let kind = original.unwrap_or(entry.kind);
+    named(&Child { kind, ..*entry })
+}
+
+/// What was encrypted, by what is in its entry.
+fn original(entry: Vec<Child<'_>>) -> Result<Kind, String> {
+    let format = find(entry, b"sinf")?.child(b"frma")?;
+    let format = format.content.first_chunk();
+    Ok(Kind(*format.ok_or("frma: it ends too early")?))
+}
+
+fn named(entry: &Child<'_>) -> String {
     let configured = match &entry.kind.0 {
         b"avc1" | b"avc3" => avc(entry),
         b"hvc1" | b"hev1" => hevc(entry),
@@ -56,6 +80,14 @@ fn code(kind: Kind) -> String {
 /// The box of this kind in the entry of a video track.
 fn in_visual<'a>(entry: &Child<'a>, kind: &[u8; 4]) -> Result<Child<'a>, String> {
     find(entry.children(VISUAL_ENTRY)?, kind)
+}
+
+/// The boxes in the entry of a track of sound.
+fn in_audio<'a>(entry: &Child<'a>) -> Result<Vec<Child<'a>>, String> {
+    let mut content = entry.content;
+    // How long it is depends on its version.
+    Audio::decode(&mut content).map_err(|error| error.to_string())?;
+    boxes::children(content)
 }
 
 fn find<'a>(children: Vec<Child<'a>>, kind: &[u8; 4]) -> Result<Child<'a>, String> {
@@ -152,10 +184,7 @@ fn vp(entry: &Child<'_>) -> Result<String, String> {
 }
 
 fn mpeg4_audio(entry: &Child<'_>) -> Result<String, String> {
-    let mut content = entry.content;
-    // How long it is depends on its version.
-    Audio::decode(&mut content).map_err(|error| error.to_string())?;
-    let descriptors = find(boxes::children(content)?, b"esds")?;
+    let descriptors = find(in_audio(entry)?, b"esds")?;
     if descriptors.content.len() > LONGEST_ESDS {
         return Err("the esds is too long".to_owned());
     }

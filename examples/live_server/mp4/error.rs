@@ -6,12 +6,16 @@ use super::boxes::Kind;
 
 /// What makes ffmpeg write what is asked for.
 const HOW: &str = "ffmpeg needs -movflags frag_keyframe+empty_moov+default_base_moof";
+/// What makes its fragments short, whatever their bit rate: a time in microseconds.
+pub(crate) const SHORTER: &str = "-frag_duration 500000";
 
 /// Why the stream cannot be read on. Sending it again does not help.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Mp4Error {
     /// The first box is none that a film begins with.
     NotMp4 { found: [u8; 8] },
+    /// Neither a box nor the beginning of one, so many bytes into the stream.
+    NotABox { at: u64, found: [u8; 8] },
     /// A box says that it is shorter than its own header.
     TooSmall { kind: Kind, bytes: u64 },
     /// A box says that it ends with the file.
@@ -45,7 +49,11 @@ impl fmt::Display for Mp4Error {
         match self {
             Mp4Error::NotMp4 { found } => {
                 f.write_str("not an MP4: it begins with ftyp, styp or moov, this one with")?;
-                found.iter().try_for_each(|byte| write!(f, " {byte:02x}"))
+                in_hexadecimal(f, found)
+            }
+            Mp4Error::NotABox { at, found } => {
+                write!(f, "not a box at byte {at}, but")?;
+                in_hexadecimal(f, found)
             }
             Mp4Error::TooSmall { kind, bytes } => write!(
                 f,
@@ -55,13 +63,22 @@ impl fmt::Display for Mp4Error {
                 f,
                 "the box {kind} goes on to the end of the file, which a live stream does not have: {HOW}, and delay_moov for AC-3"
             ),
-            Mp4Error::TooLarge { what, bytes, most } => write!(
-                f,
-                "the {what} has {bytes} bytes, and the most are {most}; that of a fragmented MP4 is small: {HOW}"
-            ),
+            Mp4Error::TooLarge { what, bytes, most } => {
+                write!(
+                    f,
+                    "the {what} has {bytes} bytes, and the most are {most}; "
+                )?;
+                match *what {
+                    "moof" => write!(f, "that of a short fragment is small: ffmpeg needs {SHORTER}"),
+                    _ => write!(
+                        f,
+                        "that of a fragmented MP4 is small: {HOW}, and -map 0:V -map 0:a? leaves out the cover of an album"
+                    ),
+                }
+            }
             Mp4Error::NotFragmented => write!(f, "the MP4 is not fragmented: {HOW}"),
             Mp4Error::NoInit => f.write_str(
-                "the stream begins with a fragment: the init segment, ftyp and moov, has to come first",
+                "MP4 without ftyp and moov: the stream begins with a fragment, and its init segment has to come first",
             ),
             Mp4Error::StrayMedia => write!(
                 f,
@@ -79,6 +96,10 @@ impl fmt::Display for Mp4Error {
             Mp4Error::BrokenMoof(why) => write!(f, "the moof cannot be read: {why}"),
         }
     }
+}
+
+fn in_hexadecimal(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, " {byte:02x}"))
 }
 
 impl std::error::Error for Mp4Error {}

@@ -1,42 +1,70 @@
-//! Whether a fragment begins with a sample that can be shown without another.
+//! What a fragment has of each track.
 
-use mp4_atom::{Tfhd, Trun};
+use mp4_atom::{Tfdt, Tfhd, Trun};
 
-use super::{Mp4Error, boxes, boxes::Child, init::VideoTrack};
+use super::{Mp4Error, boxes, boxes::Child, init::Track};
 
 /// `sample_is_non_sync_sample`, in the flags of a sample.
 const NOT_SYNC: u32 = 0x1_0000;
 
-/// Reads a `moof` without its header: does its fragment begin with a sync sample?
-///
-/// Only video has samples that need others, so without a video track every fragment does. One that has
-/// nothing of the video track does not: whoever begins with it sees nothing. The flags of the first sample
-/// are those that its run has for it, else the default of the fragment, else the one of the track.
+/// What a fragment has of one track: at least one sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) track: Track,
+    /// Whether its first sample can be decoded without another.
+    pub(super) sync: bool,
+    /// When it begins, in the track's units of time.
+    pub(super) start: Option<u64>,
+}
+
+/// Reads a `moof` without its header: what it has of `tracks`, in its own order.
 ///
 /// Decoding takes memory for the samples of one run that states something of each: 40 bytes for 4 that are
 /// there, so that a `moof` is bounded before it comes here.
-pub(super) fn begins_with_sync(moof: &[u8], video: Option<VideoTrack>) -> Result<bool, Mp4Error> {
-    let mut sync = video.is_none().then_some(true);
+pub(super) fn runs(moof: &[u8], tracks: &[Track]) -> Result<Vec<Run>, Mp4Error> {
+    let mut runs = Vec::new();
     for child in boxes::children(moof).map_err(Mp4Error::BrokenMoof)? {
         if child.kind.0 != *b"traf" {
             continue;
         }
-        let track: Tfhd = child
+        let header: Tfhd = child
             .child(b"tfhd")
             .and_then(|tfhd| tfhd.decode())
             .map_err(Mp4Error::BrokenMoof)?;
-        if track.base_data_offset.is_some() {
+        if header.base_data_offset.is_some() {
             return Err(Mp4Error::AbsoluteOffsets);
         }
-        let Some(video) = video.filter(|video| video.id == track.track_id) else {
-            continue;
-        };
-        let default = track.default_sample_flags.unwrap_or(video.default_flags);
-        let first = first_sample_flags(&child).map_err(Mp4Error::BrokenMoof)?;
-        let first = first.map(|flags| flags.unwrap_or(default) & NOT_SYNC == 0);
-        sync = sync.or(first);
+        if let Some(&track) = tracks.iter().find(|track| track.id == header.track_id) {
+            let run = run(&child, &header, track).map_err(Mp4Error::BrokenMoof)?;
+            runs.extend(run);
+        }
     }
-    Ok(sync.unwrap_or(false))
+    Ok(runs)
+}
+
+/// `None` if there is no sample.
+fn run(traf: &Child<'_>, header: &Tfhd, track: Track) -> Result<Option<Run>, String> {
+    let sync = match track.video {
+        // What is only counted need not be decoded.
+        None => has_samples(traf)?.then_some(true),
+        // The flags are those that the run has for its first sample, else the default of the fragment, else the one of
+        // the track.
+        Some(default) => {
+            let default = header.default_sample_flags.unwrap_or(default);
+            let first = first_sample_flags(traf)?;
+            first.map(|flags| flags.unwrap_or(default) & NOT_SYNC == 0)
+        }
+    };
+    let start = traf.child(b"tfdt").and_then(|time| time.decode::<Tfdt>());
+    let start = start.ok().map(|time| time.base_media_decode_time);
+    Ok(sync.map(|sync| Run { track, sync, start }))
+}
+
+/// Whether any run has a sample, by what it says of their number behind its version and flags.
+fn has_samples(traf: &Child<'_>) -> Result<bool, String> {
+    let runs = traf.children(0)?;
+    let mut runs = runs.iter().filter(|child| child.kind.0 == *b"trun");
+    Ok(runs.any(|run| run.content.get(4..8).is_some_and(|count| count != [0; 4])))
 }
 
 /// What the first run with a sample says of that sample's flags; `None` if there is no sample.

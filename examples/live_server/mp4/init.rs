@@ -1,5 +1,7 @@
 //! The init segment: which tracks there are, and what a player must be able to decode.
 
+use std::num::NonZeroU64;
+
 use bytes::Bytes;
 use mp4_atom::{Hdlr, Tkhd, Trex};
 
@@ -15,16 +17,19 @@ pub(crate) struct InitSegment {
     pub(crate) bytes: Bytes,
     /// For the content type of a response: `video/mp4; codecs="avc1.64001f, mp4a.40.2"`.
     pub(crate) media_type: String,
-    /// The track that decides whether a fragment begins with a sync sample.
-    pub(crate) video: Option<VideoTrack>,
+    /// What decides whether a fragment begins with a sync sample.
+    pub(crate) tracks: Vec<Track>,
 }
 
-/// The first video track.
+/// A track, as far as it matters to the fragments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct VideoTrack {
+pub(crate) struct Track {
     pub(crate) id: u32,
-    /// The flags of a sample of which nothing else tells them.
-    pub(crate) default_flags: u32,
+    /// Units of time in a second, if it says so.
+    pub(crate) timescale: Option<NonZeroU64>,
+    /// If it is video: the flags of a sample of which nothing else tells them. All samples of other tracks can be
+    /// decoded without another.
+    pub(crate) video: Option<u32>,
 }
 
 /// The rest is read from the bytes.
@@ -39,7 +44,7 @@ impl Eq for InitSegment {}
 impl InitSegment {
     /// Reads the tracks in the `moov` that ends `bytes`.
     pub(crate) fn parse(bytes: Bytes) -> Result<InitSegment, Mp4Error> {
-        let (media_type, video) = {
+        let (media_type, tracks) = {
             let boxes = boxes::children(&bytes).map_err(Mp4Error::BrokenMoov)?;
             let moov = boxes.iter().find(|child| child.kind.0 == *b"moov");
             let moov = moov.ok_or_else(|| Mp4Error::BrokenMoov("it is not there".to_owned()))?;
@@ -52,16 +57,16 @@ impl InitSegment {
         Ok(InitSegment {
             bytes,
             media_type,
-            video,
+            tracks,
         })
     }
 }
 
-/// The media type and the first video track of what is in a `moov`.
-fn read(moov: &[Child<'_>], extends: &Child<'_>) -> Result<(String, Option<VideoTrack>), Mp4Error> {
+/// The media type and the tracks of what is in a `moov`.
+fn read(moov: &[Child<'_>], extends: &Child<'_>) -> Result<(String, Vec<Track>), Mp4Error> {
     let tracks = moov.iter().filter(|child| child.kind.0 == *b"trak");
-    let tracks: Vec<Track> = tracks
-        .map(Track::read)
+    let tracks: Vec<Described> = tracks
+        .map(Described::read)
         .collect::<Result<_, String>>()
         .map_err(Mp4Error::BrokenMoov)?;
     if tracks.is_empty() {
@@ -77,65 +82,91 @@ fn read(moov: &[Child<'_>], extends: &Child<'_>) -> Result<(String, Option<Video
         let why = format!("it has {codecs} sample descriptions, and the most are {MOST_TRACKS}");
         return Err(Mp4Error::BrokenMoov(why));
     }
-    let video = tracks.iter().find(|track| track.handler == *b"vide");
-    let video = video
-        .map(|track| track.video(extends))
-        .transpose()
-        .map_err(Mp4Error::BrokenMoov)?;
-    Ok((media_type(&tracks), video))
+    let media_type = media_type(&tracks);
+    let tracks = tracks.iter().map(|track| track.extended(extends));
+    let tracks = tracks.collect::<Result<_, String>>();
+    Ok((media_type, tracks.map_err(Mp4Error::BrokenMoov)?))
 }
 
 /// What is asked of a `trak`.
 #[derive(Debug)]
-struct Track {
+struct Described {
     id: u32,
+    timescale: Option<NonZeroU64>,
     handler: [u8; 4],
+    /// Whether it is the cover of an album, and not a film.
+    is_cover: bool,
+    /// Each once.
     codecs: Vec<String>,
 }
 
-impl Track {
-    fn read(trak: &Child<'_>) -> Result<Track, String> {
+impl Described {
+    fn read(trak: &Child<'_>) -> Result<Described, String> {
         let header: Tkhd = trak.child(b"tkhd")?.decode()?;
         let media = trak.child(b"mdia")?;
         let handler: Hdlr = media.child(b"hdlr")?.decode()?;
         let descriptions = media.child(b"minf")?.child(b"stbl")?.child(b"stsd")?;
-        let handler = *handler.handler.as_ref();
         // Version, flags and the number of entries, which the boxes tell again.
         let entries = descriptions.children(8)?;
         if entries.is_empty() {
             return Err("stsd: it describes no samples".to_owned());
         }
-        let codecs = entries.iter().map(codecs::codec).collect();
-        Ok(Track {
+        let mut codecs = Vec::new();
+        for codec in entries.iter().map(codecs::codec) {
+            if !codecs.contains(&codec) {
+                codecs.push(codec);
+            }
+        }
+        Ok(Described {
             id: header.track_id,
-            handler,
+            timescale: media.child(b"mdhd").ok().as_ref().and_then(timescale),
+            handler: *handler.handler.as_ref(),
+            is_cover: entries.iter().all(codecs::is_cover),
             codecs,
         })
     }
 
     /// This track with its defaults, which the `mvex` tells.
-    fn video(&self, extends: &Child<'_>) -> Result<VideoTrack, String> {
+    fn extended(&self, extends: &Child<'_>) -> Result<Track, String> {
+        let video = self.handler == *b"vide" && !self.is_cover;
+        Ok(Track {
+            id: self.id,
+            timescale: self.timescale,
+            video: video.then(|| self.default_flags(extends)).transpose()?,
+        })
+    }
+
+    fn default_flags(&self, extends: &Child<'_>) -> Result<u32, String> {
         for child in extends.children(0)? {
             if child.kind.0 != *b"trex" {
                 continue;
             }
             let defaults: Trex = child.decode()?;
             if defaults.track_id == self.id {
-                return Ok(VideoTrack {
-                    id: self.id,
-                    default_flags: defaults.default_sample_flags,
-                });
+                return Ok(defaults.default_sample_flags);
             }
         }
         Err(format!("mvex: there is no trex for track {}", self.id))
     }
 }
 
-/// The media type of the tracks together, each codec once.
+/// Read here, because the rest of the box, as its language, may be nonsense.
+fn timescale(header: &Child<'_>) -> Option<NonZeroU64> {
+    // Version 1 has 64 bits for each of the two times that stand in front.
+    let at = match header.content.first()? {
+        1 => 20,
+        _ => 12,
+    };
+    let units = header.content.get(at..)?.first_chunk()?;
+    NonZeroU64::new(u32::from_be_bytes(*units).into())
+}
+
+/// The media type of the tracks together, the codecs of each: a browser wants an entry for each track that the init
+/// segment has, even if two have the same codec.
 ///
 /// Beside video and sound other tracks are not told: a player asks whether it can play all that is listed,
 /// and a clock or a line of text that it would only leave out must not make it refuse the film.
-fn media_type(tracks: &[Track]) -> String {
+fn media_type(tracks: &[Described]) -> String {
     let of = |handler: &[u8; 4]| tracks.iter().any(|track| track.handler == *handler);
     let main = match (of(b"vide"), of(b"soun")) {
         (true, _) => "video",
@@ -145,11 +176,9 @@ fn media_type(tracks: &[Track]) -> String {
     let told = tracks
         .iter()
         .filter(|track| main == "application" || matches!(&track.handler, b"vide" | b"soun"));
-    let mut codecs: Vec<&str> = Vec::new();
-    for codec in told.flat_map(|track| &track.codecs) {
-        if !codecs.contains(&codec.as_str()) {
-            codecs.push(codec);
-        }
-    }
+    let codecs: Vec<&str> = told
+        .flat_map(|track| &track.codecs)
+        .map(String::as_str)
+        .collect();
     format!("{main}/mp4; codecs=\"{}\"", codecs.join(", "))
 }

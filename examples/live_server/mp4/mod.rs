@@ -16,29 +16,32 @@
 //! chunk cuts is put together first. It collects the init segment and each `moof`, which it looks into, and
 //! both are bounded.
 //!
-//! | file       | idea                                                         |
-//! |------------|--------------------------------------------------------------|
-//! | `mod`      | the boxes of the stream, one after the other                 |
-//! | `boxes`    | a header, and the boxes in a box                             |
-//! | `init`     | the tracks                                                   |
-//! | `codecs`   | what a player is told of a track                             |
-//! | `fragment` | whether a fragment begins with a sync sample                 |
-//! | `error`    | what a sender is told                                        |
+//! | file          | idea                                                      |
+//! |---------------|-----------------------------------------------------------|
+//! | `mod`         | the boxes of the stream, one after the other              |
+//! | `boxes`       | a header, and the boxes in a box                          |
+//! | `init`        | the tracks                                                |
+//! | `codecs`      | what a player is told of a track                          |
+//! | `fragment`    | what a fragment has of each track                         |
+//! | `sync_points` | which fragments a viewer can begin with                   |
+//! | `error`       | what a sender is told                                     |
 
 mod boxes;
 mod codecs;
 mod error;
 mod fragment;
 mod init;
+mod sync_points;
 
 use bytes::Bytes;
 
 use boxes::{Header, LONGEST_HEADER, Size};
 pub(crate) use error::Mp4Error;
-pub(crate) use init::{InitSegment, VideoTrack};
+pub(crate) use init::InitSegment;
+use sync_points::SyncPoints;
 
-/// The largest init segment. One with H.264 and AAC has less than 2 KiB.
-pub(crate) const LARGEST_INIT: u64 = 64 * 1024;
+/// The largest init segment. One with H.264 and AAC has less than 2 KiB; a picture that is a film's cover stands in it.
+pub(crate) const LARGEST_INIT: u64 = 1024 * 1024;
 /// The largest `moof`. Each sample takes 16 bytes of one at the most.
 pub(crate) const LARGEST_MOOF: u64 = 256 * 1024;
 
@@ -112,7 +115,9 @@ pub(crate) struct FragmentParser {
     collected: Vec<u8>,
     /// The bytes of the fragment up to the end of the box.
     announced: u64,
-    video: Option<VideoTrack>,
+    /// Where in the stream the next header or piece begins.
+    at: u64,
+    sync_points: SyncPoints,
 }
 
 impl FragmentParser {
@@ -123,7 +128,8 @@ impl FragmentParser {
             held: Vec::new(),
             collected: Vec::new(),
             announced: 0,
-            video: None,
+            at: 0,
+            sync_points: SyncPoints::default(),
         }
     }
 
@@ -192,11 +198,13 @@ impl FragmentParser {
 
     /// The next bytes of a box of which `left` are missing.
     fn piece(&mut self, chunk: &mut Bytes, left: u64) -> Option<Bytes> {
-        if !self.held.is_empty() {
-            return Some(Bytes::from(std::mem::take(&mut self.held)));
-        }
-        let most = usize::try_from(left).unwrap_or(usize::MAX);
-        let piece = chunk.split_to(most.min(chunk.len()));
+        let piece = if self.held.is_empty() {
+            let most = usize::try_from(left).unwrap_or(usize::MAX);
+            chunk.split_to(most.min(chunk.len()))
+        } else {
+            Bytes::from(std::mem::take(&mut self.held))
+        };
+        self.at += piece.len() as u64;
         (!piece.is_empty()).then_some(piece)
     }
 
@@ -204,10 +212,14 @@ impl FragmentParser {
     fn begin(&mut self, header: Header) -> Result<Option<Event>, Mp4Error> {
         let kind = header.kind;
         // What is no film at all has no sizes either.
-        if let (Place::Start, false) = (self.place, begins_a_film(&kind.0)) {
+        if let (Place::Start, false) = (self.place, boxes::is_known(&kind.0)) {
             return Err(Mp4Error::NotMp4 {
                 found: header.beginning,
             });
+        }
+        if !header.is_plausible() {
+            let (at, found) = (self.at, header.beginning);
+            return Err(Mp4Error::NotABox { at, found });
         }
         let bytes = match header.size {
             Size::Bytes(bytes) => bytes,
@@ -277,14 +289,15 @@ impl FragmentParser {
         match part {
             Part::Init { last: true } if left == 0 => {
                 let init = InitSegment::parse(std::mem::take(&mut self.collected).into())?;
-                self.video = init.video;
+                self.sync_points = SyncPoints::new(init.tracks.clone());
                 self.place = Place::Between;
                 return Ok(Some(Event::Init(init)));
             }
             Part::Init { .. } | Part::Dropped => return Ok(None),
             Part::Moof { header } if left == 0 => {
                 let moof = std::mem::take(&mut self.collected);
-                let sync = fragment::begins_with_sync(&moof[header..], self.video)?;
+                let runs = fragment::runs(&moof[header..], &self.sync_points.tracks)?;
+                let sync = self.sync_points.begins_with_sync(&runs);
                 self.place = Place::AfterMoof { sync };
             }
             Part::Mdat { sync } if left == 0 => {
@@ -297,17 +310,12 @@ impl FragmentParser {
     }
 }
 
-/// Whether a film begins with a box of this kind: with `styp`, if it was cut out of one.
-fn begins_a_film(kind: &[u8; 4]) -> bool {
-    matches!(kind, b"ftyp" | b"styp" | b"moov")
-}
-
 /// Whether a stream that begins so is an MP4; `None` until there is enough of it to tell.
 pub(crate) fn looks_like_mp4(beginning: &[u8]) -> Option<bool> {
     match beginning {
         // The size of the first box is small; no JPEG and no header line begins with a 0.
         [1..=255, ..] => Some(false),
-        [0, _, _, _, kind @ ..] => Some(begins_a_film(kind.first_chunk()?)),
+        [0, _, _, _, kind @ ..] => Some(boxes::is_known(kind.first_chunk()?)),
         _ => None,
     }
 }

@@ -5,6 +5,7 @@
 mod codecs;
 mod hostile;
 mod refused;
+mod sync_points;
 
 use proptest::prelude::*;
 
@@ -290,7 +291,12 @@ fn an_mp4_is_known_by_its_first_bytes() {
     assert_eq!(looks_like_mp4(H264_AAC), Some(true));
     assert_eq!(looks_like_mp4(b"\0\0\0\x18stypmsdh"), Some(true));
     assert_eq!(looks_like_mp4(b"\0\0\0\x18moov"), Some(true));
-    assert_eq!(looks_like_mp4(b"\0\0\0\x18moof"), Some(false));
+    // What is left of one that was cut, or no live stream: it is told what is wrong with it as an MP4.
+    for kind in [b"moof", b"free", b"mdat", b"sidx", b"wide"] {
+        let header = [b"\0\0\0\x18", &kind[..]].concat();
+        assert_eq!(looks_like_mp4(&header), Some(true), "{kind:?}");
+    }
+    assert_eq!(looks_like_mp4(b"\0\0\0\x18nope"), Some(false));
     for other in [
         &b"\xFF"[..],
         b"\xFF\xD8\xFF",

@@ -44,6 +44,24 @@ fn a_codec_is_called_what_others_call_it() {
     }
 }
 
+/// Two languages: Chromium refuses an init segment with more tracks than the name has entries.
+#[test]
+fn each_track_has_an_entry_even_if_two_have_the_same_codec() {
+    let expected = "video/mp4; codecs=\"avc1.42c00a, mp4a.40.2, mp4a.40.2\"";
+    assert_eq!(media_type(init!("two_languages")), expected);
+}
+
+/// A player that has the key decodes what was encrypted, and asks whether it can.
+#[test]
+fn an_encrypted_codec_is_called_by_its_original_name() {
+    let expected = "video/mp4; codecs=\"avc1.42c00a, mp4a.40.2\"";
+    assert_eq!(media_type(init!("cenc")), expected);
+    // Without what says what it was.
+    let unknown = renamed(&renamed(init!("cenc"), b"sinf", b"free"), b"sinf", b"free");
+    let expected = "video/mp4; codecs=\"encv, enca\"";
+    assert_eq!(media_type(&unknown), expected);
+}
+
 /// They leave out what the optional fields tell; the fields are those of AV1 in ISOBMFF, 5.
 #[test]
 fn av1_that_is_not_4_2_0_says_so() {

@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use super::*;
+use super::{super::init::Track, *};
 
 /// Where a sync sample is told, and what tells it: the run's first flags, its samples', the fragment's, the
 /// track's.
@@ -20,15 +20,22 @@ fn fragment(default: Option<u32>, first: Option<u32>, samples: &[u32], count: u3
     boxed(b"traf", &traf)
 }
 
-const VIDEO: Option<VideoTrack> = Some(VideoTrack {
+const VIDEO: Track = Track {
     id: 1,
-    default_flags: 0x1_0000,
-});
+    timescale: None,
+    video: Some(0x1_0000),
+};
 const SYNC: u32 = 0x0200_0000;
 const NOT_SYNC: u32 = 0x0101_0000;
 
 fn sync(moof: &[u8]) -> Result<bool, Mp4Error> {
-    fragment::begins_with_sync(moof, VIDEO)
+    sync_of(moof, VIDEO)
+}
+
+/// Of the first fragment of a film with one track.
+fn sync_of(moof: &[u8], track: Track) -> Result<bool, Mp4Error> {
+    let runs = fragment::runs(moof, &[track])?;
+    Ok(SyncPoints::new(vec![track]).begins_with_sync(&runs))
 }
 
 #[test]
@@ -72,13 +79,14 @@ fn a_fragment_without_a_picture_cannot_be_the_first() {
     let picture = fragment(Some(SYNC), None, &[], 1);
     let both = [nothing, picture].concat();
     assert_eq!(sync(&both), Ok(true), "the first that has one");
-    let other = Some(VideoTrack {
-        id: 2,
-        default_flags: 0,
-    });
+    let other = Track { id: 2, ..VIDEO };
     let sound = fragment(Some(SYNC), None, &[], 1);
-    assert_eq!(fragment::begins_with_sync(&sound, other), Ok(false));
-    assert_eq!(fragment::begins_with_sync(&sound, None), Ok(true));
+    assert_eq!(sync_of(&sound, other), Ok(false));
+    let audible = Track {
+        video: None,
+        ..VIDEO
+    };
+    assert_eq!(sync_of(&sound, audible), Ok(true));
 }
 
 /// Neither is memory taken for what a count claims, nor time.

@@ -60,6 +60,54 @@ fn a_fragment_before_the_init_segment_is_refused() {
     assert_eq!(refused(&stream), Mp4Error::NoInit);
 }
 
+/// A stream that was cut in front, as by a source that connects again without beginning anew.
+#[test]
+fn a_stream_without_its_beginning_is_told_what_is_missing() {
+    let (_, fragments) = parts(H264_AAC);
+    for before in [&[][..], &boxed(b"free", &[0; 9])] {
+        let error = refused(&[before, &fragments[0]].concat());
+        assert_eq!(error, Mp4Error::NoInit);
+        let said = error.to_string();
+        assert!(said.starts_with("MP4 without ftyp and moov"), "{said}");
+    }
+    // In front of the init segment nothing is wrong with it.
+    let padded = [boxed(b"free", &[0; 9]), H264_AAC.to_vec()].concat();
+    assert_eq!(in_all_cuts(&padded).fragments.len(), 2);
+}
+
+/// Text and zeroes, as of a script that prints to the pipe that ffmpeg writes to: as a box the text would have 1.7 GB.
+#[test]
+fn what_is_no_box_is_refused_with_where_it_begins() {
+    let (init, fragments) = parts(H264_AAC);
+    let styp = boxed(b"styp", b"");
+    let moof = top_level(&fragments[0])[0].1;
+    for before in [
+        &init[..init.len() / 2][..28],
+        &init,
+        &[&init[..], &fragments[0]].concat(),
+        &[&init[..], &styp].concat(),
+        &[&init[..], moof].concat(),
+    ] {
+        for noise in [
+            &b"frame=  1 fps=0.0"[..],
+            b"\r\nend of it",
+            &[0; 9],
+            b"\0\0\0\x10\xFF\xD8\xFF\xE0",
+        ] {
+            let at = before.len() as u64;
+            let found = *noise.first_chunk().expect("eight bytes");
+            let error = refused(&[before, noise].concat());
+            assert_eq!(error, Mp4Error::NotABox { at, found });
+        }
+    }
+    let at = 40;
+    let found = *b"Error: 1";
+    assert_eq!(
+        Mp4Error::NotABox { at, found }.to_string(),
+        "not a box at byte 40, but 45 72 72 6f 72 3a 20 31"
+    );
+}
+
 #[test]
 fn media_without_a_moof_of_its_own_is_refused() {
     let (init, fragments) = parts(H264_AAC);
