@@ -8,11 +8,12 @@ use crate::{
     jpeg::part,
     memory::{self, BACKLOG, FRAGMENT_SAMPLES, MOST_PIECES, PICTURE_SAMPLES},
     mp4::InitSegment,
+    pace::{Follower, Pace},
     piece::Piece,
 };
 use sample_pool::{
     Pool, Sample,
-    fan_out::{FanOut, Hands, Subscriber},
+    fan_out::{FanOut, Hands, Received, Subscriber},
 };
 use std::{
     collections::BTreeMap,
@@ -21,7 +22,9 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// What a channel carries.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,7 +96,7 @@ enum Stream {
     Begun {
         kind: Kind,
         frames: FanOut,
-        sent: Arc<AtomicU64>,
+        pace: Arc<Pace>,
     },
     /// The server ends: then the viewers' responses end as well.
     Ended,
@@ -107,6 +110,24 @@ pub(crate) struct Following {
     pub(crate) frames: Subscriber,
     /// How many samples were sent to it so far.
     pub(crate) sent: Arc<AtomicU64>,
+    /// How far it is, for the source that may wait for it.
+    follower: Follower,
+}
+
+impl Following {
+    /// Waits for the next sample and takes it; `None` when the stream has ended. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Option<Received> {
+        let received = self.frames.next().await;
+        if let Some(received) = &received {
+            self.follower.has_taken(received.number());
+        }
+        received
+    }
+
+    /// Takes no more, so that the source does not wait for it.
+    pub(crate) fn is_done(&self) {
+        self.follower.is_done();
+    }
 }
 
 /// What `/status` tells of a channel.
@@ -223,14 +244,19 @@ impl Channel {
     /// once the server ends.
     pub(crate) fn follow(&self) -> Option<Following> {
         let state = lock(&self.state);
-        let Stream::Begun { kind, frames, sent } = &state.stream else {
+        let Stream::Begun { kind, frames, pace } = &state.stream else {
             return None;
         };
+        // Nothing is sent while this is locked.
+        let frames = frames.subscribe(1);
+        let sent = pace.sent().clone();
+        let next = sent.load(Ordering::Relaxed) - frames.lag() as u64;
         Some(Following {
             channel: self.name.clone(),
             kind: kind.clone(),
-            frames: frames.subscribe(1),
-            sent: sent.clone(),
+            follower: pace.follow(next),
+            frames,
+            sent,
         })
     }
 
@@ -293,20 +319,20 @@ impl Source {
             .iter()
             .filter(|(name, _)| ***name != *self.channel.name);
         self.channels.admit(others, needed)?;
-        let frames = match kind {
+        let (window, needs_sync) = match kind {
             // Each picture can be shown without another.
-            Kind::Jpeg => FanOut::with_hands(BACKLOG, &self.channels.hands),
-            Kind::Mp4(_) => {
-                FanOut::with_hands(MOST_PIECES, &self.channels.hands).require_sync_point(true)
-            }
+            Kind::Jpeg => (BACKLOG, false),
+            Kind::Mp4(_) => (MOST_PIECES, true),
         };
+        let frames =
+            FanOut::with_hands(window, &self.channels.hands).require_sync_point(needs_sync);
         let mut state = lock(&self.channel.state);
         let before = match &state.stream {
             Stream::Ended => return Err(Unavailable::Ending),
             Stream::Begun { kind: before, .. } if *before == kind => return Ok(()),
             _ => {
-                let sent = Arc::default();
-                std::mem::replace(&mut state.stream, Stream::Begun { kind, frames, sent })
+                let pace = Pace::new(window);
+                std::mem::replace(&mut state.stream, Stream::Begun { kind, frames, pace })
             }
         };
         drop((state, by_name));
@@ -327,15 +353,27 @@ impl Source {
         state.sequence = state.sequence.max(sequence.saturating_sub(1));
     }
 
+    /// Waits until so many samples can be published without a loss for any viewer that reads at once, and tells for how
+    /// long. Who publishes without it is as fast as what it sends is live.
+    pub(crate) async fn room(&self, samples: usize) -> Duration {
+        let pace = match &lock(&self.channel.state).stream {
+            Stream::Begun { pace, .. } => pace.clone(),
+            Stream::NotBegun | Stream::Ended => return Duration::ZERO,
+        };
+        let began = Instant::now();
+        pace.room(samples).await;
+        began.elapsed()
+    }
+
     /// Numbers a picture and gives it to everybody who follows.
     pub(crate) fn publish(&self, mut sample: Sample) {
         let mut state = lock(&self.channel.state);
         let sequence = state.sequence + 1;
-        let Stream::Begun { frames, sent, .. } = &state.stream else {
+        let Stream::Begun { frames, pace, .. } = &state.stream else {
             return;
         };
         part::make_part(&mut sample, sequence);
-        sent.fetch_add(1, Ordering::Relaxed);
+        pace.count();
         let _sent = frames.send(sample.freeze()); // never closed
         state.sequence = sequence;
     }
@@ -350,7 +388,7 @@ impl Source {
         let pieces = pieces.into_iter();
         let mut state = lock(&self.channel.state);
         let sequence = state.sequence + 1;
-        let Stream::Begun { frames, sent, .. } = &state.stream else {
+        let Stream::Begun { frames, pace, .. } = &state.stream else {
             return;
         };
         let count = u16::try_from(pieces.len()).unwrap_or(u16::MAX);
@@ -363,7 +401,7 @@ impl Source {
             piece.write(sample.properties_mut());
             // Whoever has lagged goes on with the beginning of a fragment, and never inside of one.
             sample.properties_mut().set_sync_point(sync && index == 0);
-            sent.fetch_add(1, Ordering::Relaxed);
+            pace.count();
             let _sent = frames.send(sample.freeze()); // never closed
         }
         state.sequence = sequence;

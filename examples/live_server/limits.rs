@@ -12,6 +12,7 @@
 //! | what the kernel keeps for a client that is slow, bytes | twice [`SEND_BUFFER`] | the rest waits here |
 //! | time from one frame of a source to the next | [`FRAME_TIME`] | 408, and its channel is free |
 //! | time from one fragment to the next | [`FRAGMENT_TIME`] | 408, and its channel is free |
+//! | time that a source waits for a viewer that does not read at once | [`crate::pace::PATIENCE`], once | it skips |
 //! | a picture, bytes | `--size` | 413 |
 //! | a fragment, bytes | eight times `--size` | 413 |
 //! | an init segment, a fragment's `moof`, bytes | [`crate::mp4`] | 413 |

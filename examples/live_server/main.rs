@@ -23,6 +23,7 @@
 //! | `mp4`             | fragments in a stream of MP4, and what plays them                |
 //! | `piece`           | what a sample is: a picture, or a piece of a fragment            |
 //! | `channel`         | a fan-out for each, and who feeds it                             |
+//! | `pace`            | how long a source waits for viewers that read at once            |
 //! | `viewer`          | the response to a viewer                                         |
 //! | `viewers`         | what viewers may hold, and who is closed                         |
 //! | `watching`        | how far behind each viewer is                                    |
@@ -43,6 +44,7 @@ mod life;
 mod limits;
 mod memory;
 mod mp4;
+mod pace;
 mod page;
 mod piece;
 mod prometheus;

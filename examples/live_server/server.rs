@@ -85,7 +85,7 @@ impl From<Rejected> for Failure {
             Rejected::BrokenMp4(Mp4Error::NoInit) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Rejected::BrokenMp4(_) => StatusCode::BAD_REQUEST,
             Rejected::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Rejected::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Rejected::TooSlow(_) | Rejected::TooSlowFragment(_) => StatusCode::REQUEST_TIMEOUT,
             Rejected::Unavailable(unavailable) => return unavailable.into(),
             Rejected::Ending => StatusCode::SERVICE_UNAVAILABLE,
         };

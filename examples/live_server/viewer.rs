@@ -33,12 +33,13 @@ pub(crate) struct Viewer {
 
 impl Viewer {
     /// The newest picture; `None` if there is none.
-    pub(crate) async fn still(self) -> Option<Response> {
-        let mut frames = self.following.frames;
-        if frames.lag() == 0 || self.following.kind != Kind::Jpeg {
+    pub(crate) async fn still(mut self) -> Option<Response> {
+        if self.following.frames.lag() == 0 || self.following.kind != Kind::Jpeg {
             return None;
         }
-        let newest = frames.next().await?;
+        let newest = self.following.next().await?;
+        self.following.is_done();
+        let mut frames = self.following.frames;
         let wanted_back = newest.wanted_back();
         let jpeg = part::jpeg(newest);
         // It is on its way like any other frame.
@@ -84,13 +85,12 @@ impl Viewer {
         let mut left = limit;
         let mut inside = false;
         while left > 0 {
-            let frames = &mut self.following.frames;
             let next = tokio::select! {
                 // There may be more to send when the server ends, and it is not sent.
                 biased;
                 _ended = self.ending.wait_for(|&ending| ending), if !inside => None,
                 () = chunks.closed() => None,
-                next = frames.next() => next,
+                next = self.following.next() => next,
             };
             let Some(next) = next else { return };
             if inside && next.missed() > 0 {
@@ -100,12 +100,16 @@ impl Viewer {
             let piece = Piece::of(next.properties());
             inside = !piece.is_last();
             left -= u64::from(!inside);
+            if left == 0 {
+                self.following.is_done();
+            }
             let wanted_back = next.wanted_back();
             watching.given(next.number(), next.missed(), next.len());
             // There is room: the one before is out of hyper's hands.
             if chunks.send(bytes_of(next, left)).await.is_err() {
                 return;
             }
+            let frames = &mut self.following.frames;
             let taken = self.viewers.until_taken(frames, wanted_back, &mut patience);
             if !taken.await {
                 return;

@@ -7,6 +7,7 @@ use crate::{
 };
 use bytes::{BufMut, Bytes};
 use sample_pool::Sample;
+use std::time::Duration;
 
 /// Pictures in the making.
 pub(super) struct Pictures {
@@ -48,7 +49,7 @@ impl Pictures {
                 Event::End => {
                     progress.frames += 1;
                     if let Some(picture) = self.filling.take() {
-                        self.publish(ingest, picture)?;
+                        progress.waited += self.publish(ingest, picture).await?;
                     }
                 }
             }
@@ -66,14 +67,20 @@ impl Pictures {
         Ok(())
     }
 
-    fn publish(&mut self, ingest: &Ingest<'_>, picture: Sample) -> Result<(), Rejected> {
+    /// Publishes a picture, and tells how long it waited for viewers that read at once.
+    async fn publish(
+        &mut self,
+        ingest: &Ingest<'_>,
+        picture: Sample,
+    ) -> Result<Duration, Rejected> {
         if !self.begun {
             // Not before the first whole picture: who sends nonsense must not end a channel's viewers.
             ingest.source.begin(Kind::Jpeg)?;
             self.begun = true;
         }
+        let waited = ingest.source.room(1).await;
         ingest.source.publish(picture);
-        Ok(())
+        Ok(waited)
     }
 }
 

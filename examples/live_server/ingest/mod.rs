@@ -60,7 +60,7 @@ pub(crate) struct Ingest<'a> {
 struct Progress {
     /// How many frames were finished.
     frames: u64,
-    /// How long it waited for samples, which is not the source's doing.
+    /// How long it waited for samples and viewers, which is not the source's doing.
     waited: Duration,
 }
 
@@ -82,6 +82,14 @@ impl Reader {
         match self {
             Reader::Jpeg(pictures) => pictures.is_between(),
             Reader::Mp4(fragments) => fragments.is_between(),
+        }
+    }
+
+    /// That no frame was finished for as long as one may take.
+    fn too_slow(&self) -> Rejected {
+        match self {
+            Reader::Jpeg(_) => Rejected::TooSlow(self.limit()),
+            Reader::Mp4(_) => Rejected::TooSlowFragment(self.limit()),
         }
     }
 
@@ -115,7 +123,7 @@ impl Ingest<'_> {
                 _ => time::Instant::now() + reader.limit(),
             };
             let chunk = time::timeout_at(due, body.next()).await;
-            let chunk = chunk.map_err(|_elapsed| Rejected::TooSlow(reader.limit()))?;
+            let chunk = chunk.map_err(|_elapsed| reader.too_slow())?;
             // How a source leaves is its own affair.
             next = chunk.and_then(Result::ok);
         }

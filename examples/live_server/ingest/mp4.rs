@@ -64,6 +64,7 @@ impl Fragments {
                         // Not before the first whole fragment: who sends nonsense must not end a channel's viewers.
                         ingest.source.begin(kind)?;
                     }
+                    progress.waited += ingest.source.room(self.pieces.len()).await;
                     ingest.source.publish_fragment(self.pieces.drain(..), sync);
                 }
             }

@@ -1,6 +1,10 @@
 //! Why a source was turned away.
 
-use crate::{channel::Unavailable, jpeg::parser::FrameError, mp4::Mp4Error};
+use crate::{
+    channel::Unavailable,
+    jpeg::parser::FrameError,
+    mp4::{Mp4Error, SHORTER},
+};
 use sample_pool::GetBufferError;
 use std::{fmt, time::Duration};
 
@@ -18,6 +22,8 @@ pub(crate) enum Rejected {
     },
     /// No frame was finished for so long.
     TooSlow(Duration),
+    /// No fragment was finished for so long.
+    TooSlowFragment(Duration),
     /// It may not feed this channel.
     Unavailable(Unavailable),
     /// The server ends.
@@ -34,11 +40,20 @@ impl fmt::Display for Rejected {
                     Some(bytes) => write!(f, "a {what} of {bytes} bytes")?,
                     None => write!(f, "a {what} of more than {most} bytes")?,
                 }
-                write!(f, ", and there is room for {most}; see --size")
+                write!(f, ", and there is room for {most}; see --size")?;
+                match *what {
+                    "fragment" => write!(f, ", or cut it shorter: ffmpeg's {SHORTER}"),
+                    _ => Ok(()),
+                }
             }
             Rejected::TooSlow(limit) => {
                 write!(f, "no frame was finished for {} s", limit.as_secs())
             }
+            Rejected::TooSlowFragment(limit) => write!(
+                f,
+                "no fragment was finished for {} s; frag_keyframe cuts at key frames alone, and sound without video never: ffmpeg needs {SHORTER}",
+                limit.as_secs()
+            ),
             Rejected::Unavailable(unavailable) => unavailable.fmt(f),
             Rejected::Ending => f.write_str("the server is ending"),
         }

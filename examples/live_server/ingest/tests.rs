@@ -200,6 +200,7 @@ async fn a_fragment_larger_than_a_channel_is_refused_with_both_sizes_before_it_h
         said.contains(&format!(" {size} ")) && said.contains(&format!(" {most};")),
         "{said}"
     );
+    assert!(said.contains("-frag_duration"), "{said}");
     assert!(shown.is_empty());
     assert_eq!(pool.free_count(), FEWEST_BUFFERS);
 }
@@ -208,9 +209,9 @@ async fn a_fragment_larger_than_a_channel_is_refused_with_both_sizes_before_it_h
 #[tokio::test]
 async fn a_head_that_no_fragmented_film_has_is_refused_with_what_the_sender_has_to_change() {
     let pool = pool();
-    for (kind, what, bytes) in [
-        (b"moov", "init segment", LARGEST_INIT),
-        (b"moof", "moof", LARGEST_MOOF + 1),
+    for (kind, what, bytes, helps) in [
+        (b"moov", "init segment", LARGEST_INIT, "-map 0:V"),
+        (b"moof", "moof", LARGEST_MOOF + 1, "-frag_duration"),
     ] {
         let place = places(kind)[0];
         let mut film = FILM[..place + 8].to_vec();
@@ -218,7 +219,7 @@ async fn a_head_that_no_fragmented_film_has_is_refused_with_what_the_sender_has_
         let (answer, _) = send(&pool, &[&film]).await;
         let said = answer.unwrap_err().to_string();
         assert!(said.contains(&format!("the {what} has ")), "{said}");
-        assert!(said.contains("-movflags frag_keyframe"), "{said}");
+        assert!(said.contains(helps), "{said}");
         assert!(!said.contains("--size"), "{said}");
     }
     assert_eq!(pool.free_count(), FEWEST_BUFFERS);
@@ -279,5 +280,14 @@ async fn fragments_have_more_time_than_pictures() {
         });
         let answer = ingest.read(std::pin::pin!(body)).await;
         assert_eq!(answer.is_ok(), answered, "{answer:?}");
+        if let Err(rejected) = answer {
+            // Sound alone is one fragment until it ends, unless that is said.
+            let said = rejected.to_string();
+            assert!(
+                said.starts_with("no fragment was finished for 30 s"),
+                "{said}"
+            );
+            assert!(said.contains("-frag_duration"), "{said}");
+        }
     }
 }

@@ -37,11 +37,14 @@ use bytes::Bytes;
 
 use boxes::{Header, LONGEST_HEADER, Size};
 pub(crate) use error::Mp4Error;
+#[allow(unused_imports, reason = "the fuzzer has this module and no ingest")]
+pub(crate) use error::SHORTER;
 pub(crate) use init::InitSegment;
 use sync_points::SyncPoints;
 
-/// The largest init segment. One with H.264 and AAC has less than 2 KiB; a picture that is a film's cover stands in it.
-pub(crate) const LARGEST_INIT: u64 = 1024 * 1024;
+/// The largest init segment. One with H.264 and AAC has less than 2 KiB; a picture that is a film's cover stands in it. It
+/// fits into one message of a broker's that takes a MiB, as `examples/many_machines` needs it.
+pub(crate) const LARGEST_INIT: u64 = 1_000_000;
 /// The largest `moof`. Each sample takes 16 bytes of one at the most.
 pub(crate) const LARGEST_MOOF: u64 = 256 * 1024;
 

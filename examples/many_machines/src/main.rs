@@ -42,6 +42,8 @@ mod limits;
 mod memory;
 #[path = "../../live_server/mp4/mod.rs"]
 mod mp4;
+#[path = "../../live_server/pace.rs"]
+mod pace;
 #[path = "../../live_server/page.rs"]
 mod page;
 #[path = "../../live_server/piece.rs"]

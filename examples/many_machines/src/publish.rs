@@ -140,7 +140,7 @@ impl Publisher {
             sync: true,
             time: None,
         };
-        while let Some(received) = following.frames.next().await {
+        while let Some(received) = following.next().await {
             let missing = received.missed();
             let piece = Piece::of(received.properties());
             label.sequence = piece.sequence;
