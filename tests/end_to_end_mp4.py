@@ -186,11 +186,16 @@ def check_refused(server, init, fragments):
     refused(400, plain.read_bytes(), "frag_keyframe")
     refused(400, init[:40] + bytes(2000) + init[40:], "the moov cannot be read: ")
     refused(400, init + b"\0\0\0\4moof", "the box moof says that it has 4 bytes")
+    # What a script prints to the pipe that ffmpeg writes to.
+    text = f"not a box at byte {len(init + fragments[0])}, but 64 6f 6e 65"
+    refused(400, init + fragments[0] + b"done, all of it\n", text)
+    for before in (b"", b"\0\0\0\x10free" + bytes(8)):
+        refused(415, before + fragments[0], "MP4 without ftyp and moov")
     refused(400, init + b"\0\0\0\x10mdat" + bytes(8), "an mdat without a moof before it")
     # No size of the buffers makes room for these, so what is named is how to send less.
-    for what, body in [("init segment", (1 << 20).to_bytes(4, "big") + b"moov"),
-                       ("moof", init + (1 << 20).to_bytes(4, "big") + b"moof")]:
-        refused(413, body + bytes(1000), f"the {what} has {1 << 20} bytes", "frag_keyframe")
+    for what, body, helps in [("init segment", (1 << 20).to_bytes(4, "big") + b"moov", "-map 0:V"),
+                              ("moof", init + (1 << 20).to_bytes(4, "big") + b"moof", "-frag_duration")]:
+        refused(413, body + bytes(1000), f"the {what} has {1 << 20} bytes", helps)
     huge = (MOST_FRAGMENT + 100).to_bytes(4, "big") + b"mdat"
     moof = next(box for kind, box in boxes(fragments[0]) if kind == b"moof")
     refused(413, init + moof + huge + bytes(1000), str(MOST_FRAGMENT + 100 + len(moof)), str(MOST_FRAGMENT))
@@ -215,4 +220,5 @@ def main():
         server.process.kill()
 
 
-main()
+if __name__ == "__main__":
+    main()

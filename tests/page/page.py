@@ -12,6 +12,7 @@ from figures import check_figures, check_server_away
 from fragments import check_fragments
 from holes import check_holes
 from keeping import Keeping
+from languages import check_languages
 from layout import check_layout
 from other_codecs import check_codecs
 from picture import draw
@@ -64,6 +65,7 @@ def main():
         with_server(lambda server: check_holes(browser, server))
         with_server(lambda server: check_fragments(browser, server))
         with_server(lambda server: check_codecs(browser, server))
+        with_server(lambda server: check_languages(browser, server))
         with_server(lambda server: check_windows(browser, server))
         check_server_away(browser, TARGET)
         browser.close()

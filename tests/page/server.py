@@ -54,6 +54,14 @@ class Server:
             *codec, "-pix_fmt", "yuv420p", "-g", round(RATE * fragment),
             "-movflags", "frag_keyframe+empty_moov+default_base_moof" + late + flags, "-f", "mp4"])
 
+    def two_languages(self, name, picture, tones):
+        """A film with two tracks of sound, both AAC."""
+        sounds = [argument for tone in tones for argument in ("-re", "-f", "lavfi", "-i", f"sine=frequency={tone}")]
+        return self._start(name, [
+            "-re", "-f", "lavfi", "-i", f"{picture}=size=192x108:rate={RATE}", *sounds, "-map", 0, "-map", 1, "-map", 2,
+            *H264, "-pix_fmt", "yuv420p", "-g", RATE, "-movflags", "frag_keyframe+empty_moov+default_base_moof",
+            "-f", "mp4"])
+
     def camera(self, name, picture, size="320x180"):
         """Motion JPEG."""
         rate = "" if "rate=" in picture else f"{':' if '=' in picture else '='}size={size}:rate={RATE}"

@@ -6,6 +6,8 @@ use super::boxes::Kind;
 
 /// What makes ffmpeg write what is asked for.
 const HOW: &str = "ffmpeg needs -movflags frag_keyframe+empty_moov+default_base_moof";
+/// What keeps the cover of an album out of the moov.
+const NO_COVER: &str = "-map 0:V? -map 0:a? leaves out the cover of an album";
 /// What makes its fragments short, whatever their bit rate: a time in microseconds.
 pub(crate) const SHORTER: &str = "-frag_duration 500000";
 
@@ -59,6 +61,11 @@ impl fmt::Display for Mp4Error {
                 f,
                 "broken MP4: the box {kind} says that it has {bytes} bytes, less than its header"
             ),
+            // ffmpeg goes back to write a size, and cannot if its buffer has been sent by then.
+            Mp4Error::ToTheEnd { kind } if kind.0 == *b"moov" => write!(
+                f,
+                "the moov has no size: ffmpeg cannot write one that is larger than its buffer to a live stream; {NO_COVER}"
+            ),
             Mp4Error::ToTheEnd { kind } => write!(
                 f,
                 "the box {kind} goes on to the end of the file, which a live stream does not have: {HOW}, and delay_moov for AC-3"
@@ -72,7 +79,7 @@ impl fmt::Display for Mp4Error {
                     "moof" => write!(f, "that of a short fragment is small: ffmpeg needs {SHORTER}"),
                     _ => write!(
                         f,
-                        "that of a fragmented MP4 is small: {HOW}, and -map 0:V -map 0:a? leaves out the cover of an album"
+                        "that of a fragmented MP4 is small: {HOW}, and {NO_COVER}"
                     ),
                 }
             }

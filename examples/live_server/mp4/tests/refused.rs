@@ -159,6 +159,20 @@ fn a_size_that_makes_no_sense_is_refused() {
     assert_eq!(refused(&stream), Mp4Error::ToTheEnd { kind });
 }
 
+/// ffmpeg to a pipe or a server, with +delay_moov and an album whose cover is larger than its buffer.
+#[test]
+fn a_moov_without_a_size_is_refused_with_what_leaves_the_cover_out() {
+    let error = refused(&[boxed(b"ftyp", b"isom\0\0\0\0"), header(0, b"moov")].concat());
+    assert_eq!(
+        error,
+        Mp4Error::ToTheEnd {
+            kind: kind(b"moov")
+        }
+    );
+    let said = error.to_string();
+    assert!(said.contains("-map 0:V? -map 0:a?"), "{said}");
+}
+
 /// Refused by what the header says, before any of it is kept.
 #[test]
 fn what_is_too_large_to_be_kept_is_refused() {
