@@ -385,7 +385,9 @@ fn a_callback_that_a_subscriber_removes_or_replaces_is_not_called() {
         let pool = Pool::builder().buffers(1).build().expect("small");
         let [old, new]: [Arc<AtomicUsize>; 2] = Default::default();
         let count = old.clone();
-        let guard = pool.on_release(move |_| drop(count.fetch_add(1, Ordering::SeqCst)));
+        let guard = pool.on_release(move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
         let guard = Mutex::new(Some(guard));
         let (weak, count) = (pool.downgrade(), new.clone());
         let recorder = Recorder::new(move |told| {
@@ -394,8 +396,10 @@ fn a_callback_that_a_subscriber_removes_or_replaces_is_not_called() {
             }
             if replace {
                 let (pool, count) = (weak.upgrade().expect("the test has it"), count.clone());
-                pool.on_release(move |_| drop(count.fetch_add(1, Ordering::SeqCst)))
-                    .detach();
+                let guard = pool.on_release(move |_| {
+                    count.fetch_add(1, Ordering::SeqCst);
+                });
+                guard.detach();
             }
             drop(guard.lock().expect("whole").take());
         });

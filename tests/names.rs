@@ -96,9 +96,9 @@ async fn no_display_or_debug_prints_a_name_as_it_is() {
     let shared = sample.freeze();
     debugs(&shared);
     debugs(shared.properties());
-    let fan_out = FanOut::new(1, 1).resume_anywhere(true);
+    let fan_out = FanOut::new(1, 1);
     let mut subscriber = fan_out.subscribe(1);
-    fan_out.send(shared);
+    fan_out.send(shared).unwrap();
     debugs(&fan_out);
     debugs(&subscriber);
     debugs(&subscriber.next().await);

@@ -111,7 +111,7 @@ impl Checked {
         let another = self.waker(0);
         assert!(!self.line.waits_with_another(&ticket, &another));
         drop(self.line.wake_by(&ticket, another));
-        if which.is_multiple_of(2) {
+        if which % 2 == 0 {
             assert!(matches!(ticket.take_outcome(), Some(Outcome::Slots(_))));
         } else {
             let left = self.line.leave(&mut ticket);

@@ -98,7 +98,10 @@ mod tests {
     fn memory_of_a_large_frame_is_freed_and_that_of_a_small_one_is_kept() {
         let mut aside = Aside::new(false);
         for (len, kept) in [(10, true), (KEPT, true), (KEPT + 1, false)] {
-            aside.put(&vec![7; len], usize::MAX, &EMPTY);
+            assert!(
+                aside.put(&vec![7; len], usize::MAX, &EMPTY),
+                "there is memory"
+            );
             aside.shrink();
             assert_eq!(aside.bytes().len(), len, "it is in use");
             aside.clear();
@@ -111,9 +114,9 @@ mod tests {
     #[test]
     fn the_memory_is_not_larger_than_a_buffer() {
         let mut aside = Aside::new(false);
-        aside.put(&[7; 100], 120, &EMPTY);
+        assert!(aside.put(&[7; 100], 120, &EMPTY), "there is memory");
         assert!(aside.bytes.capacity() <= 120);
-        aside.put(&[7; 119], 120, &EMPTY);
+        assert!(aside.put(&[7; 119], 120, &EMPTY), "there is memory");
         assert!(aside.bytes.capacity() <= 120);
     }
 
@@ -123,11 +126,11 @@ mod tests {
         let mut properties = SampleProperties::default();
         properties.set_user(7);
         let mut aside = Aside::new(false);
-        aside.put(b"one", 8, &properties);
+        assert!(aside.put(b"one", 8, &properties), "there is memory");
         assert_eq!(aside.take_properties(), Some(properties.clone()));
         assert_eq!(aside.take_properties(), None);
-        aside.put(b"two", 8, &properties);
-        aside.put(b"three", 8, &EMPTY);
+        assert!(aside.put(b"two", 8, &properties), "there is memory");
+        assert!(aside.put(b"three", 8, &EMPTY), "there is memory");
         assert_eq!(aside.take_properties(), None);
     }
 
@@ -136,7 +139,7 @@ mod tests {
     fn only_a_pool_that_wipes_pays_for_it() {
         for (wipes, expected) in [(true, [0; 3]), (false, [7; 3])] {
             let mut aside = Aside::new(wipes);
-            aside.put(&[7; 3], 8, &EMPTY);
+            assert!(aside.put(&[7; 3], 8, &EMPTY), "there is memory");
             aside.wipe();
             assert_eq!(aside.bytes(), expected);
         }
