@@ -17,7 +17,7 @@
 mod bit_set;
 mod ledger;
 
-pub(crate) use ledger::{Ledger, Plan, Tally};
+pub(crate) use ledger::{Layout, Ledger, Plan, Tally};
 
 use crate::{
     raw::{block::BlockRef, chain::Chain, shelf::Shelf, slot::OwnedSlot},

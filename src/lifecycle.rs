@@ -17,7 +17,7 @@ use crate::{
     engine::{Callback, Engine, Shared},
     error::{CommitError, GetBufferError, SetPropertiesError},
     foreign,
-    free_list::Plan,
+    free_list::{Layout, Plan},
     handles::Holding,
     line::Line,
     properties::{self, Properties},
@@ -98,27 +98,26 @@ impl Engine {
         let relock = shared.relock;
         shared.busy = true;
         drop(shared);
-        let memory = self.map(wanted, kept, relock);
+        let mapped = self.map(wanted, kept, relock);
         let mut shared = self.lock();
         shared.busy = false;
         self.settled.announce();
+        let (memory, mut layout) = mapped?;
         let plan = Plan {
             slots: wanted.buffers,
             owner,
-            memory: memory.clone()?,
+            memory: memory.clone(),
             wipe: self.settings.zero_on_release,
-            records: self.settings.track_holders,
         };
-        shared
-            .ledger
-            .adopt(&self.free_list, plan)
-            .map_err(|_refused| CommitError::OutOfMemory)?;
+        shared.ledger.adopt(&self.free_list, plan, &mut layout);
         self.geometry.set(wanted.prefix, wanted.size);
         shared.relock = None;
         shared.memory_kept = 0;
         self.open(&mut shared);
         drop(shared);
-        if let Some(refused) = memory?.no_huge_pages().filter(|_| is_new) {
+        // It has what the configuration before needed.
+        drop(layout);
+        if let Some(refused) = memory.no_huge_pages().filter(|_| is_new) {
             trace::no_huge_pages(self, refused);
         }
         Ok(())
@@ -138,13 +137,15 @@ impl Engine {
         self.set_gate(shared);
     }
 
-    /// The memory of the last commit, or new memory if the properties were set since.
+    /// The memory of the last commit, or new memory if the properties were set since; and what the free list needs.
     fn map(
         &self,
         wanted: Properties,
         kept: Option<Arc<Region>>,
         relock: Option<Relock>,
-    ) -> Result<Arc<Region>, CommitError> {
+    ) -> Result<(Arc<Region>, Layout), CommitError> {
+        let layout = Layout::make(&self.free_list, wanted.buffers, self.settings.track_holders)
+            .map_err(|_refused| CommitError::OutOfMemory)?;
         let memory = match kept {
             Some(memory) => memory,
             None => Region::map(
@@ -165,7 +166,7 @@ impl Engine {
             false => Ok(()),
         });
         backed.map_err(|_refused| CommitError::OutOfMemory)?;
-        Ok(memory)
+        Ok((memory, layout))
     }
 
     pub(crate) fn decommit(&self) {

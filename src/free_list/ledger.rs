@@ -32,7 +32,7 @@ use crate::{
     sync::Ordering,
     word::{SLOTS_PER_WORD, Tie, Word, absent},
 };
-use std::{io, sync::Arc};
+use std::{io, mem, sync::Arc};
 
 /// What a commit tells the free list.
 #[derive(Debug)]
@@ -41,7 +41,37 @@ pub(crate) struct Plan {
     pub(crate) owner: Owner,
     pub(crate) memory: Arc<Region>,
     pub(crate) wipe: bool,
-    pub(crate) records: bool,
+}
+
+/// How the slots of a configuration are spread over words, and the sets of these words. Made without the lock, because
+/// memory is allocated and mapped for it.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    words: usize,
+    per_word: usize,
+    open: BitSet,
+    used: BitSet,
+    stocked: BitSet,
+}
+
+impl Layout {
+    /// Makes room in `list` for so many slots, and the sets. The caller marked the life cycle busy, so nobody else does.
+    pub(crate) fn make(list: &FreeList, slots: usize, records: bool) -> io::Result<Self> {
+        let words = slots.div_ceil(SLOTS_PER_WORD);
+        let words = words.max(slots.min(stripe::count()));
+        let per_word = slots.div_ceil(words);
+        let words = slots.div_ceil(per_word);
+        let set = |set: Result<BitSet, _>| set.map_err(|_refused| io::ErrorKind::OutOfMemory);
+        let layout = Layout {
+            words,
+            per_word,
+            open: set(BitSet::with_bound(words))?,
+            used: set(BitSet::with_bound(words))?,
+            stocked: set(BitSet::full(words))?,
+        };
+        list.shelf.reserve(words, slots, records)?;
+        Ok(layout)
+    }
 }
 
 /// What the slots counted since the commit.
@@ -78,34 +108,22 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Takes up a configuration whose slots are all home. Every word is parked at this time.
-    pub(crate) fn adopt(&mut self, list: &FreeList, plan: Plan) -> io::Result<()> {
-        let words = plan.slots.div_ceil(SLOTS_PER_WORD);
-        let words = words.max(plan.slots.min(stripe::count()));
-        let per_word = plan.slots.div_ceil(words);
-        let words = plan.slots.div_ceil(per_word);
-        // Whatever can be refused comes first: nothing is half adopted.
-        let set = |set: Result<BitSet, _>| set.map_err(|_refused| io::ErrorKind::OutOfMemory);
-        let (open, used) = (
-            set(BitSet::with_bound(words))?,
-            set(BitSet::with_bound(words))?,
-        );
-        let stocked = set(BitSet::full(words))?;
+    /// Takes up a configuration whose slots are all free, with the layout that was made for it. Every word is parked at
+    /// this time. The sets of the configuration before are left in `layout`, because freeing them can take long.
+    pub(crate) fn adopt(&mut self, list: &FreeList, plan: Plan, layout: &mut Layout) {
         let shelf = &list.shelf;
-        shelf.reserve(words, plan.slots, plan.records)?;
-        let stripes = 1 << words.min(stripe::count()).ilog2();
+        let stripes = 1 << layout.words.min(stripe::count()).ilog2();
         shelf.mask.store(stripes - 1, Ordering::Relaxed);
-        shelf.word_count.store(words, Ordering::Relaxed);
+        shelf.word_count.store(layout.words, Ordering::Relaxed);
         for word in (0..stripes).filter_map(|stripe| shelf.block(stripe)) {
             word.set_cursor(0);
         }
-        self.per_word = per_word;
-        self.open = open;
-        self.used = used;
-        self.stocked = stocked;
+        self.per_word = layout.per_word;
+        mem::swap(&mut self.open, &mut layout.open);
+        mem::swap(&mut self.used, &mut layout.used);
+        mem::swap(&mut self.stocked, &mut layout.stocked);
         self.plan = Some(plan);
         self.publish_reachable(list);
-        Ok(())
     }
 
     /// The memory that the slots lie in, of the last commit.

@@ -90,8 +90,9 @@ impl Shelf {
         })
     }
 
-    /// Makes room for `words` words and, if they are asked for, records of `slots` slots. Called under
-    /// the pool's lock while every word is parked.
+    /// Makes room for `words` words and, if they are asked for, records of `slots` slots. Called while
+    /// the life cycle is busy, so by one thread at a time, and every word is parked. It maps memory, so
+    /// the pool's lock is not held.
     pub(crate) fn reserve(&self, words: usize, slots: usize, records: bool) -> io::Result<()> {
         let stock = self.stock.get();
         let recorded = stock.records.as_ref().map_or(0, |records| records.len());
@@ -117,8 +118,6 @@ impl Shelf {
         }
         let first = self.first.load(Ordering::Acquire);
         debug_assert!(!first.is_null(), "stored before the room was");
-        // SAFETY: there is room, so an address was stored before.
-        let first = unsafe { NonNull::new_unchecked(first) };
         // SAFETY: there is room for `index`, and the blocks stay as long as the shelf (P1); the address
         // came from `Mapping::first`.
         Some(unsafe { BlockRef::at(first, index) })
@@ -133,7 +132,7 @@ impl Shelf {
         let Some(block) = self.block(index) else {
             unreachable!("room was made for every word of the configuration");
         };
-        block.set_up(owner.0.as_ptr());
+        block.set_up(owner.0);
         for (bit, set_up) in slots.enumerate() {
             if let Some(slot) = block.slot(bit) {
                 slot.set_up(&set_up);
