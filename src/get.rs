@@ -33,6 +33,10 @@ impl Pool {
     /// use one [`PollPool`](crate::PollPool) for both. [`report`](Pool::report) names the line of such a get, if
     /// [`track_holders`](crate::Builder::track_holders) is set.
     ///
+    /// A release wakes the waiter that it hands its sample to. If a waker polls its task at once, instead of
+    /// scheduling it, and the task releases the sample in that poll, that release runs inside the first one:
+    /// the stack grows with each waiter that is served so. Wakers of Tokio and of `block_on` only schedule.
+    ///
     /// Mirrors `IMemAllocator::GetBuffer`.
     ///
     /// # Errors

@@ -9,10 +9,13 @@ use polling::poll_once;
 use proptest::prelude::*;
 use sample_pool::{GetBufferError, GetBufferOwned, Pool, Sample, Status};
 use std::{
+    future::Future,
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Wake, Waker},
     time::Duration,
 };
 use tokio::{select, task, time};
@@ -275,4 +278,55 @@ proptest! {
         let status = assert_all_home(&pool);
         prop_assert_eq!(status.acquired + status.cancelled, u64::try_from(joined).expect("few") + 2);
     }
+}
+
+/// A waker that polls its task at once runs inside the release that woke it, and so does what the task releases. That
+/// is documented; what must hold is that each is served, in order, and that nothing is held meanwhile.
+#[test]
+fn wakers_that_poll_at_once_are_served_one_inside_the_other() {
+    const WAITERS: usize = 200;
+    type Task = Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>;
+    struct Inline {
+        number: usize,
+        task: Task,
+        served: Arc<Mutex<Vec<usize>>>,
+    }
+    impl Wake for Inline {
+        fn wake(self: Arc<Self>) {
+            self.served.lock().expect("whole").push(self.number);
+            let waker = Waker::from(self.clone());
+            let task = self.task.lock().expect("whole").take();
+            let mut task = task.expect("woken once");
+            let polled = task.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(
+                polled.is_ready(),
+                "it was handed its sample before it was woken"
+            );
+        }
+    }
+    let pool = Pool::builder().buffers(1).size(64).build().expect("small");
+    let held = pool.try_get_buffer().expect("one is free");
+    let served: Arc<Mutex<Vec<usize>>> = Arc::default();
+    for number in 0..WAITERS {
+        let get = pool.get_buffer_owned();
+        let task: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(async move { drop(get.await.expect("committed")) });
+        let inline = Arc::new(Inline {
+            number,
+            task: Mutex::new(Some(task)),
+            served: served.clone(),
+        });
+        let waker = Waker::from(inline.clone());
+        let mut task = inline.task.lock().expect("whole");
+        let polled = task.as_mut().expect("just made").as_mut();
+        assert!(polled.poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    drop(held);
+    let served = std::mem::take(&mut *served.lock().expect("whole"));
+    assert!(served.into_iter().eq(0..WAITERS));
+    let status = pool.status();
+    assert_eq!(
+        (status.free, status.waiting, status.released),
+        (1, 0, WAITERS as u64 + 1)
+    );
 }
