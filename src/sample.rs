@@ -117,6 +117,12 @@ impl Sample {
         Sample { bytes }
     }
 
+    /// The slot, which is not released now.
+    #[inline]
+    pub(crate) fn into_slot(self) -> OwnedSlot {
+        self.bytes.into_slot()
+    }
+
     pub(crate) fn from_bytes(bytes: OwnedBytes) -> Self {
         Sample { bytes }
     }

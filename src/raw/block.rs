@@ -12,10 +12,9 @@ use crate::{
     word::{SLOTS_PER_WORD, Take, Word},
 };
 use std::{
-    marker::PhantomData,
     mem::{align_of, offset_of, size_of},
     ops::Deref,
-    ptr::NonNull,
+    ptr::{self, NonNull},
 };
 
 /// See the module's documentation. The size is the alignment: 8 KiB, of which a page is touched for
@@ -47,8 +46,7 @@ unsafe impl Zeroed for Block {
 /// A block of a shelf; what it is asked first is what its word is asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockRef<'a> {
-    block: NonNull<Block>,
-    _shelf: PhantomData<&'a Block>,
+    block: &'a Block,
 }
 
 impl Deref for BlockRef<'_> {
@@ -56,8 +54,7 @@ impl Deref for BlockRef<'_> {
 
     #[inline]
     fn deref(&self) -> &Word {
-        // SAFETY: the block stays as long as the shelf that lends it (P1).
-        &unsafe { self.block.as_ref() }.word
+        &self.block.word
     }
 }
 
@@ -68,18 +65,18 @@ impl<'a> BlockRef<'a> {
     ///
     /// There are more than `index`, they stay for `'a`, and `first` may reach all of each of them.
     #[inline]
-    pub(crate) unsafe fn at(first: NonNull<Block>, index: usize) -> Self {
-        BlockRef {
-            // SAFETY: the caller says that the block is there.
-            block: unsafe { first.add(index) },
-            _shelf: PhantomData,
-        }
+    pub(crate) unsafe fn at(first: *const Block, index: usize) -> Self {
+        // SAFETY: the caller says that the block is there.
+        let block = unsafe { first.add(index) };
+        // SAFETY: and that it stays; blocks are only shared, and all that is written in them is atomic or a cell (P1).
+        let block = unsafe { &*block };
+        BlockRef { block }
     }
 
     /// The word's address, through which the whole block can be reached.
     #[inline]
     pub(crate) fn address(self) -> NonNull<Word> {
-        self.block.cast()
+        NonNull::from(self.block).cast()
     }
 
     /// The block of a word.
@@ -89,21 +86,19 @@ impl<'a> BlockRef<'a> {
     /// The word's address came from [`address`](BlockRef::address), and the block stays for `'a`.
     #[inline]
     pub(crate) unsafe fn of(word: NonNull<Word>) -> Self {
-        BlockRef {
-            block: word.cast(),
-            _shelf: PhantomData,
-        }
+        // SAFETY: the caller says so, and blocks are only shared (P1).
+        let block = unsafe { word.cast().as_ref() };
+        BlockRef { block }
     }
 
     /// Whether both are the same block.
     pub(crate) fn is(self, other: BlockRef<'_>) -> bool {
-        self.block == other.block
+        ptr::eq(self.block, other.block)
     }
 
     /// The slot of `bit`.
     pub(crate) fn slot(self, bit: usize) -> Option<&'a Slot> {
-        // SAFETY: the block stays as long as the shelf that lends it (P1), and is only shared.
-        unsafe { self.block.as_ref() }.slots.get(bit)
+        self.block.slots.get(bit)
     }
 
     /// Takes the lowest slot that is home, if the word is open. `Err(true)` if it met somebody there.
@@ -154,8 +149,10 @@ impl<'a> BlockRef<'a> {
 
     #[inline]
     fn slots(self) -> NonNull<Slot> {
+        // Of the block and not of its field, because the word is found from a slot's address.
+        let block = NonNull::from(self.block).cast::<u8>();
         // SAFETY: the slots begin there, within the block.
-        unsafe { self.block.cast::<u8>().add(offset_of!(Block, slots)) }.cast()
+        unsafe { block.add(offset_of!(Block, slots)) }.cast()
     }
 }
 
@@ -187,7 +184,7 @@ mod tests {
     #[test]
     fn each_slot_of_each_block_finds_its_word_and_its_bit() {
         let blocks = Mapping::<Block>::new(3).expect("24 KiB");
-        let first = NonNull::from(&*blocks).cast::<Block>();
+        let first = blocks.first().as_ptr();
         for index in 0..3 {
             // SAFETY: there are three, and they stay until the end of the test.
             let block = unsafe { BlockRef::at(first, index) };

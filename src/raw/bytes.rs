@@ -7,11 +7,12 @@
 use crate::{
     error::BufferOverflow,
     raw::{handle, shared_slot::SharedSlot, slot::OwnedSlot},
+    release,
     sync::{Ordering, Setting},
 };
 use std::{
     io,
-    mem::MaybeUninit,
+    mem::{ManuallyDrop, MaybeUninit},
     ptr::{self, NonNull},
 };
 
@@ -54,6 +55,15 @@ pub(crate) struct OwnedBytes {
     slot: OwnedSlot,
 }
 
+impl Drop for OwnedBytes {
+    /// The release.
+    #[inline]
+    fn drop(&mut self) {
+        // The token in the bytes is never used again, so this is the only one (S1).
+        release::release(OwnedSlot(self.slot.0));
+    }
+}
+
 impl OwnedBytes {
     #[inline]
     pub(crate) fn fresh(mut slot: OwnedSlot, prefix: usize, size: usize) -> Self {
@@ -73,15 +83,11 @@ impl OwnedBytes {
         &mut self.slot
     }
 
-    /// Moves the slot out.
-    ///
-    /// # Safety
-    ///
-    /// These bytes are not used any more (S1).
+    /// The slot, which is not released now.
     #[inline]
-    pub(crate) unsafe fn move_out(&mut self) -> OwnedSlot {
-        // SAFETY: the caller promises that the original is not used any more.
-        unsafe { ptr::read(&self.slot) }
+    pub(crate) fn into_slot(self) -> OwnedSlot {
+        // The token in the bytes is never used again, so this is the only one (S1).
+        OwnedSlot(ManuallyDrop::new(self).slot.0)
     }
 
     #[inline]
@@ -99,18 +105,18 @@ impl OwnedBytes {
         let slot = self.slot();
         // SAFETY: `len` bytes from `start` are the slot's and were written (S4); the owner is
         // borrowed, so nobody writes them meanwhile (S1).
-        unsafe { std::slice::from_raw_parts(slot.start().as_ptr(), slot.len()) }
+        unsafe { std::slice::from_raw_parts(slot.start(), slot.len()) }
     }
 
     #[inline]
     pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
         let slot = self.slot();
         // SAFETY: as above, and the owner is borrowed mutably.
-        unsafe { std::slice::from_raw_parts_mut(slot.start().as_ptr(), slot.len()) }
+        unsafe { std::slice::from_raw_parts_mut(slot.start(), slot.len()) }
     }
 
     #[inline]
-    fn end(&self) -> NonNull<u8> {
+    fn end(&self) -> *mut u8 {
         let slot = self.slot();
         // SAFETY: `start + len` lies within the slot, or one past it (S4).
         unsafe { slot.start().add(slot.len()) }
@@ -119,7 +125,7 @@ impl OwnedBytes {
     /// The bytes that can be written behind the last one; they cannot be read.
     #[inline]
     pub(crate) fn spare_mut(&mut self) -> &mut [MaybeUninit<u8>] {
-        let end: *mut MaybeUninit<u8> = self.end().as_ptr().cast();
+        let end: *mut MaybeUninit<u8> = self.end().cast();
         // SAFETY: `spare` bytes behind the last one are the slot's (S4), its owner is borrowed
         // mutably (S1), and `MaybeUninit` promises nothing about what they hold.
         unsafe { std::slice::from_raw_parts_mut(end, self.spare()) }
@@ -142,7 +148,7 @@ impl OwnedBytes {
     #[inline]
     pub(crate) fn append(&mut self, from: &[u8]) -> usize {
         let count = from.len().min(self.spare());
-        let end = self.end().as_ptr();
+        let end = self.end();
         // SAFETY: `count` bytes behind the last one are the slot's (S4) and its owner's alone (S1),
         // so `from` does not overlap them.
         unsafe { ptr::copy_nonoverlapping(from.as_ptr(), end, count) };
@@ -161,7 +167,7 @@ impl OwnedBytes {
         // SAFETY: `spare` bytes behind the last one are the slot's, and its owner is borrowed mutably (S1, S4).
         unsafe { start.write_bytes(0, spare) };
         // SAFETY: as above, and they were initialised just now.
-        let shown = unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), spare) };
+        let shown = unsafe { std::slice::from_raw_parts_mut(start, spare) };
         let count = fill(shown)?;
         // It is safe code, which may say anything.
         if count > spare {
@@ -231,14 +237,14 @@ impl OwnedBytes {
         // SAFETY: the prefix is the first part of the slot's bytes (M2).
         let start = unsafe { slot.bytes().add(prefix) };
         // SAFETY: `len` bytes from both are the slot's, because `len <= size` (S4), and its owner's alone (S1).
-        unsafe { ptr::copy(from.as_ptr(), start.as_ptr(), len) };
+        unsafe { ptr::copy(from, start, len) };
         slot.lay_out(start, len, size - len);
     }
 
     /// How many bytes of the slot lie before the first one.
     pub(crate) fn headroom(&self) -> usize {
         let slot = self.slot();
-        slot.start().addr().get() - slot.bytes().addr().get()
+        slot.start().addr() - slot.bytes().addr()
     }
 
     /// Writes `from` before the first byte.
@@ -254,7 +260,7 @@ impl OwnedBytes {
         // SAFETY: `from.len() <= headroom` bytes before the first one are the slot's (S4).
         let start = unsafe { slot.start().sub(from.len()) };
         // SAFETY: and they are its owner's alone (S1), so `from` does not overlap them.
-        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), start.as_ptr(), from.len()) };
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), start, from.len()) };
         slot.lay_out(start, slot.len() + from.len(), slot.spare());
         Ok(())
     }
@@ -277,7 +283,8 @@ impl SharedBytes {
     /// Shares the bytes that the slot's owner wrote.
     #[inline]
     pub(crate) fn freeze(slot: OwnedSlot) -> Self {
-        let (start, len) = (slot.start(), slot.len());
+        let start = NonNull::new(slot.start()).expect("a slot is laid out before it is a sample's");
+        let len = slot.len();
         SharedBytes {
             slot: Some(slot.share()),
             start,
@@ -358,10 +365,10 @@ impl SharedBytes {
     ) -> Option<OwnedBytes> {
         match self.slot.take()?.into_owned() {
             Ok(mut slot) => {
-                let before = self.start.addr().get() - slot.bytes().addr().get();
+                let before = self.start.addr().get() - slot.bytes().addr();
                 let geometry = geometry(&slot);
                 let spare = geometry.prefix() + geometry.size() - before - self.len;
-                slot.lay_out(self.start, self.len, spare);
+                slot.lay_out(self.start.as_ptr(), self.len, spare);
                 Some(OwnedBytes { slot })
             }
             Err(slot) => {

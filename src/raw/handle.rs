@@ -88,9 +88,9 @@ impl Pool {
     /// The first handle to a new engine, whose count of handles starts at one.
     pub(crate) fn first(engine: Engine) -> Self {
         let engine = Arc::into_raw(Arc::new(engine)).cast_mut();
-        // SAFETY: `Arc::into_raw` never gives null.
-        let engine = unsafe { NonNull::new_unchecked(engine) };
-        Pool { engine }
+        Pool {
+            engine: NonNull::new(engine).expect("no `Arc` points to null"),
+        }
     }
 
     #[inline]
@@ -106,7 +106,7 @@ impl Pool {
 
     /// What slots remember of their pool.
     pub(crate) fn owner(&self) -> Owner {
-        Owner(self.engine.cast())
+        Owner(self.engine.as_ptr().cast())
     }
 
     /// A reference to the engine's memory.
@@ -190,27 +190,33 @@ pub(super) fn drop_last(engine: Arc<Engine>, give_up: impl FnOnce(&Engine) -> bo
     }
 }
 
+/// The address of an engine.
+#[inline]
+pub(super) fn engine_at(owner: Owner) -> NonNull<Engine> {
+    NonNull::new(owner.0.cast()).expect("a word is set up before it is taken from")
+}
+
 /// The engine that a slot belongs to.
 #[inline]
 pub(crate) fn engine_of(slot: &OwnedSlot) -> &Engine {
-    let engine: NonNull<Engine> = slot.owner().0.cast();
+    let engine: *const Engine = slot.owner().0.cast();
     // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is out,
     // and the reference is bound to the slot's token (S2).
-    unsafe { engine.as_ref() }
+    unsafe { &*engine }
 }
 
 /// The engine that a shared slot belongs to.
 pub(crate) fn engine_of_shared(slot: &SharedSlot) -> &Engine {
-    let engine: NonNull<Engine> = slot.owner().0.cast();
+    let engine: *const Engine = slot.owner().0.cast();
     // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is out,
     // and the reference is bound to the slot's token (S2).
-    unsafe { engine.as_ref() }
+    unsafe { &*engine }
 }
 
 /// A counted handle to the pool of a slot.
 pub(crate) fn of_slot(slot: &OwnedSlot) -> Pool {
     engine_of(slot).handles.count_one_more();
-    Pool::at(slot.owner().0.cast())
+    Pool::at(engine_at(slot.owner()))
 }
 
 /// A handle to a pool that does not keep it alive.
@@ -254,11 +260,9 @@ impl WeakPool {
     /// ```
     #[must_use]
     pub fn upgrade(&self) -> Option<Pool> {
-        let engine = Arc::as_ptr(&self.engine).cast_mut();
-        self.engine.count_another_handle().then(|| Pool {
-            // SAFETY: an `Arc` never points to null.
-            engine: unsafe { NonNull::new_unchecked(engine) },
-        })
+        let engine = NonNull::new(Arc::as_ptr(&self.engine).cast_mut())?;
+        let counted = self.engine.count_another_handle();
+        counted.then_some(engine).map(Pool::at)
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -286,7 +290,7 @@ impl Guest {
         slot: OwnedSlot,
         release: impl FnOnce(&Engine, &mut Shared, OwnedSlot),
     ) -> Guest {
-        let engine: NonNull<Engine> = slot.owner().0.cast();
+        let engine = engine_at(slot.owner());
         let guest = ManuallyDrop::new(Guest { engine });
         // The slot keeps the pool alive until the guest is counted.
         let mut shared = guest.engine().lock();

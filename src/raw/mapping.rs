@@ -53,8 +53,7 @@ impl<T> Mapping<T> {
     pub(crate) fn first(&self) -> NonNull<T> {
         let map = self.map.as_mut_ptr();
         let first = map.map_addr(|address| address.next_multiple_of(align_of::<T>()));
-        // SAFETY: no mapping ends at address zero, and so none has it in its middle.
-        unsafe { NonNull::new_unchecked(first.cast()) }
+        NonNull::new(first.cast()).expect("no mapping has address zero in it")
     }
 }
 

@@ -1,27 +1,9 @@
-//! What of [`Sample`] needs `unsafe`: moving its slot out, [`BufMut`], and the length set on trust.
+//! What of [`Sample`] needs `unsafe`: [`BufMut`], and the length set on trust.
 
-use crate::{raw::slot::OwnedSlot, release, sample::Sample};
+use crate::sample::Sample;
 use bytes::{BufMut, buf::UninitSlice};
-use std::mem::ManuallyDrop;
-
-impl Drop for Sample {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: the sample is being dropped, so nothing uses its slot after this (S1).
-        let slot = unsafe { self.bytes_mut().move_out() };
-        release::release(slot);
-    }
-}
 
 impl Sample {
-    /// The slot, which does not go home now.
-    #[inline]
-    pub(crate) fn into_slot(self) -> OwnedSlot {
-        let mut sample = ManuallyDrop::new(self);
-        // SAFETY: the sample is neither dropped nor used after this (S1).
-        unsafe { sample.bytes_mut().move_out() }
-    }
-
     /// Sets the length without touching the bytes, for memory that a device or foreign code filled.
     ///
     /// # Safety

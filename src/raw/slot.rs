@@ -95,7 +95,7 @@ impl fmt::Debug for Slot {
 
 /// The pool that a slot belongs to: an address, followed only while the slot or a claim is held.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Owner(pub(crate) NonNull<()>);
+pub(crate) struct Owner(pub(crate) *mut ());
 
 // SAFETY: an address; what it points to is shared between threads anyway.
 unsafe impl Send for Owner {}
@@ -107,9 +107,7 @@ unsafe impl Sync for Owner {}
 pub(crate) fn owner_of(word: &Word) -> Owner {
     let owner = word.owner();
     debug_assert!(!owner.is_null(), "a word is set up before it is taken from");
-    // SAFETY: a word is set up, with an owner that is not null, before it is opened for the first time, and nothing
-    // is taken of one that was never opened (S2).
-    Owner(unsafe { NonNull::new_unchecked(owner) })
+    Owner(owner)
 }
 
 /// What a slot is told when its word is opened for the first time since the commit.
@@ -258,14 +256,13 @@ impl OwnedSlot {
 
     /// The first byte that was written, or will be.
     #[inline]
-    pub(crate) fn start(&self) -> NonNull<u8> {
+    pub(crate) fn start(&self) -> *mut u8 {
         let start: *mut u8 = self.slot().start.load(Ordering::Relaxed).cast();
         debug_assert!(
             !start.is_null(),
             "a slot is laid out before it is a sample's"
         );
-        // SAFETY: `lay_out` stored an address that is not null.
-        unsafe { NonNull::new_unchecked(start) }
+        start
     }
 
     #[inline]
@@ -280,10 +277,8 @@ impl OwnedSlot {
 
     /// Says where the sample's bytes begin, how many were written, and how many more can be.
     #[inline]
-    pub(crate) fn lay_out(&mut self, start: NonNull<u8>, len: usize, spare: usize) {
-        self.slot()
-            .start
-            .store(start.as_ptr().cast(), Ordering::Relaxed);
+    pub(crate) fn lay_out(&mut self, start: *mut u8, len: usize, spare: usize) {
+        self.slot().start.store(start.cast(), Ordering::Relaxed);
         self.set_len(len, spare);
     }
 
@@ -295,11 +290,10 @@ impl OwnedSlot {
 
     /// The first byte of the slot, its prefix included.
     #[inline]
-    pub(crate) fn bytes(&self) -> NonNull<u8> {
+    pub(crate) fn bytes(&self) -> *mut u8 {
         let bytes = self.slot().bytes.load(Ordering::Relaxed);
         debug_assert!(!bytes.is_null(), "a slot is set up before it is taken");
-        // SAFETY: as above.
-        unsafe { NonNull::new_unchecked(bytes) }
+        bytes
     }
 
     pub(crate) fn index(&self) -> usize {

@@ -28,7 +28,7 @@ fn word_at(address: &NonNull<Word>) -> &Word {
 }
 
 fn engine_at(address: &NonNull<Word>) -> NonNull<Engine> {
-    slot::owner_of(word_at(address)).0.cast()
+    handle::engine_at(slot::owner_of(word_at(address)))
 }
 
 #[inline]
