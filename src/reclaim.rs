@@ -21,6 +21,9 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+/// How many empty places are kept when no waker is left, so that a task that comes and goes allocates once.
+const KEPT: usize = 64;
+
 /// The wakers, under the lock of the queue that they are woken for.
 #[derive(Debug, Default)]
 pub(crate) struct Reclaim {
@@ -68,6 +71,13 @@ impl Reclaim {
         let gone = key.take();
         let removed = self.at(gone)?.take();
         self.vacant.extend(gone.map(|key| key.place));
+        if self.vacant.len() == self.wakers.len() && self.vacant.len() > KEPT {
+            // The last of a crowd: what it needed is freed, and no key of this round stands for anything.
+            *self = Reclaim {
+                round: self.round + 1,
+                ..Reclaim::default()
+            };
+        }
         removed
     }
 
@@ -206,5 +216,25 @@ mod tests {
             assert!(reclaim.remove(&mut key).is_none());
         }
         assert_eq!((reclaim.wakers.len(), reclaim.vacant.len()), (1, 1));
+    }
+
+    /// The places of a crowd would stay for the life of the pool, or of the quota.
+    #[test]
+    fn a_crowd_leaves_no_places_behind() {
+        let mut reclaim = Reclaim::default();
+        for crowd in [1000, 1000] {
+            let mut keys = vec![None; crowd];
+            for key in &mut keys {
+                assert!(reclaim.register(key, Waker::noop().clone()).is_none());
+            }
+            for key in &mut keys {
+                assert!(reclaim.remove(key).is_some());
+            }
+            assert_eq!(
+                (reclaim.wakers.capacity(), reclaim.vacant.capacity()),
+                (0, 0)
+            );
+            assert!(reclaim.take().is_none());
+        }
     }
 }

@@ -7,12 +7,10 @@ use crate::{
         chain::Chain,
         waiter::{Outcome, Ticket},
     },
+    sync::{AtomicUsize, Ordering},
 };
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Wake, Waker},
     time::Instant,
 };

@@ -143,6 +143,7 @@ async fn a_limit_of_one_is_one_sample_whatever_is_called() {
     let exhausted = GetBufferError::Exhausted;
     assert_eq!(other.try_get_buffer().unwrap_err(), exhausted);
     assert_eq!(other.try_get_buffers(1).unwrap_err(), exhausted);
+    assert_eq!(other.try_get_up_to(4).unwrap_err(), exhausted);
     let too_many = GetBufferError::TooMany;
     assert_eq!(other.try_get_buffers(2).unwrap_err(), too_many);
     assert_eq!(other.get_buffers(2).await.unwrap_err(), too_many);
