@@ -28,11 +28,11 @@ thread_local! {
 }
 
 fn add(bytes: usize) {
-    LIVE.set(LIVE.get() + bytes.cast_signed());
+    LIVE.set(LIVE.get() + isize::try_from(bytes).expect("as layouts promise"));
 }
 
 fn subtract(bytes: usize) {
-    LIVE.set(LIVE.get() - bytes.cast_signed());
+    LIVE.set(LIVE.get() - isize::try_from(bytes).expect("as layouts promise"));
 }
 
 // SAFETY: every call goes to the system's allocator, which keeps the promises of the trait, with the

@@ -24,6 +24,7 @@ struct Absent;
 macro_rules! absent {
     ($($method:ident),+) => {
         /// Every name under which a way out of a quota was, or could be looked for.
+        #[allow(clippy::wrong_self_convention, reason = "a reference will do for a call")]
         trait WayOut {
             $(fn $method(&self) -> Absent { Absent })+
         }
