@@ -4,7 +4,6 @@
 
 use crate::{
     error::GetBufferError,
-    get_many,
     get_owned::GetBufferOwned,
     line::Rank,
     quota::{GetCharged, Quota},
@@ -97,7 +96,7 @@ impl PollPool {
     #[cfg(feature = "net")]
     pub(crate) fn try_get_one_more(&self, location: &'static Location<'static>) -> Option<Sample> {
         match &self.source {
-            Source::Pool(pool) => get_many::try_get_one_more(pool, Rank::Ordinary, location),
+            Source::Pool(pool) => crate::get_many::try_get_one_more(pool, Rank::Ordinary, location),
             Source::Quota(quota) => quota.try_get_one_more(location),
         }
     }
