@@ -1,6 +1,10 @@
 //! The bytes of a begun frame while no buffer has them.
 
-use crate::sample_properties::{EMPTY, SampleProperties};
+use crate::{
+    sample::Sample,
+    sample_properties::{EMPTY, SampleProperties},
+};
+use bytes::BufMut;
 use std::{hint, mem};
 
 /// How much memory is kept for the next frame by a reader that waits for its source.
@@ -49,6 +53,19 @@ impl Aside {
         true
     }
 
+    /// Moves the bytes into `sample`, as many as fit, with the properties; the rest stays.
+    pub(super) fn move_to(&mut self, sample: &mut Sample) {
+        let fit = self.bytes.len().min(sample.spare_capacity());
+        sample.put_slice(&self.bytes[..fit]);
+        if let Some(properties) = self.take_properties() {
+            *sample.properties_mut() = properties;
+        }
+        self.bytes.copy_within(fit.., 0);
+        let rest = self.bytes.len() - fit;
+        self.wipe(rest);
+        self.bytes.truncate(rest);
+    }
+
     /// The properties, once; `None` if nothing was set.
     pub(super) fn take_properties(&mut self) -> Option<SampleProperties> {
         let properties = mem::replace(&mut self.properties, EMPTY.clone());
@@ -57,7 +74,7 @@ impl Aside {
 
     /// Keeps the memory for the next frame.
     pub(super) fn clear(&mut self) {
-        self.wipe();
+        self.wipe(0);
         self.bytes.clear();
         self.properties = EMPTY.clone();
     }
@@ -74,9 +91,10 @@ impl Aside {
         mem::take(&mut self.bytes)
     }
 
-    fn wipe(&mut self) {
+    /// Overwrites the bytes from `first` on, if that was asked for.
+    fn wipe(&mut self, first: usize) {
         if self.wipes {
-            self.bytes.fill(0);
+            self.bytes[first..].fill(0);
             // As far as the compiler knows the zeroes are read here, so it must write them.
             hint::black_box(&mut self.bytes);
         }
@@ -85,7 +103,7 @@ impl Aside {
 
 impl Drop for Aside {
     fn drop(&mut self) {
-        self.wipe();
+        self.wipe(0);
     }
 }
 
@@ -134,13 +152,36 @@ mod tests {
         assert_eq!(aside.take_properties(), None);
     }
 
+    /// A pool may get smaller buffers meanwhile. What was moved must not stay behind the rest.
+    #[test]
+    fn what_does_not_fit_into_a_sample_stays_and_what_did_is_wiped() {
+        let pool = crate::Pool::builder()
+            .buffers(1)
+            .size(3)
+            .align(1)
+            .build()
+            .unwrap();
+        let mut sample = pool.try_get_buffer().unwrap();
+        let mut aside = Aside::new(true);
+        assert!(aside.put(b"12345", 5, &EMPTY));
+        aside.move_to(&mut sample);
+        assert_eq!((&sample[..], aside.bytes()), (&b"123"[..], &b"45"[..]));
+        aside.bytes.resize(5, 7);
+        sample.clear();
+        aside.move_to(&mut sample);
+        assert_eq!(
+            (&sample[..], aside.bytes()),
+            (&[b'4', b'5', 7][..], &[7, 7][..])
+        );
+    }
+
     /// Whoever asked for it relies on it.
     #[test]
     fn only_a_pool_that_wipes_pays_for_it() {
         for (wipes, expected) in [(true, [0; 3]), (false, [7; 3])] {
             let mut aside = Aside::new(wipes);
             assert!(aside.put(&[7; 3], 8, &EMPTY), "there is memory");
-            aside.wipe();
+            aside.wipe(0);
             assert_eq!(aside.bytes(), expected);
         }
     }

@@ -1,15 +1,20 @@
 //! A source of bytes as a stream of samples.
 //!
-//! | state      | holds                      | left by                                                   |
-//! |------------|----------------------------|-----------------------------------------------------------|
-//! | `Reading`  | what was read, if anything | a sample's end: `Reading`; the source's end: `Ended`; an error: `Failed` |
-//! | `Failed`   | the error                  | poll: `Ended`                                             |
-//! | `Ended`    | nothing                    | –                                                         |
+//! | what was begun | where the bytes are | left by                                                               |
+//! |----------------|---------------------|-----------------------------------------------------------------------|
+//! | `Nothing`      | there are none      | a buffer: `Filling`                                                   |
+//! | `Filling`      | in a sample         | yielded: `Nothing`; the source waits, and so does another get: `Aside` |
+//! | `Aside`        | on the heap         | a buffer: `Filling`                                                   |
 //!
-//! An empty sample is not kept while the source has nothing: it goes home, and the next poll takes one.
+//! An empty sample is not kept while the source has nothing: it is released, and the next poll takes one. One that has
+//! bytes is kept only as long as no other get waits for it. The end of the source, and its error, come after the bytes.
 
-use super::read_sample::{ReadError, ReadSample};
-use crate::{acquire::spend, poll_pool::PollPool, sample::Sample};
+use super::{
+    aside::Aside,
+    read_sample::{ReadError, ReadSample},
+};
+use crate::{acquire::spend, error::GetBufferError, poll_pool::PollPool, sample::Sample};
+use bytes::Bytes;
 use futures::{Stream, stream::FusedStream};
 use pin_project::pin_project;
 use std::{
@@ -24,9 +29,9 @@ use std::{
 /// as soon as there is something in it, or when it is full, as [asked](SampleReader::whole_buffers).
 /// Then it is yours: set its properties, freeze it, send it.
 ///
-/// With no buffer home it waits in line, reads nothing meanwhile, and so slows the source down. While
-/// it waits for the source it holds no buffer, unless it has begun to fill one. To learn that the source
-/// has ended it needs a buffer as well.
+/// With no buffer free it waits in the pool's queue, reads nothing meanwhile, and so slows the source down. While
+/// it waits for the source it holds no buffer, unless it has begun to fill one that no other get waits for. To learn that
+/// the source has ended it needs a buffer as well.
 ///
 /// The stream ends at the end of the source, or after the source failed; what was read before comes
 /// first. When the pool refuses, it yields the error and goes on when it is polled again.
@@ -83,18 +88,30 @@ use std::{
 /// # Ok(())
 /// # }
 /// ```
-#[pin_project]
+#[pin_project(project = SampleReaderProjection)]
 #[must_use = "a stream does nothing until it is polled"]
 pub struct SampleReader<S> {
     #[pin]
     source: S,
     pool: PollPool,
     whole_buffers: bool,
-    state: State,
+    begun: Begun,
+    aside: Aside,
+    end: End,
 }
 
-enum State {
-    Reading(Option<Sample>),
+/// See the module's documentation.
+#[derive(Debug)]
+enum Begun {
+    Nothing,
+    Filling(Sample),
+    Aside,
+}
+
+/// How far the source is.
+#[derive(Debug)]
+enum End {
+    NotYet,
     Failed(io::Error),
     Ended,
 }
@@ -103,11 +120,14 @@ impl<S: ReadSample> SampleReader<S> {
     /// Reads `source` into samples of `pool`: a [`&Pool`](crate::Pool), or a [`&Quota`](crate::Quota).
     #[track_caller]
     pub fn new(source: S, pool: impl Into<PollPool>) -> Self {
+        let pool = pool.into();
         SampleReader {
             source,
-            pool: pool.into(),
             whole_buffers: false,
-            state: State::Reading(None),
+            begun: Begun::Nothing,
+            aside: Aside::new(pool.pool().engine().settings.zero_on_release),
+            end: End::NotYet,
+            pool,
         }
     }
 }
@@ -116,9 +136,10 @@ impl<S> SampleReader<S> {
     /// Whether a sample is yielded only when it is full, or the source at its end. Otherwise, and by
     /// default, each read is a sample of its own.
     ///
-    /// A sample that was begun keeps its buffer for as long as the source takes, also while other gets wait. So ask
-    /// for whole buffers of files and of sources that you trust; read others without, or through a
-    /// [`Quota`](crate::Quota).
+    /// A slow source would keep the buffer that it began, and a few of them all buffers. So when another get is queued, or the
+    /// pool drains, while the source has nothing to read, the bytes are copied to the heap and the buffer is released. The
+    /// reader waits for one again, at the end of the queue, when there is more to read. That memory is a buffer's size at
+    /// most, is not counted by the pool, and is wiped with [`zero_on_release`](crate::Builder::zero_on_release).
     pub fn whole_buffers(mut self, yes: bool) -> Self {
         self.whole_buffers = yes;
         self
@@ -144,7 +165,7 @@ impl<S> SampleReader<S> {
         self.source
     }
 
-    /// The source, and the sample that was begun, if any. An error of the source that was not yielded yet, because the
+    /// The source, and the bytes of a sample that was begun. An error of the source that was not yielded yet, because the
     /// bytes before it were first, is lost.
     ///
     /// # Examples
@@ -155,14 +176,58 @@ impl<S> SampleReader<S> {
     ///
     /// let (source, begun) = SampleReader::new(&b"all of it"[..], &pool).into_parts();
     /// assert_eq!(source, b"all of it");
-    /// assert!(begun.is_none());
+    /// assert!(begun.is_empty());
     /// ```
-    pub fn into_parts(self) -> (S, Option<Sample>) {
-        let begun = match self.state {
-            State::Reading(begun) => begun,
-            State::Failed(_) | State::Ended => None,
+    pub fn into_parts(self) -> (S, Bytes) {
+        let begun = match self.begun {
+            Begun::Nothing => Bytes::new(),
+            Begun::Filling(sample) => sample.into_bytes(),
+            Begun::Aside => self.aside.into_bytes().into(),
         };
         (self.source, begun)
+    }
+}
+
+impl<S> SampleReaderProjection<'_, S> {
+    /// Takes a sample, with the bytes that were set aside.
+    fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), GetBufferError>> {
+        let mut sample = ready!(self.pool.poll_get_buffer(cx))?;
+        if let Begun::Aside = self.begun {
+            self.aside.move_to(&mut sample);
+        }
+        *self.begun = Begun::Filling(sample);
+        Poll::Ready(Ok(()))
+    }
+
+    /// The sample that was filled, unless it is empty.
+    fn finish(&mut self) -> Option<Sample> {
+        // The pool may have been given smaller buffers since the bytes were set aside.
+        let rest = match self.aside.bytes() {
+            [] => Begun::Nothing,
+            _ => Begun::Aside,
+        };
+        match mem::replace(self.begun, rest) {
+            Begun::Filling(sample) => Some(sample).filter(|sample| !sample.is_empty()),
+            Begun::Nothing | Begun::Aside => None,
+        }
+    }
+
+    /// Keeps no buffer that is empty, and none that another get needs, while the source has nothing to read. If one is
+    /// kept, the task is woken when another get queues.
+    fn wait_for_source(&mut self, cx: &mut Context<'_>) {
+        let Begun::Filling(sample) = &*self.begun else {
+            return;
+        };
+        if sample.is_empty() {
+            *self.begun = Begun::Nothing;
+        } else if self.pool.poll_reclaim_requested(cx).is_ready() {
+            let size = self.pool.pool().engine().geometry.size();
+            // Without memory for a copy it keeps the buffer.
+            if self.aside.put(sample, size, sample.properties()) {
+                *self.begun = Begun::Aside;
+            }
+        }
+        self.aside.shrink();
     }
 }
 
@@ -172,54 +237,53 @@ impl<S: ReadSample> Stream for SampleReader<S> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
         loop {
-            let begun = match this.state {
-                State::Reading(begun) => begun,
-                State::Failed(_) | State::Ended => {
+            if !matches!(this.begun, Begun::Filling(_)) {
+                if let End::NotYet = this.end {
+                    if let Err(error) = ready!(this.source.as_mut().poll_readable(cx)) {
+                        *this.end = End::Failed(error);
+                    }
+                }
+                if let (Begun::Nothing, End::Failed(_) | End::Ended) = (&*this.begun, &*this.end) {
                     if !spend(cx) {
                         return Poll::Pending;
                     }
-                    return Poll::Ready(match mem::replace(this.state, State::Ended) {
-                        State::Failed(error) => Some(Err(error.into())),
-                        State::Reading(_) | State::Ended => None,
+                    return Poll::Ready(match mem::replace(this.end, End::Ended) {
+                        End::Failed(error) => Some(Err(error.into())),
+                        End::NotYet | End::Ended => None,
                     });
                 }
+                ready!(this.poll_begin(cx))?;
+            }
+            let Begun::Filling(sample) = &mut *this.begun else {
+                unreachable!("a sample was taken if there was none");
             };
-            if begun.is_none() {
-                if let Err(error) = ready!(this.source.as_mut().poll_readable(cx)) {
-                    *this.state = State::Failed(error);
-                    continue;
+            let is_over = !matches!(this.end, End::NotYet);
+            if is_over || sample.spare_capacity() == 0 {
+                match this.finish() {
+                    Some(sample) => return Poll::Ready(Some(Ok(sample))),
+                    None => continue,
                 }
             }
-            let mut sample = match begun.take() {
-                Some(sample) => sample,
-                None => ready!(this.pool.poll_get_buffer(cx))?,
-            };
             let had = sample.len();
-            let read = this.source.as_mut().poll_read_sample(cx, &mut sample);
+            let read = this.source.as_mut().poll_read_sample(cx, sample);
             // A source is user code. What counts is what it appended, not what it says.
             let appended = sample.len() > had;
-            let ended = match read {
-                Poll::Ready(Err(error)) => State::Failed(error),
-                Poll::Ready(Ok(_)) if !appended => State::Ended,
+            match read {
+                Poll::Ready(Err(error)) => *this.end = End::Failed(error),
+                Poll::Ready(Ok(_)) if !appended => *this.end = End::Ended,
                 Poll::Pending if !appended => {
-                    *begun = Some(sample).filter(|sample| !sample.is_empty());
+                    this.wait_for_source(cx);
                     return Poll::Pending;
                 }
                 Poll::Ready(Ok(_)) | Poll::Pending => {
                     if !*this.whole_buffers || sample.spare_capacity() == 0 {
-                        return Poll::Ready(Some(Ok(sample)));
+                        return Poll::Ready(this.finish().map(Ok));
                     }
-                    *begun = Some(sample);
                     // A source may be ready for ever, and the buffer takes many reads.
                     if !spend(cx) {
                         return Poll::Pending;
                     }
-                    continue;
                 }
-            };
-            *this.state = ended;
-            if !sample.is_empty() {
-                return Poll::Ready(Some(Ok(sample)));
             }
         }
     }
@@ -227,19 +291,17 @@ impl<S: ReadSample> Stream for SampleReader<S> {
 
 impl<S: ReadSample> FusedStream for SampleReader<S> {
     fn is_terminated(&self) -> bool {
-        matches!(self.state, State::Ended)
+        matches!((&self.begun, &self.end), (Begun::Nothing, End::Ended))
     }
 }
 
 /// Says how much of a sample was read; never prints the bytes.
 impl<S> fmt::Debug for SampleReader<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut reader = f.debug_struct("SampleReader");
-        match &self.state {
-            State::Reading(begun) => reader.field("begun", begun),
-            State::Failed(error) => reader.field("failed", error),
-            State::Ended => reader.field("ended", &true),
-        };
-        reader.finish_non_exhaustive()
+        f.debug_struct("SampleReader")
+            .field("begun", &self.begun)
+            .field("aside", &self.aside.bytes().len())
+            .field("end", &self.end)
+            .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,7 @@
 mod polling;
 
 mod begun_frames;
+mod begun_samples;
 mod datagrams;
 mod foreign;
 mod frames;
