@@ -137,6 +137,7 @@ impl Acquire {
                     return Poll::Pending;
                 };
                 if let Acquire::InLine(ticket) = mem::replace(self, Acquire::Done) {
+                    engine.wait_ended(&ticket);
                     trace::wait_ended(engine, &ticket, outcome.name());
                     ticket.give_back();
                 }

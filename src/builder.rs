@@ -212,7 +212,9 @@ impl Builder {
 
     /// Whether to measure how long gets wait, for [`Status::wait_time`](crate::Status), `max_wait` and
     /// `oldest_wait`, and for [`Pool::wait_times`].
-    /// Default no: reading the clock twice is a fifth of a hand-over.
+    /// Default no: reading the clock twice is a fifth of a hand-over. It is Tokio's, so that a test may pause it, and std's
+    /// in a blocking get and outside a runtime. A wait begins when its get is polled first, and ends when the get is polled
+    /// with what came of it.
     pub fn measure_waits(mut self, yes: bool) -> Self {
         self.settings.measure_waits = yes;
         self

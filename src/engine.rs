@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
+    clock::{Moment, Stamp},
     error::GetBufferError,
     free_list::{FreeList, Ledger, Tally},
     handles::{Guests, Handles},
@@ -21,9 +22,16 @@ use crate::{
     signal::Listeners,
     status::State,
     sync::{AtomicPtr, Changed, Lock, LockGuard, Ordering, SettingU8, StatisticU64},
+    wait_times::Waits,
+    watches::{Interest, Watches},
 };
 use crossbeam_utils::CachePadded;
-use std::{fmt, io, sync::Arc, task::Waker, time::Instant};
+use std::{
+    fmt, io,
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant},
+};
 
 /// What the builder fixes for the life of the pool.
 #[derive(Clone, Debug)]
@@ -61,10 +69,14 @@ pub(crate) struct Engine {
     pub(crate) free_list: FreeList,
     pub(crate) settings: Settings,
     pub(crate) geometry: Geometry,
-    /// What the ages of samples are counted from.
+    /// What the ages of samples are counted from, and the stamps of waits.
     pub(crate) born: Instant,
     /// What a get without the lock has to know of the life cycle; see [`Gate`].
     gate: SettingU8,
+    /// What the watches want to be woken by.
+    pub(crate) interest: Interest,
+    /// The waits that have ended, if they are measured.
+    pub(crate) waits: Option<Box<Waits>>,
     /// The callback that is set, for releases that hold a claim. Written under the lock, while every
     /// word is parked.
     pub(crate) callback: AtomicPtr<Arc<dyn NotifyRelease>>,
@@ -78,6 +90,8 @@ pub(crate) struct Engine {
     /// Tries that found nothing, without the lock.
     pub(crate) misses: CachePadded<StatisticU64>,
     pub(crate) callback_panics: StatisticU64,
+    /// Gets that had to wait for room in a quota, which they do without the pool's lock.
+    pub(crate) waited_for_room: StatisticU64,
 }
 
 impl fmt::Debug for Engine {
@@ -124,8 +138,7 @@ pub(crate) struct Shared {
     /// Callbacks that were replaced while calls may have been in flight.
     pub(crate) retired: Vec<Callback>,
     pub(crate) counters: Counters,
-    /// How many watch for long waits.
-    pub(crate) watchers: usize,
+    pub(crate) watches: Watches,
     /// Of futures that were forgotten and have no pool any more. Foreign, so dropped without the lock.
     pub(crate) forgotten: Vec<Waker>,
 }
@@ -143,16 +156,14 @@ pub(crate) struct Counters {
 
 impl Engine {
     pub(crate) fn new(settings: Settings) -> io::Result<Self> {
-        let born = Instant::now();
-        let mut line = Line::new(born, KEPT_BY_A_POOL);
-        if settings.measure_waits {
-            line.keep_times();
-        }
+        let waits = settings.measure_waits.then(|| Box::new(Waits::none()));
         Ok(Engine {
             free_list: FreeList::new()?,
             settings,
             geometry: Geometry::default(),
-            born,
+            born: Instant::now(),
+            interest: Interest::default(),
+            waits,
             gate: SettingU8::new(Gate::Shut as u8),
             callback: AtomicPtr::new(std::ptr::null_mut()),
             handles: CachePadded::new(Handles::one()),
@@ -167,20 +178,21 @@ impl Engine {
                 ledger: Ledger::default(),
                 relock: None,
                 memory_kept: 0,
-                line,
+                line: Line::new(KEPT_BY_A_POOL),
                 reclaim: Reclaim::default(),
                 released: Listeners::default(),
                 drained: Listeners::default(),
                 callback: None,
                 retired: Vec::new(),
                 counters: Counters::default(),
-                watchers: 0,
+                watches: Watches::default(),
                 forgotten: Vec::new(),
             })),
             accounts: Accounts::default(),
             settled: Changed::new(),
             misses: CachePadded::new(StatisticU64::new(0)),
             callback_panics: StatisticU64::new(0),
+            waited_for_room: StatisticU64::new(0),
         })
     }
 
@@ -191,6 +203,15 @@ impl Engine {
     /// Whether gets are served. Exact for whoever ordered itself after the change.
     pub(crate) fn is_open(&self) -> bool {
         self.gate.load(Ordering::Relaxed) == Gate::Open as u8
+    }
+
+    pub(crate) fn stamp(&self, moment: Moment) -> Stamp {
+        Stamp::new(moment, self.born)
+    }
+
+    /// How long it is since a stamp of this pool, by the caller's clock.
+    pub(crate) fn since(&self, earlier: Stamp) -> Duration {
+        Moment::now().since(earlier.moment(self.born))
     }
 
     /// Lets gets without the lock know whether they are served. Called under the lock.
@@ -221,11 +242,6 @@ impl Shared {
             && self.line.is_empty()
             && self.released.is_empty()
             && engine.handles.any()
-    }
-
-    /// Whether those who join write down when they do.
-    pub(crate) fn measures_waits(&self, engine: &Engine) -> bool {
-        engine.settings.measure_waits || self.watchers > 0
     }
 
     /// Gives a slot to the first in line, or else puts it home; the reserve comes before those who may

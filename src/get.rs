@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    acquire::Acquire, error::GetBufferError, get_owned::GetBufferOwned, line::Rank,
+    acquire::Acquire, clock, error::GetBufferError, get_owned::GetBufferOwned, line::Rank,
     raw::handle::Pool, sample::Sample, sync::assert_may_block,
 };
 use futures::future::FusedFuture;
@@ -210,7 +210,7 @@ impl Pool {
     #[track_caller]
     pub fn blocking_get_buffer(&self) -> Result<Sample, GetBufferError> {
         assert_may_block();
-        futures::executor::block_on(self.get_buffer())
+        clock::block_on(self.get_buffer())
     }
 }
 

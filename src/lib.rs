@@ -156,13 +156,14 @@
 // | | |
 // |---|---|
 // | `sync`, `foreign`, `stripe` | locks and atomics, the real ones or those of a model; foreign code; which stripe a thread is at |
-// | `error`, `properties`, `reference_time`, `media_type`, `sample_properties`, `status`, `region_info`, `wait_times` | plain values |
+// | `error`, `properties`, `reference_time`, `media_type`, `sample_properties`, `status`, `region_info` | plain values |
+// | `clock`, `wait_times` | the clock that waits are measured by, and how long they took |
 // | `word` | one word of the free list: the protocol of get and release without a lock |
 // | `raw` | the room of `unsafe`: mappings, slots, bytes, waiters' nodes, the counted handle |
 // | `free_list` | which slots are home; beneath it `ledger`, what the holder of the lock knows |
 // | `line`, `reclaim`, `reserve`, `signal`, `handles` | who waits for samples, who is asked for one, what is kept for whom, who waits for events, and who keeps the pool alive |
 // | `engine` | all of the above in one place |
-// | `lifecycle`, `take`, `acquire`, `release`, `notify`, `watch` | what is done with it |
+// | `lifecycle`, `take`, `acquire`, `release`, `notify`, `watch`, `watches` | what is done with it |
 // | `report`, `undelivered`, `watch_waits`, `trace`, `metrics` | what it tells: to people, of long waits, to a log, to an exporter |
 // | `sample`, `shared`, `get`, `get_many`, `get_owned`, `pool`, `builder` | the public face |
 // | `quota` | a get with a bound before it; `account`, how much is charged and who waits for room |
@@ -174,6 +175,7 @@
 
 mod acquire;
 mod builder;
+mod clock;
 mod engine;
 mod error;
 mod escape;
@@ -215,6 +217,7 @@ mod undelivered;
 mod wait_times;
 mod watch;
 mod watch_waits;
+mod watches;
 mod word;
 
 pub use builder::Builder;

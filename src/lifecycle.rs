@@ -345,7 +345,7 @@ impl Engine {
         shared.ledger.abandon(&self.free_list);
         shared.state = State::Unconfigured;
         let forgotten = mem::take(&mut shared.forgotten);
-        let line = mem::replace(&mut shared.line, Line::new(self.born, 0));
+        let line = mem::replace(&mut shared.line, Line::new(0));
         drop(shared);
         drop(memory);
         for waker in forgotten.into_iter().chain(line.into_wakers()) {

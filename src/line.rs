@@ -49,6 +49,7 @@ mod seats;
 mod tests;
 
 use crate::{
+    clock::Stamp,
     error::GetBufferError,
     raw::{
         chain::Chain,
@@ -56,18 +57,13 @@ use crate::{
         waiter::{Outcome, OwnedWaiter, Ticket},
     },
     undelivered::Undelivered,
-    wait_times::WaitTimes,
 };
 pub(crate) use seats::SeatNumber;
 use seats::{Queue, SeatIndex, Seats};
-use std::{
-    mem,
-    task::Waker,
-    time::{Duration, Instant},
-};
+use std::{mem, task::Waker};
 
 /// The waiters, first come first served.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct Line {
     len: usize,
@@ -80,26 +76,6 @@ pub(crate) struct Line {
     /// How many of them are kept.
     kept: usize,
     seats: Seats,
-    waits: Waits,
-}
-
-/// How long those have waited who joined with the time at which they did, whatever came of it.
-#[derive(Debug, Default)]
-pub(crate) struct Waits {
-    pub(crate) total: Duration,
-    pub(crate) longest: Duration,
-    /// By length, if that is kept.
-    pub(crate) times: Option<WaitTimes>,
-}
-
-impl Waits {
-    fn add(&mut self, waited: Duration) {
-        self.total += waited;
-        self.longest = self.longest.max(waited);
-        if let Some(times) = &mut self.times {
-            times.add(waited);
-        }
-    }
 }
 
 /// How many seats are looked at before a new one is made.
@@ -153,16 +129,11 @@ pub(crate) enum Left {
 }
 
 impl Line {
-    /// A line without a seat, which keeps so many that are left. Times are remembered as they lie behind `born`.
-    pub(crate) fn new(born: Instant, kept: usize) -> Self {
+    /// A line without a seat, which keeps so many that are left.
+    pub(crate) fn new(kept: usize) -> Self {
         Line {
-            len: 0,
-            waiting: Queue::default(),
-            privileged: Queue::default(),
-            left: Queue::default(),
             kept,
-            seats: Seats::new(born),
-            waits: Waits::default(),
+            ..Line::default()
         }
     }
 
@@ -190,23 +161,14 @@ impl Line {
         self.privileged.front().is_some()
     }
 
-    pub(crate) fn waits(&self) -> &Waits {
-        &self.waits
-    }
-
-    /// Keeps from now on how long each measured wait took.
-    pub(crate) fn keep_times(&mut self) {
-        self.waits.times = Some(WaitTimes::none());
-    }
-
     /// When the first of those in line joined, if that was written down. Nobody has waited for longer.
-    pub(crate) fn oldest(&self) -> Option<Instant> {
+    pub(crate) fn oldest(&self) -> Option<Stamp> {
         self.longest().map(|(joined, _)| joined)
     }
 
     /// When who has waited for longest joined, if that was written down, and where it sits: who began to be timed
     /// together is told apart by that.
-    pub(crate) fn longest(&self) -> Option<(Instant, SeatNumber)> {
+    pub(crate) fn longest(&self) -> Option<(Stamp, SeatNumber)> {
         let fronts = [self.privileged.front(), self.waiting.front()].into_iter();
         let joined = fronts
             .flatten()
@@ -236,9 +198,9 @@ impl Line {
     }
 
     /// Takes those who joined without a time for having joined now.
-    pub(crate) fn measure_from(&mut self, now: Instant) {
-        self.privileged.stamp_all(&mut self.seats, now);
-        self.waiting.stamp_all(&mut self.seats, now);
+    pub(crate) fn measure_from(&mut self, now: Stamp) {
+        self.privileged.stamp_all(&self.seats, now);
+        self.waiting.stamp_all(&self.seats, now);
     }
 
     /// Joins the back of the line, with what was gathered already.
@@ -248,7 +210,7 @@ impl Line {
         &mut self,
         wanted: Wanted,
         gathered: Chain,
-        joined: Option<Instant>,
+        joined: Option<Stamp>,
         waker: Waker,
     ) -> Ticket {
         let number = self.vacant_seat();
@@ -371,9 +333,6 @@ impl Line {
         };
         queue.remove(&mut self.seats, index);
         self.len -= 1;
-        if let Some(waited) = self.seats.waited(index) {
-            self.waits.add(waited);
-        }
         let seat = self.seats.at_mut(index);
         (mem::take(&mut seat.gathered), seat.waker.take())
     }

@@ -151,8 +151,8 @@ impl PoolMetrics {
             return false;
         }
         let status = engine.status(&shared);
-        let times = shared.line.waits().times.clone();
         drop(shared);
+        let times = engine.waits.as_ref().map(|waits| waits.times());
         self.tell(&status);
         if let Some(times) = times {
             self.tell_waits(&status, times);

@@ -116,7 +116,7 @@ impl Engine {
         Seen {
             name: self.settings.name.clone(),
             status: self.status(shared),
-            wait_times: shared.line.waits().times.clone(),
+            wait_times: self.waits.as_ref().map(|waits| waits.times()),
             stride: shared.properties.stride(),
             quotas: self.accounts.statuses(),
             held: tracks.then(|| self.held(shared).collect()),

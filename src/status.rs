@@ -122,13 +122,14 @@ pub struct Status {
     /// How many samples came home in all. As uncertain as [`acquired`](Self::acquired), and read at
     /// another moment: the difference of the two need not be [`outstanding`](Self::outstanding).
     pub released: u64,
-    /// How many gets had to wait in line, whatever came of it. May lack one that just joined.
+    /// How many waits began, for a sample or for room in a [quota](crate::Quota), whatever came of them. A get through a
+    /// quota that waits for both counts twice. May lack one that just began.
     pub waited: u64,
-    /// How long gets waited in line, all together; `None` unless
-    /// [`Builder::measure_waits`](crate::Builder::measure_waits). Waits that have not ended are not
-    /// in it.
+    /// How long those waits took, all together; `None` unless
+    /// [`Builder::measure_waits`](crate::Builder::measure_waits). A wait ends, and is in it, when its get is polled
+    /// with what came of it, or is dropped.
     pub wait_time: Option<Duration>,
-    /// The longest time that one get waited in line; `None` unless
+    /// How long the longest of those waits took; `None` unless
     /// [`Builder::measure_waits`](crate::Builder::measure_waits). Waits that have not ended are not
     /// in it, however long they have lasted.
     pub max_wait: Option<Duration>,

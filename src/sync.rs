@@ -21,6 +21,7 @@
 //! | `Slot::turns`, `Slot::used`             | what [`Status`](crate::Status) and [`Holder`](crate::Holder) report. A holder is compared with itself only, and may be out of date by contract |
 //! | `Record::since`                         | reported; it is read after its location, which is modelled |
 //! | `Engine::misses`, `callback_panics`     | counts that are reported                              |
+//! | the stamp of a wait, `Engine::waits`    | how long it took. A wait whose stamp is seen too late is one that a watch did not find in line either: the stamp is written under the line's lock, before the outcome |
 //! | the bytes of a sample                   | raw memory: ThreadSanitizer sees them, and in a model the slot's properties stand for them |
 //! | wait nodes and futures' own fields      | plain memory that the lock or `&mut` guards           |
 //! | [`FanOut`](crate::fan_out::FanOut), `src/stream` | built of Tokio's own primitives and of the public API |

@@ -20,7 +20,7 @@ use crate::{
     sync::{LockGuard, Ordering},
     trace,
 };
-use std::{mem, task::Waker, time::Instant};
+use std::{mem, task::Waker};
 
 /// Why a get is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +138,7 @@ impl Engine {
             return Err(GetBufferError::TooManyWaiters);
         }
         shared.counters.waited += 1;
-        let joined = shared.measures_waits(self).then(Instant::now);
+        let joined = self.stamp_if_measured(&shared);
         let ticket = shared
             .line
             .join(wanted, gathered, joined, waker.into_inner());
@@ -152,6 +152,7 @@ impl Engine {
         } else {
             drop(shared);
         }
+        self.wait_began();
         trace::wait_began(self, &ticket, wanted.slots);
         if let Some(requested) = requested {
             requested.wake_all();
@@ -296,6 +297,7 @@ impl Engine {
         drop(shared);
         foreign::quietly(|| drop(waker));
         self.put_back(gathered);
+        self.wait_ended(&ticket);
         trace::wait_ended(self, &ticket, how);
         ticket.give_back();
         told

@@ -1,18 +1,20 @@
-//! How long gets waited in line, counted by length.
+//! How long gets waited, counted by length.
 //!
 //! The lengths are in nanoseconds, and share a count with those of about the same length: each power of
 //! two is divided into eight, so what is told of a wait is at most an eighth too long, from nanoseconds
-//! to centuries, in 4 KiB. To count one is to add one, which is done under the pool's lock.
+//! to centuries, in 4 KiB. To count one is three relaxed additions, without a lock, by the waiter itself when its wait
+//! is over.
 
 #![forbid(unsafe_code)]
 
-use std::{fmt, time::Duration};
+use crate::sync::{Ordering, StatisticU64};
+use std::{array, fmt, time::Duration};
 
 /// Each power of two has `1 << FINE` counts.
 const FINE: u32 = 3;
 const COUNTS: usize = ((u64::BITS - FINE + 1) as usize) << FINE;
 
-/// How long gets waited in line, whatever came of it, counted by length: what
+/// How long gets waited, for a sample or for room in a quota, whatever came of it, counted by length: what
 /// [`Pool::wait_times`](crate::Pool::wait_times) tells.
 ///
 /// Waits of about the same length are counted together, so a length that this tells is never too short
@@ -42,17 +44,59 @@ pub struct WaitTimes {
     counts: Box<[u64; COUNTS]>,
 }
 
+/// What a pool that measures its waits counts of those that have ended.
+pub(crate) struct Waits {
+    /// In nanoseconds: five centuries, of all waits together.
+    total: StatisticU64,
+    longest: StatisticU64,
+    counts: [StatisticU64; COUNTS],
+}
+
+impl fmt::Debug for Waits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.times().fmt(f)
+    }
+}
+
+impl Waits {
+    pub(crate) fn none() -> Self {
+        Waits {
+            total: StatisticU64::new(0),
+            longest: StatisticU64::new(0),
+            counts: array::from_fn(|_| StatisticU64::new(0)),
+        }
+    }
+
+    pub(crate) fn add(&self, waited: Duration) {
+        let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        self.total.fetch_add(nanos, Ordering::Relaxed);
+        self.longest.fetch_max(nanos, Ordering::Relaxed);
+        self.counts[place(nanos)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn total(&self) -> Duration {
+        Duration::from_nanos(self.total.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn longest(&self) -> Duration {
+        Duration::from_nanos(self.longest.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn times(&self) -> WaitTimes {
+        let mut times = WaitTimes::none();
+        for (count, counted) in times.counts.iter_mut().zip(&self.counts) {
+            *count = counted.load(Ordering::Relaxed);
+        }
+        times
+    }
+}
+
 impl WaitTimes {
     /// Of no wait.
     pub(crate) fn none() -> Self {
         WaitTimes {
             counts: Box::new([0; COUNTS]),
         }
-    }
-
-    pub(crate) fn add(&mut self, waited: Duration) {
-        let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
-        self.counts[place(nanos)] += 1;
     }
 
     /// How many waits have ended.
@@ -185,11 +229,11 @@ mod tests {
     }
 
     fn of(millis: &[u64]) -> WaitTimes {
-        let mut times = WaitTimes::none();
+        let waits = Waits::none();
         for &millis in millis {
-            times.add(Duration::from_millis(millis));
+            waits.add(Duration::from_millis(millis));
         }
-        times
+        waits.times()
     }
 
     /// Between one wait of ten and all of them, an error by one shows.

@@ -80,7 +80,7 @@ impl Pool {
         engine.status(&engine.lock())
     }
 
-    /// How long gets waited in line, by length; `None` unless
+    /// How long gets waited, for a sample or for room in a [quota](crate::Quota), by length; `None` unless
     /// [`Builder::measure_waits`](crate::Builder::measure_waits) was set. It counts from when the pool was
     /// made.
     ///
@@ -98,7 +98,8 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn wait_times(&self) -> Option<WaitTimes> {
-        self.engine().lock().line.waits().times.clone()
+        let waits = self.engine().waits.as_ref()?;
+        Some(waits.times())
     }
 
     /// Who holds the samples that are out, and since when; empty unless
@@ -191,8 +192,7 @@ impl Engine {
         let outstanding = self.outstanding(shared);
         let now = shared.ledger.tally(&self.free_list);
         let counters = shared.counters;
-        let measured = self.settings.measure_waits;
-        let waits = shared.line.waits();
+        let waits = self.waits.as_ref();
         Status {
             state: shared.state,
             buffers,
@@ -207,12 +207,12 @@ impl Engine {
                 State::Committed | State::Draining => now.used,
                 State::Unconfigured | State::Configured => counters.tally.used,
             },
-            oldest_wait: shared.line.oldest().map(|joined| joined.elapsed()),
+            oldest_wait: shared.line.oldest().map(|joined| self.since(joined)),
             acquired: counters.tally.acquired + now.acquired,
             released: counters.tally.released + now.released,
-            waited: counters.waited,
-            wait_time: measured.then_some(waits.total),
-            max_wait: measured.then_some(waits.longest),
+            waited: counters.waited + self.waited_for_room.load(Ordering::Relaxed),
+            wait_time: waits.map(|waits| waits.total()),
+            max_wait: waits.map(|waits| waits.longest()),
             exhausted: counters.exhausted + self.misses.load(Ordering::Relaxed),
             timed_out: counters.timed_out,
             cancelled: counters.cancelled,

@@ -1,41 +1,52 @@
 //! Noticing that a get has waited for too long, and saying so once.
 //!
-//! Somebody else has to notice. A waiter has no timer, and must not need one: it works on any executor.
-//! A get that hits must not pay, and so knows nothing of this. What a watch looks at is the first in each
-//! line alone, the pool's and those of its quotas, under the lock: nobody has waited for longer. So it sleeps until the first will have waited for
-//! too long; and while nobody waits, for as long as the limit, because whoever joins meanwhile cannot have
-//! waited for longer by then. Each stall is seen, and the pool is looked at once in each limit.
+//! A waiter has no timer, and must not need one: it works on any executor. A get that finds a sample must not pay, and
+//! so knows nothing of this. What a watch looks at is the first waiter in each line, the pool's and those of its quotas,
+//! under the lock: no other one there has waited for longer.
 //!
-//! The first in line must have written down when it joined, so while somebody watches each wait is
-//! measured: it reads the clock twice, as with `measure_waits`.
+//! | the first waiters      | the watch sleeps until                                                |
+//! |------------------------|-----------------------------------------------------------------------|
+//! | none                   | a get joins a line; it sets no timer                                  |
+//! | one is to be warned of | its limit is over; on a clock that can be paused, or until a get waits no more |
+//! | it warned of all       | the limit has passed once more; on a clock that can be paused, a get joins or waits no more, without a timer |
 //!
-//! | the first in a line    | the watch                                                            |
-//! |------------------------|----------------------------------------------------------------------|
-//! | nobody                 | sleeps for the limit                                                 |
-//! | waits within the limit | sleeps for the rest of it                                            |
-//! | waits for longer       | warns, unless it warned of this one, and sleeps for the limit        |
+//! In the two last rows a timer is set only while a get waits. On a clock that is real it may outlive that get by up to
+//! the limit, which costs nothing: to be woken by each get would cost a busy pool a wake-up for each wait. On a paused
+//! clock a timer that is left behind makes time run away, so there the watch is woken, and sets it anew.
+//!
+//! # The age of a waiter
+//!
+//! While somebody watches, each wait has a stamp of when it joined, of the waiter's clock and not of the watch's, which
+//! may be another one: a thread that blocks has std's, and the watch's runtime may be paused. The stamp is used if both
+//! are known to be of one clock. Otherwise the waiter is as old as the watch has seen it for, by the watch's clock.
 
 #![forbid(unsafe_code)]
 
 use crate::{
+    clock::{Moment, Stamp},
+    engine::{Engine, Shared},
     escape::escaped,
+    foreign::{self, Spare},
     line::SeatNumber,
+    quota::Account,
     raw::handle::{Pool, WeakPool},
-    report::Report,
+    report::{Report, Seen},
     trace,
+    watches::{JOINED, LEFT},
 };
 use std::{
     fmt,
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 use tokio::time::{Sleep, sleep};
 
-/// The timer's own resolution. Without it a limit of zero would keep the task busy.
-const LEAST_SLEEP: Duration = Duration::from_millis(1);
+/// The timer's own resolution. With a limit of zero the task would be busy, and one stall be told from the next by
+/// nothing.
+const LEAST_LIMIT: Duration = Duration::from_millis(1);
 
 /// A get has waited for longer than a [watch](Pool::watch_waits) allows.
 ///
@@ -47,6 +58,8 @@ pub struct LongWait {
     pub waited: Duration,
     /// The name of the [quota](crate::Quota) in which it waits for room; `None` if it waits for a sample.
     pub quota: Option<Arc<str>>,
+    /// How many gets wait in the same line: for room in that quota, or for a sample.
+    pub waiting: usize,
     /// How the pool stands at this moment, and who holds its samples if
     /// [`Builder::track_holders`](crate::Builder::track_holders) was set.
     pub report: Report,
@@ -72,9 +85,12 @@ impl Pool {
     /// not before another `limit` has passed. With the
     /// feature `tracing` it is an event as well, of level `WARN`. `warn` is called without a lock.
     ///
-    /// It does not keep the pool alive, and resolves once no handle is left, up to `limit` later. While it
-    /// exists each wait in line reads the clock twice, which is a fifth of a hand-over; a get that finds a
-    /// sample pays nothing. Waits that began before it count from when it was made.
+    /// It does not keep the pool alive, and resolves once no handle is left. While it exists each wait reads the clock
+    /// three times; a get that finds a sample pays nothing. Waits that began before it count from when it was made.
+    ///
+    /// Time is that of the Tokio runtime which polls it. It sets a timer only while a get waits, so that a test which
+    /// [pauses](https://docs.rs/tokio/latest/tokio/time/fn.pause.html) time may have one: time passes there by what is
+    /// left of the `limit` of a get that waits, and otherwise not.
     ///
     /// # Cancel safety
     ///
@@ -82,8 +98,7 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If it is polled outside a Tokio runtime with a timer, or after the one was shut down in which it was
-    /// polled before. A panic of `warn` goes through, and ends the
+    /// If it is polled outside a Tokio runtime with time enabled. A panic of `warn` goes through, and ends the
     /// task.
     ///
     /// # Examples
@@ -115,8 +130,9 @@ impl Pool {
     pub fn watch_waits<F: FnMut(LongWait)>(&self, limit: Duration, warn: F) -> WatchWaits<F> {
         WatchWaits {
             watch: Watch::begin(self),
-            limit,
-            warned_of: Vec::new(),
+            limit: limit.max(LEAST_LIMIT),
+            seen: Vec::new(),
+            warned: None,
             timer: None,
             warn,
         }
@@ -128,19 +144,47 @@ impl Pool {
 pub struct WatchWaits<F> {
     watch: Watch,
     limit: Duration,
-    /// Those of whom it has warned, and who are still first in a line.
-    warned_of: Vec<First>,
+    /// The first waiter of each line, as it was found at the last look.
+    seen: Vec<Known>,
+    /// When it warned last.
+    warned: Option<Moment>,
     timer: Option<Pin<Box<Sleep>>>,
     warn: F,
 }
 
-/// The first in a line. Those who were in line before the watch joined at one time, as it sees it.
+/// The first waiter in a line. Those who were in line before the watch joined at one time, as it sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct First {
-    joined: Instant,
+    joined: Stamp,
     seat: SeatNumber,
     /// The address of the account whose line it is, or zero for the pool's.
     line: usize,
+}
+
+/// A first waiter that the watch has found.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    first: First,
+    /// Since when it waits, by the clock of the watch.
+    since: Moment,
+    was_warned_of: bool,
+}
+
+/// What a look came to.
+enum Look {
+    /// No handle to the pool is left.
+    Gone,
+    Stall(Stall),
+    /// It sleeps, with a timer or without.
+    Asleep(Option<Duration>),
+}
+
+/// A stall as it was seen under the lock.
+struct Stall {
+    waited: Duration,
+    quota: Option<Arc<str>>,
+    waiting: usize,
+    seen: Seen,
 }
 
 // The callback is never pinned.
@@ -154,53 +198,121 @@ impl<F> fmt::Debug for WatchWaits<F> {
     }
 }
 
-impl<F: FnMut(LongWait)> WatchWaits<F> {
-    /// Warns if it is time to. The answer is for how long there is nothing to see; `None` if the pool is
-    /// gone.
-    fn look(&mut self) -> Option<Duration> {
+impl<F> WatchWaits<F> {
+    /// Looks who waits, and either finds a stall, or sleeps.
+    fn look(&mut self, waker: &Waker) -> Look {
+        // Foreign, so it is cloned before the lock is taken and dropped after.
+        let waker = Spare::new(waker.clone());
         let engine = self.watch.pool.engine();
-        let shared = engine.lock();
+        let mut shared = engine.lock();
         if !engine.can_be_had(&shared) {
-            return None;
+            drop(shared);
+            return Look::Gone;
         }
-        let now = Instant::now();
-        let in_line = shared.line.longest().map(|(joined, seat)| {
-            let line = 0;
-            (First { joined, seat, line }, None)
-        });
-        let for_room = engine.accounts.longest(now);
-        let for_room = for_room.map(|(joined, seat, account)| {
-            let line = Arc::as_ptr(&account).addr();
-            (First { joined, seat, line }, Some(account.name().clone()))
-        });
-        let all: Vec<_> = in_line.into_iter().chain(for_room).collect();
-        // Those who have gone need not be remembered.
-        self.warned_of
-            .retain(|warned| all.iter().any(|(first, _)| first == warned));
-        let unknown = all
+        let number = self.watch.number;
+        // Before it looks: who joins after that finds the interest.
+        let before = engine.sleep(&mut shared, number, JOINED, waker.into_inner());
+        let before = before.map(Spare::new);
+        let now = Moment::now_and_which();
+        let lines = first_waiters(engine, &shared, now);
+        self.seen = lines
             .iter()
-            .filter(|(first, _)| !self.warned_of.contains(first));
-        let Some((first, quota)) = unknown.min_by_key(|(first, _)| first.joined) else {
-            return Some(self.limit);
-        };
-        let waited = now.saturating_duration_since(first.joined);
-        if waited < self.limit {
-            return Some(self.limit - waited);
+            .map(|(first, _)| self.known(engine, *first, now))
+            .collect();
+        let mut oldest: Option<usize> = None;
+        for (at, known) in self.seen.iter().enumerate() {
+            let is_older = |than: usize| known.since.at < self.seen[than].since.at;
+            if !known.was_warned_of && oldest.is_none_or(is_older) {
+                oldest = Some(at);
+            }
         }
-        self.warned_of.push(*first);
-        let quota = quota.clone();
-        let seen = engine.look(&shared);
-        drop(shared);
-        let report = Report::of(seen);
-        let wait = LongWait {
-            waited,
-            quota,
-            report,
+        let look = match oldest {
+            Some(at) => {
+                let waited = now.since(self.seen[at].since);
+                let since_warned = self.warned.map(|warned| now.since(warned));
+                // Not before another limit has passed.
+                let age = since_warned.map_or(waited, |since| since.min(waited));
+                match self.limit.checked_sub(age).filter(|left| !left.is_zero()) {
+                    Some(left) => Look::Asleep(Some(left)),
+                    None => {
+                        self.seen[at].was_warned_of = true;
+                        self.warned = Some(now);
+                        let account = lines[at].1.as_deref();
+                        Look::Stall(Stall {
+                            waited,
+                            quota: account.map(|account| account.name().clone()),
+                            waiting: account
+                                .map_or(shared.line.len(), |account| account.waiting().0),
+                            seen: engine.look(&shared),
+                        })
+                    }
+                }
+            }
+            None if lines.is_empty() || now.is_virtual() => Look::Asleep(None),
+            None => Look::Asleep(Some(self.limit)),
         };
-        trace::long_wait(&wait);
-        (self.warn)(wait);
-        Some(self.limit)
+        let wakes_on = match (&look, now.is_virtual()) {
+            (Look::Asleep(None), true) => JOINED | LEFT,
+            (Look::Asleep(None), false) => JOINED,
+            (Look::Asleep(Some(_)), true) => LEFT,
+            _ => 0,
+        };
+        engine.sleep_until(&mut shared, number, wakes_on);
+        drop(shared);
+        drop((before, lines));
+        look
     }
+
+    #[cfg(all(test, loom))]
+    pub(crate) fn sleeps_without_a_timer(&mut self, waker: &Waker) -> bool {
+        matches!(self.look(waker), Look::Asleep(None))
+    }
+
+    /// Another timer in place of the one before, not set until it is polled.
+    fn set_timer(&mut self, left: Duration) -> Pin<&mut Sleep> {
+        let another = sleep(left);
+        match &mut self.timer {
+            Some(timer) => {
+                timer.set(another);
+                timer.as_mut()
+            }
+            none => none.insert(Box::pin(another)).as_mut(),
+        }
+    }
+
+    /// What is known of a waiter that is first in its line now.
+    fn known(&self, engine: &Engine, first: First, now: Moment) -> Known {
+        let known = self.seen.iter().find(|known| known.first == first);
+        let joined = first.joined.moment(engine.born);
+        let since = if joined.is_comparable(now) {
+            joined
+        } else {
+            now
+        };
+        known.copied().unwrap_or(Known {
+            first,
+            since,
+            was_warned_of: false,
+        })
+    }
+}
+
+/// The first waiter of each line in which one waits, with the account if it is a quota's.
+fn first_waiters(
+    engine: &Engine,
+    shared: &Shared,
+    now: Moment,
+) -> Vec<(First, Option<Arc<Account>>)> {
+    let for_a_sample = shared.line.longest().map(|(joined, seat)| {
+        let line = 0;
+        (First { joined, seat, line }, None)
+    });
+    let for_room = engine.accounts.longest(engine.stamp(now));
+    let for_room = for_room.map(|(joined, seat, account)| {
+        let line = Arc::as_ptr(&account).addr();
+        (First { joined, seat, line }, Some(account))
+    });
+    for_a_sample.into_iter().chain(for_room).collect()
 }
 
 impl<F: FnMut(LongWait)> Future for WatchWaits<F> {
@@ -208,43 +320,69 @@ impl<F: FnMut(LongWait)> Future for WatchWaits<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        let limit = this.limit;
+        if this.timer.is_none() {
+            // So that a watch outside a runtime panics at once, and not in the middle of the first stall.
+            this.set_timer(limit);
+        }
         loop {
-            if let Some(timer) = &mut this.timer {
-                ready!(timer.as_mut().poll(cx));
-            }
-            let Some(quiet) = this.look() else {
-                return Poll::Ready(());
-            };
-            let another = sleep(quiet.max(LEAST_SLEEP));
-            match &mut this.timer {
-                Some(timer) => timer.set(another),
-                None => this.timer = Some(Box::pin(another)),
+            match this.look(cx.waker()) {
+                Look::Gone => return Poll::Ready(()),
+                Look::Stall(stall) => {
+                    let wait = LongWait::of(stall);
+                    trace::long_wait(&wait);
+                    (this.warn)(wait);
+                }
+                Look::Asleep(None) => {
+                    this.set_timer(limit);
+                    return Poll::Pending;
+                }
+                Look::Asleep(Some(left)) => {
+                    let timer = this.set_timer(left);
+                    ready!(timer.poll(cx));
+                }
             }
         }
     }
 }
 
-/// While it exists, those who join the line write down when.
+impl LongWait {
+    fn of(stall: Stall) -> Self {
+        LongWait {
+            waited: stall.waited,
+            quota: stall.quota,
+            waiting: stall.waiting,
+            report: Report::of(stall.seen),
+        }
+    }
+}
+
+/// While it exists, those who join a line write down when.
 struct Watch {
     pool: WeakPool,
+    number: u64,
 }
 
 impl Watch {
     fn begin(pool: &Pool) -> Self {
-        let mut shared = pool.engine().lock();
-        shared.watchers += 1;
-        let now = Instant::now();
+        let engine = pool.engine();
+        let now = engine.stamp(Moment::now_and_which());
+        let mut shared = engine.lock();
+        let number = shared.watches.add();
         shared.line.measure_from(now);
-        pool.engine().accounts.measure_from(now);
+        engine.accounts.measure_from(now);
         drop(shared);
         Watch {
             pool: pool.downgrade(),
+            number,
         }
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.pool.engine().lock().watchers -= 1;
+        let engine = self.pool.engine();
+        let waker = engine.end_watch(&mut engine.lock(), self.number);
+        foreign::quietly(|| drop(waker));
     }
 }

@@ -9,15 +9,14 @@
 #![forbid(unsafe_code)]
 
 use super::{Rank, Wanted};
-use crate::raw::{
-    chain::Chain,
-    waiter::{OwnedWaiter, Ticket},
+use crate::{
+    clock::Stamp,
+    raw::{
+        chain::Chain,
+        waiter::{OwnedWaiter, Ticket},
+    },
 };
-use std::{
-    num::{NonZeroU32, NonZeroU64},
-    task::Waker,
-    time::{Duration, Instant},
-};
+use std::{num::NonZeroU32, task::Waker};
 
 /// Tells the waiters of a line apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,31 +55,20 @@ pub(super) struct Seat {
     /// How many slots it waits for; no more than a pool has.
     pub(super) wanted: u32,
     pub(super) rank: Rank,
-    /// One more than the nanoseconds since [`Seats::born`], if its wait is measured.
-    joined: Option<NonZeroU64>,
 }
 
 #[cfg(all(target_pointer_width = "64", not(all(test, loom))))]
 const _: () = assert!(size_of::<Seat>() == 64);
 
 /// See the module's documentation.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Seats {
     seats: Vec<Seat>,
     /// How many nodes were ever made, as long as that fits.
     made: u32,
-    born: Instant,
 }
 
 impl Seats {
-    pub(super) fn new(born: Instant) -> Self {
-        Seats {
-            seats: Vec::new(),
-            made: 0,
-            born,
-        }
-    }
-
     #[inline]
     pub(super) fn at(&self, index: SeatIndex) -> &Seat {
         &self.seats[index.index()]
@@ -124,7 +112,6 @@ impl Seats {
             behind: None,
             wanted: 0,
             rank: Rank::Ordinary,
-            joined: None,
         });
         index
     }
@@ -166,37 +153,21 @@ impl Seats {
         index: SeatIndex,
         wanted: Wanted,
         gathered: Chain,
-        joined: Option<Instant>,
+        joined: Option<Stamp>,
         waker: Waker,
     ) -> Ticket {
-        let joined = joined.and_then(|joined| self.stamp(joined));
         let seat = self.at_mut(index);
         seat.wanted = u32::try_from(wanted.slots).expect("at most u32::MAX slots");
         seat.rank = wanted.rank;
         seat.gathered = gathered;
-        seat.joined = joined;
         seat.waker = Some(waker);
-        seat.waiter.ticket()
-    }
-
-    fn stamp(&self, at: Instant) -> Option<NonZeroU64> {
-        let nanos = at.saturating_duration_since(self.born).as_nanos();
-        NonZeroU64::new(u64::try_from(nanos).unwrap_or(u64::MAX - 1) + 1)
+        seat.waiter.ticket(joined)
     }
 
     /// When the seat's waiter joined, if its wait is measured.
     #[inline]
-    pub(super) fn joined(&self, index: SeatIndex) -> Option<Instant> {
-        let joined = self.at(index).joined?;
-        Some(self.born + Duration::from_nanos(joined.get() - 1))
-    }
-
-    /// How long the seat's waiter has waited, once, if that is measured.
-    #[inline]
-    pub(super) fn waited(&mut self, index: SeatIndex) -> Option<Duration> {
-        let joined = self.joined(index)?;
-        self.at_mut(index).joined = None;
-        Some(joined.elapsed())
+    pub(super) fn joined(&self, index: SeatIndex) -> Option<Stamp> {
+        self.at(index).waiter.joined()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Seat> {
@@ -235,12 +206,11 @@ impl Queue {
     }
 
     /// Writes down that those without a time joined at `now`.
-    pub(super) fn stamp_all(&self, seats: &mut Seats, now: Instant) {
-        let stamp = seats.stamp(now);
+    pub(super) fn stamp_all(&self, seats: &Seats, now: Stamp) {
         let mut next = self.front;
         while let Some(index) = next {
-            let seat = seats.at_mut(index);
-            seat.joined = seat.joined.or(stamp);
+            let seat = seats.at(index);
+            seat.waiter.joined_no_later_than(now);
             next = seat.behind;
         }
     }
@@ -275,26 +245,5 @@ impl Queue {
             Some(behind) => seats.at_mut(behind).ahead = ahead,
             None => self.back = ahead,
         }
-    }
-}
-
-#[cfg(all(test, not(any(loom, shuttle))))]
-mod tests {
-    use super::*;
-
-    /// Zero stands for a wait that is not measured, so a wait that begins with the pool must not be zero.
-    #[test]
-    fn every_time_has_a_stamp() {
-        let born = Instant::now();
-        let seats = Seats::new(born);
-        let stamp = |after| seats.stamp(born + after).map(NonZeroU64::get);
-        assert_eq!(stamp(Duration::ZERO), Some(1));
-        assert_eq!(stamp(Duration::from_nanos(41)), Some(42));
-        let six_centuries = Duration::from_secs(600 * 366 * 24 * 3600);
-        assert_eq!(
-            stamp(six_centuries),
-            Some(u64::MAX),
-            "more than it can tell"
-        );
     }
 }

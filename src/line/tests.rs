@@ -12,7 +12,6 @@ use crate::{
 use std::{
     sync::Arc,
     task::{Wake, Waker},
-    time::Instant,
 };
 
 const KEPT: usize = 3;
@@ -40,7 +39,7 @@ struct Checked {
 impl Checked {
     fn new() -> Self {
         Checked {
-            line: Line::new(Instant::now(), KEPT),
+            line: Line::new(KEPT),
             waiting: Vec::new(),
             priority: Vec::new(),
             told: Vec::new(),

@@ -16,6 +16,7 @@ mod notify;
 mod quota;
 mod reclaim;
 mod shared;
+mod watch;
 
 use crate::{GetBufferError, Pool, Sample};
 use loom::{future::block_on, thread};

@@ -30,6 +30,7 @@
 
 use super::accounts::Entry;
 use crate::{
+    clock::Stamp,
     engine::Engine,
     error::GetBufferError,
     foreign::{self, Spare},
@@ -43,7 +44,7 @@ use crate::{
     sync::{AtomicUsize, Lock, Ordering},
 };
 use crossbeam_utils::CachePadded;
-use std::{fmt, sync::Arc, task::Waker, time::Instant};
+use std::{fmt, sync::Arc, task::Waker};
 
 /// Somebody is in line.
 const WAITED_FOR: usize = 1;
@@ -121,7 +122,7 @@ impl Account {
             rank,
             charged: CachePadded::new(AtomicUsize::new(0)),
             queue: Lock::new(Queue {
-                line: Line::new(Instant::now(), KEPT_BY_A_QUOTA),
+                line: Line::new(KEPT_BY_A_QUOTA),
                 reclaim: Reclaim::default(),
                 turned_away: TurnedAway {
                     times: 0,
@@ -152,21 +153,21 @@ impl Account {
     }
 
     /// How many are in line, and when the first of them joined, if that was written down.
-    pub(crate) fn waiting(&self) -> (usize, Option<Instant>) {
+    pub(crate) fn waiting(&self) -> (usize, Option<Stamp>) {
         let queue = self.queue.lock();
         (queue.line.len(), queue.line.oldest())
     }
 
     /// When who has waited for longest joined, and where it sits; whoever joined without a time is taken for having
     /// joined now.
-    pub(crate) fn longest(&self, now: Instant) -> Option<(Instant, SeatNumber)> {
+    pub(crate) fn longest(&self, now: Stamp) -> Option<(Stamp, SeatNumber)> {
         let mut queue = self.queue.lock();
         queue.line.measure_from(now);
         queue.line.longest()
     }
 
     /// Takes those who joined without a time for having joined now.
-    pub(super) fn measure_from(&self, now: Instant) {
+    pub(super) fn measure_from(&self, now: Stamp) {
         self.queue.lock().line.measure_from(now);
     }
 
@@ -219,11 +220,11 @@ impl Account {
     ) -> Result<Asked, GetBufferError> {
         let engine = self.engine();
         loop {
-            let measured = {
+            let joined = {
                 let shared = engine.lock();
                 let rank = self.rank;
                 shared.may_want(Wanted { slots: count, rank })?;
-                shared.measures_waits(engine)
+                engine.stamp_if_measured(&shared)
             };
             if count > self.limit {
                 return Err(GetBufferError::TooMany);
@@ -248,13 +249,13 @@ impl Account {
                 slots: count,
                 rank: Rank::Ordinary,
             };
-            let joined = measured.then(Instant::now);
             let ticket = line.join(wanted, Chain::default(), joined, waker.into_inner());
             let requested = queue.reclaim.take();
             drop(queue);
             if let Some(requested) = requested {
                 requested.wake_all();
             }
+            engine.wait_for_room_began();
             return Ok(Asked::Place(Place {
                 ticket,
                 turned_away,
@@ -323,6 +324,7 @@ impl Account {
         outcome: Outcome,
         count: usize,
     ) -> Result<(), GetBufferError> {
+        self.engine().wait_ended(&place.ticket);
         place.ticket.give_back();
         match outcome {
             Outcome::Slots(_) => self.keep_unless_turned_away(place.turned_away, count),
@@ -352,6 +354,7 @@ impl Account {
         // Those behind it may want less.
         let admitted = self.admit(&mut queue.line);
         drop(queue);
+        self.engine().wait_ended(&ticket);
         ticket.give_back();
         self.wake_from(admitted);
         match left {

@@ -17,13 +17,12 @@
 #![forbid(unsafe_code)]
 
 use super::account::Account;
-use crate::{error::GetBufferError, line::SeatNumber, sync::Lock};
+use crate::{clock::Stamp, error::GetBufferError, line::SeatNumber, sync::Lock};
 use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Weak},
     task::Waker,
-    time::Instant,
 };
 
 /// See the module's documentation.
@@ -93,7 +92,7 @@ impl Accounts {
     }
 
     /// Takes those who joined without a time for having joined now.
-    pub(crate) fn measure_from(&self, now: Instant) {
+    pub(crate) fn measure_from(&self, now: Stamp) {
         for account in self.in_use() {
             account.measure_from(now);
         }
@@ -102,8 +101,8 @@ impl Accounts {
     /// Who has waited for longest in each of their lines, if anybody is there.
     pub(crate) fn longest(
         &self,
-        now: Instant,
-    ) -> impl Iterator<Item = (Instant, SeatNumber, Arc<Account>)> + use<> {
+        now: Stamp,
+    ) -> impl Iterator<Item = (Stamp, SeatNumber, Arc<Account>)> + use<> {
         self.in_use().into_iter().filter_map(move |account| {
             let (joined, seat) = account.longest(now)?;
             Some((joined, seat, account))

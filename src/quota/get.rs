@@ -9,6 +9,7 @@ use super::{
     get_charged::GetCharged,
 };
 use crate::{
+    clock,
     error::GetBufferError,
     get::{GetBuffer, GetBufferTimeout},
     get_many::{self, GetBuffers, GetBuffersInto},
@@ -196,7 +197,7 @@ impl Quota {
     #[track_caller]
     pub fn blocking_get_buffer(&self) -> Result<Sample, GetBufferError> {
         assert_may_block();
-        futures::executor::block_on(self.get_buffer())
+        clock::block_on(self.get_buffer())
     }
 
     /// Waits for room for `count` samples, then for the samples, and takes them, all or nothing.

@@ -40,7 +40,7 @@ impl QuotaStatus {
             limit: account.limit(),
             charged: account.charged(),
             waiting,
-            oldest_wait: oldest.map(|joined| joined.elapsed()),
+            oldest_wait: oldest.map(|joined| account.engine().since(joined)),
         }
     }
 }

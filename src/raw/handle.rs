@@ -188,6 +188,7 @@ pub(super) fn drop_last(engine: Arc<Engine>, give_up: impl FnOnce(&Engine) -> bo
         // all of them are gone (S2, H1).
         unsafe { Arc::decrement_strong_count(pool) };
     }
+    engine.wake_watches_of_one_gone();
 }
 
 /// The address of an engine.

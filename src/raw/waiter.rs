@@ -19,10 +19,11 @@
 //! | `ABANDONED` alone      | has its outcome, or needs none   | the ticket | [`Ticket::give_back`], which frees it |
 
 use crate::{
+    clock::Stamp,
     error::GetBufferError,
     foreign,
     raw::{chain::Chain, slot::Slot},
-    sync::{AtomicPtr, Cell, Ordering, SettingPtr, SettingU32, Tracked},
+    sync::{AtomicPtr, Cell, Ordering, SettingPtr, SettingU32, StatisticU64, Tracked},
 };
 use std::{
     fmt,
@@ -43,6 +44,9 @@ struct Waiter {
     /// Null while waiting, [`given_back`] while nobody does, one of the two failures, [`no_slots`], or the
     /// first slot of the chain handed over.
     outcome: AtomicPtr<Slot>,
+    /// When its future joined, as the bits of a [`Stamp`], if its wait is measured. Written under the lock and read by
+    /// the future without it, which has learnt of a stamp that it must see with its outcome.
+    joined: StatisticU64,
     /// Tells it apart from the other nodes of its line; it never changes.
     number: NonZeroU32,
     /// Where its seat is in the line. Written and read under the line's lock only.
@@ -118,6 +122,7 @@ impl OwnedWaiter {
     pub(crate) fn new(number: NonZeroU32, seat: u32) -> Self {
         let waiter = Box::new(Waiter {
             outcome: AtomicPtr::new(given_back()),
+            joined: StatisticU64::new(0),
             number,
             seat: SettingU32::new(seat),
             timer: Cell::new(None),
@@ -153,8 +158,10 @@ impl OwnedWaiter {
     }
 
     /// The ticket of a future that starts to wait. Called under the lock, for a node that was given back.
-    pub(crate) fn ticket(&self) -> Ticket {
+    pub(crate) fn ticket(&self, joined: Option<Stamp>) -> Ticket {
         let waiter = self.waiter();
+        let joined = Stamp::to_bits(joined);
+        waiter.joined.store(joined, Ordering::Relaxed);
         waiter.outcome.store(ptr::null_mut(), Ordering::Relaxed);
         // Of whoever had the node before.
         waiter.location.store(ptr::null_mut(), Ordering::Relaxed);
@@ -175,6 +182,17 @@ impl OwnedWaiter {
         let location = NonNull::new(self.waiter().location.load(Ordering::Acquire))?;
         // SAFETY: only `set_location` stores here, and it stores a reference that lives for ever.
         Some(unsafe { location.as_ref() })
+    }
+
+    /// When the future joined, if its wait is measured. Called under the lock.
+    pub(crate) fn joined(&self) -> Option<Stamp> {
+        Stamp::from_bits(self.waiter().joined.load(Ordering::Relaxed))
+    }
+
+    /// Takes a future that joined without a time for having joined at `now`. Called under the lock.
+    pub(crate) fn joined_no_later_than(&self, now: Stamp) {
+        let joined = Stamp::to_bits(Some(self.joined().unwrap_or(now)));
+        self.waiter().joined.store(joined, Ordering::Relaxed);
     }
 
     /// Tells the future what came of its wait. Called under the lock, once for each ticket.
@@ -252,6 +270,12 @@ impl Ticket {
     pub(crate) fn set_location(&self, location: &'static Location<'static>) {
         let location = ptr::from_ref(location).cast_mut();
         self.waiter().location.store(location, Ordering::Release);
+    }
+
+    /// When the future joined, if its wait is measured.
+    #[inline]
+    pub(crate) fn joined(&self) -> Option<Stamp> {
+        Stamp::from_bits(self.waiter().joined.load(Ordering::Relaxed))
     }
 
     /// What the future was told, once.
