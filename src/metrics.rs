@@ -23,23 +23,57 @@
 //! | `sample_pool_timed_out_total` | counter | `timed_out` |
 //! | `sample_pool_cancelled_total` | counter | `cancelled` |
 //! | `sample_pool_callback_panics_total` | counter | `callback_panics` |
-//! | `sample_pool_wait_seconds` | histogram, if waits are measured | each wait in line; at most an eighth too long |
+//! | `sample_pool_wait_seconds` | histogram, if waits are measured | each wait; at most an eighth too long |
 //!
-//! Waits are measured if [`Builder::measure_waits`](crate::Builder::measure_waits) was set. Each has the
-//! label `pool` with what [`Builder::name`](crate::Builder::name) set; of several pools without a name only
-//! the last to be recorded is seen.
+//! For each [quota](crate::Quota) that is in use:
+//!
+//! | name | kind | of [`QuotaStatus`] |
+//! |---|---|---|
+//! | `sample_pool_quota_limit` | gauge | `limit` |
+//! | `sample_pool_quota_in_use` | gauge | `charged` |
+//! | `sample_pool_quota_waiting` | gauge | `waiting` |
+//! | `sample_pool_quota_oldest_wait_seconds` | gauge, if waits are measured | `oldest_wait`, 0 if no get waits |
+//!
+//! For each [`FanOut`](crate::fan_out::FanOut) that has a [`FanOutMetrics`]:
+//!
+//! | name | kind | of [`FanOutStatus`](crate::fan_out::FanOutStatus) |
+//! |---|---|---|
+//! | `sample_pool_fan_out_subscribers` | gauge | `subscribers` |
+//! | `sample_pool_fan_out_backlog` | gauge | `backlog` |
+//! | `sample_pool_fan_out_held` | gauge | `held` |
+//! | `sample_pool_fan_out_sent_total` | counter | `sent` |
+//! | `sample_pool_fan_out_skipped_total` | counter | `skipped` |
+//!
+//! Waits are measured if [`Builder::measure_waits`](crate::Builder::measure_waits) was set.
+//!
+//! # Labels, and what has the same ones
+//!
+//! A pool's metrics have the label `pool` with what [`Builder::name`](crate::Builder::name) set, and none if it has no
+//! name. A quota's have the label `quota` beside it, and a fan-out's the label `fan_out`. What has the same labels is
+//! added up: two pools without a name are seen as one that is as large as both, and of `oldest_wait` the longest is
+//! seen. A pool that is made anew under its old name goes on counting where the old one was.
+//!
+//! The gauges of what is gone are zero: of a pool from the first [`record`](PoolMetrics::record) after its last handle
+//! was dropped, of a quota from the first one after its last user was.
 
 #![forbid(unsafe_code)]
 
+mod fan_out;
+mod gauges;
+
+pub use fan_out::FanOutMetrics;
+
 use crate::{
+    quota::QuotaStatus,
     raw::handle::{Pool, WeakPool},
     status::Status,
     wait_times::WaitTimes,
 };
 use ::metrics::{
     Label, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram,
-    gauge, histogram,
+    histogram,
 };
+use gauges::{Gauges, Joined, Reading};
 use std::{
     future::Future,
     pin::Pin,
@@ -50,6 +84,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 type Gauge = (&'static str, Unit, &'static str, fn(&Status) -> usize);
 type Counter = (&'static str, &'static str, fn(&Status) -> u64);
+type OfQuota = (&'static str, &'static str, fn(&QuotaStatus) -> usize);
 
 /// The name, the unit, what it means, and where it comes from.
 #[rustfmt::skip]
@@ -68,25 +103,37 @@ const GAUGES: [Gauge; 8] = [
 const COUNTERS: [Counter; 7] = [
     ("sample_pool_acquired_total", "Samples that were handed out", |s| s.acquired),
     ("sample_pool_released_total", "Samples that came home", |s| s.released),
-    ("sample_pool_waited_total", "Gets that had to wait in line", |s| s.waited),
+    ("sample_pool_waited_total", "Waits for a sample or for room in a quota", |s| s.waited),
     ("sample_pool_exhausted_total", "Gets that were refused because they would have had to wait", |s| s.exhausted),
     ("sample_pool_timed_out_total", "Gets that ran out of time", |s| s.timed_out),
     ("sample_pool_cancelled_total", "Gets that were dropped before they had their sample", |s| s.cancelled),
     ("sample_pool_callback_panics_total", "Release callbacks that panicked", |s| s.callback_panics),
 ];
 
+#[rustfmt::skip]
+const OF_QUOTAS: [OfQuota; 3] = [
+    ("sample_pool_quota_limit", "How many samples can be charged to a quota", |q| q.limit),
+    ("sample_pool_quota_in_use", "How many samples are charged to a quota", |q| q.charged),
+    ("sample_pool_quota_waiting", "How many gets wait for room in a quota", |q| q.waiting),
+];
+
+const OLDEST_WAIT_OF_QUOTA: (&str, &str) = (
+    "sample_pool_quota_oldest_wait_seconds",
+    "How long the first get that waits for room has waited",
+);
 const OLDEST_WAIT: (&str, &str) = (
     "sample_pool_oldest_wait_seconds",
     "How long the first in line has waited",
 );
-const WAITS: (&str, &str) = ("sample_pool_wait_seconds", "How long gets waited in line");
+const WAITS: (&str, &str) = ("sample_pool_wait_seconds", "How long gets waited");
 
 /// The shortest interval, so that one of zero does not keep the task busy.
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Copies what a pool says of itself to the recorder of `metrics`; see [the module](self).
 ///
-/// It does not keep the pool alive.
+/// It does not keep the pool alive. One for each pool and recorder: it knows what it has counted, and a second one would
+/// count all of it again.
 ///
 /// # Examples
 ///
@@ -121,8 +168,19 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 pub struct PoolMetrics {
     pool: WeakPool,
     labels: Vec<Label>,
-    /// The waits that were recorded before.
-    recorded: Option<WaitTimes>,
+    gauges: Gauges,
+    /// What was counted before.
+    recorded: Recorded,
+    has_begun: bool,
+    is_over: bool,
+}
+
+/// What a recorder was told before. A counter is told what was added since: `absolute` would stand still for a pool that
+/// is made anew, until it has counted as much as the old one.
+#[derive(Debug, Default)]
+struct Recorded {
+    counters: [u64; COUNTERS.len()],
+    waits: Option<WaitTimes>,
 }
 
 impl PoolMetrics {
@@ -134,55 +192,78 @@ impl PoolMetrics {
         PoolMetrics {
             pool: pool.downgrade(),
             labels: label.into_iter().collect(),
-            recorded: None,
+            gauges: Gauges::new(),
+            recorded: Recorded::default(),
+            has_begun: false,
+            is_over: false,
         }
     }
 
-    /// Records how the pool stands, and the waits that ended since it was called last. `false`, and
-    /// nothing is recorded, once no handle to the pool is left.
+    /// Records how the pool stands, and what happened since it was called last. `false` once no handle to the pool is
+    /// left: then its gauges are set to zero and its last counts are recorded, once, if any were recorded before.
     ///
     /// The recorder is the one that is installed, or that of this thread, at the time of the call; it runs
-    /// without a lock. It costs what [`Pool::status`] costs, and one call of the recorder for each wait that ended since
-    /// the last time, unless the recorder takes many at once: at the first time, all since the pool was made.
+    /// without a lock. It costs what [`Pool::status`] and [`Pool::quotas`] cost, and one call of the recorder for each
+    /// wait that ended since the last time, unless the recorder takes many at once: at the first time, all since the
+    /// pool was made.
     pub fn record(&mut self) -> bool {
-        let engine = self.pool.engine();
-        let shared = engine.lock();
-        if !engine.can_be_had(&shared) {
+        if self.is_over {
             return false;
         }
-        let status = engine.status(&shared);
+        let engine = self.pool.engine();
+        let shared = engine.lock();
+        let lives = engine.can_be_had(&shared);
+        // Of one that is freed nothing can be read any more.
+        let status = (!shared.ended).then(|| engine.status(&shared));
         drop(shared);
         let times = engine.waits.as_ref().map(|waits| waits.times());
-        self.tell(&status);
-        if let Some(times) = times {
-            self.tell_waits(&status, times);
+        let quotas = engine.accounts.statuses();
+        if lives || self.has_begun {
+            self.has_begun = true;
+            if let Some(status) = &status {
+                self.recorded.count(&self.labels, status);
+            }
+            if let Some(times) = times {
+                self.recorded.tell_waits(&self.labels, times);
+            }
         }
-        true
+        let readings = status.filter(|_| lives);
+        let readings = readings.map(|status| self.readings(&status, &quotas));
+        self.gauges.set(readings.into_iter().flatten());
+        self.is_over = !lives;
+        lives
     }
 
-    fn tell(&self, status: &Status) {
-        for (name, _, _, value) in GAUGES {
-            gauge!(name, self.labels.clone()).set(value(status) as f64);
-        }
-        for (name, _, value) in COUNTERS {
-            counter!(name, self.labels.clone()).absolute(value(status));
-        }
-    }
-
-    fn tell_waits(&mut self, status: &Status, times: WaitTimes) {
-        let oldest = status.oldest_wait.unwrap_or_default();
-        gauge!(OLDEST_WAIT.0, self.labels.clone()).set(oldest);
-        let histogram = histogram!(WAITS.0, self.labels.clone());
-        let new = match &self.recorded {
-            Some(recorded) => times.since(recorded),
-            None => times.clone(),
+    fn readings(&self, status: &Status, quotas: &[QuotaStatus]) -> Vec<Reading> {
+        let reading = |name, labels: &[Label], value, joined| Reading {
+            name,
+            labels: labels.to_vec(),
+            value,
+            joined,
         };
-        for (waited, count) in new.iter() {
-            // On a target of 32 bits an interval with more waits than that tells of so many.
-            let count = usize::try_from(count).unwrap_or(usize::MAX);
-            histogram.record_many(waited, count);
+        let labels = &self.labels;
+        let mut all =
+            Vec::from(GAUGES.map(|(name, _, _, value)| {
+                reading(name, labels, value(status) as f64, Joined::Sum)
+            }));
+        let is_measured = status.wait_time.is_some();
+        let oldest = |name, labels: &[Label], oldest: Option<Duration>| {
+            let seconds = oldest.unwrap_or_default().as_secs_f64();
+            is_measured.then(|| reading(name, labels, seconds, Joined::Largest))
+        };
+        all.extend(oldest(OLDEST_WAIT.0, labels, status.oldest_wait));
+        for quota in quotas {
+            let name = SharedString::from_shared(quota.name.clone());
+            let mut labels = labels.clone();
+            labels.push(Label::new("quota", name));
+            all.extend(
+                OF_QUOTAS.map(|(name, _, value)| {
+                    reading(name, &labels, value(quota) as f64, Joined::Sum)
+                }),
+            );
+            all.extend(oldest(OLDEST_WAIT_OF_QUOTA.0, &labels, quota.oldest_wait));
         }
-        self.recorded = Some(times);
+        all
     }
 
     /// Records at once and then once in each `interval`, for a task of its own. Resolves once no handle to
@@ -194,7 +275,7 @@ impl PoolMetrics {
     ///
     /// # Panics
     ///
-    /// If it is polled outside a Tokio runtime with a timer, or after the one was shut down in which it was
+    /// If it is polled outside a Tokio runtime with time enabled, or after the one was shut down in which it was
     /// polled before. A panic of the recorder goes through, and ends
     /// the task.
     pub fn record_every(self, interval: Duration) -> RecordEvery {
@@ -204,6 +285,35 @@ impl PoolMetrics {
             interval: None,
         }
     }
+}
+
+impl Recorded {
+    fn count(&mut self, labels: &[Label], status: &Status) {
+        for ((name, _, value), recorded) in COUNTERS.iter().zip(&mut self.counters) {
+            count(name, labels, value(status), recorded);
+        }
+    }
+
+    fn tell_waits(&mut self, labels: &[Label], times: WaitTimes) {
+        let histogram = histogram!(WAITS.0, labels.to_vec());
+        let new = match &self.waits {
+            Some(recorded) => times.since(recorded),
+            None => times.clone(),
+        };
+        for (waited, count) in new.iter() {
+            // On a target of 32 bits an interval with more waits than that tells of so many.
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            histogram.record_many(waited, count);
+        }
+        self.waits = Some(times);
+    }
+}
+
+/// Counts what was added to a number since it was `recorded`.
+fn count(name: &'static str, labels: &[Label], now: u64, recorded: &mut u64) {
+    let added = now.saturating_sub(*recorded);
+    counter!(name, labels.to_vec()).increment(added);
+    *recorded += added;
 }
 
 /// The future that records in intervals; see [`PoolMetrics::record_every`].
@@ -249,8 +359,13 @@ pub fn describe() {
     for (name, what, _) in COUNTERS {
         describe_counter!(name, Unit::Count, what);
     }
-    let (name, what) = OLDEST_WAIT;
-    describe_gauge!(name, Unit::Seconds, what);
+    for (name, what, _) in OF_QUOTAS {
+        describe_gauge!(name, Unit::Count, what);
+    }
+    for (name, what) in [OLDEST_WAIT, OLDEST_WAIT_OF_QUOTA] {
+        describe_gauge!(name, Unit::Seconds, what);
+    }
+    fan_out::describe();
     let (name, what) = WAITS;
     describe_histogram!(name, Unit::Seconds, what);
 }

@@ -100,6 +100,15 @@ impl Hands {
         self.0.taken.borrow().samples.len()
     }
 
+    /// How many different samples of one fan-out are in them.
+    pub(super) fn taken_of(&self, fan_out: u64) -> usize {
+        let taken = self.0.taken.borrow();
+        let samples = taken.samples.iter();
+        samples
+            .filter(|held| held.sample.fan_out == fan_out)
+            .count()
+    }
+
     /// How many there can be.
     #[must_use]
     pub fn places(&self) -> usize {

@@ -75,16 +75,19 @@
 
 mod hands;
 mod received;
+mod status;
 mod subscriber;
 mod window;
 
 pub use hands::Hands;
 pub use received::Received;
+pub use status::FanOutStatus;
 pub use subscriber::Subscriber;
 
 pub use crate::error::SendError;
 
 use crate::{shared::SharedSample, sync::watch};
+use status::Skipped;
 use std::{fmt, mem};
 use window::{Sent, Window};
 
@@ -138,6 +141,7 @@ pub struct FanOut {
     number: u64,
     backlog: usize,
     require_sync_point: bool,
+    skipped: Skipped,
 }
 
 impl FanOut {
@@ -175,6 +179,7 @@ impl FanOut {
             hands: hands.clone(),
             backlog,
             require_sync_point: false,
+            skipped: Skipped::default(),
         }
     }
 

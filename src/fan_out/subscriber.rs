@@ -4,6 +4,7 @@ use super::{
     FanOut,
     hands::{Hands, Key, NoPlace, Taken},
     received::Received,
+    status::Skipped,
     window::Window,
 };
 use crate::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -52,6 +53,8 @@ pub struct Subscriber {
     /// Whether the next one must be a sync point.
     skips: bool,
     require_sync_point: bool,
+    /// What this subscriber has missed is added when it is told, so that one which keeps up writes nothing for it.
+    skipped: Skipped,
 }
 
 /// What a look at the window brought.
@@ -90,6 +93,7 @@ impl Subscriber {
             missed: 0,
             skips: require_sync_point,
             require_sync_point,
+            skipped: fan_out.skipped.clone(),
         }
     }
 
@@ -198,6 +202,7 @@ impl Subscriber {
             self.next += 1;
             self.skips = false;
             let missed = std::mem::take(&mut self.missed);
+            self.skipped.add(missed);
             let received = Received::new(sent, missed, grip, self.permit.take());
             return Look::Taken(received);
         }
@@ -212,6 +217,12 @@ impl Subscriber {
     pub fn lag(&self) -> usize {
         let window = self.window.borrow();
         usize::try_from(window.end() - self.next.max(window.first)).unwrap_or(usize::MAX)
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        self.skipped.add(self.missed);
     }
 }
 

@@ -1,0 +1,73 @@
+//! What a fan-out tells of itself.
+
+use super::FanOut;
+use crate::sync::{Ordering, StatisticU64};
+use std::sync::Arc;
+
+/// How a fan-out stands; see [`FanOut::status`].
+///
+/// # Examples
+///
+/// ```
+/// # let pool = sample_pool::Pool::builder().buffers(1).build().unwrap();
+/// let video = sample_pool::fan_out::FanOut::new(4, 3);
+/// video.send(pool.try_get_buffer()?.freeze())?;
+/// let status = video.status();
+/// assert_eq!((status.sent, status.backlog, status.held), (1, 1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FanOutStatus {
+    /// How many subscribers there are.
+    pub subscribers: usize,
+    /// How many samples are in the backlog.
+    pub backlog: usize,
+    /// How many different samples of this fan-out its subscribers hold; of those that share the places, only its own.
+    pub held: usize,
+    /// How many samples were sent.
+    pub sent: u64,
+    /// How many samples subscribers skipped, all of them together. A subscriber adds what it skipped when it receives
+    /// the next sample, and when it is dropped.
+    pub skipped: u64,
+}
+
+/// What the subscribers of one fan-out skipped. A subscriber that skips nothing does not write it.
+#[derive(Clone, Debug)]
+pub(super) struct Skipped(Arc<StatisticU64>);
+
+impl Default for Skipped {
+    fn default() -> Self {
+        Skipped(Arc::new(StatisticU64::new(0)))
+    }
+}
+
+impl Skipped {
+    pub(super) fn add(&self, samples: u64) {
+        if samples > 0 {
+            self.0.fetch_add(samples, Ordering::Relaxed);
+        }
+    }
+}
+
+impl FanOut {
+    /// How many samples are sent, kept, held and skipped. Not a snapshot.
+    ///
+    /// # Examples
+    ///
+    /// See [`FanOutStatus`].
+    #[must_use]
+    pub fn status(&self) -> FanOutStatus {
+        let (backlog, sent) = {
+            let window = self.window.borrow();
+            (window.samples.len(), window.end())
+        };
+        FanOutStatus {
+            subscribers: self.subscribers(),
+            backlog,
+            held: self.hands.taken_of(self.number),
+            sent,
+            skipped: self.skipped.0.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a fan-out says of itself, for a recorder.
+
+use super::{
+    count,
+    gauges::{Gauges, Joined, Reading},
+};
+use crate::fan_out::{FanOut, FanOutStatus};
+use ::metrics::{Label, SharedString, Unit};
+use std::sync::{Arc, Weak};
+
+type Gauge = (&'static str, &'static str, fn(&FanOutStatus) -> usize);
+type Counter = (&'static str, &'static str, fn(&FanOutStatus) -> u64);
+
+#[rustfmt::skip]
+pub(super) const GAUGES: [Gauge; 3] = [
+    ("sample_pool_fan_out_subscribers", "How many subscribers a fan-out has", |s| s.subscribers),
+    ("sample_pool_fan_out_backlog", "How many samples a fan-out keeps", |s| s.backlog),
+    ("sample_pool_fan_out_held", "How many different samples of a fan-out its subscribers hold", |s| s.held),
+];
+
+#[rustfmt::skip]
+pub(super) const COUNTERS: [Counter; 2] = [
+    ("sample_pool_fan_out_sent_total", "Samples that were sent", |s| s.sent),
+    ("sample_pool_fan_out_skipped_total", "Samples that subscribers skipped", |s| s.skipped),
+];
+
+/// Copies what a [`FanOut`] says of itself to the recorder of `metrics`; see [the module](super).
+///
+/// It does not keep the fan-out alive. One for each fan-out and recorder: a second one would count everything again.
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{fan_out::FanOut, metrics::FanOutMetrics};
+/// use std::sync::Arc;
+///
+/// let video = Arc::new(FanOut::new(4, 3));
+/// let mut metrics = FanOutMetrics::new("camera 1", &video);
+/// assert!(metrics.record());
+/// drop(video);
+/// assert!(!metrics.record()); // its gauges are zero now
+/// ```
+#[derive(Debug)]
+pub struct FanOutMetrics {
+    fan_out: Weak<FanOut>,
+    labels: Vec<Label>,
+    recorded: [u64; COUNTERS.len()],
+    gauges: Gauges,
+}
+
+impl FanOutMetrics {
+    /// Of `fan_out`, with `name` as the label `fan_out`.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, fan_out: &Arc<FanOut>) -> Self {
+        let name = SharedString::from_shared(name.into());
+        FanOutMetrics {
+            fan_out: Arc::downgrade(fan_out),
+            labels: vec![Label::new("fan_out", name)],
+            recorded: [0; COUNTERS.len()],
+            gauges: Gauges::new(),
+        }
+    }
+
+    /// Records how the fan-out stands. `false` once it is gone: then its gauges are set to zero, and nothing else is
+    /// recorded.
+    ///
+    /// The recorder is the one that is installed, or that of this thread, at the time of the call; it runs
+    /// without a lock.
+    pub fn record(&mut self) -> bool {
+        let status = self.fan_out.upgrade().map(|fan_out| fan_out.status());
+        let Some(status) = status else {
+            self.gauges.set([]);
+            return false;
+        };
+        for ((name, _, value), recorded) in COUNTERS.iter().zip(&mut self.recorded) {
+            count(name, &self.labels, value(&status), recorded);
+        }
+        let labels = &self.labels;
+        self.gauges.set(GAUGES.map(|(name, _, value)| Reading {
+            name,
+            labels: labels.clone(),
+            value: value(&status) as f64,
+            joined: Joined::Sum,
+        }));
+        true
+    }
+}
+
+pub(super) fn describe() {
+    for (name, what, _) in GAUGES {
+        ::metrics::describe_gauge!(name, Unit::Count, what);
+    }
+    for (name, what, _) in COUNTERS {
+        ::metrics::describe_counter!(name, Unit::Count, what);
+    }
+}

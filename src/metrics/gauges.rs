@@ -1,0 +1,151 @@
+//! Gauges with the same name and labels, set by several sources: pools of one name, those without one, quotas of one name.
+//!
+//! A gauge has one value, so the last source to set it would hide the others. What each of them said last is kept here,
+//! for each recorder, and the gauge is set to the sum. A source that says nothing of a gauge any more, because the pool
+//! or the quota is gone, leaves the sum of the others, or zero.
+
+use crate::sync::{Lock, Once};
+use ::metrics::{Key, Label, Level, Metadata, with_recorder};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ptr,
+};
+
+const METADATA: Metadata<'static> = Metadata::new(
+    "sample_pool::metrics",
+    Level::INFO,
+    Some("sample_pool::metrics"),
+);
+
+/// How the values of several sources are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Joined {
+    Sum,
+    Largest,
+}
+
+impl Joined {
+    fn of(self, one: f64, other: f64) -> f64 {
+        match self {
+            Joined::Sum => one + other,
+            Joined::Largest => one.max(other),
+        }
+    }
+}
+
+/// What a source says of a gauge.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) name: &'static str,
+    pub(super) labels: Vec<Label>,
+    pub(super) value: f64,
+    pub(super) joined: Joined,
+}
+
+/// What all sources said last, by recorder and gauge.
+#[derive(Default)]
+struct Said {
+    sources: u64,
+    gauges: HashMap<(usize, Key), Gauge>,
+}
+
+struct Gauge {
+    joined: Joined,
+    by_source: BTreeMap<u64, f64>,
+}
+
+impl Said {
+    fn says(&mut self, source: u64, recorder: usize, key: &Key, value: f64, joined: Joined) {
+        let gauge = self.gauges.entry((recorder, key.clone()));
+        let gauge = gauge.or_insert_with(|| Gauge {
+            joined,
+            by_source: BTreeMap::new(),
+        });
+        gauge.by_source.insert(source, value);
+    }
+
+    fn says_no_more(&mut self, source: u64, recorder: usize, key: &Key) {
+        let of = (recorder, key.clone());
+        if let Some(gauge) = self.gauges.get_mut(&of) {
+            gauge.by_source.remove(&source);
+            if gauge.by_source.is_empty() {
+                self.gauges.remove(&of);
+            }
+        }
+    }
+
+    fn value(&self, recorder: usize, key: &Key) -> f64 {
+        let gauge = self.gauges.get(&(recorder, key.clone()));
+        gauge.map_or(0.0, |gauge| {
+            let values = gauge.by_source.values().copied();
+            values.fold(0.0, |all, one| gauge.joined.of(all, one))
+        })
+    }
+}
+
+/// Under the lock no recorder runs, which is foreign.
+fn said() -> &'static Lock<Said> {
+    static SAID: Once<Lock<Said>> = Once::new();
+    SAID.get_or_init(|| Lock::new(Said::default()))
+}
+
+/// The gauges that one source has set.
+#[derive(Debug)]
+pub(super) struct Gauges {
+    source: u64,
+    /// The address of the recorder that they were set with.
+    recorder: usize,
+    set: Vec<Key>,
+}
+
+impl Gauges {
+    pub(super) fn new() -> Self {
+        let mut said = said().lock();
+        said.sources += 1;
+        Gauges {
+            source: said.sources,
+            recorder: 0,
+            set: Vec::new(),
+        }
+    }
+
+    /// Sets each of these, and none that it has set before beside them.
+    pub(super) fn set(&mut self, readings: impl IntoIterator<Item = Reading>) {
+        let recorder = with_recorder(|recorder| ptr::from_ref(recorder).addr());
+        let mut now: BTreeMap<Key, (f64, Joined)> = BTreeMap::new();
+        for reading in readings {
+            let key = Key::from_parts(reading.name, reading.labels);
+            let joined = reading.joined;
+            let value = now.entry(key).or_insert((0.0, joined));
+            value.0 = joined.of(value.0, reading.value);
+        }
+        let mut values = Vec::with_capacity(now.len());
+        let mut said = said().lock();
+        for key in self.set.drain(..) {
+            said.says_no_more(self.source, self.recorder, &key);
+            // Another recorder has it no more, or is gone.
+            if self.recorder == recorder && !now.contains_key(&key) {
+                values.push((key.clone(), said.value(recorder, &key)));
+            }
+        }
+        self.recorder = recorder;
+        for (key, (value, joined)) in now {
+            said.says(self.source, recorder, &key, value, joined);
+            values.push((key.clone(), said.value(recorder, &key)));
+            self.set.push(key);
+        }
+        drop(said);
+        for (key, value) in values {
+            with_recorder(|recorder| recorder.register_gauge(&key, &METADATA)).set(value);
+        }
+    }
+}
+
+impl Drop for Gauges {
+    fn drop(&mut self) {
+        let mut said = said().lock();
+        for key in &self.set {
+            said.says_no_more(self.source, self.recorder, key);
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Holds the promise about metrics of what has the same labels, of what is gone, of quotas and of fan-outs.
+
+#![forbid(unsafe_code)]
+
+mod polling;
+
+use metrics::with_local_recorder;
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use polling::{Polled, at_once};
+use sample_pool::{
+    Pool,
+    fan_out::FanOut,
+    metrics::{FanOutMetrics, PoolMetrics},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+/// What one recorder has been told, counters added up.
+struct Told {
+    recorder: DebuggingRecorder,
+    snapshotter: Snapshotter,
+    counters: BTreeMap<String, u64>,
+    gauges: BTreeMap<String, f64>,
+}
+
+impl Told {
+    fn new() -> Self {
+        let recorder = DebuggingRecorder::new();
+        Told {
+            snapshotter: recorder.snapshotter(),
+            recorder,
+            counters: BTreeMap::new(),
+            gauges: BTreeMap::new(),
+        }
+    }
+
+    fn record<T>(&mut self, record: impl FnOnce() -> T) -> T {
+        let result = with_local_recorder(&self.recorder, record);
+        self.look();
+        result
+    }
+
+    /// By name, and the labels as `name{label=value,..}`.
+    fn look(&mut self) {
+        // A snapshot takes the counters out.
+        for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
+            let key = key.key();
+            let labels: Vec<_> = key
+                .labels()
+                .map(|l| format!("{}={}", l.key(), l.value()))
+                .collect();
+            let name = key.name().trim_start_matches("sample_pool_");
+            let name = format!("{name}{{{}}}", labels.join(","));
+            match value {
+                DebugValue::Counter(added) => *self.counters.entry(name).or_default() += added,
+                DebugValue::Gauge(value) => drop(self.gauges.insert(name, value.into_inner())),
+                DebugValue::Histogram(_) => {}
+            }
+        }
+    }
+
+    #[track_caller]
+    fn gauge(&self, name: &str) -> f64 {
+        *self
+            .gauges
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} of {:?}", self.gauges))
+    }
+
+    #[track_caller]
+    fn counter(&self, name: &str) -> u64 {
+        *self
+            .counters
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} of {:?}", self.counters))
+    }
+}
+
+fn named(buffers: usize) -> Pool {
+    let builder = Pool::builder().buffers(buffers).size(64).name("relay");
+    builder.build().expect("small")
+}
+
+fn unnamed(buffers: usize) -> Pool {
+    Pool::builder()
+        .buffers(buffers)
+        .size(64)
+        .build()
+        .expect("small")
+}
+
+fn take(pool: &Pool, times: usize) {
+    for _ in 0..times {
+        drop(pool.try_get_buffer().expect("it is free"));
+    }
+}
+
+/// A counter that is set to the larger of two values stands still until the new pool has counted as much.
+#[test]
+fn a_pool_that_is_made_anew_under_its_old_name_counts_on() {
+    let mut told = Told::new();
+    let pool = named(4);
+    let mut metrics = PoolMetrics::new(&pool);
+    take(&pool, 5);
+    assert!(told.record(|| metrics.record()));
+    take(&pool, 2);
+    assert!(told.record(|| metrics.record()));
+    assert_eq!(told.counter("acquired_total{pool=relay}"), 7);
+    drop(pool);
+    let pool = named(4);
+    take(&pool, 3);
+    let mut new = PoolMetrics::new(&pool);
+    assert!(told.record(|| new.record()));
+    assert!(told.record(|| new.record()));
+    assert_eq!(told.counter("acquired_total{pool=relay}"), 10);
+    assert_eq!(told.counter("released_total{pool=relay}"), 10);
+    assert_eq!(told.counter("callback_panics_total{pool=relay}"), 0);
+}
+
+/// The last to be recorded would hide the other, and of their counts the larger.
+#[test]
+fn two_pools_without_a_name_are_seen_together() {
+    let mut told = Told::new();
+    let (one, other) = (unnamed(4), unnamed(2));
+    let mut of_one = PoolMetrics::new(&one);
+    let mut of_other = PoolMetrics::new(&other);
+    take(&one, 5);
+    take(&other, 3);
+    let held = other.try_get_buffer().expect("it is free");
+    for _ in 0..2 {
+        told.record(|| assert!(of_one.record() && of_other.record()));
+        assert_eq!(told.counter("acquired_total{}"), 9);
+        assert_eq!(told.gauge("buffers{}"), 6.0);
+        assert_eq!(told.gauge("outstanding{}"), 1.0);
+    }
+    drop((held, other));
+    told.record(|| assert!(of_one.record() && !of_other.record()));
+    assert_eq!(told.gauge("buffers{}"), 4.0, "of the one that is left");
+    assert_eq!(told.counter("acquired_total{}"), 9);
+    drop(of_one);
+}
+
+/// A dashboard would show for ever what the last pool had, and an alarm on it would never end.
+#[test]
+fn gauges_of_a_pool_that_is_gone_are_zero_and_its_last_counts_are_told() {
+    let mut told = Told::new();
+    let pool = named(4);
+    let mut metrics = PoolMetrics::new(&pool);
+    let held = pool.try_get_buffer().expect("it is free");
+    assert!(told.record(|| metrics.record()));
+    assert_eq!(told.gauge("outstanding{pool=relay}"), 1.0);
+    take(&pool, 2);
+    let name = "acquired_total{pool=relay}";
+    drop(pool);
+    assert!(!told.record(|| metrics.record()));
+    assert_eq!(told.counter(name), 3);
+    assert!(told.gauges.len() >= 8);
+    assert!(
+        told.gauges.values().all(|&value| value == 0.0),
+        "{:?}",
+        told.gauges
+    );
+    drop(held);
+    assert!(!told.record(|| metrics.record()));
+    assert_eq!(told.counter(name), 3, "told once");
+}
+
+/// The old one notices its end after the new one was recorded, and must not wipe it out.
+#[test]
+fn the_end_of_a_pool_leaves_the_gauges_of_a_new_one_with_its_name() {
+    let mut told = Told::new();
+    let old = named(4);
+    let mut of_old = PoolMetrics::new(&old);
+    assert!(told.record(|| of_old.record()));
+    drop(old);
+    let new = named(2);
+    let mut of_new = PoolMetrics::new(&new);
+    assert!(told.record(|| of_new.record()));
+    assert!(!told.record(|| of_old.record()));
+    assert_eq!(told.gauge("buffers{pool=relay}"), 2.0);
+}
+
+/// In a task of its own the end is seen at its next tick.
+#[tokio::test(start_paused = true)]
+async fn recording_in_intervals_ends_with_gauges_of_zero() {
+    let mut told = Told::new();
+    let recorder = DebuggingRecorder::new();
+    told.snapshotter = recorder.snapshotter();
+    let _guard = metrics::set_default_local_recorder(&recorder);
+    let pool = named(4);
+    let interval = Duration::from_secs(1);
+    let mut records = PoolMetrics::new(&pool).record_every(interval);
+    assert!(timeout(interval / 2, &mut records).await.is_err());
+    told.look();
+    assert_eq!(told.gauge("free{pool=relay}"), 4.0);
+    drop(pool);
+    timeout(interval, &mut records).await.expect("it resolves");
+    told.look();
+    assert_eq!(told.gauge("free{pool=relay}"), 0.0);
+}
+
+/// Who is over its quota waits in a line that the pool's numbers do not show.
+#[test]
+fn a_quota_has_metrics_until_it_is_gone() {
+    let mut told = Told::new();
+    let builder = Pool::builder().buffers(8).size(64).name("relay");
+    let pool = builder.measure_waits(true).build().expect("small");
+    let mut metrics = PoolMetrics::new(&pool);
+    let (camera, other) = (pool.quota("camera", 2), pool.quota("other", 3));
+    let held = camera.try_get_buffers(2).expect("there is room");
+    let waiting = Polled::waiting(camera.get_buffer());
+    assert!(told.record(|| metrics.record()));
+    let of = |name: &str, quota: &str| format!("quota_{name}{{pool=relay,quota={quota}}}");
+    for (name, value) in [("limit", 2.0), ("in_use", 2.0), ("waiting", 1.0)] {
+        assert_eq!(told.gauge(&of(name, "camera")), value, "{name}");
+    }
+    assert!(told.gauge(&of("oldest_wait_seconds", "camera")) > 0.0);
+    for (name, value) in [
+        ("limit", 3.0),
+        ("in_use", 0.0),
+        ("oldest_wait_seconds", 0.0),
+    ] {
+        assert_eq!(told.gauge(&of(name, "other")), value, "{name}");
+    }
+    assert_eq!(told.counter("waited_total{pool=relay}"), 1);
+    drop(waiting);
+    drop(held);
+    drop(camera);
+    assert!(told.record(|| metrics.record()));
+    assert_eq!(told.counter("cancelled_total{pool=relay}"), 1);
+    for (name, value) in [("limit", 0.0), ("in_use", 0.0), ("waiting", 0.0)] {
+        assert_eq!(told.gauge(&of(name, "camera")), value, "{name}");
+    }
+    assert_eq!(told.gauge(&of("limit", "other")), 3.0);
+    drop((other, pool));
+    assert!(!told.record(|| metrics.record()));
+    assert_eq!(told.gauge(&of("limit", "other")), 0.0);
+}
+
+/// A viewer that lags is seen nowhere else.
+#[test]
+fn a_fan_out_has_metrics_until_it_is_gone() {
+    let mut told = Told::new();
+    let pool = unnamed(8);
+    let fan_out = Arc::new(FanOut::new(2, 3));
+    let mut metrics = FanOutMetrics::new("camera", &fan_out);
+    let (mut fast, mut slow) = (fan_out.subscribe(4), fan_out.subscribe(4));
+    let mut held = Vec::new();
+    for number in 0..5 {
+        let sample = pool.try_get_buffer().expect("it is free");
+        fan_out.send(sample.freeze()).expect("it is open");
+        let delivery = at_once(fast.next()).expect("it was sent");
+        assert_eq!(delivery.missed(), 0);
+        if number == 4 {
+            held.push(delivery);
+        }
+    }
+    assert!(told.record(|| metrics.record()));
+    let skipped = "fan_out_skipped_total{fan_out=camera}";
+    assert_eq!(told.counter(skipped), 0, "it has not looked");
+    let delivery = at_once(slow.next()).expect("the backlog");
+    assert_eq!(delivery.missed(), 3);
+    assert!(told.record(|| metrics.record()));
+    let gauges = [("subscribers", 2.0), ("backlog", 2.0), ("held", 2.0)];
+    for (name, value) in gauges {
+        let name = format!("fan_out_{name}{{fan_out=camera}}");
+        assert_eq!(told.gauge(&name), value, "{name}");
+    }
+    assert_eq!(told.counter("fan_out_sent_total{fan_out=camera}"), 5);
+    assert_eq!(told.counter(skipped), 3);
+    drop((held, delivery, fast, slow, fan_out));
+    assert!(!told.record(|| metrics.record()));
+    for (name, _) in gauges {
+        let name = format!("fan_out_{name}{{fan_out=camera}}");
+        assert_eq!(told.gauge(&name), 0.0, "{name}");
+    }
+}
+
+/// The places can be shared, and would be counted once for each fan-out that shares them.
+#[test]
+fn a_fan_out_counts_as_held_only_what_is_its_own() {
+    let pool = unnamed(8);
+    let hands = sample_pool::fan_out::Hands::new(3);
+    let fan_outs = [(); 2].map(|()| FanOut::with_hands(2, &hands));
+    let mut subscriber = fan_outs[0].subscribe(1);
+    let sample = pool.try_get_buffer().expect("it is free");
+    fan_outs[0].send(sample.freeze()).expect("it is open");
+    let held = at_once(subscriber.next());
+    let counted = fan_outs.each_ref().map(|fan_out| fan_out.status().held);
+    assert_eq!((counted, hands.taken()), ([1, 0], 1));
+    drop(held);
+}
