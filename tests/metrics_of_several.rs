@@ -4,75 +4,88 @@
 
 mod polling;
 
-use metrics::with_local_recorder;
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use metrics::{
+    Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    with_local_recorder,
+};
 use polling::{Polled, at_once};
 use sample_pool::{
     Pool,
     fan_out::FanOut,
     metrics::{FanOutMetrics, PoolMetrics},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::time::timeout;
 
-/// What one recorder has been told, counters added up.
+/// A recorder that keeps what it is told, as an exporter does: that of `metrics_util` forgets a gauge once it is read.
+#[derive(Default)]
 struct Told {
-    recorder: DebuggingRecorder,
-    snapshotter: Snapshotter,
-    counters: BTreeMap<String, u64>,
-    gauges: BTreeMap<String, f64>,
+    counters: Numbers,
+    gauges: Numbers,
+}
+
+type Numbers = Mutex<BTreeMap<String, Arc<AtomicU64>>>;
+
+/// By name, and the labels as `name{label=value,..}`.
+fn number(of: &Numbers, key: &Key) -> Arc<AtomicU64> {
+    let labels = key.labels();
+    let labels: Vec<_> = labels
+        .map(|label| format!("{}={}", label.key(), label.value()))
+        .collect();
+    let name = key.name().trim_start_matches("sample_pool_");
+    let name = format!("{name}{{{}}}", labels.join(","));
+    let mut numbers = of.lock().expect("nothing panics under it");
+    numbers.entry(name).or_default().clone()
+}
+
+impl Recorder for Told {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(number(&self.counters, key))
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(number(&self.gauges, key))
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
 }
 
 impl Told {
-    fn new() -> Self {
-        let recorder = DebuggingRecorder::new();
-        Told {
-            snapshotter: recorder.snapshotter(),
-            recorder,
-            counters: BTreeMap::new(),
-            gauges: BTreeMap::new(),
-        }
+    fn record<T>(&self, record: impl FnOnce() -> T) -> T {
+        with_local_recorder(self, record)
     }
 
-    fn record<T>(&mut self, record: impl FnOnce() -> T) -> T {
-        let result = with_local_recorder(&self.recorder, record);
-        self.look();
-        result
-    }
-
-    /// By name, and the labels as `name{label=value,..}`.
-    fn look(&mut self) {
-        // A snapshot takes the counters out.
-        for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
-            let key = key.key();
-            let labels: Vec<_> = key
-                .labels()
-                .map(|l| format!("{}={}", l.key(), l.value()))
-                .collect();
-            let name = key.name().trim_start_matches("sample_pool_");
-            let name = format!("{name}{{{}}}", labels.join(","));
-            match value {
-                DebugValue::Counter(added) => *self.counters.entry(name).or_default() += added,
-                DebugValue::Gauge(value) => drop(self.gauges.insert(name, value.into_inner())),
-                DebugValue::Histogram(_) => {}
-            }
-        }
+    #[track_caller]
+    fn read(of: &Numbers, name: &str) -> u64 {
+        let numbers = of.lock().expect("nothing panics under it");
+        let number = numbers.get(name);
+        let number = number.unwrap_or_else(|| panic!("{name} of {numbers:?}"));
+        number.load(Ordering::SeqCst)
     }
 
     #[track_caller]
     fn gauge(&self, name: &str) -> f64 {
-        *self
-            .gauges
-            .get(name)
-            .unwrap_or_else(|| panic!("{name} of {:?}", self.gauges))
+        f64::from_bits(Self::read(&self.gauges, name))
     }
 
     #[track_caller]
     fn counter(&self, name: &str) -> u64 {
-        *self
-            .counters
-            .get(name)
-            .unwrap_or_else(|| panic!("{name} of {:?}", self.counters))
+        Self::read(&self.counters, name)
     }
 }
 
@@ -98,7 +111,7 @@ fn take(pool: &Pool, times: usize) {
 /// A counter that is set to the larger of two values stands still until the new pool has counted as much.
 #[test]
 fn a_pool_that_is_made_anew_under_its_old_name_counts_on() {
-    let mut told = Told::new();
+    let told = Told::default();
     let pool = named(4);
     let mut metrics = PoolMetrics::new(&pool);
     take(&pool, 5);
@@ -120,7 +133,7 @@ fn a_pool_that_is_made_anew_under_its_old_name_counts_on() {
 /// The last to be recorded would hide the other, and of their counts the larger.
 #[test]
 fn two_pools_without_a_name_are_seen_together() {
-    let mut told = Told::new();
+    let told = Told::default();
     let (one, other) = (unnamed(4), unnamed(2));
     let mut of_one = PoolMetrics::new(&one);
     let mut of_other = PoolMetrics::new(&other);
@@ -143,7 +156,7 @@ fn two_pools_without_a_name_are_seen_together() {
 /// A dashboard would show for ever what the last pool had, and an alarm on it would never end.
 #[test]
 fn gauges_of_a_pool_that_is_gone_are_zero_and_its_last_counts_are_told() {
-    let mut told = Told::new();
+    let told = Told::default();
     let pool = named(4);
     let mut metrics = PoolMetrics::new(&pool);
     let held = pool.try_get_buffer().expect("it is free");
@@ -154,12 +167,12 @@ fn gauges_of_a_pool_that_is_gone_are_zero_and_its_last_counts_are_told() {
     drop(pool);
     assert!(!told.record(|| metrics.record()));
     assert_eq!(told.counter(name), 3);
-    assert!(told.gauges.len() >= 8);
-    assert!(
-        told.gauges.values().all(|&value| value == 0.0),
-        "{:?}",
-        told.gauges
-    );
+    let gauges = told.gauges.lock().expect("nothing panics under it");
+    assert_eq!(gauges.len(), 8);
+    for (name, value) in gauges.iter() {
+        assert_eq!(f64::from_bits(value.load(Ordering::SeqCst)), 0.0, "{name}");
+    }
+    drop(gauges);
     drop(held);
     assert!(!told.record(|| metrics.record()));
     assert_eq!(told.counter(name), 3, "told once");
@@ -168,7 +181,7 @@ fn gauges_of_a_pool_that_is_gone_are_zero_and_its_last_counts_are_told() {
 /// The old one notices its end after the new one was recorded, and must not wipe it out.
 #[test]
 fn the_end_of_a_pool_leaves_the_gauges_of_a_new_one_with_its_name() {
-    let mut told = Told::new();
+    let told = Told::default();
     let old = named(4);
     let mut of_old = PoolMetrics::new(&old);
     assert!(told.record(|| of_old.record()));
@@ -183,26 +196,22 @@ fn the_end_of_a_pool_leaves_the_gauges_of_a_new_one_with_its_name() {
 /// In a task of its own the end is seen at its next tick.
 #[tokio::test(start_paused = true)]
 async fn recording_in_intervals_ends_with_gauges_of_zero() {
-    let mut told = Told::new();
-    let recorder = DebuggingRecorder::new();
-    told.snapshotter = recorder.snapshotter();
-    let _guard = metrics::set_default_local_recorder(&recorder);
+    let told = Told::default();
+    let _guard = metrics::set_default_local_recorder(&told);
     let pool = named(4);
     let interval = Duration::from_secs(1);
     let mut records = PoolMetrics::new(&pool).record_every(interval);
     assert!(timeout(interval / 2, &mut records).await.is_err());
-    told.look();
     assert_eq!(told.gauge("free{pool=relay}"), 4.0);
     drop(pool);
     timeout(interval, &mut records).await.expect("it resolves");
-    told.look();
     assert_eq!(told.gauge("free{pool=relay}"), 0.0);
 }
 
 /// Who is over its quota waits in a line that the pool's numbers do not show.
 #[test]
 fn a_quota_has_metrics_until_it_is_gone() {
-    let mut told = Told::new();
+    let told = Told::default();
     let builder = Pool::builder().buffers(8).size(64).name("relay");
     let pool = builder.measure_waits(true).build().expect("small");
     let mut metrics = PoolMetrics::new(&pool);
@@ -240,7 +249,7 @@ fn a_quota_has_metrics_until_it_is_gone() {
 /// A viewer that lags is seen nowhere else.
 #[test]
 fn a_fan_out_has_metrics_until_it_is_gone() {
-    let mut told = Told::new();
+    let told = Told::default();
     let pool = unnamed(8);
     let fan_out = Arc::new(FanOut::new(2, 3));
     let mut metrics = FanOutMetrics::new("camera", &fan_out);
