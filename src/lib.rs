@@ -147,7 +147,9 @@
 //! | `DEBUG` | a get that may not wait found too few samples | `wanted` |
 //! | `DEBUG` | a drain began; a commit cancelled a drain; a drain ended | |
 //! | `ERROR` | a release callback panicked | |
-//! | `WARN` | a get has waited for long; from [`Pool::watch_waits`] alone | `waited`, `quota`, `waiting`, `outstanding`, `report` |
+//! | `WARN` | a get has waited for long; from [`Pool::watch_waits`] alone | `waited`, `quota`, `waiting`, `buffers`, `free`, `outstanding` |
+//! | `WARN` | gets wait for room in a quota; after the event of a long wait, for at most 16 quotas | `quota`, `charged`, `limit`, `waiting` |
+//! | `WARN` | samples are held, while a get waits; after the event of a long wait, for at most 16 [`CallSite`]s | `location`, `quota`, `samples`, `oldest`, `bytes_used`, `bytes_pinned`, `handles` |
 //!
 //! Waits for room in a [`Quota`] begin and end without an event; those that are too long are told.
 

@@ -83,7 +83,8 @@ impl Pool {
     ///
     /// It warns once of each stall, whoever else waits: again only of another one who is first in a line, and
     /// not before another `limit` has passed. With the
-    /// feature `tracing` it is an event as well, of level `WARN`. `warn` is called without a lock.
+    /// feature `tracing` it is events as well, of level `WARN` and of one line each: the wait, the quotas that are waited for,
+    /// and the lines of the program that hold samples. `warn` is called without a lock.
     ///
     /// It does not keep the pool alive, and resolves once no handle is left. While it exists each wait reads the clock
     /// three times; a get that finds a sample pays nothing. Waits that began before it count from when it was made.
