@@ -175,7 +175,7 @@ struct Known {
 enum Look {
     /// No handle to the pool is left.
     Gone,
-    Stall(Stall),
+    Stall(Box<Stall>),
     /// It sleeps, with a timer or without.
     Asleep(Option<Duration>),
 }
@@ -239,13 +239,13 @@ impl<F> WatchWaits<F> {
                         self.seen[at].was_warned_of = true;
                         self.warned = Some(now);
                         let account = lines[at].1.as_deref();
-                        Look::Stall(Stall {
+                        Look::Stall(Box::new(Stall {
                             waited,
                             quota: account.map(|account| account.name().clone()),
                             waiting: account
                                 .map_or(shared.line.len(), |account| account.waiting().0),
                             seen: engine.look(&shared),
-                        })
+                        }))
                     }
                 }
             }
@@ -330,7 +330,7 @@ impl<F: FnMut(LongWait)> Future for WatchWaits<F> {
             match this.look(cx.waker()) {
                 Look::Gone => return Poll::Ready(()),
                 Look::Stall(stall) => {
-                    let wait = LongWait::of(stall);
+                    let wait = LongWait::of(*stall);
                     trace::long_wait(&wait);
                     (this.warn)(wait);
                 }

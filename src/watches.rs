@@ -201,21 +201,15 @@ impl Engine {
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
-    use crate::Pool;
-    use std::{
-        sync::{
-            Arc,
-            atomic::{AtomicUsize, Ordering::SeqCst},
-        },
-        task::Wake,
-    };
+    use crate::{Pool, sync::Statistic};
+    use std::{sync::Arc, task::Wake};
 
     #[derive(Default)]
-    struct Wakes(AtomicUsize);
+    struct Wakes(Statistic);
 
     impl Wake for Wakes {
         fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, SeqCst);
+            self.0.fetch_add(1, Ordering::SeqCst);
         }
     }
 
@@ -231,7 +225,7 @@ mod tests {
             drop(engine.sleep(&mut engine.lock(), number, wakes_on, waker));
         };
         for (wakes_on, woken) in [(0, 0), (JOINED, 1), (LEFT, 1), (JOINED | LEFT, 2)] {
-            wakes.0.store(0, SeqCst);
+            wakes.0.store(0, Ordering::SeqCst);
             sleep(wakes_on);
             engine.wait_began();
             engine.wait_began();
@@ -239,7 +233,7 @@ mod tests {
                 sleep(wakes_on);
             }
             engine.measured_wait_ended(engine.stamp(Moment::now()));
-            assert_eq!(wakes.0.load(SeqCst), woken, "{wakes_on}");
+            assert_eq!(wakes.0.load(Ordering::SeqCst), woken, "{wakes_on}");
         }
     }
 }

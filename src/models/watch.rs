@@ -1,21 +1,21 @@
 //! A watch that goes to sleep without a timer, against what it has to be woken by.
 
 use super::{pool, spawn};
-use crate::WatchWaits;
+use crate::{
+    WatchWaits,
+    sync::{Ordering, StatisticBool},
+};
 use std::{
     future::Future,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     task::{Context, Wake, Waker},
     time::Duration,
 };
 
 /// Whether it was woken; not loom's, since it is read when all threads were joined.
 #[derive(Default)]
-struct Woken(AtomicBool);
+struct Woken(StatisticBool);
 
 impl Wake for Woken {
     fn wake(self: Arc<Self>) {
