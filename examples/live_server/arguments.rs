@@ -1,25 +1,29 @@
 //! What the server is told on its command line.
 
 use crate::{
-    limits::Limits,
+    limits::{Limits, SOURCE_TIMEOUT},
     memory::{FEWEST_BUFFERS, MOST_BUFFERS},
 };
 use axum::http::Uri;
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 /// How to call the program.
 pub(crate) const USAGE: &str = "\
-live_server [--listen ADDR] [--buffers N] [--size BYTES] [--connections N] [--per-address N] [--allow-origin ORIGIN]
+live_server [--listen ADDR] [--buffers N] [--size BYTES] [--connections N] [--per-address N] [--source-timeout SECONDS] [--allow-origin ORIGIN]
 
   --listen ADDR          address and port to listen on (default 127.0.0.1:8000; port 0 picks one)
   --buffers N            how many buffers the pool has (default 256, at least 32, at most 1000000); 42 for MP4
   --size BYTES           the largest picture, and an eighth of the largest fragment (default 524288)
   --connections N        how many connections there may be (default 900, at least 1)
   --per-address N        how many of them from one address (default 300, at least 1)
+  --source-timeout SECONDS
+                         how long a source may be silent between two pictures (default 10, at least 1), and three times
+                         as long between two fragments; a timelapse camera needs more
   --allow-origin ORIGIN  the site whose pages may read what is shown here, such as https://example.org,
                          or * for all (default none)
 
-With INGEST_TOKEN in the environment, sources must send it as Authorization: Bearer TOKEN.";
+With INGEST_TOKEN in the environment, sources must send it as Authorization: Bearer TOKEN, and so must whoever removes
+a channel: DELETE /ingest/CHANNEL ends its source and its viewers.";
 
 /// The smallest frame that a camera sends is larger than this.
 const SMALLEST_SIZE: usize = 1024;
@@ -30,6 +34,8 @@ pub(crate) struct Arguments {
     pub(crate) buffers: usize,
     pub(crate) size: usize,
     pub(crate) limits: Limits,
+    /// How long a source may take for a picture.
+    pub(crate) source_timeout: Duration,
     /// Whose pages may read what is shown; `*` for all.
     pub(crate) allow_origin: Option<String>,
 }
@@ -58,6 +64,7 @@ impl Arguments {
             buffers: 256,
             size: 512 * 1024,
             limits: Limits::default(),
+            source_timeout: SOURCE_TIMEOUT,
             allow_origin: None,
         };
         let mut arguments = arguments.into_iter();
@@ -69,6 +76,11 @@ impl Arguments {
                 "--size" => parsed.size = value(&name, arguments.next())?,
                 "--connections" => parsed.limits.connections = value(&name, arguments.next())?,
                 "--per-address" => parsed.limits.per_address = value(&name, arguments.next())?,
+                "--source-timeout" => {
+                    // More seconds than these are no time that a clock can add.
+                    let seconds: u32 = value(&name, arguments.next())?;
+                    parsed.source_timeout = Duration::from_secs(seconds.into());
+                }
                 "--allow-origin" => {
                     parsed.allow_origin = Some(origin(value(&name, arguments.next())?)?)
                 }
@@ -85,6 +97,9 @@ impl Arguments {
         at_least("--size", parsed.size, SMALLEST_SIZE)?;
         at_least("--connections", parsed.limits.connections, 1)?;
         at_least("--per-address", parsed.limits.per_address, 1)?;
+        if parsed.source_timeout.is_zero() {
+            at_least("--source-timeout", 0, 1)?;
+        }
         Ok(parsed)
     }
 }
@@ -143,13 +158,15 @@ mod tests {
         assert_eq!(default.allow_origin, None);
         let limits = default.limits;
         assert_eq!((limits.connections, limits.per_address), (900, 300));
+        assert_eq!(default.source_timeout, Duration::from_secs(10));
         let given = parse(
-            "--listen 0.0.0.0:0 --buffers 32 --size 4096 --connections 2000 --per-address 1000 --allow-origin *",
+            "--listen 0.0.0.0:0 --buffers 32 --size 4096 --connections 2000 --per-address 1000 --source-timeout 3600 --allow-origin *",
         )
         .unwrap();
         assert_eq!(given.allow_origin.as_deref(), Some("*"));
         let limits = given.limits;
         assert_eq!((limits.connections, limits.per_address), (2000, 1000));
+        assert_eq!(given.source_timeout, Duration::from_secs(3600));
         assert_eq!((given.buffers, given.size), (32, 4096));
         assert_eq!(given.listen.to_string(), "0.0.0.0:0");
     }
@@ -169,6 +186,11 @@ mod tests {
         }
         let buffers = format!("at least {FEWEST_BUFFERS}, at most {MOST_BUFFERS})");
         assert!(USAGE.contains(&buffers));
+        let seconds = default.source_timeout.as_secs();
+        let said =
+            format!("how long a source may be silent between two pictures (default {seconds},");
+        assert!(USAGE.contains(&said));
+        assert!(USAGE.contains("DELETE /ingest/"));
         assert!(USAGE.contains(token::VARIABLE));
     }
 
@@ -222,6 +244,12 @@ mod tests {
             ("--size 10", "--size must be at least 1024"),
             ("--connections 0", "--connections must be at least 1"),
             ("--per-address 0", "--per-address must be at least 1"),
+            ("--source-timeout 0", "--source-timeout must be at least 1"),
+            ("--source-timeout 1.5", "--source-timeout cannot be 1.5"),
+            (
+                "--source-timeout 4294967296",
+                "--source-timeout cannot be 4294967296",
+            ),
             ("--port 80", "unknown argument --port"),
         ] {
             let refused = parse(line).unwrap_err().to_string();

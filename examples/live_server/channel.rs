@@ -5,7 +5,7 @@
 //! one, and the viewers' responses end: they come back and are told what it is now.
 
 use crate::{
-    jpeg::part,
+    jpeg::{parser::Skipped, part},
     memory::{self, BACKLOG, FRAGMENT_SAMPLES, MOST_PIECES, PICTURE_SAMPLES},
     mp4::InitSegment,
     pace::{Follower, Pace},
@@ -24,7 +24,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 /// What a channel carries.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,8 @@ pub(crate) enum Unavailable {
     Busy,
     /// The server ends.
     Ending,
+    /// The channel was removed while this source fed it.
+    Removed,
     /// The other channels leave no room for what this one may hold.
     NoRoom { needed: usize, left: usize },
 }
@@ -55,9 +57,10 @@ impl fmt::Display for Unavailable {
             }
             Unavailable::Busy => f.write_str("another source feeds this channel"),
             Unavailable::Ending => f.write_str("the server is ending"),
+            Unavailable::Removed => f.write_str("the channel was removed"),
             Unavailable::NoRoom { needed, left } => write!(
                 f,
-                "too many channels: this one may hold {needed} buffers, and the others, which keep theirs until the server ends, leave {left}; see --buffers"
+                "too many channels: this one may hold {needed} buffers, and the others, which keep theirs until they are removed, leave {left}; see --buffers"
             ),
         }
     }
@@ -76,6 +79,8 @@ pub(crate) struct Channels {
 #[derive(Debug)]
 pub(crate) struct Channel {
     name: Arc<str>,
+    /// Turns true when it is removed.
+    removed: watch::Sender<bool>,
     state: Mutex<State>,
 }
 
@@ -86,6 +91,8 @@ struct State {
     reserved: usize,
     /// The number of the last frame; the first one is 1. Goes on from one source to the next.
     sequence: u64,
+    /// What its sources sent that is in no frame.
+    skipped: Skipped,
     stream: Stream,
 }
 
@@ -100,6 +107,8 @@ enum Stream {
     },
     /// The server ends: then the viewers' responses end as well.
     Ended,
+    /// The channel is removed, and they end as well.
+    Removed,
 }
 
 /// A viewer's way through a channel.
@@ -136,6 +145,7 @@ pub(crate) struct ChannelStatus {
     pub(crate) name: Arc<str>,
     pub(crate) live: bool,
     pub(crate) sequence: u64,
+    pub(crate) skipped: Skipped,
     pub(crate) viewers: usize,
     /// `None` until there was a frame.
     pub(crate) kind: Option<Kind>,
@@ -170,6 +180,7 @@ impl Channels {
         let mut state = lock(&channel.state);
         match state.stream {
             Stream::Ended => return Err(Unavailable::Ending),
+            Stream::Removed => return Err(Unavailable::Removed),
             _ if state.live => return Err(Unavailable::Busy),
             _ => state.live = true,
         }
@@ -231,10 +242,12 @@ impl Channel {
     fn new(name: &str) -> Self {
         Channel {
             name: name.into(),
+            removed: watch::Sender::new(false),
             state: Mutex::new(State {
                 live: false,
                 reserved: 0,
                 sequence: 0,
+                skipped: Skipped::default(),
                 stream: Stream::NotBegun,
             }),
         }
@@ -276,12 +289,13 @@ impl Channel {
         let state = lock(&self.state);
         let (kind, viewers) = match &state.stream {
             Stream::Begun { kind, frames, .. } => (Some(kind.clone()), frames.subscribers()),
-            Stream::NotBegun | Stream::Ended => (None, 0),
+            Stream::NotBegun | Stream::Ended | Stream::Removed => (None, 0),
         };
         ChannelStatus {
             name: self.name.clone(),
             live: state.live,
             sequence: state.sequence,
+            skipped: state.skipped,
             viewers,
             kind,
         }
@@ -304,7 +318,11 @@ impl Source {
             .iter()
             .filter(|(name, _)| ***name != *self.channel.name);
         self.channels.admit(others, FRAGMENT_SAMPLES)?;
-        lock(&self.channel.state).reserved = FRAGMENT_SAMPLES;
+        let mut state = lock(&self.channel.state);
+        if let Stream::Removed = state.stream {
+            return Err(Unavailable::Removed);
+        }
+        state.reserved = FRAGMENT_SAMPLES;
         Ok(())
     }
 
@@ -329,6 +347,7 @@ impl Source {
         let mut state = lock(&self.channel.state);
         let before = match &state.stream {
             Stream::Ended => return Err(Unavailable::Ending),
+            Stream::Removed => return Err(Unavailable::Removed),
             Stream::Begun { kind: before, .. } if *before == kind => return Ok(()),
             _ => {
                 let pace = Pace::new(window);
@@ -358,11 +377,19 @@ impl Source {
     pub(crate) async fn room(&self, samples: usize) -> Duration {
         let pace = match &lock(&self.channel.state).stream {
             Stream::Begun { pace, .. } => pace.clone(),
-            Stream::NotBegun | Stream::Ended => return Duration::ZERO,
+            Stream::NotBegun | Stream::Ended | Stream::Removed => return Duration::ZERO,
         };
         let began = Instant::now();
         pace.room(samples).await;
         began.elapsed()
+    }
+
+    /// Counts what it sent that is in no frame.
+    pub(crate) fn skip(&self, skipped: Skipped) {
+        if skipped != Skipped::default() {
+            let mut state = lock(&self.channel.state);
+            state.skipped.add(skipped);
+        }
     }
 
     /// Numbers a picture and gives it to everybody who follows.
@@ -427,6 +454,9 @@ fn is_name(name: &str) -> bool {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[path = "channel_removal.rs"]
+mod removal;
 
 #[cfg(test)]
 #[path = "channel_tests.rs"]

@@ -51,6 +51,7 @@ pub(crate) async fn begin(arguments: &Arguments) -> Result<Begun, Error> {
         channels: Channels::new(&pool, viewers.hands()),
         viewers,
         most: arguments.size,
+        source_timeout: arguments.source_timeout,
         epoch: Instant::now(),
         ending,
         token,

@@ -10,13 +10,13 @@
 //! | time in which a client takes no byte of what is there for it | [`WRITE_TIME`] | closed |
 //! | time in which a client's machine does not say that it is there | [`SILENCE`], and some [`PROBES`] | closed |
 //! | what the kernel keeps for a client that is slow, bytes | twice [`SEND_BUFFER`] | the rest waits here |
-//! | time from one frame of a source to the next | [`FRAME_TIME`] | 408, and its channel is free |
-//! | time from one fragment to the next | [`FRAGMENT_TIME`] | 408, and its channel is free |
+//! | time from one picture of a source to the next | `--source-timeout` | 408, and its channel is free |
+//! | time from one fragment to the next | three times that | 408, and its channel is free |
 //! | time that a source waits for a viewer that does not read at once | [`crate::pace::PATIENCE`], once | it skips |
 //! | a picture, bytes | `--size` | 413 |
 //! | a fragment, bytes | eight times `--size` | 413 |
 //! | an init segment, a fragment's `moof`, bytes | [`crate::mp4`] | 413 |
-//! | a line between two pictures, their number | [`crate::jpeg::parser`] | 415 |
+//! | what comes before the first picture, bytes | [`crate::jpeg::parser`] | 415 |
 //! | a channel's name | 1 to 32 characters of `a-z`, `0-9`, `_`, `-` | 400 |
 //! | buffers that channels may hold | half of `--buffers`; see [`crate::memory`] | 503 |
 //! | samples that viewers hold | one each, half of the buffers together | the oldest are closed |
@@ -30,7 +30,7 @@
 //!
 //! Who watches, with addresses, and who holds samples is told to whoever can connect. Names are not checked: a page that makes
 //! its own name point here (DNS rebinding) can read what is shown, and a proxy that looks at `Host` prevents it. A channel keeps
-//! its share until the server ends.
+//! its share until it is removed, which who may feed it can do, or the server ends.
 //!
 //! Not limited: how long a viewer watches, how many frames a source sends, how often `/status` is asked for. There is
 //! no encryption. Whoever serves strangers puts a proxy in front.
@@ -66,11 +66,14 @@ pub(crate) const PROBES: Duration = Duration::from_secs(10);
 /// a client that has become slow would look like one that takes nothing.
 pub(crate) const SEND_BUFFER: usize = 208 * 1024;
 
-/// The slowest camera that makes sense in a live picture; waiting for a buffer does not count.
-pub(crate) const FRAME_TIME: Duration = Duration::from_secs(10);
+/// How long a source may take for a picture, unless told otherwise: the slowest camera that makes sense in a live picture.
+/// Waiting for a buffer does not count.
+pub(crate) const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longer, because a fragment is often as long as the distance between two key frames.
-pub(crate) const FRAGMENT_TIME: Duration = Duration::from_secs(30);
+/// How long it may take for a fragment: longer, because one is often as long as the distance between two key frames.
+pub(crate) const fn fragment_time(source_timeout: Duration) -> Duration {
+    source_timeout.saturating_mul(3)
+}
 
 /// How long the end may take: for connections to finish, and then for samples to come home.
 pub(crate) const END_TIME: Duration = Duration::from_secs(2);

@@ -157,6 +157,18 @@ impl Figures {
             "Pictures or fragments",
             counter,
             &|index| channels[index].sequence,
+        )?;
+        family(
+            "channel_skipped_bytes",
+            "Bytes of its sources that are in no picture",
+            counter,
+            &|index| channels[index].skipped.bytes,
+        )?;
+        family(
+            "channel_skipped_pictures",
+            "Pictures of its sources that were broken",
+            counter,
+            &|index| channels[index].skipped.pictures,
         )
     }
 }

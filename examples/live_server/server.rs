@@ -40,6 +40,8 @@ pub(crate) struct Server {
     pub(crate) viewers: Arc<Viewers>,
     /// How many bytes of a sender fit a buffer.
     pub(crate) most: usize,
+    /// How long a source may take for a picture.
+    pub(crate) source_timeout: Duration,
     pub(crate) epoch: Instant,
     /// Turns true when the server ends.
     pub(crate) ending: watch::Receiver<bool>,
@@ -70,6 +72,7 @@ impl From<Unavailable> for Failure {
         let code = match unavailable {
             Unavailable::BadName => StatusCode::BAD_REQUEST,
             Unavailable::Busy => StatusCode::CONFLICT,
+            Unavailable::Removed => StatusCode::GONE,
             Unavailable::Ending | Unavailable::NoRoom { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
         Failure(code, unavailable.to_string())
@@ -80,6 +83,7 @@ impl From<Rejected> for Failure {
     fn from(rejected: Rejected) -> Self {
         let code = match rejected {
             Rejected::NotFrames(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Rejected::Empty => StatusCode::BAD_REQUEST,
             // Not for want of room, so what it says is how to send less.
             Rejected::BrokenMp4(Mp4Error::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Rejected::BrokenMp4(Mp4Error::NoInit) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -96,7 +100,7 @@ impl From<Rejected> for Failure {
 pub(crate) fn router(server: Server) -> Router {
     Router::new()
         .route("/live/{channel}", get(live))
-        .route("/ingest/{channel}", post(ingest).put(ingest))
+        .route("/ingest/{channel}", post(ingest).put(ingest).delete(remove))
         .with_state(server)
 }
 
@@ -163,10 +167,23 @@ async fn ingest(
     }
 }
 
+/// Removes a channel, whoever feeds and watches it.
+async fn remove(
+    State(server): State<Server>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Failure> {
+    may_feed(&server, &headers)?;
+    match server.channels.remove(&name) {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Failure(StatusCode::NOT_FOUND, format!("no channel {name}"))),
+    }
+}
+
 /// Browsers say which site a request comes from. One's own page could post to a server that only this machine can reach.
 fn may_feed(server: &Server, headers: &HeaderMap) -> Result<(), Failure> {
     if headers.contains_key(header::ORIGIN) {
-        let said = "a channel cannot be fed from a web page".to_owned();
+        let said = "a channel cannot be fed or removed from a web page".to_owned();
         return Err(Failure(StatusCode::FORBIDDEN, said));
     }
     match &server.token {
@@ -185,9 +202,13 @@ async fn read(server: &Server, name: &str, body: &mut BodyDataStream) -> Result<
         pool: &server.pool,
         source: &source,
         most: server.most,
+        timeout: server.source_timeout,
         epoch: server.epoch,
     };
     tokio::select! {
+        // A channel that is removed refuses what comes, which is not what is told.
+        biased;
+        () = source.removed() => Err(Unavailable::Removed.into()),
         ingested = ingest.read(body) => Ok(ingested?),
         _ = ending.wait_for(|&ending| ending) => Err(Rejected::Ending.into()),
     }

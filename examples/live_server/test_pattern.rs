@@ -42,12 +42,15 @@ const DIGITS: [[u8; 5]; 10] = [
     [0b111, 0b101, 0b111, 0b001, 0b111],
 ];
 
-/// Feeds the pattern to `source` until the pool is decommitted, or pictures do not fit its buffers.
+/// Feeds the pattern to `source` until its channel is removed, the pool is decommitted, or pictures do not fit its buffers.
 pub(crate) async fn run(pool: Pool, source: Source, most: usize, epoch: Instant) {
     let mut ticks = time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Skip);
     for count in 1.. {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = source.removed() => return,
+        }
         match next(&pool, count, most, epoch).await {
             Ok(Some(sample)) => {
                 // Not before there is one, or its viewers would wait for ever.
@@ -138,7 +141,7 @@ fn fill(pixels: &mut [u8], at: (usize, usize), size: (usize, usize), colour: [u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jpeg::parser::{Event, FrameParser};
+    use crate::jpeg::parser::{Event, FrameParser, Skipped};
     use bytes::Bytes;
 
     #[tokio::test]
@@ -150,11 +153,20 @@ mod tests {
         assert_ne!(first[..], second[..]);
         let mut parser = FrameParser::new();
         let mut stream = Bytes::copy_from_slice(&first);
-        let begin = parser.next(&mut stream).unwrap();
-        assert_eq!(begin, Some(Event::Begin { length: None }));
-        let whole = parser.next(&mut stream).unwrap();
-        assert_eq!(whole, Some(Event::Piece(Bytes::copy_from_slice(&first))));
-        assert_eq!(parser.next(&mut stream).unwrap(), Some(Event::End));
+        let mut picture = Vec::new();
+        loop {
+            match parser.next(&mut stream).unwrap() {
+                Some(Event::Begin { length }) => assert_eq!(length, None),
+                Some(Event::Piece(piece)) => picture.extend(piece),
+                other => {
+                    assert_eq!(other, Some(Event::End));
+                    break;
+                }
+            }
+        }
+        assert_eq!(picture, first[..]);
+        assert!(stream.is_empty());
+        assert_eq!(parser.skipped(), Skipped::default());
     }
 
     #[tokio::test]

@@ -2,6 +2,9 @@
 
 use arbitrary::{Result, Unstructured};
 
+/// What separates two parts.
+const BOUNDARY: &[u8] = b"\n--ffmpeg";
+
 /// Twice what the parser may keep.
 const LONGEST_REPEATED: usize = 16 * 1024;
 
@@ -37,12 +40,16 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Sent> {
         frames.push(picture(&mut bytes)?);
     }
     let stream = match form & 3 {
-        1 => frames.concat(),
+        1 if form & 4 == 0 => frames.concat(),
+        1 => padded(&frames),
         announce => multipart(&frames, announce == 2),
     };
+    // Where no length says more, a boundary ends a part wherever it stands.
+    let is_cut = |frame: &Vec<u8>| frame.windows(BOUNDARY.len()).any(|bytes| bytes == BOUNDARY);
+    let known = form & 3 != 3 || !frames.iter().any(is_cut);
     Ok(Sent {
         stream,
-        frames: Some(frames),
+        frames: (known && !frames.is_empty()).then_some(frames),
         cuts,
     })
 }
@@ -105,6 +112,16 @@ fn scan(jpeg: &mut Vec<u8>, data: &[u8]) {
             jpeg.extend([0xFF, 0xD0]);
         }
     }
+}
+
+/// Behind each picture what cameras leave there: zeroes, line breaks, a second end marker, and a start marker of nothing.
+fn padded(pictures: &[Vec<u8>]) -> Vec<u8> {
+    let padding = b"\0\0\r\n--ffmpeg\r\n\xff\xd9\xff\xd8\0\xff";
+    let padding = (0..pictures.len()).map(|index| &padding[..(index * 7 + 5) % padding.len()]);
+    let padded = pictures.iter().zip(padding);
+    padded
+        .flat_map(|(picture, padding)| [picture, padding].concat())
+        .collect()
 }
 
 fn multipart(pictures: &[Vec<u8>], announce: bool) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use super::{Ingest, Progress, Rejected};
 use crate::{
     channel::Kind,
-    jpeg::parser::{Event, FrameParser},
+    jpeg::parser::{Event, FrameParser, Skipped},
 };
 use bytes::{BufMut, Bytes};
 use sample_pool::Sample;
@@ -14,6 +14,8 @@ pub(super) struct Pictures {
     parser: FrameParser,
     filling: Option<Sample>,
     begun: bool,
+    /// How much of what was skipped the channel has counted.
+    counted: Skipped,
 }
 
 impl Pictures {
@@ -22,6 +24,7 @@ impl Pictures {
             parser: FrameParser::new(),
             filling: None,
             begun: false,
+            counted: Skipped::default(),
         }
     }
 
@@ -29,7 +32,29 @@ impl Pictures {
         self.parser.is_between_frames()
     }
 
+    /// The source has ended. Was there anything, and was it motion JPEG?
+    pub(super) fn finish(&self) -> Result<(), Rejected> {
+        Ok(self.parser.finish()?)
+    }
+
+    /// What was in the stream and in no picture.
+    pub(super) fn skipped(&self) -> Skipped {
+        self.parser.skipped()
+    }
+
     pub(super) async fn read(
+        &mut self,
+        ingest: &Ingest<'_>,
+        chunk: Bytes,
+    ) -> Result<Progress, Rejected> {
+        let progress = self.read_pictures(ingest, chunk).await;
+        let skipped = self.skipped();
+        ingest.source.skip(skipped.since(self.counted));
+        self.counted = skipped;
+        progress
+    }
+
+    async fn read_pictures(
         &mut self,
         ingest: &Ingest<'_>,
         mut chunk: Bytes,
@@ -46,6 +71,7 @@ impl Pictures {
                     progress.waited += waited;
                 }
                 Event::Piece(piece) => self.append(ingest, &piece)?,
+                Event::Abandoned => self.filling = None,
                 Event::End => {
                     progress.frames += 1;
                     if let Some(picture) = self.filling.take() {

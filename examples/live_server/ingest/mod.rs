@@ -12,11 +12,7 @@ mod rejected;
 
 pub(crate) use rejected::Rejected;
 
-use crate::{
-    channel::Source,
-    limits::{FRAGMENT_TIME, FRAME_TIME},
-    mp4::looks_like_mp4,
-};
+use crate::{channel::Source, jpeg::parser::Skipped, limits::fragment_time, mp4::looks_like_mp4};
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use sample_pool::{Pool, ReferenceTime, Sample};
@@ -32,16 +28,24 @@ pub(crate) struct Ingested {
     pub(crate) frames: u64,
     /// Whether it ended in the middle of a frame.
     pub(crate) cut: bool,
+    /// What it sent that is in no frame.
+    pub(crate) skipped: Skipped,
 }
 
 impl fmt::Display for Ingested {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cut = if self.cut {
-            ", and one that was cut"
-        } else {
-            ""
-        };
-        write!(f, "{} frames{cut}", self.frames)
+        write!(f, "{} frames", self.frames)?;
+        if self.cut {
+            f.write_str(", and one that was cut")?;
+        }
+        let Skipped { bytes, pictures } = self.skipped;
+        if bytes > 0 {
+            write!(f, "; {bytes} bytes skipped")?;
+        }
+        if pictures > 0 {
+            write!(f, ", {pictures} broken pictures among them")?;
+        }
+        Ok(())
     }
 }
 
@@ -51,6 +55,8 @@ pub(crate) struct Ingest<'a> {
     pub(crate) source: &'a Source,
     /// How many bytes of a sender fit a buffer.
     pub(crate) most: usize,
+    /// How long a picture may take, or the first byte of anything.
+    pub(crate) timeout: Duration,
     /// What the times of frames are counted from.
     pub(crate) epoch: Instant,
 }
@@ -86,18 +92,34 @@ impl Reader {
     }
 
     /// That no frame was finished for as long as one may take.
-    fn too_slow(&self) -> Rejected {
+    fn too_slow(&self, timeout: Duration) -> Rejected {
+        let limit = self.limit(timeout);
         match self {
-            Reader::Jpeg(_) => Rejected::TooSlow(self.limit()),
-            Reader::Mp4(_) => Rejected::TooSlowFragment(self.limit()),
+            Reader::Jpeg(_) => Rejected::TooSlow(limit),
+            Reader::Mp4(_) => Rejected::TooSlowFragment(limit),
         }
     }
 
-    /// How long a frame may take.
-    fn limit(&self) -> Duration {
+    /// How long a frame may take if a picture may take `timeout`.
+    fn limit(&self, timeout: Duration) -> Duration {
         match self {
-            Reader::Jpeg(_) => FRAME_TIME,
-            Reader::Mp4(_) => FRAGMENT_TIME,
+            Reader::Jpeg(_) => timeout,
+            Reader::Mp4(_) => fragment_time(timeout),
+        }
+    }
+
+    /// The source has ended. Was it what it seemed to be?
+    fn finish(&self) -> Result<(), Rejected> {
+        match self {
+            Reader::Jpeg(pictures) => pictures.finish(),
+            Reader::Mp4(_) => Ok(()),
+        }
+    }
+
+    fn skipped(&self) -> Skipped {
+        match self {
+            Reader::Jpeg(pictures) => pictures.skipped(),
+            Reader::Mp4(_) => Skipped::default(),
         }
     }
 }
@@ -111,25 +133,34 @@ impl Ingest<'_> {
         // A deadline, and not a limit for each piece: a source that sends a byte now and then would keep
         // its channel and a sample for ever.
         let began = time::Instant::now();
-        let beginning = time::timeout_at(began + FRAME_TIME, beginning(&mut body)).await;
-        let (mut reader, mut next) = beginning.map_err(|_elapsed| Rejected::TooSlow(FRAME_TIME))?;
-        let mut due = began + reader.limit();
+        let beginning = time::timeout_at(began + self.timeout, beginning(&mut body)).await;
+        let beginning = beginning.map_err(|_elapsed| Rejected::TooSlow(self.timeout))?;
+        let (mut reader, first) = beginning.ok_or(Rejected::Empty)?;
+        let (limit, mut next) = (reader.limit(self.timeout), Some(first));
+        let mut due = began + limit;
         let mut frames = 0;
         while let Some(chunk) = next {
             let progress = reader.read(self, chunk).await?;
             frames += progress.frames;
             due = match progress {
                 Progress { frames: 0, waited } => due + waited,
-                _ => time::Instant::now() + reader.limit(),
+                _ => time::Instant::now() + limit,
             };
             let chunk = time::timeout_at(due, body.next()).await;
-            let chunk = chunk.map_err(|_elapsed| reader.too_slow())?;
+            let chunk = chunk.map_err(|_elapsed| reader.too_slow(self.timeout))?;
             // How a source leaves is its own affair.
             next = chunk.and_then(Result::ok);
         }
+        reader.finish()?;
+        let cut = !reader.is_between_frames();
+        if frames == 0 && !cut && matches!(reader, Reader::Jpeg(_)) {
+            // Line breaks alone.
+            return Err(Rejected::Empty);
+        }
         Ok(Ingested {
             frames,
-            cut: !reader.is_between_frames(),
+            cut,
+            skipped: reader.skipped(),
         })
     }
 
@@ -142,24 +173,21 @@ impl Ingest<'_> {
     }
 }
 
-/// Reads as much as it takes to tell what it is; `None` behind it if there is nothing.
+/// Reads as much as it takes to tell what it is; `None` if there is nothing.
 async fn beginning<E>(
     body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
-) -> (Reader, Option<Bytes>) {
+) -> Option<(Reader, Bytes)> {
     let jpeg = || Reader::Jpeg(jpeg::Pictures::new());
     let mp4 = || Reader::Mp4(mp4::Fragments::new());
-    let Some(Ok(first)) = body.next().await else {
-        return (jpeg(), None);
-    };
-    let mut first = first;
+    let mut first = body.next().await?.ok()?;
     loop {
         match looks_like_mp4(&first) {
-            Some(true) => return (mp4(), Some(first)),
-            Some(false) => return (jpeg(), Some(first)),
+            Some(true) => return Some((mp4(), first)),
+            Some(false) => return Some((jpeg(), first)),
             None => {}
         }
         let Some(Ok(more)) = body.next().await else {
-            return (jpeg(), Some(first));
+            return Some((jpeg(), first));
         };
         let mut both = BytesMut::from(first);
         both.extend_from_slice(&more);

@@ -12,6 +12,8 @@ use std::{fmt, time::Duration};
 pub(crate) enum Rejected {
     /// Neither of what the server understands, or motion JPEG that is broken.
     NotFrames(FrameError),
+    /// There was no body, or nothing in it.
+    Empty,
     /// MP4 that cannot be passed on.
     BrokenMp4(Mp4Error),
     /// What does not fit: what it is, how many bytes it has as far as that is known, and how many it may have.
@@ -34,6 +36,9 @@ impl fmt::Display for Rejected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Rejected::NotFrames(error) => error.fmt(f),
+            Rejected::Empty => f.write_str(
+                "nothing was sent: a stream needs the header Content-Length, or Transfer-Encoding: chunked",
+            ),
             Rejected::BrokenMp4(error) => error.fmt(f),
             Rejected::TooLarge { what, bytes, most } => {
                 match bytes {
@@ -47,7 +52,8 @@ impl fmt::Display for Rejected {
                 }
             }
             Rejected::TooSlow(limit) => {
-                write!(f, "no frame was finished for {} s", limit.as_secs())
+                let seconds = limit.as_secs();
+                write!(f, "no frame was finished for {seconds} s; see --source-timeout")
             }
             Rejected::TooSlowFragment(limit) => write!(
                 f,

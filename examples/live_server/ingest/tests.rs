@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     channel::Channels,
+    limits::SOURCE_TIMEOUT,
     memory::{self, FEWEST_BUFFERS, MOST_PIECES},
     mp4::{LARGEST_INIT, LARGEST_MOOF},
     piece::Piece,
@@ -25,6 +26,7 @@ async fn send(pool: &Pool, chunks: &[&[u8]]) -> (Result<Ingested, Rejected>, Vec
         pool,
         source: &source,
         most: MOST,
+        timeout: SOURCE_TIMEOUT,
         epoch: Instant::now(),
     };
     let chunks = chunks.iter().map(|chunk| Bytes::copy_from_slice(chunk));
@@ -86,6 +88,66 @@ async fn a_frame_larger_than_a_buffer_is_refused_with_both_sizes() {
     assert_eq!(pool.free_count(), FEWEST_BUFFERS);
 }
 
+/// As `curl --data-binary ''` and `printf 'POST /ingest/cam HTTP/1.1\r\nHost: x\r\n\r\n'` send it: the answer was 200.
+#[tokio::test]
+async fn a_source_that_sends_nothing_is_refused_with_what_it_needs() {
+    let pool = pool();
+    for nothing in [&[][..], &[&b""[..]], &[b"\r\n", b"\r\n"]] {
+        let (answer, shown) = send(&pool, nothing).await;
+        let said = answer.unwrap_err().to_string();
+        assert!(said.contains("Transfer-Encoding: chunked"), "{said}");
+        assert!(shown.is_empty());
+    }
+}
+
+/// Two bytes are too few for the parser to tell, so only the end shows what they are.
+#[tokio::test]
+async fn a_source_that_ends_before_it_sent_a_picture_is_refused() {
+    let pool = pool();
+    let no_picture = b"--x\r\nContent-Type: text/plain\r\n\r\nhello\r\n--x--\r\n";
+    for nonsense in [&b"no"[..], b"GIF89a", no_picture, b"\xff\xd8\xff\xe0\0\x01"] {
+        let (answer, _) = send(&pool, &[nonsense]).await;
+        let rejected = answer.unwrap_err();
+        assert!(matches!(rejected, Rejected::NotFrames(_)), "{rejected:?}");
+        assert!(rejected.to_string().starts_with("not a JPEG"));
+    }
+    assert_eq!(pool.free_count(), FEWEST_BUFFERS);
+}
+
+/// A picture that was begun in a buffer would keep it, and be shown with the next one behind it.
+#[tokio::test]
+async fn what_is_skipped_is_counted_and_its_buffer_is_free_for_the_next_picture() {
+    let pool = pool();
+    let channels = Channels::new(&pool, &Hands::new(1));
+    let source = channels.open("cam").unwrap();
+    let ingest = Ingest {
+        pool: &pool,
+        source: &source,
+        most: MOST,
+        timeout: SOURCE_TIMEOUT,
+        epoch: Instant::now(),
+    };
+    let (whole, broken) = (&b"\xff\xd8\xff\xd9"[..], &b"\xff\xd8\xff\xe0\0\x01"[..]);
+    let stream = [whole, &[0; 10][..], broken, whole, broken, whole].concat();
+    for chunk in [1, 5, stream.len()] {
+        let chunks = stream.chunks(chunk).map(Bytes::copy_from_slice);
+        let body = futures::stream::iter(chunks.map(Ok::<_, Infallible>));
+        let answer = ingest.read(body).await.unwrap().to_string();
+        assert_eq!(
+            answer,
+            "3 frames; 22 bytes skipped, 2 broken pictures among them"
+        );
+    }
+    let status = &channels.status()[0];
+    assert_eq!(status.sequence, 9);
+    let (bytes, pictures) = (3 * 22, 3 * 2);
+    assert_eq!(status.skipped, Skipped { bytes, pictures });
+    let mut frames = channels.find("cam").unwrap().follow().unwrap().frames;
+    let newest = frames.next().now_or_never().flatten().unwrap();
+    let header = usize::from(Piece::of(newest.properties()).header);
+    assert_eq!(newest[header..][..whole.len()], *whole);
+}
+
 /// A byte now and then is not a frame.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_finishes_no_frame_in_time_is_turned_away_and_leaves_no_sample_behind() {
@@ -96,6 +158,7 @@ async fn a_source_that_finishes_no_frame_in_time_is_turned_away_and_leaves_no_sa
         pool: &pool,
         source: &source,
         most: MOST,
+        timeout: SOURCE_TIMEOUT,
         epoch: Instant::now(),
     };
     let trickle = PART
@@ -104,14 +167,14 @@ async fn a_source_that_finishes_no_frame_in_time_is_turned_away_and_leaves_no_sa
         .map(|&byte| Bytes::from(vec![byte]));
     let body = futures::stream::iter(trickle.chain(vec![Bytes::from_static(b"\n"); 100])).then(
         async |byte| {
-            time::sleep(FRAME_TIME / 10).await;
+            time::sleep(SOURCE_TIMEOUT / 10).await;
             Ok::<_, Infallible>(byte)
         },
     );
     let began = time::Instant::now();
     let answer = ingest.read(std::pin::pin!(body)).await;
     assert!(matches!(answer, Err(Rejected::TooSlow(_))), "{answer:?}");
-    assert!(began.elapsed() <= FRAME_TIME * 2);
+    assert!(began.elapsed() <= SOURCE_TIMEOUT * 2);
     assert_eq!(pool.free_count(), FEWEST_BUFFERS);
 }
 
@@ -178,7 +241,8 @@ async fn a_source_that_vanishes_in_a_fragment_loses_that_one_only() {
         answer.unwrap(),
         Ingested {
             frames: 1,
-            cut: true
+            cut: true,
+            skipped: Skipped::default()
         }
     );
     assert!(shown.iter().all(|(piece, _)| piece.sequence == 1));
@@ -236,6 +300,7 @@ async fn a_source_is_refused_before_its_first_fragment_if_there_is_no_room_for_i
         pool: &pool,
         source: &source,
         most: MOST,
+        timeout: SOURCE_TIMEOUT,
         epoch: Instant::now(),
     };
     let begun = Bytes::from_static(&FILM[..places(b"mdat")[0] + 100]);
@@ -259,10 +324,42 @@ async fn malformed_boxes_are_refused_with_the_reason_and_leave_nothing_behind() 
     assert_eq!(pool.free_count(), FEWEST_BUFFERS);
 }
 
+/// A camera that takes a picture a minute, and a byte of it now and then.
+#[tokio::test(start_paused = true)]
+async fn a_source_may_be_silent_for_as_long_as_the_server_was_told() {
+    for (seconds, answered) in [(61, true), (59, false)] {
+        let pool = pool();
+        let channels = Channels::new(&pool, &Hands::new(1));
+        let source = channels.open("timelapse").unwrap();
+        let ingest = Ingest {
+            pool: &pool,
+            source: &source,
+            most: MOST,
+            timeout: Duration::from_secs(seconds),
+            epoch: Instant::now(),
+        };
+        let body = futures::stream::iter([PART; 3]).then(async |part| {
+            time::sleep(Duration::from_secs(60)).await;
+            Ok::<_, Infallible>(Bytes::from_static(part))
+        });
+        let answer = ingest.read(std::pin::pin!(body)).await;
+        assert_eq!(answer.is_ok(), answered, "{answer:?}");
+        if let Err(refused) = answer {
+            assert_eq!(
+                refused.to_string(),
+                "no frame was finished for 59 s; see --source-timeout"
+            );
+        }
+    }
+}
+
 /// A fragment is often as long as the time between two key frames, which is longer than a picture may take.
 #[tokio::test(start_paused = true)]
 async fn fragments_have_more_time_than_pictures() {
-    for (late, answered) in [(FRAME_TIME * 2, true), (FRAGMENT_TIME * 2, false)] {
+    for (late, answered) in [
+        (SOURCE_TIMEOUT * 2, true),
+        (fragment_time(SOURCE_TIMEOUT) * 2, false),
+    ] {
         let pool = pool();
         let channels = Channels::new(&pool, &Hands::new(1));
         let source = channels.open("film").unwrap();
@@ -270,6 +367,7 @@ async fn fragments_have_more_time_than_pictures() {
             pool: &pool,
             source: &source,
             most: MOST,
+            timeout: SOURCE_TIMEOUT,
             epoch: Instant::now(),
         };
         let (first, rest) = FILM.split_at(places(b"moof")[1]);

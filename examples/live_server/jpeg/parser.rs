@@ -1,25 +1,42 @@
 //! Finds the frames in a live stream, whatever the chunks it arrives in.
 //!
 //! ffmpeg sends motion JPEG in two forms and, posting, names neither: `-f mpjpeg` is multipart, a
-//! few header lines before each picture; `-f mjpeg` is one JPEG file after the other. The first
-//! bytes tell them apart, since a boundary begins with `--` and a JPEG with `FF D8`.
+//! few header lines before each picture; `-f mjpeg` is one JPEG file after the other. What comes first tells them
+//! apart: the lines of a part, or `FF D8 FF`.
 //!
 //! The parser does no input or output and keeps no picture: it says where in the chunk it was given a
 //! frame begins, which bytes belong to it and where it ends. Whoever drives it copies those bytes to
 //! where they shall live, once.
 //!
-//! A part that announces its length is believed. Everywhere else the end of a picture is found by
-//! walking its markers: a search for `FF D9` alone would stop at the end of the thumbnail that cameras
-//! embed in a header segment.
+//! Cameras are careless, and one bad picture must not end a stream. What is no picture is skipped and counted
+//! ([`Skipped`]), and the next picture is looked for:
+//!
+//! | what comes                                      | what is made of it                                          |
+//! |-------------------------------------------------|-------------------------------------------------------------|
+//! | anything between two pictures                   | skipped, up to `FF D8 FF`, or to the lines of a part        |
+//! | a picture without an end marker                 | ends with the next picture or boundary, and gets a marker   |
+//! | a picture whose markers make no sense           | abandoned; if its part has a length, passed on as it is     |
+//! | two start markers                               | one of them is skipped                                      |
+//! | a length that is none of a picture              | ignored                                                     |
+//! | a length that is too small                      | the picture ends where its markers say                      |
+//! | a length beyond the next boundary               | the picture ends at the boundary                            |
+//! | a part that is no JPEG                          | skipped                                                     |
+//! | a boundary that is missing, doubled, or undashed | a line `Content-Type` or `Content-Length` begins a part too |
+//!
+//! A stream in which no picture begins soon is refused: it is no motion JPEG.
 
-use std::fmt;
+#[path = "part_lines.rs"]
+mod part_lines;
+#[path = "walk.rs"]
+mod walk;
 
 use bytes::{Buf, Bytes};
+use part_lines::{Boundary, Header, Line};
+use std::{fmt, mem};
+use walk::{END, HEAD, Head, MarkerWalk, START, Step};
 
-/// More than any sender writes in one header line.
-const LONGEST_LINE: usize = 1024;
-/// More header lines than any sender puts before a picture.
-const MOST_HEADER_LINES: usize = 32;
+/// How much is skipped before the first whole picture: after it, the source has time for as long as it sends some.
+const MOST_BEFORE_A_PICTURE: u64 = 1 << 20;
 
 /// What comes next in the stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,28 +47,59 @@ pub(crate) enum Event {
     Piece(Bytes),
     /// The frame is complete.
     End,
+    /// The frame is broken: what came of it is none.
+    Abandoned,
+}
+
+/// What was in the stream and in no frame, line breaks and the headers of parts not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Skipped {
+    pub(crate) bytes: u64,
+    /// Frames that were abandoned.
+    pub(crate) pictures: u64,
+}
+
+impl Skipped {
+    /// What was skipped since it was this much.
+    #[allow(
+        dead_code,
+        reason = "the fuzzer, which has this file too, asks for nothing but the whole"
+    )]
+    pub(crate) fn since(self, before: Skipped) -> Skipped {
+        Skipped {
+            bytes: self.bytes - before.bytes,
+            pictures: self.pictures - before.pictures,
+        }
+    }
+
+    pub(crate) fn add(&mut self, more: Skipped) {
+        self.bytes += more.bytes;
+        self.pictures += more.pictures;
+    }
 }
 
 /// Why the stream cannot be read on. Sending it again does not help.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum FrameError {
-    /// Where a picture has to begin stands something else.
+    /// Where the first picture has to begin stands something else.
     NotJpeg { found: Vec<u8> },
-    /// A picture began as a JPEG does, but its markers make no sense.
+    /// A picture began as a JPEG does, but its markers make no sense, and no other came.
     BrokenJpeg,
-    /// The lines between two pictures are not those of a multipart stream.
-    BrokenMultipart(&'static str),
+    /// There are parts, and no picture in them.
+    NoPictures,
 }
 
 impl fmt::Display for FrameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FrameError::NotJpeg { found } => {
-                f.write_str("not a JPEG: a frame begins with ff d8, this one with")?;
+                f.write_str("not a JPEG: a frame begins with ff d8 ff, this one with")?;
                 found.iter().try_for_each(|byte| write!(f, " {byte:02x}"))
             }
             FrameError::BrokenJpeg => f.write_str("not a JPEG: the markers of a frame are broken"),
-            FrameError::BrokenMultipart(what) => write!(f, "broken multipart stream: {what}"),
+            FrameError::NoPictures => {
+                f.write_str("not a JPEG: no part of the multipart stream is a picture")
+            }
         }
     }
 }
@@ -61,40 +109,116 @@ impl std::error::Error for FrameError {}
 /// Where the parser stands.
 #[derive(Debug)]
 enum State {
-    /// Nothing but line breaks so far: the next byte tells which form this is.
-    Undecided,
-    /// Between two parts: a boundary line is due.
+    /// No picture and no part so far: so many bytes, of which the last may begin a picture.
+    Preamble { passed: usize, head: Head },
+    /// Between two pictures that stand one after the other.
+    Between(Head),
+    /// Between two parts: the lines of the next are due.
     Boundary,
     /// In the header lines of a part.
-    Headers { length: Option<usize>, lines: usize },
-    /// A frame is due, as soon as there is a byte of it.
-    FrameDue { length: Option<usize> },
-    /// In a frame whose length is known.
-    Counted { passed: usize, length: usize },
-    /// In a frame whose end only its markers tell.
-    Walked(MarkerWalk),
-    /// The frame has ended, and nobody has been told yet.
-    FrameOver,
+    Headers(Header, usize),
+    /// A picture is due; how many bytes are left of its part, if that is known.
+    Due { head: Head, left: Option<usize> },
+    /// In a part that is no picture.
+    Other { left: usize },
+    /// In a picture.
+    Picture(Picture),
+    /// The picture has ended, and nobody has been told yet; `mend` if it lacks the end marker.
+    Over { mend: bool, then: Then },
+    /// The picture is broken, and nobody has been told yet.
+    Broken(Then),
     /// The closing boundary was read: whatever follows means nothing.
     Closed,
+}
+
+/// What follows a picture.
+#[derive(Clone, Copy, Debug)]
+enum Then {
+    /// Another one, perhaps begun, or a boundary.
+    Any(Head),
+    /// Another one in the same part, begun, and how many bytes are left of it, if that is known.
+    Again { left: Option<usize> },
+    /// What comes of this line belongs to nothing.
+    RestOfLine,
+}
+
+#[derive(Debug)]
+struct Picture {
+    walk: MarkerWalk,
+    /// What was read before it was known to be a picture.
+    head: &'static [u8],
+    passed: usize,
+    announced: Option<usize>,
+    /// Its end marker has come, and its part goes on.
+    over: bool,
+    /// Its markers make no sense: its length is believed.
+    lost: bool,
+}
+
+impl Picture {
+    /// How many bytes of it are left by what was announced.
+    fn left(&self) -> Option<usize> {
+        self.announced
+            .and_then(|announced| announced.checked_sub(self.passed))
+            .filter(|&left| left > 0)
+    }
 }
 
 /// Finds frames in the chunks of one stream. See the module's documentation.
 #[derive(Debug)]
 pub(crate) struct FrameParser {
     state: State,
-    /// The boundary line, dashes included; empty when the stream is bare JPEG.
-    boundary: Vec<u8>,
-    /// The part of the current line that came with earlier chunks.
-    line: Vec<u8>,
+    /// Whether there are parts.
+    multipart: bool,
+    boundary: Boundary,
+    /// How much of the boundary was read, in a picture that may end with it.
+    matched: usize,
+    /// The line that is read.
+    line: Line,
+    /// The line before, if it says nothing by itself.
+    before: Option<Vec<u8>>,
+    /// What came first, line breaks not counted: as many bytes as a person needs to recognise it.
+    found: Vec<u8>,
+    skipped: Skipped,
+    begun: bool,
+    complete: bool,
 }
 
 impl FrameParser {
     pub(crate) fn new() -> FrameParser {
         FrameParser {
-            state: State::Undecided,
-            boundary: Vec::new(),
-            line: Vec::new(),
+            state: State::Preamble {
+                passed: 0,
+                head: Head::Nothing,
+            },
+            multipart: false,
+            boundary: Boundary::default(),
+            matched: 0,
+            line: Line::default(),
+            before: None,
+            found: Vec::new(),
+            skipped: Skipped::default(),
+            begun: false,
+            complete: false,
+        }
+    }
+
+    /// What was skipped so far.
+    pub(crate) fn skipped(&self) -> Skipped {
+        self.skipped
+    }
+
+    /// Whether a stream that ends here ends cleanly: no frame is cut.
+    pub(crate) fn is_between_frames(&self) -> bool {
+        !matches!(self.state, State::Picture(_))
+    }
+
+    /// Says that the stream has ended: was it motion JPEG?
+    pub(crate) fn finish(&self) -> Result<(), FrameError> {
+        match self.state {
+            State::Preamble { .. } if self.found.is_empty() => Ok(()),
+            _ if self.complete || !self.is_between_frames() => Ok(()),
+            _ => Err(self.refusal()),
         }
     }
 
@@ -103,270 +227,261 @@ impl FrameParser {
         loop {
             // The end of a frame is told without waiting for the byte behind it, which in a live
             // stream comes a frame later.
-            if let State::FrameOver = self.state {
-                self.state = if self.boundary.is_empty() {
-                    State::FrameDue { length: None }
-                } else {
-                    State::Boundary
-                };
-                return Ok(Some(Event::End));
+            if let Some(event) = self.told() {
+                return Ok(Some(event));
             }
             let Some(&first) = chunk.first() else {
                 return Ok(None);
             };
             match &mut self.state {
-                State::Undecided => match first {
-                    b'\r' | b'\n' => chunk.advance(1),
-                    b'-' => self.state = State::Boundary,
-                    _ => self.state = State::FrameDue { length: None },
-                },
+                State::Preamble { .. } => {
+                    if self.preamble(chunk, first)? {
+                        return Ok(Some(self.begin(None, HEAD)));
+                    }
+                }
+                State::Between(head) if head.is_complete(first) => {
+                    return Ok(Some(self.begin(None, HEAD)));
+                }
+                State::Between(head) => {
+                    let (before, mut count) = (head.len(), 1);
+                    if *head == Head::Nothing && first != 0xFF {
+                        let fill = chunk.iter().position(|&byte| byte == 0xFF);
+                        count = fill.unwrap_or(chunk.len());
+                    } else {
+                        *head = head.push(first);
+                    }
+                    let held = head.len();
+                    chunk.advance(count);
+                    self.skip(before + count - held)?;
+                }
                 State::Boundary => {
                     if let Some(line) = self.take_line(chunk)? {
-                        self.boundary_line(&line)?;
+                        self.line_between(line)?;
                     }
                 }
-                State::Headers { length, lines } => {
-                    let (length, lines) = (*length, *lines);
+                State::Headers(..) => {
                     if let Some(line) = self.take_line(chunk)? {
-                        self.state = header_line(&line, length, lines)?;
+                        self.header_line(&line);
                     }
                 }
-                State::FrameDue { length } => {
-                    let length = *length;
-                    if first != 0xFF {
-                        return Err(not_jpeg(chunk));
+                State::Due { .. } => self.due(chunk, first)?,
+                State::Other { left } => {
+                    let count = chunk.len().min(*left);
+                    *left -= count;
+                    if *left == 0 {
+                        self.state = State::Boundary;
                     }
-                    self.state = match length {
-                        Some(length) => State::Counted { passed: 0, length },
-                        None => State::Walked(MarkerWalk::Start),
-                    };
-                    return Ok(Some(Event::Begin { length }));
+                    chunk.advance(count);
+                    self.skip(count)?;
                 }
-                State::Counted { passed, length } => {
-                    // The second byte of the frame, which may come with another chunk than the first.
-                    if *passed < 2 && chunk.get(1 - *passed).is_some_and(|&byte| byte != 0xD8) {
-                        return Err(not_jpeg(chunk));
+                State::Picture(_) => {
+                    if let Some(piece) = self.picture(chunk)? {
+                        return Ok(Some(Event::Piece(piece)));
                     }
-                    let piece = chunk.split_to(chunk.len().min(*length - *passed));
-                    *passed += piece.len();
-                    if passed == length {
-                        self.state = State::FrameOver;
-                    }
-                    return Ok(Some(Event::Piece(piece)));
-                }
-                State::Walked(walk) => {
-                    // So many of these bytes are of the first marker, which says that this is a JPEG at all.
-                    let of_start = match walk {
-                        MarkerWalk::Start => 2,
-                        MarkerWalk::StartCode => 1,
-                        _ => 0,
-                    };
-                    let piece = match walk.pass(chunk) {
-                        Ok(None) => chunk.split_to(chunk.len()),
-                        Ok(Some(end)) => {
-                            self.state = State::FrameOver;
-                            chunk.split_to(end)
-                        }
-                        Err(BrokenMarker { at }) if at < of_start => {
-                            return Err(not_jpeg(chunk));
-                        }
-                        Err(_) => return Err(FrameError::BrokenJpeg),
-                    };
-                    return Ok(Some(Event::Piece(piece)));
                 }
                 State::Closed => chunk.clear(),
-                State::FrameOver => unreachable!("left at the top of the loop"),
+                State::Over { .. } | State::Broken(_) => {
+                    unreachable!("left at the top of the loop")
+                }
             }
         }
     }
 
-    /// Whether a stream that ends here ends cleanly: no frame is cut.
-    pub(crate) fn is_between_frames(&self) -> bool {
-        !matches!(self.state, State::Counted { .. } | State::Walked(_))
+    /// What is told before another byte is read.
+    fn told(&mut self) -> Option<Event> {
+        let (event, then) = match self.state {
+            // The head of a picture was taken before it was known to be one.
+            State::Picture(ref mut picture) if picture.passed == 0 => {
+                picture.passed = picture.head.len();
+                return Some(Event::Piece(Bytes::from_static(picture.head)));
+            }
+            // A part is one picture or none, so that there is no need to see more of it.
+            State::Due {
+                head: Head::Start,
+                left,
+            } => {
+                let length = left.map(|left| left + START.len());
+                return Some(self.begin(length, START));
+            }
+            State::Over { mend: true, then } => {
+                self.state = State::Over { mend: false, then };
+                return Some(Event::Piece(Bytes::from_static(END)));
+            }
+            State::Over { mend: false, then } => (Event::End, then),
+            State::Broken(then) => (Event::Abandoned, then),
+            _ => return None,
+        };
+        self.complete |= event == Event::End;
+        self.state = match then {
+            Then::Any(head) if !self.multipart => State::Between(head),
+            Then::Again { left } => State::Due {
+                head: Head::Start,
+                left,
+            },
+            Then::Any(_) | Then::RestOfLine => State::Boundary,
+        };
+        if matches!(then, Then::RestOfLine) {
+            self.line.discard();
+        }
+        Some(event)
     }
 
-    /// A whole line without its line break, or `None` until the rest of it has come.
-    fn take_line(&mut self, chunk: &mut Bytes) -> Result<Option<Vec<u8>>, FrameError> {
-        let line_break = chunk.iter().position(|&byte| byte == b'\n');
-        let piece = chunk.split_to(line_break.unwrap_or(chunk.len()));
-        if self.line.len() + piece.len() > LONGEST_LINE {
-            return Err(FrameError::BrokenMultipart("a header line does not end"));
-        }
-        self.line.extend_from_slice(&piece);
-        if line_break.is_none() {
+    /// Begins a picture of which `head` was read.
+    fn begin(&mut self, announced: Option<usize>, head: &'static [u8]) -> Event {
+        self.begun = true;
+        self.matched = 0;
+        self.state = State::Picture(Picture {
+            walk: MarkerWalk::behind(head),
+            head,
+            passed: 0,
+            announced,
+            over: false,
+            lost: false,
+        });
+        Event::Begin { length: announced }
+    }
+
+    /// Reads on in a picture; what of the chunk belongs to it.
+    fn picture(&mut self, chunk: &mut Bytes) -> Result<Option<Bytes>, FrameError> {
+        let State::Picture(picture) = &mut self.state else {
             return Ok(None);
+        };
+        let left = picture.left();
+        let mut most = left.unwrap_or(usize::MAX);
+        // A part may end with its boundary alone, unless its length says where.
+        let delimiter = self.boundary.delimiter();
+        let bounded = !delimiter.is_empty() && (picture.over || left.is_none());
+        if bounded && self.matched > 0 {
+            let alike = delimiter[self.matched..].iter().zip(chunk.iter());
+            let alike = alike.take_while(|(one, other)| one == other).count();
+            let alike = alike.min(most - self.matched);
+            self.matched += alike;
+            chunk.advance(alike);
+            let is_all = self.matched == delimiter.len();
+            if is_all {
+                return self.ends_with_boundary().map(|()| None);
+            }
+            if chunk.is_empty() && self.matched < most {
+                return Ok(None);
+            }
+            let mut held = delimiter.slice(..mem::take(&mut self.matched));
+            let piece = self.pass(&mut held, usize::MAX)?;
+            // What of it belongs to no picture is no line either.
+            return self.skip(held.len()).map(|()| piece);
         }
-        chunk.advance(1);
-        let line = std::mem::take(&mut self.line);
-        Ok(Some(line.trim_ascii_end().to_vec()))
+        most = most.min(chunk.len());
+        if bounded {
+            most = self.boundary.before(&chunk[..most]);
+            if most == 0 && left != Some(1) {
+                self.matched = 1;
+                chunk.advance(1);
+                return Ok(None);
+            }
+        }
+        self.pass(chunk, most.max(1))
     }
 
-    /// Reads the line that separates two parts; the first one says what the others look like.
-    fn boundary_line(&mut self, line: &[u8]) -> Result<(), FrameError> {
-        if line.is_empty() {
-            return Ok(());
-        }
-        if self.boundary.is_empty() {
-            if line.len() < 3 || !line.starts_with(b"--") {
-                return Err(FrameError::NotJpeg {
-                    found: beginning(line),
+    /// Takes what belongs to the picture of the first `most` bytes.
+    fn pass(&mut self, bytes: &mut Bytes, most: usize) -> Result<Option<Bytes>, FrameError> {
+        let State::Picture(picture) = &mut self.state else {
+            return Ok(None);
+        };
+        let most = most.min(bytes.len());
+        let believed = picture.left().is_some();
+        let step = match picture.over || picture.lost {
+            true => Step::On,
+            false => picture.walk.pass(&bytes[..most]),
+        };
+        let (mut count, mut next, mut restarts) = (most, None, false);
+        match step {
+            Step::On => {}
+            Step::Over(end) => {
+                picture.over = true;
+                count = end;
+            }
+            // Two start markers: the second is as good as the first.
+            Step::Next(at) if picture.passed + at <= HEAD.len() && self.multipart => {
+                (count, restarts) = (at, true);
+                let left = picture.left().and_then(|left| left.checked_sub(at + 1));
+                next = Some(State::Broken(Then::Again { left }));
+            }
+            Step::Next(_) | Step::Broken(_) if believed => picture.lost = true,
+            Step::Next(at) => {
+                let mend = picture.walk.is_in_coded_data();
+                let then = match self.multipart {
+                    true => Then::RestOfLine,
+                    false => Then::Any(Head::Start),
+                };
+                (count, restarts) = (at, true);
+                next = Some(match mend {
+                    true => State::Over { mend, then },
+                    false => State::Broken(then),
                 });
             }
-            self.boundary = line.to_vec();
-        }
-        self.state = match line.strip_prefix(self.boundary.as_slice()) {
-            Some(b"") => State::Headers {
-                length: None,
-                lines: 0,
-            },
-            Some(b"--") => State::Closed,
-            _ => {
-                return Err(FrameError::BrokenMultipart(
-                    "a part ends without its boundary",
-                ));
+            Step::Broken(at) => {
+                count = at;
+                let then = match self.multipart {
+                    true => Then::RestOfLine,
+                    false => Then::Any(Head::Nothing),
+                };
+                next = Some(State::Broken(then));
             }
+        }
+        picture.passed += count;
+        // The first byte of the next one's start marker was taken for a byte of this one.
+        let passed = picture.passed - usize::from(restarts);
+        if picture.left().is_none() && (picture.over || picture.lost) {
+            let then = Then::Any(Head::Nothing);
+            next = next.or(Some(State::Over { mend: false, then }));
+        }
+        let piece = bytes.split_to(count);
+        if restarts {
+            // The start marker: its first byte ended this picture, as one that fills.
+            bytes.advance(1);
+        }
+        match next {
+            Some(State::Broken(then)) => {
+                self.state = State::Broken(then);
+                self.abandon(passed)?;
+                return Ok(None);
+            }
+            Some(state) => self.state = state,
+            None => {}
+        }
+        Ok((!piece.is_empty()).then_some(piece))
+    }
+
+    /// The boundary that ends a picture was read, but for the end of its line.
+    fn ends_with_boundary(&mut self) -> Result<(), FrameError> {
+        let State::Picture(picture) = &self.state else {
+            return Ok(());
         };
+        let (whole, passed) = (picture.over, picture.passed);
+        let mend = picture.walk.is_in_coded_data();
+        let then = Then::Any(Head::Nothing);
+        self.line.begin(self.boundary.line());
+        if whole || mend {
+            let mend = !whole;
+            self.state = State::Over { mend, then };
+            return Ok(());
+        }
+        self.state = State::Broken(then);
+        self.abandon(passed)
+    }
+
+    /// Counts a picture of which so many bytes came.
+    fn abandon(&mut self, passed: usize) -> Result<(), FrameError> {
+        // A start marker alone is none.
+        self.skipped.pictures += u64::from(passed > START.len());
+        self.skip(passed)
+    }
+
+    fn skip(&mut self, bytes: usize) -> Result<(), FrameError> {
+        self.skipped.bytes += bytes as u64;
+        if !self.complete && self.skipped.bytes > MOST_BEFORE_A_PICTURE {
+            return Err(self.refusal());
+        }
         Ok(())
-    }
-}
-
-/// Reads one header line of a part: only the length matters, and the empty line that ends them.
-fn header_line(line: &[u8], length: Option<usize>, lines: usize) -> Result<State, FrameError> {
-    if line.is_empty() {
-        return Ok(State::FrameDue { length });
-    }
-    if lines == MOST_HEADER_LINES {
-        return Err(FrameError::BrokenMultipart(
-            "the headers of a part do not end",
-        ));
-    }
-    let Some(colon) = line.iter().position(|&byte| byte == b':') else {
-        return Err(FrameError::BrokenMultipart("a header line has no colon"));
-    };
-    let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-    let length = if name.eq_ignore_ascii_case(b"content-length") {
-        let announced = std::str::from_utf8(value)
-            .ok()
-            .and_then(|value| value.parse().ok());
-        match announced {
-            // Two markers are four bytes: nothing shorter is a picture.
-            Some(0..4) | None => {
-                return Err(FrameError::BrokenMultipart(
-                    "a length is not one of a picture",
-                ));
-            }
-            known => known,
-        }
-    } else {
-        length
-    };
-    Ok(State::Headers {
-        length,
-        lines: lines + 1,
-    })
-}
-
-/// The error for a frame that begins with the bytes of `chunk`.
-fn not_jpeg(chunk: &[u8]) -> FrameError {
-    FrameError::NotJpeg {
-        found: beginning(chunk),
-    }
-}
-
-/// As many bytes as a person needs to recognise what was sent instead.
-fn beginning(bytes: &[u8]) -> Vec<u8> {
-    bytes[..bytes.len().min(8)].to_vec()
-}
-
-/// A place in a JPEG file, between two bytes: what the next one has to be.
-#[derive(Clone, Copy, Debug)]
-enum MarkerWalk {
-    /// The `FF` of the first marker.
-    Start,
-    /// The `D8` of the first marker.
-    StartCode,
-    /// The `FF` of a marker.
-    Marker,
-    /// The code of a marker, or one more `FF` to fill.
-    Code,
-    /// The high byte of a segment's length; `scan` if coded data follows the segment.
-    LengthHigh { scan: bool },
-    /// The low byte of a segment's length.
-    LengthLow { scan: bool, high: u8 },
-    /// Inside a segment.
-    Segment { scan: bool, left: usize },
-    /// In coded data, where `FF` is either followed by 0 or a marker.
-    Scan,
-    /// After an `FF` in coded data.
-    ScanCode,
-}
-
-/// The byte at `at` cannot stand there.
-#[derive(Debug)]
-struct BrokenMarker {
-    at: usize,
-}
-
-impl MarkerWalk {
-    /// Walks over `bytes`: `Some(n)` when the picture ends with the first `n` of them.
-    fn pass(&mut self, bytes: &[u8]) -> Result<Option<usize>, BrokenMarker> {
-        let mut at = 0;
-        while at < bytes.len() {
-            let byte = bytes[at];
-            *self = match *self {
-                // Both of these skip what says nothing, which is nearly all of a picture.
-                MarkerWalk::Segment { scan, left } if left > 0 => {
-                    let skipped = left.min(bytes.len() - at);
-                    *self = MarkerWalk::Segment {
-                        scan,
-                        left: left - skipped,
-                    };
-                    at += skipped;
-                    continue;
-                }
-                MarkerWalk::Scan if byte != 0xFF => {
-                    let rest = &bytes[at..];
-                    at += rest
-                        .iter()
-                        .position(|&byte| byte == 0xFF)
-                        .unwrap_or(rest.len());
-                    continue;
-                }
-                MarkerWalk::Segment { scan: true, .. } => {
-                    *self = MarkerWalk::Scan;
-                    continue;
-                }
-                MarkerWalk::Segment { scan: false, .. } => {
-                    *self = MarkerWalk::Marker;
-                    continue;
-                }
-                MarkerWalk::Scan => MarkerWalk::ScanCode,
-                MarkerWalk::ScanCode if matches!(byte, 0x00 | 0xD0..=0xD7) => MarkerWalk::Scan,
-                MarkerWalk::Start if byte == 0xFF => MarkerWalk::StartCode,
-                MarkerWalk::StartCode if byte == 0xD8 => MarkerWalk::Marker,
-                MarkerWalk::Marker if byte == 0xFF => MarkerWalk::Code,
-                MarkerWalk::Start | MarkerWalk::StartCode | MarkerWalk::Marker => {
-                    return Err(BrokenMarker { at });
-                }
-                MarkerWalk::Code | MarkerWalk::ScanCode => match byte {
-                    0xFF => *self,
-                    0xD9 => return Ok(Some(at + 1)),
-                    0x01 | 0xD0..=0xD7 => MarkerWalk::Marker,
-                    0x00 | 0x02..=0xBF | 0xD8 => return Err(BrokenMarker { at }),
-                    _ => MarkerWalk::LengthHigh { scan: byte == 0xDA },
-                },
-                MarkerWalk::LengthHigh { scan } => MarkerWalk::LengthLow { scan, high: byte },
-                MarkerWalk::LengthLow { scan, high } => {
-                    // The length counts its own two bytes.
-                    match usize::from(u16::from_be_bytes([high, byte])).checked_sub(2) {
-                        Some(left) => MarkerWalk::Segment { scan, left },
-                        None => return Err(BrokenMarker { at }),
-                    }
-                }
-            };
-            at += 1;
-        }
-        Ok(None)
     }
 }
 
