@@ -74,6 +74,8 @@ pub(crate) struct Channels {
     /// What viewers of all channels hold.
     hands: Hands,
     by_name: Mutex<BTreeMap<String, Arc<Channel>>>,
+    /// How many were removed. Changes with `by_name` locked.
+    removed: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,8 @@ pub(crate) struct Channel {
     name: Arc<str>,
     /// Turns true when it is removed.
     removed: watch::Sender<bool>,
+    /// How many channels were removed before it was made: another of the same name has another number.
+    generation: u64,
     state: Mutex<State>,
 }
 
@@ -119,6 +123,8 @@ pub(crate) struct Following {
     pub(crate) frames: Subscriber,
     /// How many samples were sent to it so far.
     pub(crate) sent: Arc<AtomicU64>,
+    /// How many of the newest are kept for it.
+    pub(crate) window: usize,
     /// How far it is, for the source that may wait for it.
     follower: Follower,
 }
@@ -157,6 +163,7 @@ impl Channels {
             most: memory::for_channels(pool.properties().buffers),
             hands: hands.clone(),
             by_name: Mutex::default(),
+            removed: AtomicU64::new(0),
         })
     }
 
@@ -174,7 +181,8 @@ impl Channels {
             // It may turn out to need more.
             self.admit(by_name.iter(), PICTURE_SAMPLES)?;
         }
-        let new = || Arc::new(Channel::new(name));
+        let generation = self.removed.load(Ordering::Relaxed);
+        let new = || Arc::new(Channel::new(name, generation));
         let channel = by_name.entry(name.to_owned()).or_insert_with(new).clone();
         // Still under the first lock, so that nobody forgets the channel meanwhile.
         let mut state = lock(&channel.state);
@@ -239,10 +247,11 @@ impl Channels {
 }
 
 impl Channel {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, generation: u64) -> Self {
         Channel {
             name: name.into(),
             removed: watch::Sender::new(false),
+            generation,
             state: Mutex::new(State {
                 live: false,
                 reserved: 0,
@@ -270,6 +279,10 @@ impl Channel {
             follower: pace.follow(next),
             frames,
             sent,
+            window: match kind {
+                Kind::Jpeg => BACKLOG,
+                Kind::Mp4(_) => MOST_PIECES,
+            },
         })
     }
 

@@ -1,6 +1,7 @@
 //! The end of a channel before that of the server: who may feed it can remove it.
 
-use super::{Channels, Source, Stream, lock};
+use super::{Channel, Channels, Source, Stream, lock};
+use std::sync::atomic::Ordering;
 
 impl Channels {
     /// Removes a channel: its source is ended, and so are its viewers' responses. The next source of this name feeds a new
@@ -11,6 +12,7 @@ impl Channels {
             return false;
         };
         let before = std::mem::replace(&mut lock(&channel.state).stream, Stream::Removed);
+        self.removed.fetch_add(1, Ordering::Relaxed);
         drop(by_name);
         channel.removed.send_replace(true);
         if let Stream::Begun { frames, .. } = before {
@@ -18,6 +20,18 @@ impl Channels {
             frames.clear();
         }
         true
+    }
+}
+
+impl Channel {
+    /// Whether it was removed, and how many channels had been when it was made. One of the same name that is made after it was
+    /// removed counts from 1 again, and has another number here.
+    #[allow(
+        dead_code,
+        reason = "an origin says so to its edges: see examples/many_machines"
+    )]
+    pub(crate) fn removal(&self) -> (bool, u64) {
+        (*self.removed.borrow(), self.generation)
     }
 }
 
@@ -52,7 +66,10 @@ mod tests {
         publish(&first);
         let mut viewer = channels.find("cam").unwrap().follow().unwrap();
         assert!(first.removed().now_or_never().is_none());
+        let cam = channels.find("cam").unwrap();
+        assert_eq!(cam.removal(), (false, 0));
         assert!(channels.remove("cam"));
+        assert_eq!(cam.removal(), (true, 0));
         assert!(!channels.remove("cam"));
         assert!(first.removed().now_or_never().is_some());
         assert!(viewer.frames.next().now_or_never().unwrap().is_none());
@@ -67,6 +84,7 @@ mod tests {
         assert_eq!(first.begin(Kind::Jpeg), Err(Unavailable::Removed));
         assert_eq!(first.reserve_fragments(), Err(Unavailable::Removed));
         drop(first);
+        assert_eq!(channels.find("cam").unwrap().removal(), (false, 1));
         let status = channels.status();
         assert_eq!((status[0].live, status[0].sequence), (true, 1));
         assert_eq!(channels.open("cam").unwrap_err(), Unavailable::Busy);

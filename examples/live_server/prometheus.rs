@@ -121,7 +121,7 @@ impl Figures {
             }
             all += count;
         }
-        let (name, help) = ("pool_wait", "How long gets waited for a sample");
+        let (name, help) = ("pool_wait", "Wait times of gets for a sample");
         let unit = Some(&Unit::Seconds);
         let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;
         let sum = sum.unwrap_or_default().as_secs_f64();

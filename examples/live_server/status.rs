@@ -82,7 +82,7 @@ async fn viewers(State(server): State<Server>) -> Json<Value> {
             "channel": &*viewer.channel,
             "address": viewer.peer.to_string(),
             "lag": viewer.lag,
-            "missed": viewer.missed,
+            "skipped": viewer.skipped,
             "holds": viewer.holds,
             "since": viewer.watches.as_secs_f64(),
         })

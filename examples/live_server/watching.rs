@@ -1,4 +1,4 @@
-//! Who watches: how far behind each viewer is, what it holds, and what it missed.
+//! Who watches: how far behind each viewer is, what it holds, and what it skipped.
 //!
 //! A viewer's own task writes down what it does, on a line of memory that nobody else writes. How far behind
 //! it is is found out only when somebody asks, so that it is told of one that stalls as well.
@@ -9,7 +9,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -31,10 +31,18 @@ struct Seat {
     since: Instant,
     /// How many samples its channel has sent.
     sent: Arc<AtomicU64>,
-    /// How many of them it has taken or missed.
-    passed: AtomicU64,
-    missed: AtomicU64,
-    holds: AtomicUsize,
+    /// How many of the newest of them are kept for it.
+    window: u64,
+    progress: Mutex<Progress>,
+}
+
+/// How far a viewer has come. Its parts change together, so that none is lag and skipped at once.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    /// How many samples it has taken or skipped.
+    passed: u64,
+    skipped: u64,
+    holds: usize,
 }
 
 /// A viewer's own place, until it is dropped.
@@ -51,10 +59,10 @@ pub(crate) struct ViewerStatus {
     pub(crate) channel: Arc<str>,
     pub(crate) peer: SocketAddr,
     pub(crate) watches: Duration,
-    /// How many samples were sent that it did not take yet.
+    /// How many samples are there for it that it did not take yet.
     pub(crate) lag: u64,
-    /// How many it skipped, because it lagged.
-    pub(crate) missed: u64,
+    /// How many it skipped because it lagged, those included that are gone and that it will find out about.
+    pub(crate) skipped: u64,
     /// How many bytes are on their way to it.
     pub(crate) holds: usize,
 }
@@ -67,9 +75,12 @@ impl Everybody {
             peer,
             since: Instant::now(),
             sent: following.sent.clone(),
-            passed: AtomicU64::new(sent.saturating_sub(following.frames.lag() as u64)),
-            missed: AtomicU64::new(0),
-            holds: AtomicUsize::new(0),
+            window: following.window as u64,
+            progress: Mutex::new(Progress {
+                passed: sent.saturating_sub(following.frames.lag() as u64),
+                skipped: 0,
+                holds: 0,
+            }),
         });
         let mut seats = self.lock();
         let number = seats.next;
@@ -101,29 +112,37 @@ impl Everybody {
 
 impl Seat {
     fn status(&self) -> ViewerStatus {
-        let passed = self.passed.load(Relaxed);
+        let progress = *self.lock();
+        let behind = self.sent.load(Relaxed).saturating_sub(progress.passed);
+        let lag = behind.min(self.window);
         ViewerStatus {
             channel: self.channel.clone(),
             peer: self.peer,
             watches: self.since.elapsed(),
-            lag: self.sent.load(Relaxed).saturating_sub(passed),
-            missed: self.missed.load(Relaxed),
-            holds: self.holds.load(Relaxed),
+            lag,
+            skipped: progress.skipped + (behind - lag),
+            holds: progress.holds,
         }
+    }
+
+    /// Nothing that panics runs under this lock.
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Watching {
-    /// It was given the sample with this number, of so many bytes, and has missed some before it.
-    pub(crate) fn given(&self, number: u64, missed: u64, bytes: usize) {
-        self.seat.passed.store(number + 1, Relaxed);
-        self.seat.missed.fetch_add(missed, Relaxed);
-        self.seat.holds.store(bytes, Relaxed);
+    /// It was given the sample with this number, of so many bytes, and has skipped some before it.
+    pub(crate) fn given(&self, number: u64, skipped: u64, bytes: usize) {
+        let mut progress = self.seat.lock();
+        progress.passed = number + 1;
+        progress.skipped += skipped;
+        progress.holds = bytes;
     }
 
     /// Its connection has let go of that sample.
     pub(crate) fn taken(&self) {
-        self.seat.holds.store(0, Relaxed);
+        self.seat.lock().holds = 0;
     }
 }
 
@@ -183,8 +202,17 @@ mod tests {
         let (_, viewers) = everybody.status(1);
         assert_eq!((viewers[0].peer, viewers[0].holds), (peers[0], 0));
         let (_, viewers) = everybody.status(2);
-        assert_eq!((viewers[1].missed, viewers[1].holds), (2, 600));
+        assert_eq!((viewers[1].skipped, viewers[1].holds), (2, 600));
+        // It takes nothing any more, so that it does not know yet what it skips: 4 pictures are there for it.
+        for _ in 0..111 {
+            publish();
+        }
+        let (_, viewers) = everybody.status(2);
+        let of_slow = viewers.iter().find(|viewer| viewer.peer == peers[1]);
+        let of_slow = of_slow.expect("it watches");
+        assert_eq!((of_slow.lag, of_slow.skipped), (4, 2 + 107));
+        assert_eq!(lags(), [(1, 4), (2, 4)]);
         drop(slow);
-        assert_eq!(lags(), [(1, 1)]);
+        assert_eq!(lags(), [(1, 4)]);
     }
 }

@@ -15,8 +15,8 @@ CELLS = """section => Array.from(document.querySelectorAll(`#${section} table tr
 # Of each: the longest wait of it in seconds, and how many gets waited so long.
 WAITS = [(4e-5, 4), (6e-5, 4), (0.5, 2)]
 # An answer for each table, and what is to be seen of it: who watches has no say in what the page is made of.
-VIEWER = {"channel": "<b>concert", "address": "192.0.2.7:5000", "lag": 3, "missed": 4, "holds": 65536, "since": 75.5}
-VIEWERS = [["Channel", "Address", "Lag", "Missed", "Holds", "Watching"],
+VIEWER = {"channel": "<b>concert", "address": "192.0.2.7:5000", "lag": 3, "skipped": 4, "holds": 65536, "since": 75.5}
+VIEWERS = [["Channel", "Address", "Lag", "Skipped", "Holds", "Watching"],
            ["<b>concert", "192.0.2.7:5000", "3", "4", "64 KiB", "1 min 15 s"]]
 HOLDER = {"where": "examples/live_server/ingest.rs:123:45", "samples": 5, "oldest": 0.12, "bytes_used": 1536,
           "bytes_pinned": 4096, "handles": 7}
@@ -105,6 +105,25 @@ def check_tables(browser, server):
     page.close()
 
 
+def check_before_the_first_answer(browser, server):
+    """What is not known is not said: it said "Nothing is out" beside 17 that were outstanding."""
+    told = set()
+
+    def hold(page):
+        for path in ("status", "viewers", "holders"):
+            # Each is answered when its turn comes, and until then not at all.
+            page.route(f"**/{path}", lambda route, *, path=path: route.continue_() if path in told else None)
+
+    page = Page(browser, server.url, before=hold)
+    page.wait_for("it asks", lambda: {"/status", "/viewers"} <= set(page.asked))
+    for section in ("pool", "viewers", "holders"):
+        said = page.page.locator(f"#{section} :is(dd, .count, .none, td, .plot span):visible").all_inner_texts()
+        assert not set("".join(said)) - {"–", " "}, f"before the first answer {section} says {said}"
+    assert page.page.locator(".none:visible, .scroll:visible").count() == 0
+    # Not `close`, which waits for all answers.
+    page.context.close()
+
+
 def check_hidden(page):
     """Nobody looks: nobody asks."""
     page.hide(True)
@@ -123,6 +142,7 @@ def check_figures(browser, server):
     check_chart(page)
     check_hidden(page)
     page.close()
+    check_before_the_first_answer(browser, server)
     check_what_is_drawn(browser, server)
     check_tables(browser, server)
     print("the pool's chart moves and is to scale, waits are counted, viewers and holders are named")

@@ -22,7 +22,41 @@ COLUMNS = "() => getComputedStyle(document.getElementById('channels')).gridTempl
 MOVING = "() => document.getAnimations().filter(animation => animation.playState === 'running').length"
 
 
+# How far each of the pool's figures is down, and how much wider each table is than its place.
+FIGURES = "() => Array.from(document.querySelectorAll('#pool .numbers dd, #pool .figures dd, #chart'), " \
+    "figure => figure.getBoundingClientRect().bottom)"
+CUT = "() => Array.from(document.querySelectorAll('.scroll'), place => place.scrollWidth - place.clientWidth)"
+NAME = "a-channel-with-a-name-as-long-32"
+VIEWER = {"channel": NAME, "address": "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535", "lag": 12345, "skipped": 123456,
+          "holds": 65536000, "since": 123456.5}
+HOLDER = {"where": "examples/live_server/ingest/mod.rs:123:45", "samples": 12345, "oldest": 123456.7, "bytes_used": 1 << 29,
+          "bytes_pinned": 1 << 30, "handles": 123456}
+
+
+def check_first_screen_and_tables(browser, server, work):
+    """The pool's figures are what the page is for; a table of which a column is out of sight says nothing."""
+    told = {"viewers": {"all": 3, "viewers": [VIEWER] * 3}, "holders": {"call_sites": [HOLDER] * 3, "text": "-"}}
+
+    def answer(page):
+        for table in told:
+            page.route(f"**/{table}", lambda route, *, table=table: route.fulfill(json=told[table]))
+
+    for width, height in ((390, 844), (600, 844), (1000, 800), (1280, 800)):
+        page = Page(browser, server.url, {"width": width, "height": height}, before=answer)
+        page.wait_for("the tables", lambda: page.page.locator("#holders tbody tr").count() == 3)
+        page.wait_for("the figures", lambda: page.page.locator("#free").inner_text().isdigit())
+        lowest = max(page.evaluate(FIGURES))
+        assert lowest <= height, f"{width} wide, the last figure of the pool is {lowest} down, out of {height}"
+        assert max(page.evaluate(CUT)) <= 0, f"{width} wide, tables are cut: {page.evaluate(CUT)}"
+        assert page.evaluate(STICKS_OUT) == [], page.evaluate(STICKS_OUT)
+        cells = page.page.locator("#viewers tbody tr").first.locator("td, th")
+        assert all(cells.nth(index).is_visible() for index in range(6)), "each cell is seen"
+        page.page.screenshot(path=work / f"{width}-wide.png", full_page=True)
+        page.close()
+
+
 def check_layout(browser, server, work):
+    check_first_screen_and_tables(browser, server, work)
     for device, viewport, columns in (("desktop", DESKTOP, 3), ("phone", PHONE, 1)):
         page = Page(browser, server.url, viewport)
         for scheme in ("light", "dark"):

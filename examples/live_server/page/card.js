@@ -3,7 +3,7 @@
 import { plays } from "./film.js";
 import { Picture } from "./picture.js";
 import { Player } from "./player.js";
-import { count } from "./pool.js";
+import { bytes, count } from "./pool.js";
 
 const SPEAKER = '<path class="solid" d="M4 9.5v5h3.5L12 18.5v-13L7.5 9.5Z"/>';
 const ICONS = {
@@ -23,6 +23,13 @@ export const PLAYING = {
   unsupported: "unsupported",
   none: "none",
 };
+
+/** What came of its sources and can not be shown. */
+function skipped({ skipped_bytes: skippedBytes, skipped_pictures: pictures }) {
+  if (!skippedBytes) return "";
+  const broken = pictures > 0 ? `, ${count(pictures)} broken` : "";
+  return ` · ${bytes(skippedBytes)} skipped${broken}`;
+}
 
 export class Card {
   element = document.createElement("article");
@@ -70,7 +77,7 @@ export class Card {
     const number = channel.kind === "mp4" ? "fragment" : "picture";
     this.#text(
       ".facts",
-      channel.sequence === 0 ? viewers : `${viewers} · ${number} ${count(channel.sequence)}${this.#behind()}`,
+      channel.sequence === 0 ? viewers : `${viewers} · ${number} ${count(channel.sequence)}${this.#behind()}${skipped(channel)}`,
     );
     // What nobody sees or hears may stand still.
     const followed = this.#playing !== PLAYING.none && (!document.hidden || this.listened);

@@ -1,4 +1,4 @@
-// The pool: its numbers, its last minute as a chart, and how long gets waited.
+// The pool: its numbers, its last minute as a chart, and the wait times.
 
 const byId = id => document.getElementById(id);
 const whole = new Intl.NumberFormat("en");

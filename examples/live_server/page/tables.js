@@ -1,4 +1,4 @@
-// Who watches, and which lines of the program hold what is out.
+// The viewers, and which lines of the program hold the samples that are checked out.
 
 import { bytes, count, duration } from "./pool.js";
 
@@ -9,7 +9,7 @@ export function showViewers({ all, viewers }) {
     viewer.channel,
     viewer.address,
     count(viewer.lag),
-    count(viewer.missed),
+    count(viewer.skipped),
     bytes(viewer.holds),
     duration(viewer.since),
   ]);
@@ -42,19 +42,22 @@ function fill(section, told, rows, numbers) {
   for (const [index, heading] of [...table.tHead.rows[0].cells].entries())
     heading.classList.toggle("number", index >= numbers);
   while (body.rows.length > rows.length) body.deleteRow(-1);
+  const names = [...table.tHead.rows[0].cells].map(cell => cell.textContent);
   for (const [index, texts] of rows.entries()) {
-    const row = body.rows[index] ?? newRow(body, texts.length, numbers);
+    const row = body.rows[index] ?? newRow(body, names, numbers);
     for (const [column, text] of texts.entries()) {
       if (row.cells[column].textContent !== text) row.cells[column].textContent = text;
     }
   }
 }
 
-function newRow(body, columns, numbers) {
+/** On a narrow screen, where the head is not shown, each cell says what it is. */
+function newRow(body, names, numbers) {
   const row = body.insertRow();
-  for (let column = 0; column < columns; column += 1) {
+  for (const [column, name] of names.entries()) {
     const cell = document.createElement(column === 0 ? "th" : "td");
     if (column === 0) cell.scope = "row";
+    cell.dataset.name = name;
     cell.classList.toggle("number", column >= numbers);
     row.append(cell);
   }

@@ -146,8 +146,11 @@ impl Edge {
 
     /// Channels of which nothing comes are not live.
     fn let_go_of_what_is_silent(&mut self) {
+        let timeout = self.server.source_timeout;
         for followed in self.channels.values_mut() {
-            followed.incoming.take_if(|incoming| incoming.is_silent());
+            followed
+                .incoming
+                .take_if(|incoming| incoming.is_silent(timeout));
         }
         let channels = &self.server.channels;
         // Names of which nothing was ever shown would be kept for nothing.

@@ -6,7 +6,7 @@
 
 use crate::{
     channel::{Kind, Source, Unavailable},
-    limits::{FRAGMENT_TIME, FRAME_TIME},
+    limits::fragment_time,
     memory::MOST_PIECES,
     mp4::{InitSegment, Mp4Error},
     server::Server,
@@ -102,10 +102,10 @@ impl Incoming {
     }
 
     /// Whether nothing was shown for longer than an origin lets a source of this kind be silent.
-    pub(crate) fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self, source_timeout: Duration) -> bool {
         let most = match self.init {
-            Some(_) => FRAGMENT_TIME,
-            None => FRAME_TIME,
+            Some(_) => fragment_time(source_timeout),
+            None => source_timeout,
         };
         self.shown.elapsed() >= most + AFTER_THE_ORIGIN
     }

@@ -80,19 +80,29 @@ async fn publish_all(publisher: &Arc<Publisher>, client: &Client) {
     loop {
         tokio::select! {
             _ = looks.tick() => {}
-            Some(_gone) = tasks.join_next() => return,
+            Some(over) = tasks.join_next() => match over {
+                // Another of its name may follow.
+                Ok(Ok(removed)) => {
+                    published.remove(&removed);
+                }
+                _ => return,
+            },
         }
         if client.connection_state() == State::Disconnected {
             return;
         }
         let channels = publisher.server.channels.status();
-        // One that has begun is never forgotten.
+        // One that has begun is forgotten only when it is removed.
         for channel in channels.iter().filter(|channel| channel.kind.is_some()) {
             let found = publisher.server.channels.find(&channel.name);
             if let Some(found) = found.filter(|_| published.insert(channel.name.clone())) {
                 let (publisher, client) = (publisher.clone(), client.clone());
-                let subject = format!("{PREFIX}{}", channel.name);
-                tasks.spawn(async move { publisher.publish(&client, &subject, &found).await });
+                let name = channel.name.clone();
+                tasks.spawn(async move {
+                    let subject = format!("{PREFIX}{name}");
+                    publisher.publish(&client, &subject, &found).await?;
+                    Ok::<_, Gone>(name)
+                });
             }
         }
     }
@@ -107,17 +117,22 @@ struct Publisher {
 }
 
 impl Publisher {
-    /// Publishes a channel, whatever becomes of its sources.
-    async fn publish(&self, client: &Client, subject: &str, channel: &Channel) -> Gone {
+    /// Publishes a channel until it is removed, whatever becomes of its sources.
+    async fn publish(&self, client: &Client, subject: &str, channel: &Channel) -> Result<(), Gone> {
         loop {
+            let (is_removed, generation) = channel.removal();
+            if is_removed {
+                return Ok(());
+            }
             // The server ends.
             let Some(following) = channel.follow() else {
                 time::sleep(LOOK).await;
                 continue;
             };
-            if let Err(gone) = self.publish_stream(client, subject, following).await {
-                return gone;
-            }
+            // Its numbers begin anew, as those of another origin do.
+            let origin = self.origin.wrapping_add(generation);
+            self.publish_stream(client, subject, origin, following)
+                .await?;
         }
     }
 
@@ -125,10 +140,11 @@ impl Publisher {
         &self,
         client: &Client,
         subject: &str,
+        origin: u64,
         mut following: Following,
     ) -> Result<(), Gone> {
         let mut label = Label {
-            origin: self.origin,
+            origin,
             stream: self.streams.fetch_add(1, Ordering::Relaxed),
             kind: match following.kind {
                 Kind::Jpeg => label::Kind::Jpeg,
