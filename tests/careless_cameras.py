@@ -141,7 +141,7 @@ def multipart_streams(files):
     yield "a part that is sound", [sound, first, sound, *rest]
     yield "Content-Length: 0", [part(b"--b\r\n" + kind + b"Content-Length: 0\r\n", file) for file in files]
     yield "a Content-Length that is too small", [part(b"--b\r\n" + kind + b"Content-Length: 999\r\n", file) for file in files]
-    yield "no length, and a missing EOI", [part(b"--b\r\n" + kind, file[:-2]) for file in files]
+    yield "no length, and a missing EOI", [part(b"--b\r\n" + kind, file[:-2]) for file in files] + [b"--b--\r\n"]
     yield "as ffmpeg writes it", parts(b"--ffmpeg\r\n")
 
 

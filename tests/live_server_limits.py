@@ -5,7 +5,6 @@ time for a fragment in ingest/tests.rs of the example, and how channels and view
 and viewers_tests.rs.
 """
 
-import atexit
 import http.client
 import json
 import os
@@ -16,104 +15,10 @@ import sys
 import threading
 import time
 
-LIMIT = 10
-SLACK = 6
-END_TIME = 2
-POLITE_TIME = 0.5
-POLITE_BYTES = 1 << 20
-# Of a connection that nobody reads, on both sides together.
-MOST_IN_KERNEL = 16 << 20
-
-
-TOKEN = "a token of the test's own"
-SITE = "https://example.org"
-
-
-class Server:
-    def __init__(self, path, *more, **environment):
-        command = [path, "--listen", "127.0.0.1:0", "--buffers", "128", "--size", "65536", *more]
-        environment = {**os.environ, **environment}
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        )
-        # Also that of a limit that does not hold.
-        atexit.register(self.process.kill)
-        self.port = int(self.process.stdout.readline().rsplit(":", 1)[1])
-
-    def connect(self, receive=None):
-        peer = socket.socket()
-        if receive:
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
-        peer.settimeout(LIMIT + SLACK)
-        peer.connect(("127.0.0.1", self.port))
-        return peer
-
-    def ask(self, method, path, body=None, **headers):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        connection.request(method, path, body, {"Connection": "close", **named})
-        return connection.getresponse()
-
-    def end(self):
-        """What it says at its end."""
-        self.process.terminate()
-        said, log = self.process.communicate(timeout=30)
-        assert "128 of 128 samples came home" in said, said
-        return log
-
-    def status(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        connection.request("GET", "/status", headers={"Connection": "close"})
-        return json.loads(connection.getresponse().read())
-
-
-def answer(peer):
-    """All that comes until the server closes."""
-    said = b""
-    try:
-        while piece := peer.recv(1 << 16):
-            said += piece
-    except ConnectionError:
-        pass
-    return said
-
-
-def code(peer):
-    found = re.match(rb"HTTP/1\.1 (\d+)", answer(peer))
-    return int(found[1]) if found else None
-
-
-def closed_after(peer, feed=None):
-    """How long it takes until the server closes, while `feed` is sent byte by byte, one every half second."""
-    began = time.monotonic()
-    peer.settimeout(0.5)
-    while time.monotonic() - began < LIMIT + SLACK:
-        try:
-            if feed:
-                peer.sendall(feed[:1])
-                feed = feed[1:]
-            if peer.recv(1 << 16) == b"":
-                return time.monotonic() - began
-        except TimeoutError:
-            pass
-        except ConnectionError:
-            return time.monotonic() - began
-    raise AssertionError(f"still open after {LIMIT + SLACK} s")
-
-
-def request(server, text):
-    peer = server.connect()
-    try:
-        peer.sendall(text)
-    except ConnectionError:
-        pass
-    return peer
-
-
-HEAD = b"POST /ingest/%s HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
-
-
-PICTURE = b"--x\r\nContent-Length: 4\r\n\r\n\xff\xd8\xff\xd9\r\n"
+from live_server_clients import (
+    END_TIME, HEAD, LIMIT, MOST_IN_KERNEL, PICTURE, POLITE_BYTES, POLITE_TIME, SITE, SLACK, TOKEN, Server, answer, closed_after, code,
+    request,
+)
 
 
 def too_many_header_bytes(server):
@@ -313,6 +218,69 @@ def a_source_without_the_token(path):
     assert short.returncode == 1 and b"16 characters" in short.stderr, short
 
 
+def who_may_not_feed_a_channel_may_not_remove_it_either(path):
+    """As by `curl -X DELETE -H "Authorization: Bearer $INGEST_TOKEN"`: with the token a channel goes, with its source and those who watch it."""
+    server = Server(path, INGEST_TOKEN=TOKEN)
+    head = HEAD.replace(b"Host: x", b"Host: x\r\nAuthorization: Bearer " + TOKEN.encode())
+    feeding = request(server, head % b"cam" + PICTURE)
+    end = time.monotonic() + 10
+    while "cam" not in [channel["name"] for channel in server.status()["channels"] if channel["sequence"]]:
+        assert time.monotonic() < end, "the picture did not come"
+    watching = request(server, b"GET /live/cam HTTP/1.1\r\nHost: x\r\n\r\n")
+    seen = b""
+    while b"X-Sequence: 1" not in seen:
+        seen += watching.recv(1 << 16)
+
+    def delete(channel, **shown):
+        return server.ask("DELETE", f"/ingest/{channel}", **shown).status
+
+    shown = {"Authorization": f"Bearer {TOKEN}"}
+    assert delete("cam") == 401
+    assert delete("cam", Authorization=f"Bearer {TOKEN}x") == 401
+    assert delete("cam", **shown, Origin=SITE) == 403
+    assert delete("nobody", **shown) == 404
+    assert delete("NoSuchName", **shown) == 404
+    kept = [channel["name"] for channel in server.status()["channels"] if channel["live"]]
+    assert kept == ["cam", "test"], f"nothing of that removes one: {kept}"
+    assert delete("cam", **shown) == 204
+    assert delete("cam", **shown) == 404, "it is gone"
+    assert code(feeding) == 410, "its source is told"
+    assert answer(watching).endswith(b"0\r\n\r\n"), "who watches it sees the end"
+    assert server.ask("GET", "/live/cam").status == 404
+    again = server.ask("POST", "/ingest/cam", PICTURE, Authorization=f"Bearer {TOKEN}")
+    assert again.status == 200, "another source may feed a channel of its name"
+    assert [channel["sequence"] for channel in server.status()["channels"] if channel["name"] == "cam"] == [1]
+    # The test pattern is a source as well.
+    assert delete("test", **shown) == 204
+    assert server.ask("POST", "/ingest/test", PICTURE, Authorization=f"Bearer {TOKEN}").status == 200
+    log = server.end()
+    assert log == 'ingest "cam": 410 the channel was removed\n', log
+
+
+def a_source_that_has_been_given_more_time(path):
+    """`--source-timeout`: 3 s are less than the 10 that it has otherwise, and 40 more than it needs."""
+    for seconds, least, most in ((3, 2, 3 + SLACK), (40, None, None)):
+        server = Server(path, "--source-timeout", str(seconds))
+        source = request(server, HEAD % b"timelapse" + PICTURE)
+        if most:
+            began = time.monotonic()
+            assert code(source) == 408
+            took = time.monotonic() - began
+            assert least < took < most, f"{took} with {seconds}"
+            assert "see --source-timeout" in server.end()
+            continue
+        time.sleep(LIMIT + 3)
+        source.sendall(PICTURE)
+        end = time.monotonic() + 10
+        while server.status()["channels"][-1]["sequence"] < 2:
+            assert time.monotonic() < end, server.status()["channels"]
+        assert server.status()["channels"][-1]["live"], "a camera that takes a picture now and then stays"
+        source.close()
+        server.end()
+    refused = subprocess.run([path, "--source-timeout", "0"], capture_output=True, timeout=20)
+    assert refused.returncode == 2 and b"--source-timeout must be at least 1" in refused.stderr, refused
+
+
 def begun_and_not_read_on(server):
     """A source; a viewer that has taken a part of a frame, of which the server holds the rest; and what it has taken."""
     frame = b"--x\r\nContent-Length: 60000\r\n\r\n\xff\xd8" + bytes(59_998) + b"\r\n"
@@ -420,7 +388,8 @@ def dechunked(rest):
 ALONE = [
     one_that_is_allowed_to_may_read_and_not_feed, a_source_without_the_token, an_end_in_the_middle_of_a_frame,
     an_end_that_a_viewer_does_not_wait_for, a_viewer_that_reads_slowly_and_steadily, a_machine_that_vanished,
-    too_many_connections_together,
+    too_many_connections_together, who_may_not_feed_a_channel_may_not_remove_it_either,
+    a_source_that_has_been_given_more_time,
 ]
 
 # Those that take long, beside each other; then those that take all connections there are.

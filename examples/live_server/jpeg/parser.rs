@@ -261,7 +261,7 @@ impl FrameParser {
                 }
                 State::Headers(..) => {
                     if let Some(line) = self.take_line(chunk)? {
-                        self.header_line(&line);
+                        self.header_line(&line)?;
                     }
                 }
                 State::Due { .. } => self.due(chunk, first)?,

@@ -222,6 +222,14 @@ fn a_stream_in_which_no_picture_begins_soon_is_refused_without_waiting_for_its_e
     let sound = b"--b\r\nContent-Type: audio/basic\r\n\r\n";
     let found = refused(&mut [&sound[..], &megabyte, b"."].into_iter());
     assert_eq!(found, Some(FrameError::NoPictures));
+    // Headers that do not end, or are no lines at all.
+    let headers = [&b"--b\r\n"[..], &b"a: b\r\n".repeat(100)].concat();
+    assert_eq!(
+        refused(&mut headers.chunks(7)),
+        Some(FrameError::NoPictures)
+    );
+    let long = [&b"--b\r\n"[..], &[b'a'; LONGEST_LINE + 1]].concat();
+    assert_eq!(refused(&mut long.chunks(7)), Some(FrameError::NoPictures));
     // Behind a picture there may be anything, as long as the source has time.
     assert_eq!(
         refused(&mut [&picture(1)[..], &megabyte, b"."].into_iter()),

@@ -129,6 +129,9 @@ impl FrameParser {
         let line = &mut self.line;
         let mut skipped = 0;
         if !line.discarded && line.bytes.len() + piece.len() > LONGEST_LINE {
+            if !self.complete && matches!(self.state, State::Headers(..)) {
+                return Err(self.refusal());
+            }
             skipped = line.bytes.len();
             line.discard();
         }
@@ -158,13 +161,16 @@ impl FrameParser {
             self.line.bytes.clear();
             return self.skip(others + before).map(|()| true);
         }
+        if self.found.is_empty() && matches!(first, b'\r' | b'\n') {
+            chunk.advance(1);
+            return Ok(false);
+        }
         if *passed == LONGEST_PREAMBLE {
             return Err(self.refusal());
         }
         *passed += 1;
         *head = head.push(first);
-        let is_blank = self.found.is_empty() && matches!(first, b'\r' | b'\n');
-        if !is_blank && self.found.len() < MOST_FOUND {
+        if self.found.len() < MOST_FOUND {
             self.found.push(first);
         }
         chunk.advance(1);
@@ -189,8 +195,7 @@ impl FrameParser {
                 before => self.skip(before.map_or(0, |before| before.len()))?,
             }
             self.begin_headers();
-            self.header_line(&line);
-            return Ok(());
+            return self.header_line(&line);
         }
         self.skip(before.map_or(0, |before| before.len()))?;
         match self.boundary.is(&line) {
@@ -215,25 +220,28 @@ impl FrameParser {
     }
 
     /// Reads one header line of a part: only the length matters, and the empty line that ends them.
-    pub(super) fn header_line(&mut self, line: &[u8]) {
+    pub(super) fn header_line(&mut self, line: &[u8]) -> Result<(), FrameError> {
         let State::Headers(header, lines) = &mut self.state else {
-            return;
+            return Ok(());
         };
         if line.is_empty() {
             let (head, left) = (Head::Nothing, header.length);
             self.state = State::Due { head, left };
-            return;
+            return Ok(());
         }
         if self.boundary.is(line) == Some(true) {
             *header = Header::default();
             *lines = 0;
-            return;
+            return Ok(());
         }
         *lines += 1;
         if *lines > MOST_HEADER_LINES {
             // No sender writes so many: this is something else.
+            if !self.complete {
+                return Err(self.refusal());
+            }
             self.state = State::Boundary;
-            return;
+            return Ok(());
         }
         let colon = line.iter().position(|&byte| byte == b':');
         let (name, value) = line.split_at(colon.unwrap_or(line.len()));
@@ -249,6 +257,7 @@ impl FrameParser {
         } else {
             header.folded = false;
         }
+        Ok(())
     }
 
     /// Reads a byte where a picture is due, with which none begins yet.
