@@ -38,6 +38,7 @@ async fn status(State(server): State<Server>) -> Json<Value> {
         "high_water": status.high_water,
         "bytes_used": status.bytes_used,
         "bytes_pinned": status.bytes_pinned,
+        "memory_kept": status.memory_kept,
         "acquired": status.acquired,
         "released": status.released,
         "waited": status.waited,
