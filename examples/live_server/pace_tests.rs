@@ -163,10 +163,10 @@ async fn viewers_that_take_no_more_are_not_waited_for() {
     // One that leaves ends the wait.
     let leaves = flood.follow();
     let leaving = tokio::spawn(async move {
-        tokio::time::sleep(PATIENCE / 4).await;
+        tokio::time::sleep(PATIENCE / 5).await;
         drop(leaves);
     });
-    assert_eq!(flood.publish(100).await, PATIENCE / 4);
+    assert_eq!(flood.publish(100).await, PATIENCE / 5);
     leaving.await.unwrap();
 }
 
