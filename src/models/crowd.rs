@@ -10,7 +10,7 @@ use loom::future::block_on;
 /// Two are told by one thread, and look on two others: the first has a seat that is kept, the second none.
 #[test]
 fn told_waiters_look_on_two_threads_and_free_what_is_theirs() {
-    loom::model(|| {
+    with_two_preemptions(|| {
         let pool = pool(2);
         let samples = take_two(&pool);
         let mut first = pool.get_buffer_owned();

@@ -107,6 +107,8 @@ fn with_two_preemptions(model: impl Fn() + Sync + Send + 'static) {
         .preemption_bound
         .map(|bound| bound.min(2))
         .or(Some(2));
+    // The default of a thousand is meant to find loops that never end; these are longer.
+    builder.max_branches = 4_000;
     builder.check(model);
 }
 
