@@ -161,10 +161,10 @@ fn address_space() -> usize {
     1024 * kib.and_then(|n| n.parse::<usize>().ok()).expect("a number")
 }
 
-/// Free memory in the middle of the heap, so that what little the pool takes from there does not have to
-/// be asked from the system.
+/// Frees 4 MiB in the middle of the heap, so that what little each of a thousand pools takes from there need not be
+/// asked from the system.
 fn warm_the_heap() {
-    let small: Vec<Box<[u8]>> = (0..1536).map(|_| vec![0; 512].into()).collect();
+    let small: Vec<Box<[u8]>> = (0..8192).map(|_| vec![0; 512].into()).collect();
     let roof: Box<[u8]> = vec![0; 512].into();
     drop(small);
     Box::leak(hint::black_box(roof));

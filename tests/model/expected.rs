@@ -223,6 +223,8 @@ impl Expected {
         if let Err(error) = joined {
             return Some(Err(error));
         }
+        // A get that waits here and then for a sample has waited twice.
+        self.waited += 1;
         self.set_stage(name, Stage::WaitingForRoom);
         None
     }
