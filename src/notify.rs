@@ -116,6 +116,12 @@ impl Engine {
         Some(returned)
     }
 
+    /// Whether a callback is set. Pairs with the store of `replace_notify`, like the look below.
+    #[inline]
+    pub(crate) fn has_callback(&self) -> bool {
+        !self.callback.load(Ordering::Acquire).is_null()
+    }
+
     /// The callback that is set now, by who knows which one was set a moment ago; and that one, if it was replaced.
     /// Neither is dropped here, because that is user code.
     ///

@@ -20,7 +20,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    engine::Engine,
+    engine::{Callback, Engine},
     foreign,
     notify::NotifyRelease,
     raw::{
@@ -95,6 +95,15 @@ fn release_under_the_lock(slot: OwnedSlot) {
     if let Some(listeners) = listeners {
         listeners.tell_all();
     }
+    if callback.is_none() && !guest.engine().has_callback() {
+        return;
+    }
+    call_last(guest, callback);
+}
+
+/// Calls the callback that is set now, where `callback` was set a moment ago.
+#[inline(never)]
+fn call_last(guest: Guest, callback: Option<Callback>) {
     let (callback, replaced) = guest.engine().look_up_again(callback);
     let Some(callback) = callback else {
         // Before the guest leaves: the drop of what was replaced may use the pool.

@@ -12,9 +12,10 @@ use crate::{
     word::{SLOTS_PER_WORD, Take, Word},
 };
 use std::{
+    marker::PhantomData,
     mem::{align_of, offset_of, size_of},
     ops::Deref,
-    ptr::{self, NonNull},
+    ptr::NonNull,
 };
 
 /// See the module's documentation. The size is the alignment: 8 KiB, of which a page is touched for
@@ -46,7 +47,8 @@ unsafe impl Zeroed for Block {
 /// A block of a shelf; what it is asked first is what its word is asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockRef<'a> {
-    block: &'a Block,
+    block: NonNull<Block>,
+    _shelf: PhantomData<&'a Block>,
 }
 
 impl Deref for BlockRef<'_> {
@@ -54,7 +56,8 @@ impl Deref for BlockRef<'_> {
 
     #[inline]
     fn deref(&self) -> &Word {
-        &self.block.word
+        // SAFETY: the block stays as long as the shelf that lends it (P1).
+        &unsafe { self.block.as_ref() }.word
     }
 }
 
@@ -65,18 +68,18 @@ impl<'a> BlockRef<'a> {
     ///
     /// There are more than `index`, they stay for `'a`, and `first` may reach all of each of them.
     #[inline]
-    pub(crate) unsafe fn at(first: *const Block, index: usize) -> Self {
-        // SAFETY: the caller says that the block is there.
-        let block = unsafe { first.add(index) };
-        // SAFETY: and that it stays; blocks are only shared, and all that is written in them is atomic or a cell (P1).
-        let block = unsafe { &*block };
-        BlockRef { block }
+    pub(crate) unsafe fn at(first: NonNull<Block>, index: usize) -> Self {
+        BlockRef {
+            // SAFETY: the caller says that the block is there.
+            block: unsafe { first.add(index) },
+            _shelf: PhantomData,
+        }
     }
 
     /// The word's address, through which the whole block can be reached.
     #[inline]
     pub(crate) fn address(self) -> NonNull<Word> {
-        NonNull::from(self.block).cast()
+        self.block.cast()
     }
 
     /// The block of a word.
@@ -86,19 +89,21 @@ impl<'a> BlockRef<'a> {
     /// The word's address came from [`address`](BlockRef::address), and the block stays for `'a`.
     #[inline]
     pub(crate) unsafe fn of(word: NonNull<Word>) -> Self {
-        // SAFETY: the caller says so, and blocks are only shared (P1).
-        let block = unsafe { word.cast().as_ref() };
-        BlockRef { block }
+        BlockRef {
+            block: word.cast(),
+            _shelf: PhantomData,
+        }
     }
 
     /// Whether both are the same block.
     pub(crate) fn is(self, other: BlockRef<'_>) -> bool {
-        ptr::eq(self.block, other.block)
+        self.block == other.block
     }
 
     /// The slot of `bit`.
     pub(crate) fn slot(self, bit: usize) -> Option<&'a Slot> {
-        self.block.slots.get(bit)
+        // SAFETY: the block stays as long as the shelf that lends it (P1), and is only shared.
+        unsafe { self.block.as_ref() }.slots.get(bit)
     }
 
     /// Takes the lowest slot that is home, if the word is open. `Err(true)` if it met somebody there.
@@ -149,10 +154,8 @@ impl<'a> BlockRef<'a> {
 
     #[inline]
     fn slots(self) -> NonNull<Slot> {
-        // Of the block and not of its field, because the word is found from a slot's address.
-        let block = NonNull::from(self.block).cast::<u8>();
         // SAFETY: the slots begin there, within the block.
-        unsafe { block.add(offset_of!(Block, slots)) }.cast()
+        unsafe { self.block.cast::<u8>().add(offset_of!(Block, slots)) }.cast()
     }
 }
 
@@ -184,7 +187,7 @@ mod tests {
     #[test]
     fn each_slot_of_each_block_finds_its_word_and_its_bit() {
         let blocks = Mapping::<Block>::new(3).expect("24 KiB");
-        let first = blocks.first().as_ptr();
+        let first = NonNull::from(&*blocks).cast::<Block>();
         for index in 0..3 {
             // SAFETY: there are three, and they stay until the end of the test.
             let block = unsafe { BlockRef::at(first, index) };

@@ -118,6 +118,8 @@ impl Shelf {
         }
         let first = self.first.load(Ordering::Acquire);
         debug_assert!(!first.is_null(), "stored before the room was");
+        // SAFETY: there is room, so an address was stored before. A test here is one in each get.
+        let first = unsafe { NonNull::new_unchecked(first) };
         // SAFETY: there is room for `index`, and the blocks stay as long as the shelf (P1); the address
         // came from `Mapping::first`.
         Some(unsafe { BlockRef::at(first, index) })
