@@ -223,8 +223,7 @@ impl Expected {
         if let Err(error) = joined {
             return Some(Err(error));
         }
-        // A get that waits here and then for a sample has waited twice.
-        self.waited += 1;
+        self.waited += 1; // and once more if it waits for a sample then
         self.set_stage(name, Stage::WaitingForRoom);
         None
     }
