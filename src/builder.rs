@@ -190,7 +190,7 @@ impl Builder {
         self
     }
 
-    /// Sets the callback that is called at each release; see [`Pool::set_notify`].
+    /// Sets the callback that is called at each release, possibly on several threads at once; see [`Pool::set_notify`].
     ///
     /// # Examples
     ///

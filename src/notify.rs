@@ -17,11 +17,11 @@ use std::{
     task::{Context, Poll},
 };
 
-/// What is called when a sample comes home.
+/// The callback that is called when a sample is released.
 ///
-/// It runs once for each release, on the thread that dropped the sample's last handle: inside another
-/// task's poll, inside someone's `Drop`, on a thread without a runtime. So it should be short, and
-/// must not block. No lock of the pool is held, so it may call whatever does not wait, the pool it is
+/// It may run on several threads at once, and in another order than the samples were released: keep what it changes in
+/// atomics or under a lock. It runs once for each release, on the thread that dropped the sample's last handle: inside
+/// another task's poll, inside a `Drop`, on a thread without a runtime. So it should be short, and must not block. No lock of the pool is held, so it may call whatever does not wait, the pool it is
 /// given included; a sample released inside makes a nested call, and the stack grows with it.
 ///
 /// With somebody in line the sample may be gone again by now: the callback is a hint, not a promise.
@@ -57,7 +57,7 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait NotifyRelease: Send + Sync + 'static {
-    /// A sample of `pool` came home.
+    /// A sample of `pool` was released. Can be called on several threads at once.
     fn notify_release(&self, pool: &Pool);
 }
 
@@ -223,7 +223,7 @@ impl Drop for Released<'_> {
 
 impl Pool {
     /// Sets, replaces or (with `None`) removes the callback that is called at each release, and gives
-    /// the old one back, so that it is dropped under no lock.
+    /// the old one back, so that it is dropped under no lock. It may be called on several threads at once.
     ///
     /// The exchange is atomic: each release calls the old one, the new one, or none, never two. A
     /// release that comes after this returned calls the new one or its successor, so *register before
@@ -258,7 +258,7 @@ impl Pool {
         self.engine().set_notify(notify)
     }
 
-    /// Sets a callback that a guard removes.
+    /// Sets a callback that a guard removes. It may be called on several threads at once.
     ///
     /// As [`set_notify`](Pool::set_notify), but the closure's argument is inferred, and dropping the
     /// guard removes the callback if it is still the one that is set. An earlier callback is replaced

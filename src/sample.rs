@@ -142,11 +142,10 @@ impl Sample {
         &mut self.bytes
     }
 
-    /// How many bytes the buffer holds, its prefix not counted: [`Properties::size`].
+    /// How many bytes the buffer holds, its prefix not counted: [`Properties::size`](crate::Properties::size). It is
+    /// `len() + spare_capacity()` until bytes are [prepended](Sample::prepend): these count in `len` alone.
     ///
     /// Mirrors `IMediaSample::GetSize`.
-    ///
-    /// [`Properties::size`]: crate::Properties::size
     ///
     /// # Examples
     ///
@@ -306,6 +305,7 @@ impl Sample {
     /// sample.put_slice(b"body");
     /// sample.prepend(&4u32.to_be_bytes())?;
     /// assert_eq!(&sample[..], b"\0\0\0\x04body");
+    /// assert_eq!(sample.len() + sample.spare_capacity(), sample.capacity() + 4);
     /// # Ok::<(), sample_pool::BufferOverflow>(())
     /// ```
     pub fn prepend(&mut self, bytes: &[u8]) -> Result<(), BufferOverflow> {

@@ -12,6 +12,7 @@
 //! | `Lock`             | a mutex without poisoning: no foreign code ever runs under it            |
 //! | `Notify`           | tokio's, with a switch point before each operation in a model            |
 //! | `Cell`             | `UnsafeCell` behind closures, so that a model sees every access          |
+//! | `SetOnce`          | std's `OnceLock`, in a model as well: it orders itself, and a modelled atomic says which one is read |
 //! | `Tracked`          | nothing; in a model something that must be dropped before the model ends |
 //!
 //! # What the models do not see
@@ -24,8 +25,10 @@
 //! | the stamp of a wait, `Engine::waits`    | how long it took. A wait whose stamp is seen too late is one that a watch did not find in line either: the stamp is written under the line's lock, before the outcome |
 //! | the bytes of a sample                   | raw memory: ThreadSanitizer sees them, and in a model the slot's properties stand for them |
 //! | wait nodes and futures' own fields      | plain memory that the lock or `&mut` guards           |
+//! | the counts of std's `Arc`, and `SetOnce` | std's own, with the orderings that it documents       |
 //! | [`FanOut`](crate::fan_out::FanOut), `src/stream` | built of Tokio's own primitives and of the public API |
 
+pub(crate) use std::sync::OnceLock as SetOnce;
 #[cfg(test)]
 pub(crate) use std::sync::atomic::AtomicUsize as Statistic;
 /// Reported, and nothing else.

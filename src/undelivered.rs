@@ -20,12 +20,12 @@ use std::{fmt, panic::Location};
 ///
 /// let pool = Pool::builder().buffers(1).track_holders(true).build()?;
 /// let held = pool.try_get_buffer()?;
-/// let mut first = pool.get_buffer();
+/// let mut first = pool.get_buffer(); // the line that the report names
 /// assert!((&mut first).now_or_never().is_none()); // it is queued
 /// drop(held);
 /// let report = pool.report();
 /// let undelivered = &report.undelivered.as_ref().expect("holders are tracked")[0];
-/// assert_eq!((undelivered.handed, undelivered.location.line()), (1, 6));
+/// assert_eq!((undelivered.handed, undelivered.gathered), (1, 0));
 /// assert!(report.to_string().contains("handed to a get that was not polled since"));
 /// # drop(first);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -10,7 +10,7 @@ use sample_pool::{
     Pool, SharedSample,
     fan_out::{FanOut, SendError, Subscriber},
 };
-use std::{error::Error, sync::Arc};
+use std::sync::Arc;
 
 fn pool() -> Pool {
     Pool::builder().buffers(16).size(8).build().expect("small")
@@ -199,7 +199,8 @@ fn a_sync_point_can_be_marked_at_the_send_and_only_there() {
 /// buffers return when the frames are gone.
 #[cfg(feature = "stream")]
 #[tokio::test]
-async fn frames_of_a_frame_reader_are_sent_to_subscribers() -> Result<(), Box<dyn Error>> {
+async fn frames_of_a_frame_reader_are_sent_to_subscribers() -> Result<(), Box<dyn std::error::Error>>
+{
     use futures::StreamExt;
     use sample_pool::stream::{DecodeFrame, Decoded, FrameReader};
     use std::convert::Infallible;

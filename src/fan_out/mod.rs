@@ -218,7 +218,7 @@ impl FanOut {
     /// Sends a sample as a sync point, whatever its properties say. Otherwise like [`send`](FanOut::send).
     ///
     /// Slices share the properties of their sample, so that none of them can be marked alone. The frames of a
-    /// [`FrameReader`](crate::stream::FrameReader) are slices: this marks one of them at the send.
+    /// `FrameReader` of the feature `stream` are slices: this marks one of them at the send.
     /// [`Received::sync_point`] says so to subscribers.
     ///
     /// # Errors

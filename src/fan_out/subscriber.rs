@@ -149,6 +149,7 @@ impl Subscriber {
     /// A client that does not take what it was given is closed:
     ///
     /// ```
+    /// use bytes::BufMut;
     /// use sample_pool::{Pool, fan_out::FanOut};
     /// use std::time::Duration;
     ///
@@ -157,7 +158,9 @@ impl Subscriber {
     /// # let pool = Pool::builder().build()?;
     /// let video = FanOut::new(4, 3);
     /// let mut viewer = video.subscribe(1);
-    /// video.send(pool.get_buffer().await?.freeze())?;
+    /// let mut frame = pool.get_buffer().await?;
+    /// frame.put_slice(b"a picture"); // bytes of an empty sample would hold no buffer
+    /// video.send(frame.freeze())?;
     /// let frame = viewer.next().await.expect("it was sent");
     ///
     /// let in_the_way = frame.wanted_back();

@@ -1,65 +1,83 @@
 //! A value that is read without a lock and replaced now and then, and whose old versions stay.
 //!
 //! A get may stall between looking at a version and using it. There is no way to know, short of a
-//! line that every get writes, so old versions are kept until the owner goes. Versions grow in
-//! powers of two, so there are few of them.
+//! line that every get writes, so old versions are kept until the owner goes.
+//!
+//! # Orderings
+//!
+//! | access                 | ordering  | pairs with    | carries                                   |
+//! |------------------------|-----------|---------------|-------------------------------------------|
+//! | `publish` of `current` | `Release` | `get`         | the version, which was set before         |
+//! | `get` of `current`     | `Acquire` | `publish`     | the same                                  |
 
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicUsize, Ordering, SetOnce};
+use std::fmt;
+
+/// As many versions as there can be: each has twice the blocks or twice the records of the one before it, and a pool
+/// has fewer than `2^32` of both.
+const MOST: usize = 64;
 
 /// The current version of a `T`, and all earlier ones.
-#[derive(Debug)]
 pub(crate) struct Published<T> {
-    current: AtomicPtr<Version<T>>,
+    versions: [SetOnce<Box<T>>; MOST],
+    /// Which one is current.
+    current: AtomicUsize,
 }
 
-#[derive(Debug)]
-struct Version<T> {
-    value: T,
-    earlier: *mut Version<T>,
+impl<T> fmt::Debug for Published<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Published").finish_non_exhaustive()
+    }
 }
-
-// SAFETY: versions are owned by the `Published` and shared by reference, as a `Box<T>` would be.
-unsafe impl<T: Send + Sync> Send for Published<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send + Sync> Sync for Published<T> {}
 
 impl<T> Published<T> {
     pub(crate) fn new(value: T) -> Self {
-        let version = Version {
-            value,
-            earlier: std::ptr::null_mut(),
+        let published = Published {
+            versions: [const { SetOnce::new() }; MOST],
+            current: AtomicUsize::new(0),
         };
-        Published {
-            current: AtomicPtr::new(Box::into_raw(Box::new(version))),
-        }
+        published.set(0, value);
+        published
     }
 
     /// The current version.
-    #[inline]
     pub(crate) fn get(&self) -> &T {
-        let version = self.current.load(Ordering::Acquire);
-        // SAFETY: `current` is never null, and no version goes before `self` does (P1).
-        let version = unsafe { &*version };
-        &version.value
+        let current = self.current.load(Ordering::Acquire);
+        self.versions[current]
+            .get()
+            .expect("a version is set before it is current")
     }
 
-    /// Makes `value` the current version. Called under the pool's lock, so by one thread at a time.
+    /// Makes `value` the current version. Called while the life cycle is busy, so by one thread at a time.
     pub(crate) fn publish(&self, value: T) {
-        let earlier = self.current.load(Ordering::Relaxed);
-        let version = Version { value, earlier };
-        let version = Box::into_raw(Box::new(version));
-        self.current.store(version, Ordering::Release);
+        let next = self.current.load(Ordering::Relaxed) + 1;
+        self.set(next, value);
+        self.current.store(next, Ordering::Release);
+    }
+
+    fn set(&self, version: usize, value: T) {
+        if self.versions[version].set(Box::new(value)).is_err() {
+            unreachable!("one thread at a time publishes");
+        }
     }
 }
 
-impl<T> Drop for Published<T> {
-    fn drop(&mut self) {
-        let mut version = self.current.load(Ordering::Acquire);
-        while !version.is_null() {
-            // SAFETY: each version came from `Box::into_raw`, is reached once through the chain,
-            // and `&mut self` proves that nobody holds a reference into it (P1).
-            let owned = unsafe { Box::from_raw(version) };
-            version = owned.earlier;
-        }
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    /// A get that stalled has a reference to the version that was current when it began.
+    #[test]
+    fn earlier_versions_stay_where_they_are() {
+        let published = Published::new(0);
+        let versions: Vec<&usize> = (1..MOST)
+            .map(|version| {
+                let earlier = published.get();
+                published.publish(version);
+                earlier
+            })
+            .collect();
+        assert!(versions.iter().copied().copied().eq(0..MOST - 1));
+        assert_eq!(*published.get(), MOST - 1);
     }
 }
