@@ -366,7 +366,13 @@ fn a_pool_that_memory_cannot_hold_is_an_error_whatever_is_too_large() {
         "a_pool_that_memory_cannot_hold_is_an_error_whatever_is_too_large",
         || {
             let most = u32::MAX as usize;
-            for n in [1 << 25, most, most + 1, isize::MAX as usize, usize::MAX] {
+            for n in [
+                1 << 25,
+                most,
+                most.saturating_add(1),
+                isize::MAX as usize,
+                usize::MAX,
+            ] {
                 let builders = [
                     Pool::builder().buffers(n).size(1).align(1),
                     Pool::builder().buffers(n),

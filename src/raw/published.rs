@@ -11,7 +11,10 @@
 //! | `get` of `current`     | `Acquire` | `publish`     | the same                                  |
 
 use crate::sync::{AtomicUsize, Ordering, SetOnce};
-use std::fmt;
+use std::{
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+};
 
 /// As many versions as there can be: each has twice the blocks or twice the records of the one before it, and a pool
 /// has fewer than `2^32` of both.
@@ -23,6 +26,11 @@ pub(crate) struct Published<T> {
     /// Which one is current.
     current: AtomicUsize,
 }
+
+// A version is set whole or not at all, so no panic leaves half of one behind; what is written in it are atomics, and
+// cells that their owners write.
+impl<T> UnwindSafe for Published<T> {}
+impl<T> RefUnwindSafe for Published<T> {}
 
 impl<T> fmt::Debug for Published<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
