@@ -175,8 +175,8 @@ def check_live(server):
 
 
 def check_refused(server, init, fragments):
-    def refused(code, body, *named):
-        got, said = server.request("POST", "/ingest/bad", body)
+    def refused(code, body, *named, channel="bad"):
+        got, said = server.request("POST", f"/ingest/{channel}", body)
         assert got == code, f"{got} instead of {code}: {said}"
         for name in named:
             assert name.encode() in said, f"{said} does not name {name}"
@@ -188,7 +188,10 @@ def check_refused(server, init, fragments):
     refused(400, init + b"\0\0\0\4moof", "the box moof says that it has 4 bytes")
     # What a script prints to the pipe that ffmpeg writes to.
     text = f"not a box at byte {len(init + fragments[0])}, but 64 6f 6e 65"
-    refused(400, init + fragments[0] + b"done, all of it\n", text)
+    refused(400, init + fragments[0] + b"done, all of it\n", text, channel="printed")
+    # Its fragment was whole and has a channel.
+    code, said = server.request("DELETE", "/ingest/printed", b"")
+    assert code == 204, said
     for before in (b"", b"\0\0\0\x10free" + bytes(8)):
         refused(415, before + fragments[0], "MP4 without ftyp and moov")
     refused(400, init + b"\0\0\0\x10mdat" + bytes(8), "an mdat without a moof before it")
