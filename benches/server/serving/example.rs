@@ -14,6 +14,8 @@ mod limits;
 mod memory;
 #[path = "../../../examples/live_server/mp4/mod.rs"]
 mod mp4;
+#[path = "../../../examples/live_server/pace.rs"]
+mod pace;
 #[path = "../../../examples/live_server/piece.rs"]
 mod piece;
 #[path = "../../../examples/live_server/server.rs"]

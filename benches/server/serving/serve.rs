@@ -4,7 +4,7 @@
 use crate::{
     channel::Channels,
     home,
-    limits::{END_TIME, Limits},
+    limits::{END_TIME, Limits, SOURCE_TIMEOUT},
     memory,
     server::{self, Server},
     serving, status,
@@ -45,6 +45,7 @@ async fn run(buffers: usize, size: usize) -> io::Result<()> {
         epoch: Instant::now(),
         ending: ending.clone(),
         token: None,
+        source_timeout: SOURCE_TIMEOUT,
         pool,
     };
     let routes = server::router(server.clone()).merge(status::router(server.clone()));

@@ -16,7 +16,19 @@ pub mod shared {
     pub use super::SharedSample;
 }
 pub mod sync {
+    pub use std::sync::atomic::{AtomicU64 as StatisticU64, Ordering};
     pub use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+}
+pub mod error {
+    /// In place of the crate's own, which nobody else can make.
+    #[derive(Debug)]
+    pub struct SendError;
+
+    impl SendError {
+        pub(crate) fn new() -> Self {
+            SendError
+        }
+    }
 }
 #[path = "../../../src/fan_out/mod.rs"]
 pub mod fan_out;

@@ -80,7 +80,9 @@ pub(crate) async fn tell(figures: Arc<Figures>) {
             (_, Connection::Up) => eprintln!("broker: connected"),
             // One that stays away is told of once.
             (Connection::Down(_), Connection::Down(_)) => {}
-            (_, Connection::Down(why)) => eprintln!("broker: no connection: {}", why.escape_debug()),
+            (_, Connection::Down(why)) => {
+                eprintln!("broker: no connection: {}", why.escape_debug())
+            }
         }
         for (what, now, told) in [
             ("missing", now.missing, told.missing),

@@ -219,11 +219,7 @@ impl Incoming {
     }
 
     /// Gives a whole frame to viewers, and tells how many are missing before it.
-    async fn show(
-        &mut self,
-        numbers: &mut Numbers,
-        label: &Label,
-    ) -> Result<Option<u64>, Untaken> {
+    async fn show(&mut self, numbers: &mut Numbers, label: &Label) -> Result<Option<u64>, Untaken> {
         let pieces = std::mem::take(&mut self.filling);
         if pieces.is_empty() {
             return Err(Untaken::Empty);
