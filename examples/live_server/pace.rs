@@ -11,9 +11,10 @@
 //! | does not take one for that long                   | goes on, and does not wait for it again until it has taken the newest |
 //! | has left, or takes no more                        | does not wait for it                                 |
 //!
-//! A live source is not slowed down: its window lasts longer than [`PATIENCE`] if it sends no more than 26 pictures or 53
+//! A live source is not slowed down: its window lasts longer than [`PATIENCE`] if it sends no more than 80 pictures or 160
 //! samples of fragments in a second, and then it never waits. A viewer that falls behind can make a faster one wait, for
-//! no longer than that, once each time. Whatever viewers do, that much in a second is always sent.
+//! no longer than that, once each time. Whatever viewers do, that much in a second is always sent. With more patience a
+//! viewer that reads slowly and steadily could slow a live source of 60 pictures down, for all others as well.
 //!
 //! The source waits with what it has filled, which is counted for it already, so a channel holds no more than it does
 //! otherwise.
@@ -32,7 +33,7 @@ use tokio::{
 };
 
 /// How long a sample stays for viewers that have not taken it.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(150);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Of one stream of a channel: what was sent, and how far its viewers are.
 #[derive(Debug)]
