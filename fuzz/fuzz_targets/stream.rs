@@ -26,8 +26,10 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Sent> {
         .collect::<Result<_>>()?;
     if form & 3 == 0 {
         // Limits are reached by repetition, which the fuzzer would take long to come by.
-        let times = if form & 12 == 12 { 256 } else { 1 };
-        let mut stream = bytes.take_rest().repeat(times);
+        let times = if form & 8 != 0 { 256 } else { 1 };
+        // Behind a boundary, what has no line break is one long line.
+        let before: &[u8] = if form & 12 == 8 { b"--b\r\n" } else { b"" };
+        let mut stream = [before, &bytes.take_rest().repeat(times)].concat();
         stream.truncate(LONGEST_REPEATED);
         return Ok(Sent {
             stream,
