@@ -184,7 +184,7 @@ fn get_of_a_quota_and_release(count: usize) {
         let sample = ready(pin!(quota.get_buffer())).expect("committed");
         black_box(&sample);
     }
-    assert_eq!(quota.status().charged, 0);
+    assert_eq!(quota.status().in_use, 0);
     assert_home(&pool, count);
 }
 

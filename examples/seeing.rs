@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
 
     // In a server it goes to the log.
-    tokio::spawn(pool.watch_waits(Duration::from_millis(100), |wait| println!("{wait}")));
+    tokio::spawn(pool.detect_stalls(Duration::from_millis(100), |wait| println!("{wait}")));
 
     println!("with slices:");
     let names = relay(&pool, |packet| packet.slice(..NAME)).await;

@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
     // One for a pool: it knows which waits it has recorded, and a second would record each of them again.
     let mut metrics = PoolMetrics::new(&pool);
-    let watching = tokio::spawn(pool.watch_waits(Duration::from_millis(50), |_| {}));
+    let watching = tokio::spawn(pool.detect_stalls(Duration::from_millis(50), |_| {}));
 
     let held = pool.get_buffers(2).await?;
     assert!(pool.try_get_buffer().is_err()); // told: exhausted

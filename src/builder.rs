@@ -129,7 +129,7 @@ impl Builder {
     /// ```
     /// use sample_pool::{GetBufferError, Pool};
     ///
-    /// let pool = Pool::builder().buffers(3).reserve(1).build()?;
+    /// let pool = Pool::builder().buffers(3).priority_buffers(1).build()?;
     /// let frames = pool.try_get_buffers(2)?;
     /// assert_eq!(pool.try_get_buffer().unwrap_err(), GetBufferError::Exhausted);
     ///
@@ -138,7 +138,7 @@ impl Builder {
     /// # drop((frames, message));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn reserve(mut self, n: usize) -> Self {
+    pub fn priority_buffers(mut self, n: usize) -> Self {
         self.settings.reserve = n;
         self
     }
@@ -146,7 +146,7 @@ impl Builder {
     /// Whether each release overwrites the whole buffer, its prefix included, with zeroes. Default
     /// no: no safe code can read what an earlier owner wrote, so this is for secrets that must not
     /// stay in memory. Copies that the crate makes on the heap are wiped too when they are dropped
-    /// ([`SharedSample::copy_out_below`](crate::SharedSample::copy_out_below)); copies that you make are yours to wipe.
+    /// ([`SharedSample::into_bytes_or_copy`](crate::SharedSample::into_bytes_or_copy)); copies that you make are yours to wipe.
     pub fn zero_on_release(mut self, yes: bool) -> Self {
         self.settings.zero_on_release = yes;
         self
@@ -211,7 +211,7 @@ impl Builder {
     }
 
     /// Whether to measure how long gets wait, for [`Status::wait_time`](crate::Status), `max_wait` and
-    /// `oldest_wait`, and for [`Pool::wait_times`].
+    /// `oldest_wait`, and for [`Pool::wait_histogram`].
     /// Default no: reading the clock twice is a fifth of a hand-over. It is Tokio's, so that a test may pause it, and std's
     /// in a blocking get and outside a runtime. A wait begins when its get is polled first, and ends when the get is polled
     /// with what came of it.

@@ -29,7 +29,7 @@ impl Pool {
     ///
     /// Checked in this order: [`NotCommitted`](GetBufferError::NotCommitted),
     /// [`Flushing`](GetBufferError::Flushing), [`TooMany`](GetBufferError::TooMany) if the pool has
-    /// fewer buffers, those of the [reserve](crate::Builder::reserve) not counted. For no samples the answer is then an empty `Vec`, at once. Otherwise as
+    /// fewer buffers, those of the [reserve](crate::Builder::priority_buffers) not counted. For no samples the answer is then an empty `Vec`, at once. Otherwise as
     /// [`get_buffer`](Pool::get_buffer).
     ///
     /// # Cancel safety

@@ -48,7 +48,7 @@
 //!    come home. A future that was not polled has no place; one that ran out of Tokio's cooperative
 //!    budget keeps it. The one exception is asked for: quotas of [high priority](Pool::priority_quota).
 //! 2. **No lost wake-up.** No sample is home while someone is in line who may have it, but for the instant
-//!    of handing it over; those of the [reserve](Builder::reserve) are for high priority.
+//!    of handing it over; those of the [reserve](Builder::priority_buffers) are for high priority.
 //! 3. **Cancel safe.** Dropping a future in any state loses neither a sample nor anyone's place. A
 //!    sample that it was handed goes to the next in line.
 //! 4. **No trace.** Gets that failed, timed out or were cancelled do not slow later ones.
@@ -109,8 +109,8 @@
 //! | [`PollPool`] | a pool to be polled, for futures written by hand; and a stream of fresh samples |
 //! | [`fan_out`] | one producer, many subscribers, and a bound on what they hold together |
 //! | [`Quota`] | a bound for each consumer, so that one of them cannot take all the buffers |
-//! | [`Builder::reserve`] | buffers that are kept for what must not fail |
-//! | [`SharedSample::copy_out_below`] | a sparse slice is copied, so that it does not keep its buffer out |
+//! | [`Builder::priority_buffers`] | buffers that are kept for what must not fail |
+//! | [`SharedSample::into_bytes_or_copy`] | a sparse slice is copied, so that it does not keep its buffer out |
 #![cfg_attr(
     feature = "stream",
     doc = "| [`stream`] | samples where readers, writers, streams and sinks are used |"
@@ -133,8 +133,8 @@
 //! |---|---|
 //! | how busy it is, and how much memory is held and not used | [`Pool::status`] |
 //! | who holds the samples, and for how long | [`Pool::report`] to read, [`Pool::holders`] one by one |
-//! | how long gets wait | [`Pool::wait_times`] |
-//! | that a get has waited for too long, when it happens | [`Pool::watch_waits`] |
+//! | how long gets wait | [`Pool::wait_histogram`] |
+//! | that a get has waited for too long, when it happens | [`Pool::detect_stalls`] |
 //! | all of it in a log or a dashboard | the features `tracing` and `metrics` |
 //!
 //! With the feature `tracing`, events have the target `sample_pool` and the field `pool`, with the pool's
@@ -147,8 +147,8 @@
 //! | `DEBUG` | a get that may not wait found too few samples | `wanted` |
 //! | `DEBUG` | a drain began; a commit cancelled a drain; a drain ended | |
 //! | `ERROR` | a release callback panicked | |
-//! | `WARN` | a get has waited for long; from [`Pool::watch_waits`] alone | `waited`, `quota`, `waiting`, `buffers`, `free`, `outstanding` |
-//! | `WARN` | gets wait for room in a quota; after the event of a long wait, for at most 16 quotas | `quota`, `charged`, `limit`, `waiting` |
+//! | `WARN` | a get has waited for long; from [`Pool::detect_stalls`] alone | `waited`, `quota`, `waiting`, `buffers`, `free`, `outstanding` |
+//! | `WARN` | gets wait for room in a quota; after the event of a long wait, for at most 16 quotas | `quota`, `in_use`, `limit`, `waiting` |
 //! | `WARN` | samples are held, while a get waits; after the event of a long wait, for at most 16 [`CallSite`]s | `location`, `quota`, `samples`, `oldest`, `bytes_used`, `bytes_pinned`, `handles` |
 //!
 //! Waits for room in a [`Quota`] begin and end without an event; those that are too long are told.
@@ -159,7 +159,7 @@
 // |---|---|
 // | `sync`, `foreign`, `stripe` | locks and atomics, the real ones or those of a model; foreign code; which stripe a thread is at |
 // | `error`, `properties`, `reference_time`, `media_type`, `sample_properties`, `status`, `region_info` | plain values |
-// | `clock`, `wait_times` | the clock that waits are measured by, and how long they took |
+// | `clock`, `wait_histogram` | the clock that waits are measured by, and how long they took |
 // | `word` | one word of the free list: the protocol of get and release without a lock |
 // | `raw` | the room of `unsafe`: mappings, slots, bytes, waiters' nodes, the counted handle |
 // | `free_list` | which slots are home; beneath it `ledger`, what the holder of the lock knows |
@@ -242,8 +242,8 @@ pub use sample_properties::SampleProperties;
 pub use shared::SharedSample;
 pub use status::{Holder, State, Status};
 pub use undelivered::Undelivered;
-pub use wait_times::WaitTimes;
-pub use watch_waits::{LongWait, WatchWaits};
+pub use wait_times::WaitHistogram;
+pub use watch_waits::{Stall, StallDetector};
 
 pub mod fan_out;
 #[cfg(feature = "metrics")]

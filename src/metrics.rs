@@ -9,7 +9,7 @@
 //! |---|---|---|
 //! | `sample_pool_buffers` | gauge | `buffers` |
 //! | `sample_pool_free` | gauge | `free` |
-//! | `sample_pool_reserved` | gauge | `reserved` |
+//! | `sample_pool_priority_free` | gauge | `priority_free` |
 //! | `sample_pool_outstanding` | gauge | `outstanding` |
 //! | `sample_pool_used_bytes` | gauge | `bytes_used` |
 //! | `sample_pool_pinned_bytes` | gauge | `bytes_pinned` |
@@ -30,7 +30,7 @@
 //! | name | kind | of [`QuotaStatus`] |
 //! |---|---|---|
 //! | `sample_pool_quota_limit` | gauge | `limit` |
-//! | `sample_pool_quota_in_use` | gauge | `charged` |
+//! | `sample_pool_quota_in_use` | gauge | `in_use` |
 //! | `sample_pool_quota_waiting` | gauge | `waiting` |
 //! | `sample_pool_quota_oldest_wait_seconds` | gauge, if waits are measured | `oldest_wait`, 0 if no get waits |
 //!
@@ -67,7 +67,7 @@ use crate::{
     quota::QuotaStatus,
     raw::handle::{Pool, WeakPool},
     status::Status,
-    wait_times::WaitTimes,
+    wait_times::WaitHistogram,
 };
 use ::metrics::{
     Label, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram,
@@ -91,7 +91,7 @@ type OfQuota = (&'static str, &'static str, fn(&QuotaStatus) -> usize);
 const GAUGES: [Gauge; 8] = [
     ("sample_pool_buffers", Unit::Count, "How many buffers the pool has", |s| s.buffers),
     ("sample_pool_free", Unit::Count, "How many samples are home", |s| s.free),
-    ("sample_pool_reserved", Unit::Count, "How many of them are kept for quotas of high priority", |s| s.reserved),
+    ("sample_pool_priority_free", Unit::Count, "How many of them are kept for quotas of high priority", |s| s.priority_free),
     ("sample_pool_outstanding", Unit::Count, "How many samples are not home", |s| s.outstanding),
     ("sample_pool_used_bytes", Unit::Bytes, "What stands in the samples that are held", |s| s.bytes_used),
     ("sample_pool_pinned_bytes", Unit::Bytes, "The buffers of the samples that are not home", |s| s.bytes_pinned),
@@ -113,7 +113,7 @@ const COUNTERS: [Counter; 7] = [
 #[rustfmt::skip]
 const OF_QUOTAS: [OfQuota; 3] = [
     ("sample_pool_quota_limit", "How many samples can be charged to a quota", |q| q.limit),
-    ("sample_pool_quota_in_use", "How many samples are charged to a quota", |q| q.charged),
+    ("sample_pool_quota_in_use", "How many samples are charged to a quota", |q| q.in_use),
     ("sample_pool_quota_waiting", "How many gets wait for room in a quota", |q| q.waiting),
 ];
 
@@ -180,7 +180,7 @@ pub struct PoolMetrics {
 #[derive(Debug, Default)]
 struct Recorded {
     counters: [u64; COUNTERS.len()],
-    waits: Option<WaitTimes>,
+    waits: Option<WaitHistogram>,
 }
 
 impl PoolMetrics {
@@ -294,7 +294,7 @@ impl Recorded {
         }
     }
 
-    fn tell_waits(&mut self, labels: &[Label], times: WaitTimes) {
+    fn tell_waits(&mut self, labels: &[Label], times: WaitHistogram) {
         let histogram = histogram!(WAITS.0, labels.to_vec());
         let new = match &self.waits {
             Some(recorded) => times.since(recorded),

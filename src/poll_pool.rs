@@ -270,7 +270,7 @@ impl From<&Pool> for PollPool {
 /// let camera = pool.quota("camera 1", 2);
 /// let mut samples = PollPool::from(&camera);
 /// let first = samples.next().await.expect("it never ends")?;
-/// assert_eq!(camera.status().charged, 1);
+/// assert_eq!(camera.status().in_use, 1);
 /// # drop(first);
 /// # Ok(())
 /// # }

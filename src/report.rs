@@ -9,7 +9,7 @@ use crate::{
     raw::handle::Pool,
     status::{State, Status},
     undelivered::{self, Undelivered},
-    wait_times::WaitTimes,
+    wait_times::WaitHistogram,
     watch::Held,
 };
 use std::{
@@ -31,7 +31,7 @@ pub struct Report {
     /// How the pool stands. Each field says what it may be wrong about.
     pub status: Status,
     /// How long gets waited; `None` unless [`Builder::measure_waits`](crate::Builder::measure_waits).
-    pub wait_times: Option<WaitTimes>,
+    pub wait_histogram: Option<WaitHistogram>,
     /// The quotas that are in use, in the order in which they were made.
     pub quotas: Vec<QuotaStatus>,
     /// The lines that asked for what users hold, the one with the most samples first; `None` unless
@@ -103,7 +103,7 @@ impl Pool {
 pub(crate) struct Seen {
     name: Option<Arc<str>>,
     status: Status,
-    wait_times: Option<WaitTimes>,
+    wait_histogram: Option<WaitHistogram>,
     stride: usize,
     quotas: Vec<QuotaStatus>,
     held: Option<Vec<Held>>,
@@ -116,7 +116,7 @@ impl Engine {
         Seen {
             name: self.settings.name.clone(),
             status: self.status(shared),
-            wait_times: self.waits.as_ref().map(|waits| waits.times()),
+            wait_histogram: self.waits.as_ref().map(|waits| waits.times()),
             stride: shared.properties.stride(),
             quotas: self.accounts.statuses(),
             held: tracks.then(|| self.held(shared).collect()),
@@ -131,7 +131,7 @@ impl Report {
         Report {
             name: seen.name,
             status: seen.status,
-            wait_times: seen.wait_times,
+            wait_histogram: seen.wait_histogram,
             quotas: seen.quotas,
             call_sites: seen.held.map(|held| by_call_site(held, seen.stride)),
             undelivered: seen.undelivered,
@@ -198,8 +198,8 @@ impl fmt::Display for Report {
             State::Draining => f.write_str(", draining")?,
         }
         write!(f, ": {} of {} free", status.free, status.buffers)?;
-        if status.reserved > 0 {
-            write!(f, ", {} of them reserved", status.reserved)?;
+        if status.priority_free > 0 {
+            write!(f, ", {} of them reserved", status.priority_free)?;
         }
         write!(f, ", {} out, ", status.outstanding)?;
         match status.waiting {
@@ -211,7 +211,11 @@ impl fmt::Display for Report {
         }
         let (used, pinned) = (Size(status.bytes_used), Size(status.bytes_pinned));
         write!(f, "; {used} used of {pinned} pinned")?;
-        if let Some(times) = self.wait_times.as_ref().filter(|times| times.count() > 0) {
+        if let Some(times) = self
+            .wait_histogram
+            .as_ref()
+            .filter(|times| times.count() > 0)
+        {
             // The longest is known exactly, and what is counted may be told a little longer.
             let longest = status.max_wait.unwrap_or(Duration::MAX);
             let of = |share| times.quantile(share).unwrap_or_default().min(longest);

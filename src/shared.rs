@@ -240,8 +240,8 @@ impl SharedSample {
     /// let mut sample = pool.try_get_buffer()?;
     /// sample.put_slice(&[7; 1000]);
     /// let packet = sample.freeze();
-    /// let name = packet.slice(..20).copy_out_below(0.25);
-    /// let payload = packet.slice(20..).copy_out_below(0.25);
+    /// let name = packet.slice(..20).into_bytes_or_copy(0.25);
+    /// let payload = packet.slice(20..).into_bytes_or_copy(0.25);
     /// drop(packet);
     /// assert_eq!(pool.free_count(), 0); // for the payload
     /// drop(payload);
@@ -250,7 +250,7 @@ impl SharedSample {
     /// # Ok::<(), sample_pool::GetBufferError>(())
     /// ```
     #[must_use]
-    pub fn copy_out_below(self, share: f64) -> Bytes {
+    pub fn into_bytes_or_copy(self, share: f64) -> Bytes {
         let engine = handle::engine_of_shared(self.bytes.slot());
         if (self.len() as f64) < engine.geometry.size() as f64 * share {
             let mut copy = Vec::new();

@@ -85,8 +85,8 @@ pub struct Status {
     /// a waiter that was not polled since, and those gathered for a request for several.
     pub outstanding: usize,
     /// How many of those that are [`free`](Self::free) are kept for quotas of high priority; see
-    /// [`Builder::reserve`](crate::Builder::reserve). Exact at the moment at which it was read.
-    pub reserved: usize,
+    /// [`Builder::priority_buffers`](crate::Builder::priority_buffers). Exact at the moment at which it was read.
+    pub priority_free: usize,
     /// How many bytes stand in the samples that users have, prepended ones included. Of a sample that
     /// is being filled or handed out at the moment it may be the length of just before. The pool does
     /// not see how much of its sample a slice or a [`Bytes`](bytes::Bytes) shows: the whole sample
@@ -115,7 +115,7 @@ pub struct Status {
     /// How long the first in line has waited, which is the longest wait that has not ended. As uncertain
     /// as [`waiting`](Self::waiting); `None` if nobody is in line, and unless waits are measured: with
     /// [`Builder::measure_waits`](crate::Builder::measure_waits), or while somebody
-    /// [watches](crate::Pool::watch_waits) them.
+    /// [watches](crate::Pool::detect_stalls) them.
     pub oldest_wait: Option<Duration>,
     /// How many samples were handed out in all. May lack, or count early, those on the move.
     pub acquired: u64,

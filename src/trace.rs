@@ -9,7 +9,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::{engine::Engine, escape::escaped, foreign, raw::waiter::Ticket, watch_waits::LongWait};
+use crate::{engine::Engine, escape::escaped, foreign, raw::waiter::Ticket, watch_waits::Stall};
 use std::{borrow::Cow, cell::Cell, io, sync::Arc};
 
 thread_local! {
@@ -96,7 +96,7 @@ const MOST: usize = 16;
 
 /// Several events, each of which is one line of a log: the stall, then the quotas that are waited for and who holds
 /// samples.
-pub(crate) fn long_wait(wait: &LongWait) {
+pub(crate) fn long_wait(wait: &Stall) {
     let pool = printed(&wait.report.name);
     let pool = pool.as_deref();
     let status = &wait.report.status;
@@ -120,7 +120,7 @@ pub(crate) fn long_wait(wait: &LongWait) {
                 target: "sample_pool",
                 pool,
                 quota = &*escaped(&quota.name),
-                charged = quota.charged,
+                in_use = quota.in_use,
                 limit = quota.limit,
                 waiting = quota.waiting,
                 "gets wait for room in a quota"

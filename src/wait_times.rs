@@ -15,7 +15,7 @@ const FINE: u32 = 3;
 const COUNTS: usize = ((u64::BITS - FINE + 1) as usize) << FINE;
 
 /// How long gets waited, for a sample or for room in a quota, whatever came of it, counted by length: what
-/// [`Pool::wait_times`](crate::Pool::wait_times) tells.
+/// [`Pool::wait_histogram`](crate::Pool::wait_histogram) tells.
 ///
 /// Waits of about the same length are counted together, so a length that this tells is never too short
 /// and at most an eighth too long. Waits that have not ended are not in it.
@@ -32,7 +32,7 @@ const COUNTS: usize = ((u64::BITS - FINE + 1) as usize) << FINE;
 /// let held = pool.get_buffer().await?;
 /// let late = pool.get_buffer_timeout(Duration::from_millis(5)).await;
 /// assert!(late.is_err());
-/// let times = pool.wait_times().expect("they are measured");
+/// let times = pool.wait_histogram().expect("they are measured");
 /// assert_eq!(times.count(), 1);
 /// assert!(times.quantile(0.99) >= Some(Duration::from_millis(5)));
 /// # drop(held);
@@ -40,7 +40,7 @@ const COUNTS: usize = ((u64::BITS - FINE + 1) as usize) << FINE;
 /// # }
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct WaitTimes {
+pub struct WaitHistogram {
     counts: Box<[u64; COUNTS]>,
 }
 
@@ -82,8 +82,8 @@ impl Waits {
         Duration::from_nanos(self.longest.load(Ordering::Relaxed))
     }
 
-    pub(crate) fn times(&self) -> WaitTimes {
-        let mut times = WaitTimes::none();
+    pub(crate) fn times(&self) -> WaitHistogram {
+        let mut times = WaitHistogram::none();
         for (count, counted) in times.counts.iter_mut().zip(&self.counts) {
             *count = counted.load(Ordering::Relaxed);
         }
@@ -91,10 +91,10 @@ impl Waits {
     }
 }
 
-impl WaitTimes {
+impl WaitHistogram {
     /// Of no wait.
     pub(crate) fn none() -> Self {
-        WaitTimes {
+        WaitHistogram {
             counts: Box::new([0; COUNTS]),
         }
     }
@@ -114,7 +114,7 @@ impl WaitTimes {
     ///
     /// ```
     /// let pool = sample_pool::Pool::builder().measure_waits(true).build()?;
-    /// let times = pool.wait_times().expect("they are measured");
+    /// let times = pool.wait_histogram().expect("they are measured");
     /// assert_eq!(times.quantile(0.5), None);
     /// # Ok::<(), sample_pool::BuildError>(())
     /// ```
@@ -138,7 +138,7 @@ impl WaitTimes {
     ///
     /// ```
     /// # let pool = sample_pool::Pool::builder().measure_waits(true).build().unwrap();
-    /// # let times = pool.wait_times().unwrap();
+    /// # let times = pool.wait_histogram().unwrap();
     /// let all: u64 = times.iter().map(|(_at_most, count)| count).sum();
     /// assert_eq!(all, times.count());
     /// ```
@@ -156,12 +156,12 @@ impl WaitTimes {
     ///
     /// ```
     /// # let pool = sample_pool::Pool::builder().measure_waits(true).build().unwrap();
-    /// # let earlier = pool.wait_times().unwrap();
-    /// # let now = pool.wait_times().unwrap();
+    /// # let earlier = pool.wait_histogram().unwrap();
+    /// # let now = pool.wait_histogram().unwrap();
     /// assert_eq!(now.since(&earlier).count(), 0);
     /// ```
     #[must_use]
-    pub fn since(&self, earlier: &WaitTimes) -> WaitTimes {
+    pub fn since(&self, earlier: &WaitHistogram) -> WaitHistogram {
         let mut since = self.clone();
         for (count, before) in since.counts.iter_mut().zip(&*earlier.counts) {
             *count = count.saturating_sub(*before);
@@ -171,9 +171,9 @@ impl WaitTimes {
 }
 
 /// Says how many waits there were, and how long half of them and nearly all of them took at most.
-impl fmt::Debug for WaitTimes {
+impl fmt::Debug for WaitHistogram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitTimes")
+        f.debug_struct("WaitHistogram")
             .field("count", &self.count())
             .field("median", &self.quantile(0.5))
             .field("p99", &self.quantile(0.99))
@@ -228,7 +228,7 @@ mod tests {
         }
     }
 
-    fn of(millis: &[u64]) -> WaitTimes {
+    fn of(millis: &[u64]) -> WaitHistogram {
         let waits = Waits::none();
         for &millis in millis {
             waits.add(Duration::from_millis(millis));
@@ -250,7 +250,7 @@ mod tests {
         }
         about(1.0, 100);
         about(7.0, 100);
-        assert_eq!(WaitTimes::none().quantile(0.5), None);
+        assert_eq!(WaitHistogram::none().quantile(0.5), None);
         assert_eq!(of(&[3]).quantile(f64::NAN), of(&[3]).quantile(0.0));
     }
 
@@ -260,14 +260,14 @@ mod tests {
         let since: Vec<_> = now.since(&before).iter().map(|(_, count)| count).collect();
         assert_eq!(since, [1, 1]);
         assert_eq!(before.since(&now).count(), 0);
-        assert_eq!(now.since(&WaitTimes::none()), now);
+        assert_eq!(now.since(&WaitHistogram::none()), now);
     }
 
     #[test]
     fn debug_says_how_many_and_how_long() {
         let said = format!("{:?}", of(&[1, 1]));
         assert!(
-            said.starts_with("WaitTimes { count: 2, median: Some(1."),
+            said.starts_with("WaitHistogram { count: 2, median: Some(1."),
             "{said}"
         );
     }

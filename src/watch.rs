@@ -8,7 +8,7 @@ use crate::{
     region_info::Region,
     status::{Holder, State, Status},
     sync::Ordering,
-    wait_times::WaitTimes,
+    wait_times::WaitHistogram,
 };
 use std::{
     collections::HashMap,
@@ -90,14 +90,14 @@ impl Pool {
     /// use sample_pool::Pool;
     ///
     /// let pool = Pool::builder().measure_waits(true).build()?;
-    /// let times = pool.wait_times().expect("they are measured");
+    /// let times = pool.wait_histogram().expect("they are measured");
     /// if let Some(longest) = times.quantile(0.99) {
     ///     println!("99 of 100 gets that had to wait waited for at most {longest:?}");
     /// }
     /// # Ok::<(), sample_pool::BuildError>(())
     /// ```
     #[must_use]
-    pub fn wait_times(&self) -> Option<WaitTimes> {
+    pub fn wait_histogram(&self) -> Option<WaitHistogram> {
         let waits = self.engine().waits.as_ref()?;
         Some(waits.times())
     }
@@ -198,7 +198,7 @@ impl Engine {
             buffers,
             free: buffers - outstanding,
             outstanding,
-            reserved: shared.reserve.len(),
+            priority_free: shared.reserve.len(),
             bytes_used: now.written,
             bytes_pinned: outstanding * shared.properties.stride(),
             memory_kept: shared.memory_kept,

@@ -48,12 +48,12 @@ use tokio::time::{Sleep, sleep};
 /// nothing.
 const LEAST_LIMIT: Duration = Duration::from_millis(1);
 
-/// A get has waited for longer than a [watch](Pool::watch_waits) allows.
+/// A get has waited for longer than a [watch](Pool::detect_stalls) allows.
 ///
 /// Printed, it says for how long, and then what the [`Report`] says.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
-pub struct LongWait {
+pub struct Stall {
     /// How long the first in line has waited. All others in line joined after it.
     pub waited: Duration,
     /// The name of the [quota](crate::Quota) in which it waits for room; `None` if it waits for a sample.
@@ -67,7 +67,7 @@ pub struct LongWait {
 
 /// `a get has waited for 1.0s`, or `a get has waited for 1.0s for room in camera 1`, and the report in the
 /// lines after it.
-impl fmt::Display for LongWait {
+impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a get has waited for {:.1?}", self.waited)?;
         if let Some(quota) = &self.quota {
@@ -113,7 +113,7 @@ impl Pool {
     /// let pool = Pool::builder().name("relay").buffers(1).track_holders(true).build()?;
     /// let limit = Duration::from_millis(20);
     /// # let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
-    /// tokio::spawn(pool.watch_waits(limit, move |wait| {
+    /// tokio::spawn(pool.detect_stalls(limit, move |wait| {
     ///     eprintln!("{wait}");
     /// #   told.send(wait).unwrap();
     /// }));
@@ -128,8 +128,8 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn watch_waits<F: FnMut(LongWait)>(&self, limit: Duration, warn: F) -> WatchWaits<F> {
-        WatchWaits {
+    pub fn detect_stalls<F: FnMut(Stall)>(&self, limit: Duration, warn: F) -> StallDetector<F> {
+        StallDetector {
             watch: Watch::begin(self),
             limit: limit.max(LEAST_LIMIT),
             seen: Vec::new(),
@@ -140,9 +140,9 @@ impl Pool {
     }
 }
 
-/// The future of a watch; see [`Pool::watch_waits`].
+/// The future of a watch; see [`Pool::detect_stalls`].
 #[must_use = "a future does nothing until it is awaited"]
-pub struct WatchWaits<F> {
+pub struct StallDetector<F> {
     watch: Watch,
     limit: Duration,
     /// The first waiter of each line, as it was found at the last look.
@@ -175,13 +175,13 @@ struct Known {
 enum Look {
     /// No handle to the pool is left.
     Gone,
-    Stall(Box<Stall>),
+    Stall(Box<Found>),
     /// It sleeps, with a timer or without.
     Asleep(Option<Duration>),
 }
 
 /// A stall as it was seen under the lock.
-struct Stall {
+struct Found {
     waited: Duration,
     quota: Option<Arc<str>>,
     waiting: usize,
@@ -189,17 +189,17 @@ struct Stall {
 }
 
 // The callback is never pinned.
-impl<F> Unpin for WatchWaits<F> {}
+impl<F> Unpin for StallDetector<F> {}
 
-impl<F> fmt::Debug for WatchWaits<F> {
+impl<F> fmt::Debug for StallDetector<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WatchWaits")
+        f.debug_struct("StallDetector")
             .field("limit", &self.limit)
             .finish_non_exhaustive()
     }
 }
 
-impl<F> WatchWaits<F> {
+impl<F> StallDetector<F> {
     /// Looks who waits, and either finds a stall, or sleeps.
     fn look(&mut self, waker: &Waker) -> Look {
         // Foreign, so it is cloned before the lock is taken and dropped after.
@@ -239,7 +239,7 @@ impl<F> WatchWaits<F> {
                         self.seen[at].was_warned_of = true;
                         self.warned = Some(now);
                         let account = lines[at].1.as_deref();
-                        Look::Stall(Box::new(Stall {
+                        Look::Stall(Box::new(Found {
                             waited,
                             quota: account.map(|account| account.name().clone()),
                             waiting: account
@@ -316,7 +316,7 @@ fn first_waiters(
     for_a_sample.into_iter().chain(for_room).collect()
 }
 
-impl<F: FnMut(LongWait)> Future for WatchWaits<F> {
+impl<F: FnMut(Stall)> Future for StallDetector<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -330,7 +330,7 @@ impl<F: FnMut(LongWait)> Future for WatchWaits<F> {
             match this.look(cx.waker()) {
                 Look::Gone => return Poll::Ready(()),
                 Look::Stall(stall) => {
-                    let wait = LongWait::of(*stall);
+                    let wait = Stall::of(*stall);
                     trace::long_wait(&wait);
                     (this.warn)(wait);
                 }
@@ -347,9 +347,9 @@ impl<F: FnMut(LongWait)> Future for WatchWaits<F> {
     }
 }
 
-impl LongWait {
-    fn of(stall: Stall) -> Self {
-        LongWait {
+impl Stall {
+    fn of(stall: Found) -> Self {
+        Stall {
             waited: stall.waited,
             quota: stall.quota,
             waiting: stall.waiting,

@@ -441,7 +441,7 @@ fn nothing_is_allocated_once_warm_but_what_a_vec_and_bytes_need() {
     for (name, builder) in configurations {
         println!("{name}");
         let pool = builder.build().expect("small");
-        let _watch = pool.watch_waits(Duration::ZERO, |_| {});
+        let _watch = pool.detect_stalls(Duration::ZERO, |_| {});
         gets_and_releases(&pool);
         sharing(&pool);
         waiting(&pool);

@@ -38,8 +38,8 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
     moves::<Holder>();
     moves::<Report>();
     moves::<CallSite>();
-    moves::<WaitTimes>();
-    moves::<LongWait>();
+    moves::<WaitHistogram>();
+    moves::<Stall>();
     moves::<PollPool>();
     moves::<Quota>();
     moves::<QuotaStatus>();
@@ -57,9 +57,9 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
     )>();
     owns::<(Pool, WeakPool, Builder, Sample, SharedSample)>();
     owns::<(SampleProperties, MediaType, NotifyGuard, Status, Holder)>();
-    owns::<(Report, CallSite, WaitTimes, LongWait)>();
+    owns::<(Report, CallSite, WaitHistogram, Stall)>();
     owns::<(GetBufferOwned, Drained, Quota, QuotaStatus)>();
-    owns::<WatchWaits<fn(LongWait)>>();
+    owns::<StallDetector<fn(Stall)>>();
 }
 
 /// Those of a quota have no names.
@@ -128,7 +128,7 @@ fn what_a_pool_answers_is_plain_values() {
     compares::<SampleProperties>();
     compares::<Status>();
     compares::<CallSite>();
-    compares::<WaitTimes>();
+    compares::<WaitHistogram>();
 }
 
 /// A future that must be pinned cannot be polled in a `select!` by reference.
@@ -141,7 +141,7 @@ fn every_future_moves_between_threads_and_needs_no_pinning() {
     is_future::<GetBuffersInto<'_>>();
     is_future::<Released<'_>>();
     is_future::<Drained>();
-    is_future::<WatchWaits<fn(LongWait)>>();
+    is_future::<StallDetector<fn(Stall)>>();
     fn gives<F: Future<Output = T>, T>() {}
     gives::<GetBuffer<'_>, Result<Sample, GetBufferError>>();
     gives::<GetBufferOwned, Result<Sample, GetBufferError>>();
@@ -150,7 +150,7 @@ fn every_future_moves_between_threads_and_needs_no_pinning() {
     gives::<GetBuffersInto<'_>, Result<(), GetBufferError>>();
     gives::<Released<'_>, ()>();
     gives::<Drained, ()>();
-    gives::<WatchWaits<fn(LongWait)>, ()>();
+    gives::<StallDetector<fn(Stall)>, ()>();
 }
 
 /// These are what makes a sample fit where a buffer is wanted.

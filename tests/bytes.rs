@@ -115,7 +115,7 @@ fn bytes_without_a_byte_hold_no_buffer_in_whatever_way_they_are_made() {
         &|| shared(b"").into(),
         &|| shared(b"ab").slice(1..1).into_bytes(),
         &|| shared(b"ab").split_off(2).into(),
-        &|| shared(b"").copy_out_below(0.0),
+        &|| shared(b"").into_bytes_or_copy(0.0),
         &|| advanced().into_bytes(),
         &|| advanced().copy_to_bytes(0),
     ];

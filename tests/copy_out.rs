@@ -35,7 +35,7 @@ fn what_is_below_the_share_is_a_copy_and_the_rest_is_the_buffer_itself() {
         let slice = sample.slice(..len);
         let address = slice.as_ptr();
         drop(sample);
-        let bytes = slice.copy_out_below(share);
+        let bytes = slice.into_bytes_or_copy(share);
         let expected: Vec<u8> = (0..len as u8).collect();
         assert_eq!(bytes, expected);
         let is_home = pool.free_count() == 1;
@@ -58,7 +58,7 @@ fn a_copy_lets_go_of_its_own_handle_and_no_other() {
         .build()
         .expect("small");
     let sample = sample(&pool);
-    let name = sample.slice(3..5).copy_out_below(0.5);
+    let name = sample.slice(3..5).into_bytes_or_copy(0.5);
     assert_eq!(pool.free_count(), 0);
     drop(sample);
     assert_eq!(pool.free_count(), 1);

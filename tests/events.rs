@@ -284,7 +284,7 @@ async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
     let guard = tracing::subscriber::set_default(recorder.clone());
     let limit = Duration::from_secs(1);
     let (warn, mut warnings) = tokio::sync::mpsc::unbounded_channel();
-    let watch = tokio::spawn(pool.watch_waits(limit, move |wait| {
+    let watch = tokio::spawn(pool.detect_stalls(limit, move |wait| {
         // The test waits for it.
         let _gone = warn.send(wait);
     }));
@@ -319,7 +319,7 @@ async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
     for field in [
         "pool=\"relay\"",
         "quota=\"camera\"",
-        "charged=1",
+        "in_use=1",
         "limit=1",
         "waiting=1",
     ] {

@@ -226,7 +226,7 @@ fn a_crowd_that_waits_for_room_leaves_a_bounded_number_of_wait_nodes() {
         }
     });
     drop(held);
-    assert_eq!(quota.status().charged, 0);
+    assert_eq!(quota.status().in_use, 0);
 }
 
 /// Futures of events that were dropped before the event. The list of them was swept when it was full.

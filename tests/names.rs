@@ -63,7 +63,7 @@ async fn no_display_or_debug_prints_a_name_as_it_is() {
         .set_media_type(Some(media_type.clone()));
     let waiting = Polled::waiting(quota.get_buffer());
     let (tell, mut told) = mpsc::unbounded_channel();
-    let watch = pool.watch_waits(Duration::from_millis(1), move |wait| {
+    let watch = pool.detect_stalls(Duration::from_millis(1), move |wait| {
         tell.send(wait).unwrap();
     });
     let long_wait = tokio::select! {
@@ -124,7 +124,7 @@ async fn no_event_has_a_name_as_it_is() {
     let other = pool.try_get_buffer().unwrap();
     let for_a_sample = Polled::waiting(pool.get_buffer());
     let (tell, mut told) = mpsc::unbounded_channel();
-    let watch = pool.watch_waits(Duration::from_millis(1), move |wait| {
+    let watch = pool.detect_stalls(Duration::from_millis(1), move |wait| {
         let _dropped = tell.send(wait.quota);
     });
     tokio::select! {

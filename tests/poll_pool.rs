@@ -132,7 +132,7 @@ fn a_polled_quota_waits_for_room_and_its_samples_are_charged() {
     let Poll::Ready(first) = poll(&mut polled) else {
         panic!("there is room");
     };
-    assert_eq!(quota.status().charged, 1);
+    assert_eq!(quota.status().in_use, 1);
     let holder = pool.holders().remove(0);
     assert_eq!(holder.quota.as_deref(), Some("camera"));
     assert_eq!(
@@ -152,7 +152,7 @@ fn a_polled_quota_waits_for_room_and_its_samples_are_charged() {
     };
     drop((second, polled, other));
     let status = quota.status();
-    assert_eq!((status.charged, status.waiting), (0, 0));
+    assert_eq!((status.in_use, status.waiting), (0, 0));
     assert_eq!(pool.free_count(), 3);
 }
 

@@ -258,7 +258,7 @@ fn a_list_of_samples_that_memory_cannot_hold_is_an_error_and_all_are_free_again(
                 assert_eq!((refused, few.len()), (Err(too_many), 0));
                 let refused = at_once(quota.get_buffers(BUFFERS)).map(drop);
                 assert_eq!(refused, Err(too_many));
-                assert_eq!((pool.free_count(), quota.status().charged), (BUFFERS, 0));
+                assert_eq!((pool.free_count(), quota.status().in_use), (BUFFERS, 0));
             }
             // One that had to wait is refused when it is served, and the next waiter is served then.
             let held = pool.try_get_buffer().expect("one is free");
@@ -292,7 +292,7 @@ fn bytes_whose_copy_memory_cannot_hold_are_the_buffer_itself() {
             warm_the_heap();
             let mut taken = Vec::with_capacity(100_000);
             take_all_address_space(&mut taken);
-            let bytes = sample.copy_out_below(2.0);
+            let bytes = sample.into_bytes_or_copy(2.0);
             assert_eq!((bytes.len(), bytes.as_ptr()), (size, address));
             drop(taken);
             drop(bytes);

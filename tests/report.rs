@@ -145,7 +145,7 @@ fn without_holders_it_says_that_it_does_not_know_them() {
     let pool = builder(2).build().expect("small");
     let held = one(&pool);
     let report = pool.report();
-    assert!(report.call_sites.is_none() && report.wait_times.is_none());
+    assert!(report.call_sites.is_none() && report.wait_histogram.is_none());
     let said = report.to_string();
     let lines: Vec<_> = said.lines().collect();
     let [head, unknown] = lines[..] else {
@@ -183,7 +183,7 @@ fn it_says_if_the_pool_hands_out_nothing_and_has_no_name_unless_it_was_given_one
 /// Who is at its limit is seen by the quota, and where its samples went by the line that asked.
 #[test]
 fn quotas_are_told_and_samples_of_one_line_are_told_apart_by_them() {
-    let builder = builder(8).track_holders(true).reserve(1);
+    let builder = builder(8).track_holders(true).priority_buffers(1);
     let pool = builder.build().expect("small");
     let (camera, relay) = (pool.quota("camera", 2), pool.quota("relay", 4));
     let mut held = Vec::new();

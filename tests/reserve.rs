@@ -15,7 +15,10 @@ use std::{
 };
 
 fn pool(buffers: usize, reserve: usize) -> (Pool, Quota) {
-    let pool = Pool::builder().buffers(buffers).size(64).reserve(reserve);
+    let pool = Pool::builder()
+        .buffers(buffers)
+        .size(64)
+        .priority_buffers(reserve);
     let pool = pool.build().expect("small");
     let quota = pool.priority_quota("control", 2 * buffers);
     (pool, quota)
@@ -25,7 +28,7 @@ fn pool(buffers: usize, reserve: usize) -> (Pool, Quota) {
 fn counts(pool: &Pool) -> (usize, usize, usize) {
     let status = pool.status();
     assert_eq!(status.free, pool.free_count());
-    (status.free, status.reserved, status.outstanding)
+    (status.free, status.priority_free, status.outstanding)
 }
 
 #[track_caller]
@@ -170,7 +173,7 @@ fn a_priority_get_that_gives_up_passes_its_sample_on() {
     assert_eq!(counts(&pool), (1, 1, 1));
     taken.pop();
     assert!(ordinary.expect_ready().is_ok());
-    assert_eq!(quota.status().charged, 0);
+    assert_eq!(quota.status().in_use, 0);
     assert_eq!(counts(&pool), (2, 1, 0));
 }
 
@@ -311,6 +314,6 @@ async fn all_kinds_of_gets_against_each_other() {
         task.await.unwrap();
     }
     assert_eq!(counts(&pool), (6, 2, 0));
-    assert_eq!(quota.status().charged + ordinary.status().charged, 0);
+    assert_eq!(quota.status().in_use + ordinary.status().in_use, 0);
     drop(quota.try_get_buffers(6).unwrap());
 }

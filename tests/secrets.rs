@@ -213,7 +213,7 @@ fn a_copy_that_was_made_of_a_slice_is_wiped_with_its_last_handle() {
         sample.put_slice(&[1; AT]);
         secret.put(&mut sample);
         sample.put_slice(&[2; 1000]);
-        let copy = sample.freeze().copy_out_below(0.25);
+        let copy = sample.freeze().into_bytes_or_copy(0.25);
         assert_eq!(pool.free_count(), BUFFERS, "it is a copy");
         let other = copy.slice(AT..);
         let at = u64::try_from(copy.as_ptr().addr()).expect("an address");

@@ -95,7 +95,7 @@ fn the_reserve_is_left_to_high_priority() {
     let pool = Pool::builder()
         .buffers(4)
         .size(64)
-        .reserve(1)
+        .priority_buffers(1)
         .build()
         .expect("small");
     let priority = pool.priority_quota("control", 4);
@@ -115,15 +115,15 @@ fn a_quota_has_room_again_for_what_was_not_taken() {
     assert_eq!(quota.try_get_up_to(9).expect("four are free").len(), 3);
     let held = pool.try_get_buffers(2).expect("four are free");
     let taken = quota.try_get_up_to(9).expect("two are free");
-    assert_eq!((taken.len(), quota.status().charged), (2, 2));
+    assert_eq!((taken.len(), quota.status().in_use), (2, 2));
     assert_eq!(
         quota.try_get_up_to(9).unwrap_err(),
         GetBufferError::Exhausted
     );
-    assert_eq!(quota.status().charged, 2);
+    assert_eq!(quota.status().in_use, 2);
     drop(held);
     let one = quota.try_get_up_to(9).expect("it has room for one");
-    assert_eq!((one.len(), quota.status().charged), (1, 3));
+    assert_eq!((one.len(), quota.status().in_use), (1, 3));
     assert_eq!(
         quota.try_get_up_to(9).unwrap_err(),
         GetBufferError::Exhausted
@@ -136,7 +136,7 @@ fn a_quota_has_room_again_for_what_was_not_taken() {
         "it is promised"
     );
     drop((taken, waiting.expect_ready()));
-    assert_eq!(quota.status().charged, 0);
+    assert_eq!(quota.status().in_use, 0);
     assert_eq!(
         pool.quota("none", 0).try_get_up_to(1).unwrap_err(),
         GetBufferError::TooMany
@@ -147,7 +147,7 @@ fn a_quota_has_room_again_for_what_was_not_taken() {
         quota.try_get_up_to(1).unwrap_err(),
         GetBufferError::Flushing
     );
-    assert_eq!(quota.status().charged, 0);
+    assert_eq!(quota.status().in_use, 0);
 }
 
 /// A word that was found empty is closed, and has to open again for the next gets.

@@ -68,7 +68,7 @@ fn a_hit_is_no_wait() {
 #[tokio::test]
 async fn waits_are_counted_by_how_long_they_took() {
     let (pool, held) = exhausted();
-    let counted = || pool.wait_times().expect("measured");
+    let counted = || pool.wait_histogram().expect("measured");
     for _ in 0..9 {
         drop(Polled::waiting(pool.get_buffer()));
     }
@@ -95,7 +95,7 @@ async fn waits_are_counted_by_how_long_they_took() {
 #[test]
 fn waits_are_not_counted_unless_they_are_measured() {
     let pool = Pool::builder().buffers(1).build().expect("small");
-    assert!(pool.wait_times().is_none());
+    assert!(pool.wait_histogram().is_none());
 }
 
 /// The wait that has not ended is the one that somebody asks about.

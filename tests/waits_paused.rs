@@ -38,7 +38,7 @@ fn assert_waited(pool: &Pool, each: Duration, times: u32) {
     assert_eq!(status.waited, u64::from(times));
     assert_eq!(status.max_wait, Some(each));
     assert_eq!(status.wait_time, Some(each * times));
-    let counted = pool.wait_times().expect("measured");
+    let counted = pool.wait_histogram().expect("measured");
     assert_eq!(counted.count(), u64::from(times));
     let shortest = counted.quantile(0.0).expect("there was one");
     assert!(shortest >= each && shortest <= each * 9 / 8, "{shortest:?}");

@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use sample_pool::{GetBufferOwned, LongWait, Pool};
+use sample_pool::{GetBufferOwned, Pool, Stall};
 use std::{
     future::Future,
     time::{Duration, Instant},
@@ -25,9 +25,9 @@ fn pool(buffers: usize) -> Pool {
 }
 
 /// A watch in a task of its own, and what it tells.
-fn watch(pool: &Pool) -> (JoinHandle<()>, mpsc::UnboundedReceiver<LongWait>) {
+fn watch(pool: &Pool) -> (JoinHandle<()>, mpsc::UnboundedReceiver<Stall>) {
     let (tell, told) = mpsc::unbounded_channel();
-    let watch = pool.watch_waits(LIMIT, move |wait| {
+    let watch = pool.detect_stalls(LIMIT, move |wait| {
         // The test may have seen enough.
         let _gone = tell.send(wait);
     });
@@ -44,7 +44,7 @@ async fn in_line(pool: &Pool) -> JoinHandle<<GetBufferOwned as Future>::Output> 
     get
 }
 
-async fn next(told: &mut mpsc::UnboundedReceiver<LongWait>) -> LongWait {
+async fn next(told: &mut mpsc::UnboundedReceiver<Stall>) -> Stall {
     let told = timeout(PATIENCE, told.recv()).await.expect("it is told");
     told.expect("the watch goes on")
 }
@@ -56,7 +56,7 @@ async fn ends(watch: JoinHandle<()>) {
 }
 
 /// Nothing more is told for several limits.
-async fn silence(told: &mut mpsc::UnboundedReceiver<LongWait>) {
+async fn silence(told: &mut mpsc::UnboundedReceiver<Stall>) {
     sleep(3 * LIMIT).await;
     assert!(told.try_recv().is_err(), "told again");
 }
@@ -183,8 +183,8 @@ async fn waits_are_measured_only_while_somebody_watches() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("home");
     let watches = (
-        pool.watch_waits(LIMIT, |_| {}),
-        pool.watch_waits(LIMIT, |_| {}),
+        pool.detect_stalls(LIMIT, |_| {}),
+        pool.detect_stalls(LIMIT, |_| {}),
     );
     drop(watches.0);
     let get = in_line(&pool).await;
@@ -236,7 +236,7 @@ async fn the_callback_may_end_the_stall_itself() {
     let held = pool.try_get_buffer().expect("home");
     let get = in_line(&pool).await;
     let (mut held, weak) = (Some(held), pool.downgrade());
-    let watch = tokio::spawn(pool.watch_waits(LIMIT, move |_| {
+    let watch = tokio::spawn(pool.detect_stalls(LIMIT, move |_| {
         drop(held.take());
         let pool = weak.upgrade().expect("the test has a handle");
         assert!(pool.try_get_buffer().is_err(), "handed over");
@@ -253,7 +253,7 @@ async fn a_callback_that_panics_ends_its_watch_and_nothing_else() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("home");
     let get = in_line(&pool).await;
-    let watch = tokio::spawn(pool.watch_waits(LIMIT, |_| panic!("a callback")));
+    let watch = tokio::spawn(pool.detect_stalls(LIMIT, |_| panic!("a callback")));
     let ended = timeout(PATIENCE, watch).await.expect("it resolves");
     assert!(ended.expect_err("it panicked").is_panic());
     drop(held);
@@ -269,7 +269,7 @@ async fn a_callback_that_panics_ends_its_watch_and_nothing_else() {
 async fn a_limit_of_zero_leaves_time_for_others() {
     let pool = pool(1);
     let (told, mut heard) = mpsc::unbounded_channel();
-    let watch = tokio::spawn(pool.watch_waits(Duration::ZERO, move |wait| {
+    let watch = tokio::spawn(pool.detect_stalls(Duration::ZERO, move |wait| {
         let _gone = told.send(wait);
     }));
     let held = pool.try_get_buffer().expect("home");

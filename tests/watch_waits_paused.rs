@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use sample_pool::{GetBufferOwned, LongWait, Pool};
+use sample_pool::{GetBufferOwned, Pool, Stall};
 use std::{
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
@@ -26,9 +26,9 @@ fn pool() -> Pool {
 }
 
 /// A watch in a task of its own, and what it warns of.
-fn watch(pool: &Pool, limit: Duration) -> (JoinHandle<()>, mpsc::UnboundedReceiver<LongWait>) {
+fn watch(pool: &Pool, limit: Duration) -> (JoinHandle<()>, mpsc::UnboundedReceiver<Stall>) {
     let (warn, warnings) = mpsc::unbounded_channel();
-    let watch = pool.watch_waits(limit, move |wait| {
+    let watch = pool.detect_stalls(limit, move |wait| {
         // The test may have seen enough.
         let _gone = warn.send(wait);
     });
@@ -58,7 +58,7 @@ async fn assert_time_stands_still(begun: Instant, expected: Duration) {
     assert_eq!(begun.elapsed(), expected);
 }
 
-async fn next(warnings: &mut mpsc::UnboundedReceiver<LongWait>) -> LongWait {
+async fn next(warnings: &mut mpsc::UnboundedReceiver<Stall>) -> Stall {
     warnings.recv().await.expect("the watch goes on")
 }
 
@@ -276,7 +276,7 @@ fn a_paused_watch_tells_of_a_thread_that_waits() {
 #[test]
 fn a_watch_outside_a_runtime_panics_at_its_first_poll() {
     let pool = pool();
-    let mut watch = pin!(pool.watch_waits(LIMIT, |_| {}));
+    let mut watch = pin!(pool.detect_stalls(LIMIT, |_| {}));
     let cx = &mut Context::from_waker(Waker::noop());
     let polled = catch_unwind(AssertUnwindSafe(|| watch.as_mut().poll(cx)));
     assert!(polled.is_err());

@@ -111,7 +111,7 @@ impl Figures {
         encoder: &mut DescriptorEncoder<'_>,
         sum: Option<Duration>,
     ) -> fmt::Result {
-        let times = self.0.pool.wait_times();
+        let times = self.0.pool.wait_histogram();
         let times = times.iter().flat_map(|times| times.iter());
         let (mut all, mut buckets) = (0, BOUNDS.map(|bound| (bound, 0)));
         for (at_most, count) in times {

@@ -24,16 +24,16 @@ async fn status(State(server): State<Server>) -> Json<Value> {
     let status = server.pool.status();
     let channels = server.channels.status();
     let (held_by_viewers, closed_viewers) = server.viewers.status();
-    let wait_times = server.pool.wait_times();
-    let wait_times = wait_times.iter().flat_map(|times| times.iter());
-    let wait_times = wait_times
+    let wait_histogram = server.pool.wait_histogram();
+    let wait_histogram = wait_histogram.iter().flat_map(|times| times.iter());
+    let wait_histogram = wait_histogram
         .map(|(at_most, count)| json!({ "up_to": at_most.as_secs_f64(), "count": count }));
     Json(json!({
         "state": format!("{:?}", status.state),
         "buffers": status.buffers,
         "free": status.free,
         "outstanding": status.outstanding,
-        "reserved": status.reserved,
+        "priority_free": status.priority_free,
         "waiting": status.waiting,
         "high_water": status.high_water,
         "bytes_used": status.bytes_used,
@@ -45,7 +45,7 @@ async fn status(State(server): State<Server>) -> Json<Value> {
         "wait_time": status.wait_time.map(|time| time.as_secs_f64()),
         "max_wait": status.max_wait.map(|time| time.as_secs_f64()),
         "oldest_wait": status.oldest_wait.map(|time| time.as_secs_f64()),
-        "wait_times": wait_times.collect::<Vec<_>>(),
+        "wait_histogram": wait_histogram.collect::<Vec<_>>(),
         "exhausted": status.exhausted,
         "timed_out": status.timed_out,
         "cancelled": status.cancelled,
@@ -141,7 +141,7 @@ mod tests {
         let fields = fields.lines().filter_map(|line| line.split_once(": "));
         let names: Vec<_> = fields.map(|(name, _)| name.trim_start()).collect();
         let Json(told) = status(State(server)).await;
-        assert!(names.contains(&"reserved"), "{names:?}");
+        assert!(names.contains(&"priority_free"), "{names:?}");
         for name in names {
             assert!(told.get(name).is_some(), "{name}");
         }

@@ -104,7 +104,7 @@ fn a_waiter_for_room_that_leaves_meets_one_that_is_admitted() {
         drop(second);
         drop(block_on(first).unwrap());
         thread.join().unwrap();
-        assert_eq!(quota.status().charged, 0);
+        assert_eq!(quota.status().in_use, 0);
         assert_all_home(&pool);
     });
 }

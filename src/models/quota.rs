@@ -13,14 +13,17 @@ use std::sync::Arc;
 /// A pool of which `reserve` samples are kept, and a quota of high priority that is large enough.
 fn pool_with_reserve(buffers: usize, reserve: usize) -> (Pool, Quota) {
     let pool = crate::Builder::default().buffers(buffers).size(64);
-    let pool = pool.reserve(reserve).build().expect("a page of memory");
+    let pool = pool
+        .priority_buffers(reserve)
+        .build()
+        .expect("a page of memory");
     let quota = pool.priority_quota("control", 4);
     (pool, quota)
 }
 
 fn assert_all_given_back(pool: &Pool, quota: &Quota) {
     let status = quota.status();
-    assert_eq!((status.charged, status.waiting), (0, 0));
+    assert_eq!((status.in_use, status.waiting), (0, 0));
     assert_all_home(pool);
 }
 
@@ -152,11 +155,11 @@ fn the_reserve_is_filled_up_before_anyone_else_is_served() {
         let first = spawn(move || drop(sample));
         let second = spawn(move || drop(control));
         let sample = block_on(pool.get_buffer()).unwrap();
-        assert_eq!(pool.status().reserved, 1);
+        assert_eq!(pool.status().priority_free, 1);
         drop(sample);
         first.join().unwrap();
         second.join().unwrap();
-        assert_eq!(pool.status().reserved, 1);
+        assert_eq!(pool.status().priority_free, 1);
         assert_all_given_back(&pool, &quota);
     });
 }
@@ -176,7 +179,7 @@ fn high_priority_comes_first() {
         drop(control);
         drop(block_on(ordinary).unwrap());
         thread.join().unwrap();
-        assert_eq!(pool.status().reserved, 1);
+        assert_eq!(pool.status().priority_free, 1);
         assert_all_given_back(&pool, &quota);
     });
 }
@@ -190,7 +193,11 @@ fn an_emptied_reserve_meets_a_release() {
         let thread = spawn(move || drop(sample));
         let control = quota.try_get_buffer().unwrap();
         thread.join().unwrap();
-        assert_eq!(pool.status().reserved, 1, "by what came home, or as it was");
+        assert_eq!(
+            pool.status().priority_free,
+            1,
+            "by what came home, or as it was"
+        );
         drop(control);
         assert!(pool.try_get_buffer().is_ok());
         assert_all_given_back(&pool, &quota);
@@ -221,7 +228,7 @@ fn a_commit_fills_the_reserve_while_a_drain_ends() {
         let thread = spawn(move || drop(sample));
         pool.commit().unwrap();
         thread.join().unwrap();
-        assert_eq!(pool.status().reserved, 1);
+        assert_eq!(pool.status().priority_free, 1);
         drop(block_on(pool.get_buffer()).unwrap());
         assert_all_given_back(&pool, &quota);
     });

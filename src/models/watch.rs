@@ -2,7 +2,7 @@
 
 use super::{pool, spawn};
 use crate::{
-    WatchWaits,
+    StallDetector,
     sync::{Ordering, StatisticBool},
 };
 use std::{
@@ -25,7 +25,7 @@ impl Wake for Woken {
 
 /// A watch looks while `other` does something. Either it has seen that, or it is woken.
 fn meets<T: 'static>(
-    mut watch: WatchWaits<impl FnMut(crate::LongWait)>,
+    mut watch: StallDetector<impl FnMut(crate::Stall)>,
     other: impl FnOnce() -> T + 'static,
 ) {
     let woken = Arc::new(Woken::default());
@@ -54,7 +54,7 @@ fn a_watch_that_goes_to_sleep_meets_a_get_that_joins() {
         let pool = pool(1);
         let held = pool.try_get_buffer().unwrap();
         let get = Box::pin(pool.get_buffer_owned());
-        meets(pool.watch_waits(LIMIT, |_| {}), move || joined(get));
+        meets(pool.detect_stalls(LIMIT, |_| {}), move || joined(get));
         drop(held);
     });
 }
@@ -67,7 +67,7 @@ fn a_watch_that_goes_to_sleep_meets_a_get_that_joins_the_line_of_a_quota() {
         let quota = pool.quota("camera", 1);
         let held = quota.try_get_buffer().unwrap();
         let get = Box::pin(quota.get_buffer_owned());
-        meets(pool.watch_waits(LIMIT, |_| {}), move || joined(get));
+        meets(pool.detect_stalls(LIMIT, |_| {}), move || joined(get));
         drop(held);
     });
 }
@@ -76,7 +76,7 @@ fn a_watch_that_goes_to_sleep_meets_a_get_that_joins_the_line_of_a_quota() {
 fn a_watch_that_goes_to_sleep_meets_the_end_of_its_pool() {
     loom::model(|| {
         let pool = pool(1);
-        let watch = pool.watch_waits(LIMIT, |_| {});
+        let watch = pool.detect_stalls(LIMIT, |_| {});
         meets(watch, move || drop(pool));
     });
 }
@@ -87,7 +87,7 @@ fn a_watch_meets_the_last_handle_and_the_last_sample() {
     loom::model(|| {
         let pool = pool(1);
         let held = pool.try_get_buffer().unwrap();
-        let watch = pool.watch_waits(LIMIT, |_| {});
+        let watch = pool.detect_stalls(LIMIT, |_| {});
         let sample = spawn(move || drop(held));
         meets(watch, move || drop(pool));
         sample.join().unwrap();

@@ -96,5 +96,5 @@
 //! - **Taking one out** for good. A sample always returns.
 //! - **Buffers that grow.** What does not fit has to be refused, or two sizes of pools made.
 //! - **Other runtimes' timers.** [`get_buffer_timeout`](crate::Pool::get_buffer_timeout) needs Tokio's once it has to
-//!   wait, and so do [`watch_waits`](crate::Pool::watch_waits) and the metrics that are recorded in intervals; deadpool can be
+//!   wait, and so do [`detect_stalls`](crate::Pool::detect_stalls) and the metrics that are recorded in intervals; deadpool can be
 //!   told to use that of smol. The other futures here work on any executor.

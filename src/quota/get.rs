@@ -257,7 +257,7 @@ impl Quota {
     /// let camera = pool.quota("camera 1", 4);
     /// let mut batch = Vec::with_capacity(4);
     /// camera.get_buffers_into(&mut batch, 4).await?;
-    /// assert_eq!(camera.status().charged, 4);
+    /// assert_eq!(camera.status().in_use, 4);
     /// # Ok(())
     /// # }
     /// ```

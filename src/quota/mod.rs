@@ -54,7 +54,7 @@ impl Pool {
 
     /// Makes a quota of high priority, for what must not fail: control messages, key frames.
     ///
-    /// Its gets may take the buffers that [`Builder::reserve`](crate::Builder::reserve) keeps, when no other
+    /// Its gets may take the buffers that [`Builder::priority_buffers`](crate::Builder::priority_buffers) keeps, when no other
     /// sample is free. When they have to wait, they are served before all waiters of the pool that have no high
     /// priority; this is the one exception to *first come, first served*. Among themselves they are served in
     /// order. [`Builder::max_waiters`](crate::Builder::max_waiters) does not limit how many of them wait for a
@@ -72,7 +72,7 @@ impl Pool {
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = Pool::builder().buffers(4).reserve(1).build()?;
+    /// let pool = Pool::builder().buffers(4).priority_buffers(1).build()?;
     /// let key_frames = pool.priority_quota("key frames", 2);
     /// let taken = pool.get_buffers(3).await?; // all that gets of the pool can have
     /// let key_frame = key_frames.get_buffer().await?;
@@ -198,9 +198,9 @@ impl Quota {
     /// let pool = sample_pool::Pool::builder().build()?;
     /// let camera = pool.quota("camera 1", 4);
     /// let frame = camera.try_get_buffer()?.freeze();
-    /// assert_eq!(camera.status().charged, 1);
+    /// assert_eq!(camera.status().in_use, 1);
     /// drop(frame);
-    /// assert_eq!(camera.status().charged, 0);
+    /// assert_eq!(camera.status().in_use, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]

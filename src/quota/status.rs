@@ -13,7 +13,7 @@ use std::{fmt, sync::Arc, time::Duration};
 /// ```
 /// let pool = sample_pool::Pool::builder().build()?;
 /// let status = pool.quota("camera 1", 4).status();
-/// assert_eq!((&*status.name, status.limit, status.charged), ("camera 1", 4, 0));
+/// assert_eq!((&*status.name, status.limit, status.in_use), ("camera 1", 4, 0));
 /// # Ok::<(), sample_pool::BuildError>(())
 /// ```
 #[non_exhaustive]
@@ -24,7 +24,7 @@ pub struct QuotaStatus {
     /// How many samples can be charged to it at a time.
     pub limit: usize,
     /// How many are charged: those that are out, and those that gets with room for them wait for.
-    pub charged: usize,
+    pub in_use: usize,
     /// How many gets wait for room; not those that wait for a sample.
     pub waiting: usize,
     /// How long the first of them has waited; `None` if there is none, or waits are not measured: see
@@ -38,7 +38,7 @@ impl QuotaStatus {
         QuotaStatus {
             name: account.name().clone(),
             limit: account.limit(),
-            charged: account.charged(),
+            in_use: account.charged(),
             waiting,
             oldest_wait: oldest.map(|joined| account.engine().since(joined)),
         }
@@ -59,12 +59,12 @@ impl fmt::Display for QuotaStatus {
         let QuotaStatus {
             name,
             limit,
-            charged,
+            in_use,
             waiting,
             oldest_wait,
         } = self;
         let name = escaped(name);
-        write!(f, "{name}: {charged} of {limit}, {waiting} waiting")?;
+        write!(f, "{name}: {in_use} of {limit}, {waiting} waiting")?;
         match oldest_wait {
             Some(oldest) => write!(f, ", the first for {oldest:.1?}"),
             None => Ok(()),

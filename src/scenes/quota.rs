@@ -7,7 +7,7 @@ impl Stage {
     /// A stage of which `reserve` samples are kept.
     fn with_reserve(buffers: usize, reserve: usize) -> Self {
         let pool = crate::Builder::default().buffers(buffers).size(64);
-        let pool = pool.reserve(reserve).build();
+        let pool = pool.priority_buffers(reserve).build();
         Stage {
             pool: pool.expect("a page of memory"),
             ..Stage::new(buffers)
@@ -19,14 +19,14 @@ impl Stage {
         let samples = block_on(quota.get_buffers(count)).expect("it is committed");
         assert_eq!(samples.len(), count);
         let status = quota.status();
-        assert!(status.charged >= count && status.charged <= status.limit);
+        assert!(status.in_use >= count && status.in_use <= status.limit);
         samples.into_iter().for_each(|sample| self.use_up(sample));
     }
 
     /// What must hold of a quota when everybody has gone.
     fn assert_given_back(&self, quota: &Quota) {
         let status = quota.status();
-        assert_eq!((status.charged, status.waiting), (0, 0));
+        assert_eq!((status.in_use, status.waiting), (0, 0));
         let limit = status.limit.min(self.taken.len());
         drop(quota.try_get_buffers(limit).expect("all of it"));
     }
@@ -110,7 +110,7 @@ fn the_reserve_is_whole_when_everybody_has_gone() {
             })
         });
         join_all(threads.collect::<Vec<_>>());
-        assert_eq!(stage.pool.status().reserved, 1);
+        assert_eq!(stage.pool.status().priority_free, 1);
         stage.assert_given_back(&control);
         let status = stage.pool.status();
         assert_eq!((status.free, status.waiting), (3, 0));
@@ -145,7 +145,7 @@ fn a_decommit_meets_quotas_and_the_reserve() {
             })
         });
         join_all(threads.collect::<Vec<_>>());
-        assert_eq!(stage.pool.status().reserved, 1);
+        assert_eq!(stage.pool.status().priority_free, 1);
         stage.assert_given_back(&quota);
         stage.assert_given_back(&control);
     });

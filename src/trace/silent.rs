@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use crate::{engine::Engine, raw::waiter::Ticket, watch_waits::LongWait};
+use crate::{engine::Engine, raw::waiter::Ticket, watch_waits::Stall};
 use std::io;
 
 pub(crate) fn wait_began(_engine: &Engine, _ticket: &Ticket, _wanted: usize) {}
@@ -23,4 +23,4 @@ pub(crate) fn no_huge_pages(_engine: &Engine, _reason: &io::Error) {}
 
 pub(crate) fn callback_panicked(_engine: &Engine) {}
 
-pub(crate) fn long_wait(_wait: &LongWait) {}
+pub(crate) fn long_wait(_wait: &Stall) {}

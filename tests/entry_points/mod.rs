@@ -74,9 +74,11 @@ pub(crate) const ENTRIES: &[(&str, Entry)] = &[
     ("report, and its Display", |s| {
         assert!(s.pool.report().to_string().starts_with("pool"));
     }),
-    ("wait_times", |s| assert!(s.pool.wait_times().is_some())),
-    ("watch_waits, and its drop", |s| {
-        drop(s.pool.watch_waits(Duration::ZERO, |_| {}));
+    ("wait_histogram", |s| {
+        assert!(s.pool.wait_histogram().is_some())
+    }),
+    ("detect_stalls, and its drop", |s| {
+        drop(s.pool.detect_stalls(Duration::ZERO, |_| {}));
     }),
     ("region", |s| {
         let region = s.pool.region();

@@ -121,7 +121,7 @@ impl Accounts {
         let status = quota.status();
         let expected = self.0.get(&payer);
         let expected = expected.map(|account| (account.charged, account.line.len()));
-        prop_assert_eq!(Some((status.charged, status.waiting)), expected);
+        prop_assert_eq!(Some((status.in_use, status.waiting)), expected);
         Ok(())
     }
 }

@@ -478,7 +478,7 @@ impl Expected {
         prop_assert_eq!(pool.properties(), self.properties);
         prop_assert_eq!(pool.free_count(), free);
         prop_assert_eq!((status.free, status.outstanding), (free, out));
-        prop_assert_eq!(status.reserved, self.reserved);
+        prop_assert_eq!(status.priority_free, self.reserved);
         let waiting = self.line.len() + self.privileged.len();
         prop_assert_eq!(status.waiting, waiting);
         prop_assert_eq!(status.acquired, self.acquired);

@@ -63,7 +63,7 @@ def check_what_is_drawn(browser, server):
     def other(route):
         status = json.loads(route.fetch().text())
         status |= {"outstanding": 96, "free": 32, "waiting": 24, "waited": 10, "max_wait": 0.4,
-                   "wait_times": [{"up_to": up_to, "count": count} for up_to, count in WAITS]}
+                   "wait_histogram": [{"up_to": up_to, "count": count} for up_to, count in WAITS]}
         route.fulfill(json=status)
 
     page = Page(browser, server.url, before=lambda page: page.route("**/status", other))

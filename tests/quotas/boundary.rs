@@ -135,7 +135,7 @@ fn no_conversion_leads_from_a_quota_to_the_pool() {
 /// and for high priority.
 #[tokio::test]
 async fn a_limit_of_one_is_one_sample_whatever_is_called() {
-    let pool = Pool::builder().buffers(4).size(64).reserve(2);
+    let pool = Pool::builder().buffers(4).size(64).priority_buffers(2);
     let pool = pool.build().unwrap();
     let quota = pool.quota("plugin", 1);
     assert!(!quota.is_priority() && !quota.clone().is_priority());
@@ -174,7 +174,7 @@ async fn a_limit_of_one_is_one_sample_whatever_is_called() {
 /// The priority belongs to the quota, so each way to get and each clone has it.
 #[tokio::test]
 async fn every_get_of_a_priority_quota_may_take_what_is_kept_and_no_more_than_its_limit() {
-    let pool = Pool::builder().buffers(6).size(64).reserve(5);
+    let pool = Pool::builder().buffers(6).size(64).priority_buffers(5);
     let pool = pool.build().unwrap();
     let control = pool.priority_quota("control", 5);
     assert!(control.is_priority() && control.clone().is_priority());

@@ -51,7 +51,7 @@ fn wakers_of_a_quota_may_come_back_in() {
     let hook = {
         let (pool, quota, seen) = (pool.clone(), quota.clone(), seen.clone());
         hooked_at(Moment::Wake, move || {
-            seen.fetch_add(quota.status().charged, Ordering::SeqCst);
+            seen.fetch_add(quota.status().in_use, Ordering::SeqCst);
             drop(quota.try_get_buffer());
             drop(pool.quota("another", 1).try_get_buffer());
         })

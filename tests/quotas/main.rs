@@ -28,7 +28,7 @@ fn pool(buffers: usize) -> Pool {
 #[track_caller]
 fn assert_used(quota: &Quota, charged: usize, waiting: usize) {
     let status = quota.status();
-    assert_eq!((status.charged, status.waiting), (charged, waiting));
+    assert_eq!((status.in_use, status.waiting), (charged, waiting));
 }
 
 /// Nothing is charged, nobody waits, and all of the quota and of the pool can be had.
@@ -160,7 +160,7 @@ fn samples_outlive_their_quota() {
     let quota = pool.quota("camera", 1);
     let sample = quota.try_get_buffer().unwrap();
     drop(quota);
-    assert_eq!(pool.quotas()[0].charged, 1, "a sample is charged to it");
+    assert_eq!(pool.quotas()[0].in_use, 1, "a sample is charged to it");
     let weak = pool.downgrade();
     drop(pool);
     drop(sample.freeze().into_bytes());

@@ -58,7 +58,7 @@ fn one_slow_source_per_buffer_does_not_stop_the_others() {
             })
             .unzip();
         assert_eq!(
-            quota.status().charged + usize::from(kept.is_some()) * 5,
+            quota.status().in_use + usize::from(kept.is_some()) * 5,
             4 + usize::from(kept.is_some())
         );
         let (mut fifth, mut reader) = connected(source());

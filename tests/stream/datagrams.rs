@@ -322,10 +322,10 @@ async fn with_a_quota_it_holds_no_more_than_that() {
         sender.send_to(&[number], address).await.unwrap();
     }
     let first = receiver.next().await.unwrap().unwrap();
-    assert_eq!(quota.status().charged, 1);
+    assert_eq!(quota.status().in_use, 1);
     let mut batch = Vec::new();
     let received = receiver.receive_many(&mut batch, 3).await.unwrap();
-    assert_eq!((received, quota.status().charged), (1, 2));
+    assert_eq!((received, quota.status().in_use), (1, 2));
     assert!(receiver.next().now_or_never().is_none(), "it has no room");
     assert_eq!(pool.free_count(), 6);
     drop((first, batch));

@@ -79,7 +79,7 @@ export class Pool {
     this.#history.push(status);
     if (this.#history.length > HISTORY) this.#history.shift();
     this.#draw();
-    this.#showWaits(status.wait_times);
+    this.#showWaits(status.wait_histogram);
     this.#shown += 1;
   }
 
