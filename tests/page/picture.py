@@ -19,7 +19,8 @@ def draw(browser, server, path):
     # Long enough for a curve that fills half of the chart.
     page.pause(30)
     path.parent.mkdir(exist_ok=True)
-    page.page.screenshot(path=path)
+    # A page that ends in the middle of a table looks broken.
+    page.page.screenshot(path=path, full_page=True)
     page.close()
     size = path.stat().st_size
     assert size <= LARGEST, f"{path}: {size} bytes, {LARGEST} at most"
