@@ -15,14 +15,18 @@ use metrics_util::{
     debugging::{DebugValue, DebuggingRecorder, Snapshotter},
 };
 use polling::Polled;
-use sample_pool::{Builder, Pool, metrics::PoolMetrics};
+use sample_pool::{
+    Builder, Pool,
+    fan_out::FanOut,
+    metrics::{FanOutMetrics, PoolMetrics},
+};
 use std::{
     cell::Cell,
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     process,
     rc::Rc,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
@@ -266,6 +270,8 @@ async fn an_interval_of_zero_leaves_time_for_others() {
 #[test]
 fn each_metric_that_is_recorded_is_described_with_its_unit() {
     let pool = builder().measure_waits(true).build().expect("small");
+    let quota = pool.quota("camera", 2);
+    let fan_out = Arc::new(FanOut::new(1, 1));
     let held = pool.try_get_buffers(4).expect("home");
     drop(Polled::waiting(pool.get_buffer()));
     let recorder = DebuggingRecorder::new();
@@ -273,9 +279,11 @@ fn each_metric_that_is_recorded_is_described_with_its_unit() {
     with_local_recorder(&recorder, || {
         sample_pool::metrics::describe();
         assert!(PoolMetrics::new(&pool).record());
+        assert!(FanOutMetrics::new("camera", &fan_out).record());
     });
     let told = snapshotter.snapshot().into_vec();
-    assert_eq!(told.len(), 17);
+    // Of the pool, of the quota and of the fan-out.
+    assert_eq!(told.len(), 17 + 4 + 5);
     for (key, unit, described, _value) in told {
         let name = key.key().name().to_owned();
         let expected = match &name {
@@ -288,7 +296,7 @@ fn each_metric_that_is_recorded_is_described_with_its_unit() {
         let counts = key.kind() == MetricKind::Counter;
         assert_eq!(counts, name.ends_with("_total"), "{name}");
     }
-    drop(held);
+    drop((held, quota));
 }
 
 /// A recorder that does what a test wants whenever it is asked for a metric.
