@@ -142,6 +142,16 @@ fn of_two_start_markers_one_is_skipped() {
     }
 }
 
+/// `printf '\xff' | cat - A.jpg`: a byte that fills, as one may before any marker.
+#[test]
+fn a_byte_that_fills_before_a_start_marker_is_skipped() {
+    let [a, b, c] = three();
+    let filled = [&b"\xff"[..], &b].concat();
+    check("bare", &[&a, &filled[..], &c].concat(), &three(), 1, 0);
+    let parts = [part(&a, false), part(&filled, false), part(&c, false)];
+    check("a part", &parts.concat(), &three(), 1, 0);
+}
+
 /// `dd` puts a byte before a marker; decoders warn, and show the picture.
 #[test]
 fn a_stray_byte_before_a_marker_is_passed_on() {
@@ -233,6 +243,9 @@ fn the_lines_of_parts_may_be_careless() {
         0,
         0,
     );
+    let ended_twice = |body: &[u8]| part(&format!("--b\r\n{kind}\r\n"), body);
+    let stream = [ended_twice(&a), ended_twice(&b), ended_twice(&c)].concat();
+    check("headers that end twice", &stream, &three(), 0, 0);
     let without_colon = |body: &[u8]| part(&format!("--b\r\nnonsense\r\n{kind}"), body);
     let stream = [without_colon(&a), without_colon(&b), without_colon(&c)].concat();
     check("without a colon", &stream, &three(), 0, 0);

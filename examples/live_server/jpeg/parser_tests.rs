@@ -108,7 +108,9 @@ fn parts_without_a_length_are_told_apart_wherever_the_stream_is_cut() {
     let pictures = vec![picture(1), picture(2)];
     let mut stream = b"\r\n".to_vec();
     stream.extend(pictures.iter().flat_map(|picture| part(picture, false)));
-    stream.extend(b"--ffmpeg--\r\nwhatever follows means nothing");
+    // Whatever follows means nothing, also what could be one more part.
+    stream.extend(b"--ffmpeg--\r\n");
+    stream.extend(part(&picture(3), false));
     in_all_cuts(&stream, |found| {
         assert_eq!(found, Ok((pictures.clone(), true)))
     });
@@ -133,15 +135,17 @@ fn a_frame_ends_with_its_last_byte_and_not_with_the_next_frame() {
 /// The length lets the server refuse a frame before a byte of it was read.
 #[test]
 fn the_announced_length_is_told_before_the_frame() {
-    let stream = part(&picture(1), true);
-    let mut parser = FrameParser::new();
-    let mut chunk = Bytes::from(stream);
-    assert_eq!(
-        parser.next(&mut chunk),
-        Ok(Some(Event::Begin {
-            length: Some(picture(1).len())
-        }))
-    );
+    let length = Some(picture(1).len());
+    for (said, length) in [
+        (format!("Content-Length: {}", picture(1).len()), length),
+        (format!("Content-Length:\r\n {}", picture(1).len()), length),
+        ("Content-Length: 3".to_owned(), None),
+    ] {
+        let lines = format!("--ffmpeg\r\n{said}\r\n\r\n");
+        let mut chunk = Bytes::from([lines.as_bytes(), &picture(1)].concat());
+        let begin = FrameParser::new().next(&mut chunk);
+        assert_eq!(begin, Ok(Some(Event::Begin { length })), "{said}");
+    }
 }
 
 /// A buffer is taken at the beginning of a frame, so headers alone must not begin one.
