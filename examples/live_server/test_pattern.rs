@@ -141,8 +141,13 @@ fn fill(pixels: &mut [u8], at: (usize, usize), size: (usize, usize), colour: [u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jpeg::parser::{Event, FrameParser, Skipped};
+    use crate::{
+        channel::Channels,
+        jpeg::parser::{Event, FrameParser, Skipped},
+        memory::{self, FEWEST_BUFFERS},
+    };
     use bytes::Bytes;
+    use sample_pool::fan_out::Hands;
 
     #[tokio::test]
     async fn each_picture_is_a_jpeg_of_its_own_and_they_differ() {
@@ -175,5 +180,22 @@ mod tests {
         let none = next(&pool, 1, 2000, Instant::now()).await.unwrap();
         assert!(none.is_none());
         assert_eq!(pool.free_count(), 10);
+    }
+
+    /// It would draw for nobody for as long as the server runs.
+    #[tokio::test]
+    async fn it_ends_when_its_channel_is_removed() {
+        let pool = memory::pool(FEWEST_BUFFERS, 100_000).unwrap();
+        let channels = Channels::new(&pool, &Hands::new(FEWEST_BUFFERS / 2));
+        let source = channels.open("test").unwrap();
+        let running = tokio::spawn(run(pool, source, 100_000, Instant::now()));
+        // The first picture finds out by itself.
+        while channels.status()[0].sequence == 0 {
+            time::sleep(INTERVAL / 10).await;
+        }
+        assert!(!running.is_finished(), "before that it does not end");
+        assert!(channels.remove("test"));
+        let ended = time::timeout(Duration::from_secs(20), running).await;
+        ended.expect("it ends").expect("no panic");
     }
 }
