@@ -252,11 +252,7 @@ impl Engine {
         let mut shared = self.lock();
         shared.relock = relock;
         shared.memory_kept = refused.as_ref().map_or(0, |refused| refused.bytes);
-        let tally = shared.ledger.tally(&self.free_list);
-        shared.counters.tally.acquired += tally.acquired;
-        shared.counters.tally.released += tally.released;
-        shared.counters.tally.used = tally.used;
-        shared.ledger.close_books();
+        self.close_books(&mut shared);
         shared.state = State::Configured;
         shared.busy = false;
         self.settled.announce();
@@ -264,6 +260,15 @@ impl Engine {
         drop(shared);
         listeners.tell_all();
         refused
+    }
+
+    /// Adds what the slots counted since the commit to the totals. Every slot is free.
+    fn close_books(&self, shared: &mut Shared) {
+        let tally = shared.ledger.tally(&self.free_list);
+        shared.counters.tally.acquired += tally.acquired;
+        shared.counters.tally.released += tally.released;
+        shared.counters.tally.used = tally.used;
+        shared.ledger.close_books();
     }
 
     pub(crate) fn drained(&self) -> Signal {
@@ -342,6 +347,8 @@ impl Engine {
         let listeners = mem::take(&mut shared.drained);
         let memory = shared.ledger.memory().cloned();
         self.close_reserve(&mut shared);
+        // Metrics may record the last counts after this.
+        self.close_books(&mut shared);
         shared.ledger.abandon(&self.free_list);
         shared.state = State::Unconfigured;
         let forgotten = mem::take(&mut shared.forgotten);

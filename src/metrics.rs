@@ -200,7 +200,8 @@ impl PoolMetrics {
     }
 
     /// Records how the pool stands, and what happened since it was called last. `false` once no handle to the pool is
-    /// left: then its gauges are set to zero and its last counts are recorded, once, if any were recorded before.
+    /// left: then its gauges are set to zero and its last counts are recorded, once, if any were recorded before. Samples
+    /// that are released after that are not counted.
     ///
     /// The recorder is the one that is installed, or that of this thread, at the time of the call; it runs
     /// without a lock. It costs what [`Pool::status`] and [`Pool::quotas`] cost, and one call of the recorder for each
@@ -213,22 +214,19 @@ impl PoolMetrics {
         let engine = self.pool.engine();
         let shared = engine.lock();
         let lives = engine.can_be_had(&shared);
-        // Of one that is freed nothing can be read any more.
-        let status = (!shared.ended).then(|| engine.status(&shared));
+        // Of a pool that has ended the counts are still right: they were added to the totals.
+        let status = engine.status(&shared);
         drop(shared);
         let times = engine.waits.as_ref().map(|waits| waits.times());
         let quotas = engine.accounts.statuses();
         if lives || self.has_begun {
             self.has_begun = true;
-            if let Some(status) = &status {
-                self.recorded.count(&self.labels, status);
-            }
+            self.recorded.count(&self.labels, &status);
             if let Some(times) = times {
                 self.recorded.tell_waits(&self.labels, times);
             }
         }
-        let readings = status.filter(|_| lives);
-        let readings = readings.map(|status| self.readings(&status, &quotas));
+        let readings = lives.then(|| self.readings(&status, &quotas));
         self.gauges.set(readings.into_iter().flatten());
         self.is_over = !lives;
         lives

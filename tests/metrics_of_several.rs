@@ -178,6 +178,42 @@ fn gauges_of_a_pool_that_is_gone_are_zero_and_its_last_counts_are_told() {
     assert_eq!(told.counter(name), 3, "told once");
 }
 
+/// Its last sample is released before its last handle is dropped, so that nothing of it is left when it is recorded.
+#[test]
+fn the_last_counts_of_a_pool_are_recorded_after_it_was_freed() {
+    let told = Told::default();
+    let pool = named(4);
+    let mut metrics = PoolMetrics::new(&pool);
+    let mut held = vec![pool.try_get_buffer().expect("it is free")];
+    assert!(told.record(|| metrics.record()));
+    held.extend(pool.try_get_buffers(3).expect("they are free"));
+    assert!(pool.try_get_buffer().is_err());
+    drop(held);
+    drop(pool);
+    for _ in 0..2 {
+        assert!(!told.record(|| metrics.record()));
+        assert_eq!(told.counter("acquired_total{pool=relay}"), 4);
+        assert_eq!(told.counter("released_total{pool=relay}"), 4);
+        assert_eq!(told.counter("exhausted_total{pool=relay}"), 1);
+    }
+}
+
+/// A drain ends a count of its own, which must not be added twice.
+#[test]
+fn the_last_counts_of_a_pool_that_was_drained_are_recorded_once() {
+    let told = Told::default();
+    let pool = named(4);
+    let mut metrics = PoolMetrics::new(&pool);
+    take(&pool, 2);
+    assert!(told.record(|| metrics.record()));
+    take(&pool, 3);
+    pool.decommit();
+    drop(pool);
+    assert!(!told.record(|| metrics.record()));
+    assert_eq!(told.counter("acquired_total{pool=relay}"), 5);
+    assert_eq!(told.counter("released_total{pool=relay}"), 5);
+}
+
 /// The old one notices its end after the new one was recorded, and must not wipe it out.
 #[test]
 fn the_end_of_a_pool_leaves_the_gauges_of_a_new_one_with_its_name() {
