@@ -324,6 +324,33 @@ fn a_fan_out_has_metrics_until_it_is_gone() {
     }
 }
 
+/// A fan-out is often dropped between two times at which it is recorded.
+#[test]
+fn the_last_counts_of_a_fan_out_are_recorded_after_it_is_gone() {
+    let told = Told::default();
+    let pool = unnamed(8);
+    let fan_out = Arc::new(FanOut::new(2, 3));
+    let mut metrics = FanOutMetrics::new("camera", &fan_out);
+    let mut slow = fan_out.subscribe(1);
+    let send = || {
+        let sample = pool.try_get_buffer().expect("it is free");
+        fan_out.send(sample.freeze()).expect("it is open");
+    };
+    send();
+    assert!(told.record(|| metrics.record()));
+    (0..4).for_each(|_| send());
+    drop(fan_out);
+    assert!(!told.record(|| metrics.record()));
+    assert_eq!(told.counter("fan_out_sent_total{fan_out=camera}"), 5);
+    let delivery = at_once(slow.next()).expect("the backlog");
+    assert_eq!(delivery.missed(), 3);
+    for _ in 0..2 {
+        assert!(!told.record(|| metrics.record()));
+        assert_eq!(told.counter("fan_out_sent_total{fan_out=camera}"), 5);
+        assert_eq!(told.counter("fan_out_skipped_total{fan_out=camera}"), 3);
+    }
+}
+
 /// The places can be shared, and would be counted once for each fan-out that shares them.
 #[test]
 fn a_fan_out_counts_as_held_only_what_is_its_own() {

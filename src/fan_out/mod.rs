@@ -86,9 +86,15 @@ pub use subscriber::Subscriber;
 
 pub use crate::error::SendError;
 
-use crate::{shared::SharedSample, sync::watch};
+#[cfg(feature = "metrics")]
+pub(crate) use status::Counts;
+
+use crate::{
+    shared::SharedSample,
+    sync::{Ordering, StatisticU64, watch},
+};
 use status::Skipped;
-use std::{fmt, mem};
+use std::{fmt, mem, sync::Arc};
 use window::{Sent, Window};
 
 /// Sends samples to many subscribers, each at its own pace, none of which can hold the pool.
@@ -141,6 +147,8 @@ pub struct FanOut {
     number: u64,
     backlog: usize,
     require_sync_point: bool,
+    /// How many samples were sent. Written under the window's lock.
+    sent: Arc<StatisticU64>,
     skipped: Skipped,
 }
 
@@ -179,6 +187,7 @@ impl FanOut {
             hands: hands.clone(),
             backlog,
             require_sync_point: false,
+            sent: Arc::new(StatisticU64::new(0)),
             skipped: Skipped::default(),
         }
     }
@@ -271,6 +280,7 @@ impl FanOut {
                 window.first += 1;
             }
             window.samples.extend(sent.take());
+            self.sent.store(window.end(), Ordering::Relaxed);
             true
         });
         drop(oldest);

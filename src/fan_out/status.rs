@@ -50,7 +50,34 @@ impl Skipped {
     }
 }
 
+/// What is counted of one fan-out. It outlives the fan-out, so that metrics record the last counts.
+#[cfg(feature = "metrics")]
+#[derive(Debug)]
+pub(crate) struct Counts {
+    sent: Arc<StatisticU64>,
+    skipped: Skipped,
+}
+
+#[cfg(feature = "metrics")]
+impl Counts {
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn skipped(&self) -> u64 {
+        self.skipped.0.load(Ordering::Relaxed)
+    }
+}
+
 impl FanOut {
+    #[cfg(feature = "metrics")]
+    pub(crate) fn counts(&self) -> Counts {
+        Counts {
+            sent: self.sent.clone(),
+            skipped: self.skipped.clone(),
+        }
+    }
+
     /// How many samples are sent, kept, held and skipped. Not a snapshot.
     ///
     /// # Examples
@@ -58,15 +85,12 @@ impl FanOut {
     /// See [`FanOutStatus`].
     #[must_use]
     pub fn status(&self) -> FanOutStatus {
-        let (backlog, sent) = {
-            let window = self.window.borrow();
-            (window.samples.len(), window.end())
-        };
+        let backlog = self.window.borrow().samples.len();
         FanOutStatus {
             subscribers: self.subscribers(),
             backlog,
             held: self.hands.taken_of(self.number),
-            sent,
+            sent: self.sent.load(Ordering::Relaxed),
             skipped: self.skipped.0.load(Ordering::Relaxed),
         }
     }

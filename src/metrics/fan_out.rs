@@ -4,12 +4,12 @@ use super::{
     count,
     gauges::{Gauges, Joined, Reading},
 };
-use crate::fan_out::{FanOut, FanOutStatus};
+use crate::fan_out::{Counts, FanOut, FanOutStatus};
 use ::metrics::{Label, SharedString, Unit};
 use std::sync::{Arc, Weak};
 
 type Gauge = (&'static str, &'static str, fn(&FanOutStatus) -> usize);
-type Counter = (&'static str, &'static str, fn(&FanOutStatus) -> u64);
+type Counter = (&'static str, &'static str, fn(&Counts) -> u64);
 
 #[rustfmt::skip]
 pub(super) const GAUGES: [Gauge; 3] = [
@@ -20,8 +20,8 @@ pub(super) const GAUGES: [Gauge; 3] = [
 
 #[rustfmt::skip]
 pub(super) const COUNTERS: [Counter; 2] = [
-    ("sample_pool_fan_out_sent_total", "Samples that were sent", |s| s.sent),
-    ("sample_pool_fan_out_skipped_total", "Samples that subscribers skipped", |s| s.skipped),
+    ("sample_pool_fan_out_sent_total", "Samples that were sent", Counts::sent),
+    ("sample_pool_fan_out_skipped_total", "Samples that subscribers skipped", Counts::skipped),
 ];
 
 /// Copies what a [`FanOut`] says of itself to the recorder of `metrics`; see [the module](super).
@@ -43,6 +43,7 @@ pub(super) const COUNTERS: [Counter; 2] = [
 #[derive(Debug)]
 pub struct FanOutMetrics {
     fan_out: Weak<FanOut>,
+    counts: Counts,
     labels: Vec<Label>,
     recorded: [u64; COUNTERS.len()],
     gauges: Gauges,
@@ -55,26 +56,29 @@ impl FanOutMetrics {
         let name = SharedString::from_shared(name.into());
         FanOutMetrics {
             fan_out: Arc::downgrade(fan_out),
+            counts: fan_out.counts(),
             labels: vec![Label::new("fan_out", name)],
             recorded: [0; COUNTERS.len()],
             gauges: Gauges::new(),
         }
     }
 
-    /// Records how the fan-out stands. `false` once it is gone: then its gauges are set to zero, and nothing else is
-    /// recorded.
+    /// Records how the fan-out stands, and what was counted since this was called last. `false` once the fan-out is gone:
+    /// then its gauges are set to zero, and its last counts are recorded. Subscribers that still have samples to
+    /// receive may skip some after that; a later call records these.
     ///
     /// The recorder is the one that is installed, or that of this thread, at the time of the call; it runs
     /// without a lock.
     pub fn record(&mut self) -> bool {
         let status = self.fan_out.upgrade().map(|fan_out| fan_out.status());
+        // After the look at the fan-out: nothing is sent any more if it is gone.
+        for ((name, _, value), recorded) in COUNTERS.iter().zip(&mut self.recorded) {
+            count(name, &self.labels, value(&self.counts), recorded);
+        }
         let Some(status) = status else {
             self.gauges.set([]);
             return false;
         };
-        for ((name, _, value), recorded) in COUNTERS.iter().zip(&mut self.recorded) {
-            count(name, &self.labels, value(&status), recorded);
-        }
         let labels = &self.labels;
         self.gauges.set(GAUGES.map(|(name, _, value)| Reading {
             name,
