@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
+    acquire::spend,
     error::GetBufferError,
     get_owned::GetBufferOwned,
     line::Rank,
@@ -178,7 +179,7 @@ impl PollPool {
     /// [waiting](PollPool::is_waiting). The waker is woken once; poll again to register again. A get that does
     /// not wait, as that of [`try_get_buffer`](Pool::try_get_buffer), wakes nothing.
     ///
-    /// It takes the pool's lock at each call, so ask only where the task is about to wait with a sample in its hands.
+    /// Being ready takes part in Tokio's cooperative budget, as a get does. It takes the pool's lock at each call, so ask only where the task is about to wait with a sample in its hands.
     ///
     /// # Examples
     ///
@@ -207,6 +208,17 @@ impl PollPool {
     /// # }
     /// ```
     pub fn poll_reclaim_requested(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_reclaim_unbudgeted(cx));
+        // A task that asks in a loop would keep its thread from the tasks that end the reason of the request.
+        match spend(cx) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+
+    /// As [`poll_reclaim_requested`](PollPool::poll_reclaim_requested), whether or not the task has budget left. For a
+    /// caller that does not ask again after the answer, and must not take a lack of budget for "nothing is requested".
+    pub(crate) fn poll_reclaim_unbudgeted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let registration = self.registration.get_or_insert_with(|| match &self.source {
             Source::Pool(pool) => Registration::new(pool, None),
             Source::Quota(quota) => quota.registration(),

@@ -119,6 +119,27 @@ fn an_adapter_that_is_refused_lets_the_task_run_that_ends_the_flush() {
     });
 }
 
+/// Nothing else would let the task run that the drain, or the get in the queue, waits for.
+#[test]
+fn a_loop_that_is_asked_for_its_sample_lets_other_tasks_run() {
+    on_one_thread(async || {
+        let pool = &pool();
+        let quota = pool.quota("full", 1);
+        let held = quota.get_buffer().await.expect("four are free");
+        let mut waiting = Box::pin(quota.get_buffer());
+        assert!((&mut waiting).now_or_never().is_none());
+        let mut polled = PollPool::from(&quota);
+        let asked = async || poll_fn(|cx| polled.poll_reclaim_requested(cx)).await;
+        until_another_task_runs(asked).await;
+        drop(waiting);
+        pool.decommit();
+        let mut polled = PollPool::new(pool);
+        let asked = async || poll_fn(|cx| polled.poll_reclaim_requested(cx)).await;
+        until_another_task_runs(asked).await;
+        drop(held);
+    });
+}
+
 /// As above, for those that read into what they get.
 #[cfg(feature = "net")]
 #[test]

@@ -220,7 +220,7 @@ impl<S> SampleReaderProjection<'_, S> {
         };
         if sample.is_empty() {
             *self.begun = Begun::Nothing;
-        } else if self.pool.poll_reclaim_requested(cx).is_ready() {
+        } else if self.pool.poll_reclaim_unbudgeted(cx).is_ready() {
             let size = self.pool.pool().engine().geometry.size();
             // Without memory for a copy it keeps the buffer.
             if self.aside.put(sample, size, sample.properties()) {

@@ -197,7 +197,7 @@ impl Unparsed {
             Place::Filling(_) | Place::Parsing(_) => {
                 if len == 0 {
                     self.clear();
-                } else if len <= SMALL || self.pool.poll_reclaim_requested(cx).is_ready() {
+                } else if len <= SMALL || self.pool.poll_reclaim_unbudgeted(cx).is_ready() {
                     self.set_aside();
                 }
             }
