@@ -160,6 +160,7 @@
 // | `sync`, `foreign`, `stripe` | locks and atomics, the real ones or those of a model; foreign code; which stripe a thread is at |
 // | `error`, `properties`, `reference_time`, `media_type`, `sample_properties`, `status`, `region_info` | plain values |
 // | `clock`, `wait_histogram` | the clock that waits are measured by, and how long they took |
+// | `wiped` | copies that are overwritten when they are dropped |
 // | `word` | one word of the free list: the protocol of get and release without a lock |
 // | `raw` | the room of `unsafe`: mappings, slots, bytes, waiters' nodes, the counted handle |
 // | `free_list` | which slots are home; beneath it `ledger`, what the holder of the lock knows |
@@ -220,6 +221,7 @@ mod wait_times;
 mod watch;
 mod watch_waits;
 mod watches;
+mod wiped;
 mod word;
 
 pub use builder::Builder;

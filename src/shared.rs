@@ -7,6 +7,7 @@ use crate::{
     release,
     sample::{self, Sample},
     sample_properties::SampleProperties,
+    wiped,
 };
 use bytes::{Buf, Bytes};
 use std::{
@@ -14,7 +15,6 @@ use std::{
     cmp::Ordering,
     fmt,
     hash::{Hash, Hasher},
-    hint,
     ops::{Bound, Deref, RangeBounds},
     panic::{RefUnwindSafe, UnwindSafe},
 };
@@ -257,30 +257,10 @@ impl SharedSample {
             if copy.try_reserve_exact(self.len()).is_ok() {
                 // It fits, so nothing is moved and left behind unwiped.
                 copy.extend_from_slice(&self);
-                return match engine.settings.zero_on_release && !copy.is_empty() {
-                    true => Bytes::from_owner(Wiped(copy)),
-                    false => copy.into(),
-                };
+                return wiped::into_bytes(copy, engine.settings.zero_on_release);
             }
         }
         self.into_bytes()
-    }
-}
-
-/// A copy of the bytes of a pool that wipes.
-struct Wiped(Vec<u8>);
-
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Drop for Wiped {
-    fn drop(&mut self) {
-        self.0.fill(0);
-        // As far as the compiler knows the zeroes are read here, so it must write them.
-        hint::black_box(&mut self.0);
     }
 }
 

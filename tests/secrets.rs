@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 use bytes::{BufMut, Bytes};
+#[cfg(feature = "stream")]
+use futures::FutureExt;
 use sample_pool::{Pool, Sample};
 use std::{
     fs::File,
@@ -227,5 +229,77 @@ fn a_copy_that_was_made_of_a_slice_is_wiped_with_its_last_handle() {
         assert_eq!(count(), 1, "a handle is left");
         drop(other);
         assert_eq!(count(), usize::from(!wipes), "wipes: {wipes}");
+    }
+}
+
+/// Where the bytes of a reader are set aside: both ways end with the bytes that it had read.
+#[cfg(feature = "stream")]
+type SetAside = (&'static str, fn(&Pool, tokio::io::DuplexStream) -> Bytes);
+
+#[cfg(feature = "stream")]
+const SET_ASIDE: [SetAside; 2] = [
+    ("a frame reader", |pool, source| {
+        use sample_pool::stream::{DecodeFrame, Decoded, FrameReader};
+
+        struct Never;
+
+        impl DecodeFrame for Never {
+            type Error = std::convert::Infallible;
+
+            fn decode(&mut self, _: &[u8]) -> Result<Decoded, Self::Error> {
+                Ok(Decoded::Incomplete { needed: None })
+            }
+        }
+
+        let mut reader = FrameReader::new(source, pool, Never);
+        let next = futures::StreamExt::next(&mut reader).now_or_never();
+        assert!(next.is_none(), "the frame is not whole");
+        reader.into_parts().2
+    }),
+    ("a sample reader", |pool, source| {
+        let reader = sample_pool::stream::SampleReader::new(source, pool);
+        let mut reader = reader.whole_buffers(true);
+        let others = pool.try_get_buffers(BUFFERS - 1).expect("home");
+        let next = futures::StreamExt::next(&mut reader).now_or_never();
+        assert!(next.is_none(), "the sample is not full");
+        let mut get = pool.get_buffer();
+        assert!((&mut get).now_or_never().is_none());
+        let next = futures::StreamExt::next(&mut reader).now_or_never();
+        assert!(next.is_none(), "the source has no more");
+        drop((get, others));
+        reader.into_parts().1
+    }),
+];
+
+/// They leave the reader in a copy of their own, which no release wipes.
+#[cfg(feature = "stream")]
+#[test]
+fn bytes_that_were_set_aside_and_given_out_are_wiped_with_their_last_handle() {
+    const AT: usize = 200;
+    for (reader, give_out) in SET_ASIDE {
+        for wipes in [false, true] {
+            let pool = pool(wipes);
+            let secret = Secret::new();
+            let (mut writes, reads) = tokio::io::duplex(SIZE);
+            for part in [&[1; AT][..], &secret.0[0], &secret.0[1], &[2; 1000]] {
+                let written = tokio::io::AsyncWriteExt::write_all(&mut writes, part);
+                written.now_or_never().expect("room").expect("open");
+            }
+            let bytes = give_out(&pool, reads);
+            assert_eq!(pool.free_count(), BUFFERS, "{reader}: set aside");
+            assert_eq!(bytes.len(), AT + 32 + 1000, "{reader}");
+            let other = bytes.slice(AT..);
+            let at = u64::try_from(bytes.as_ptr().addr()).expect("an address");
+            let mut memory = vec![0; bytes.len()];
+            let process = File::open("/proc/self/mem").expect("a process reads its own");
+            let mut count = || {
+                process.read_exact_at(&mut memory, at).expect("mapped");
+                secret.count_in(&memory)
+            };
+            drop(bytes);
+            assert_eq!(count(), 1, "{reader}: a handle is left");
+            drop(other);
+            assert_eq!(count(), usize::from(!wipes), "{reader}, wipes: {wipes}");
+        }
     }
 }

@@ -3,8 +3,9 @@
 use crate::{
     sample::Sample,
     sample_properties::{EMPTY, SampleProperties},
+    wiped,
 };
-use bytes::BufMut;
+use bytes::{BufMut, Bytes};
 use std::{hint, mem};
 
 /// How much memory is kept for the next frame by a reader that waits for its source.
@@ -86,9 +87,9 @@ impl Aside {
         }
     }
 
-    /// The bytes; from now on they are the caller's.
-    pub(super) fn into_bytes(mut self) -> Vec<u8> {
-        mem::take(&mut self.bytes)
+    /// The bytes, which are wiped when the caller drops the last handle to them, if that was asked for.
+    pub(super) fn into_bytes(mut self) -> Bytes {
+        wiped::into_bytes(mem::take(&mut self.bytes), self.wipes)
     }
 
     /// Overwrites the bytes from `first` on, if that was asked for.

@@ -182,7 +182,7 @@ impl<S> SampleReader<S> {
         let begun = match self.begun {
             Begun::Nothing => Bytes::new(),
             Begun::Filling(sample) => sample.into_bytes(),
-            Begun::Aside => self.aside.into_bytes().into(),
+            Begun::Aside => self.aside.into_bytes(),
         };
         (self.source, begun)
     }

@@ -83,7 +83,7 @@ impl Unparsed {
             Place::Nowhere => Bytes::new(),
             Place::Filling(sample) => sample.into_bytes(),
             Place::Parsing(rest) => rest.into_bytes(),
-            Place::Aside => self.aside.into_bytes().into(),
+            Place::Aside => self.aside.into_bytes(),
         }
     }
 
