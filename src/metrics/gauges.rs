@@ -136,8 +136,25 @@ impl Gauges {
         }
         drop(said);
         for (key, value) in values {
-            with_recorder(|recorder| recorder.register_gauge(&key, &METADATA)).set(value);
+            set_to_newest(recorder, &key, value);
         }
+    }
+}
+
+/// Sets a gauge to `value`, and again as long as another source has changed the value meanwhile.
+///
+/// The recorder runs without the lock, so the source that added up first may be the last to set the gauge. Each of them
+/// looks again after it has set it, so the last one that does finds its own value to be the newest. It repeats only if
+/// another source has said something new, so it ends.
+fn set_to_newest(recorder: usize, key: &Key, mut value: f64) {
+    let gauge = with_recorder(|recorder| recorder.register_gauge(key, &METADATA));
+    loop {
+        gauge.set(value);
+        let newest = said().lock().value(recorder, key);
+        if newest.to_bits() == value.to_bits() {
+            return;
+        }
+        value = newest;
     }
 }
 
