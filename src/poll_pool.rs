@@ -177,7 +177,9 @@ impl PollPool {
     /// It is ready while a get waits in the wait queue of the pool, or of the [`Quota`] through which this gets its
     /// samples; and while the pool drains. A get of this `PollPool` itself counts too: ask when it is not
     /// [waiting](PollPool::is_waiting). The waker is woken once; poll again to register again. A get that does
-    /// not wait, as that of [`try_get_buffer`](Pool::try_get_buffer), wakes nothing.
+    /// not wait, as that of [`try_get_buffer`](Pool::try_get_buffer), wakes nothing. With
+    /// [`max_waiters(0)`](crate::Builder::max_waiters) no get waits, and one that is refused for that counts as one that
+    /// waits: it wakes the waker, and the next poll is ready.
     ///
     /// Being ready takes part in Tokio's cooperative budget, as a get does. It takes the pool's lock at each call, so ask only where the task is about to wait with a sample in its hands.
     ///

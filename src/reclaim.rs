@@ -5,7 +5,10 @@
 //! finds a get in the queue, or the next get that queues finds its waker. A get that queues takes all wakers, and wakes
 //! them once the lock is free; a task that still keeps its buffer then registers again.
 //!
-//! A [`Key`] belongs to one round. Taking the wakers ends the round, and all its keys say nothing from then on.
+//! A [`Key`] belongs to one round. Taking the wakers ends the round, and all its keys stand for no waker from then on.
+//!
+//! With [`max_waiters(0)`](crate::Builder::max_waiters) no get queues. One that is refused for that takes the wakers too,
+//! and the round is marked, so that a task that was woken learns from its key that its buffer is wanted.
 
 #![forbid(unsafe_code)]
 
@@ -31,6 +34,8 @@ pub(crate) struct Reclaim {
     /// Those of the places in `wakers` that are empty.
     vacant: Vec<usize>,
     round: u64,
+    /// The last round that was ended by a get which may not queue.
+    refused: Option<u64>,
 }
 
 /// Where a waker is registered.
@@ -75,6 +80,7 @@ impl Reclaim {
             // The last of a crowd: what it needed is freed, and no key of this round stands for anything.
             *self = Reclaim {
                 round: self.round + 1,
+                refused: self.refused,
                 ..Reclaim::default()
             };
         }
@@ -93,6 +99,27 @@ impl Reclaim {
             return None;
         }
         self.end_round()
+    }
+
+    /// As [`take`](Reclaim::take), for a get that is refused because no get may queue. A task that is woken for it finds
+    /// the queue empty, so its key says what it was woken for.
+    #[cold]
+    pub(crate) fn take_for_refused(&mut self) -> Option<Requested> {
+        let round = self.round;
+        let requested = self.take();
+        if requested.is_some() {
+            self.refused = Some(round);
+        }
+        requested
+    }
+
+    /// Whether a get was refused since `key` was registered. Says so once: the key stands for nothing then.
+    pub(crate) fn was_refused(&self, key: &mut Option<Key>) -> bool {
+        let was_refused = key.is_some_and(|key| Some(key.round) <= self.refused);
+        if was_refused {
+            *key = None;
+        }
+        was_refused
     }
 
     #[cold]
@@ -131,7 +158,8 @@ impl Registration {
         }
     }
 
-    /// Resolves if a get is queued, in the quota or in the pool, or if the pool drains. Otherwise the waker is
+    /// Resolves if a get is queued, in the quota or in the pool, or was refused since the last call because none may queue,
+    /// or if the pool drains. Otherwise the waker is
     /// registered for the next one.
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         if let Some(account) = &self.account {
@@ -146,6 +174,9 @@ impl Registration {
         let mut shared = self.pool.engine().lock();
         // In the same hold of the lock, or a get could queue in between and find no waker.
         if !shared.line.is_empty() || shared.state == State::Draining {
+            return Poll::Ready(());
+        }
+        if shared.reclaim.was_refused(&mut self.in_pool) {
             return Poll::Ready(());
         }
         let replaced = shared

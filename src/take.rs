@@ -133,8 +133,13 @@ impl Engine {
         }
         let is_bounded = wanted.rank == Rank::Ordinary;
         if is_bounded && shared.line.len() >= self.settings.max_waiters {
+            // With a queue of none, this is all that says that a buffer is wanted.
+            let requested = shared.reclaim.take_for_refused();
             drop(shared);
             self.put_back(gathered);
+            if let Some(requested) = requested {
+                requested.wake_all();
+            }
             return Err(GetBufferError::TooManyWaiters);
         }
         shared.counters.waited += 1;

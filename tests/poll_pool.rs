@@ -244,3 +244,38 @@ fn a_get_through_a_quota_asks_those_who_keep_samples_of_that_quota() {
     drop(get);
     one.expect_pending();
 }
+
+/// Where no get may queue, one that is refused is the only sign that a sample is missing.
+#[test]
+fn a_get_that_may_not_queue_asks_for_samples_that_are_kept() {
+    let pool = Pool::builder().buffers(2).size(8).max_waiters(0);
+    let pool = pool.build().expect("small");
+    let quota = pool.quota("one", 1);
+    let held = pool.try_get_buffer().expect("two are free");
+    let charged = quota.try_get_buffer().expect("there is room");
+    let mut keepers = [PollPool::new(&pool), PollPool::from(&quota)];
+    let [of_pool, of_quota] = &mut keepers;
+    let mut of_pool = polling::Polled::waiting(wanted(of_pool));
+    let mut of_quota = polling::Polled::waiting(wanted(of_quota));
+    let refused = Err(GetBufferError::TooManyWaiters);
+
+    assert_eq!(at_once(quota.get_buffer()).map(drop), refused);
+    assert_eq!((of_pool.wakes(), of_quota.wakes()), (0, 1));
+    of_quota.expect_ready();
+    of_quota.expect_pending();
+    of_pool.expect_pending();
+
+    for round in 1..3 {
+        assert_eq!(at_once(pool.get_buffer()).map(drop), refused);
+        assert_eq!(at_once(pool.get_buffers(2)).map(drop), refused);
+        assert_eq!((of_pool.wakes(), of_quota.wakes()), (round, round + 1));
+        for keeper in [&mut of_pool, &mut of_quota] {
+            keeper.expect_ready();
+            keeper.expect_pending();
+        }
+    }
+    assert!(pool.try_get_buffer().is_err());
+    assert_eq!(of_pool.wakes(), 2, "that one would not wait");
+    drop((held, charged));
+    drop(at_once(pool.get_buffer()).expect("they were released"));
+}

@@ -242,6 +242,12 @@ impl Account {
                 return Ok(Asked::Charged);
             }
             if line.len() >= engine.settings.max_waiters {
+                // As in `take_or_join`.
+                let requested = queue.reclaim.take_for_refused();
+                drop(queue);
+                if let Some(requested) = requested {
+                    requested.wake_all();
+                }
                 return Err(GetBufferError::TooManyWaiters);
             }
             // In this line nobody overtakes.
@@ -263,14 +269,15 @@ impl Account {
         }
     }
 
-    /// Registers a waker for the next get that waits for room. `None` if one waits already.
+    /// Registers a waker for the next get that waits for room. `None` if one waits already, or was refused since `key`
+    /// was registered because none may wait.
     pub(crate) fn register(
         &self,
         key: &mut Option<Key>,
         waker: Spare<Waker>,
     ) -> Option<Option<Waker>> {
         let mut queue = self.queue.lock();
-        if !queue.line.is_empty() {
+        if !queue.line.is_empty() || queue.reclaim.was_refused(key) {
             return None;
         }
         Some(queue.reclaim.register(key, waker.into_inner()))
