@@ -53,6 +53,9 @@
 //! added up: two pools without a name are seen as one that is as large as both, and of `oldest_wait` the longest is
 //! seen. A pool that is made anew under its old name goes on counting where the old one was.
 //!
+//! The name of a quota is the value of a label, so a recorder keeps one series for each name and gauge, also of quotas that
+//! are gone. Where quotas are made for connections or users, give many of them the same name: they are added up.
+//!
 //! The gauges of what is gone are zero: of a pool from the first [`record`](PoolMetrics::record) after its last handle
 //! was dropped, of a quota from the first one after its last user was.
 

@@ -127,6 +127,10 @@ impl Engine {
         let all = &mut shared.watches.all;
         let at = all.iter().position(|watch| watch.number == number)?;
         let watch = all.swap_remove(at);
+        // A quarter, so that the next removal that moves all of them is far away.
+        if all.len() < all.capacity() / 4 {
+            all.shrink_to(2 * all.len());
+        }
         self.note_interest(shared);
         watch.waker
     }

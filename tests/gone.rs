@@ -125,6 +125,44 @@ fn quotas_that_were_made_and_dropped_leave_nothing() {
     assert_eq!(pool.status().outstanding, 0);
 }
 
+/// A server makes a quota for each connection, and each has gauges. The lists of them kept their room.
+#[cfg(feature = "metrics")]
+#[test]
+fn gauges_of_quotas_that_are_gone_leave_nothing() {
+    use sample_pool::metrics::PoolMetrics;
+
+    let pool = pool(4);
+    let mut metrics = PoolMetrics::new(&pool);
+    assert!(metrics.record());
+    let crowd = || (0..5_000).map(|number| pool.quota(format!("connection {number}"), 1));
+    assert_leaves(LITTLE, "quotas", || {
+        let quotas: Vec<_> = crowd().collect();
+        assert!(metrics.record());
+        drop(quotas);
+        assert!(metrics.record());
+    });
+    assert_leaves(LITTLE, "metrics", || {
+        let quotas: Vec<_> = crowd().collect();
+        let mut metrics = PoolMetrics::new(&pool);
+        assert!(metrics.record());
+        drop((quotas, metrics));
+    });
+}
+
+/// A watch is ended by whoever made it, and its place in the list of all was kept.
+#[test]
+fn detectors_that_were_dropped_leave_nothing() {
+    let pool = pool(1);
+    assert_leaves(LITTLE, "all at once", || {
+        let limit = std::time::Duration::from_secs(1);
+        drop(
+            (0..5_000)
+                .map(|_| pool.detect_stalls(limit, |_| {}))
+                .collect::<Vec<_>>(),
+        );
+    });
+}
+
 /// They are freed on whatever path: by a release under the lock, by a decommit, while the pool drains, and after
 /// its last handle.
 #[test]

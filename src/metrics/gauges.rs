@@ -70,6 +70,10 @@ impl Said {
             gauge.by_source.remove(&source);
             if gauge.by_source.is_empty() {
                 self.gauges.remove(&of);
+                // A quarter, so that the next removal that moves all of them is far away.
+                if self.gauges.len() < self.gauges.capacity() / 4 {
+                    self.gauges.shrink_to(2 * self.gauges.len());
+                }
             }
         }
     }
@@ -135,6 +139,9 @@ impl Gauges {
             self.set.push(key);
         }
         drop(said);
+        if self.set.len() < self.set.capacity() / 4 {
+            self.set.shrink_to(2 * self.set.len());
+        }
         for (key, value) in values {
             set_to_newest(recorder, &key, value);
         }
