@@ -227,16 +227,23 @@ impl Line {
     /// never go, so each look moves the seat to the end.
     #[inline]
     fn vacant_seat(&mut self) -> SeatIndex {
-        for _ in 0..LOOK_AT {
-            let Some(number) = self.left.pop_front(&mut self.seats) else {
-                break;
-            };
-            if self.seats.at(number).waiter.is_given_back() {
-                return number;
-            }
-            self.left.push_back(&mut self.seats, number);
+        match self.pop_given_back() {
+            Some(index) => index,
+            None => self.seats.add(),
         }
-        self.seats.add()
+    }
+
+    /// Takes a seat whose last waiter has gone out of those that were left, if a few looks find one.
+    #[inline]
+    fn pop_given_back(&mut self) -> Option<SeatIndex> {
+        for _ in 0..LOOK_AT {
+            let index = self.left.pop_front(&mut self.seats)?;
+            if self.seats.at(index).waiter.is_given_back() {
+                return Some(index);
+            }
+            self.left.push_back(&mut self.seats, index);
+        }
+        None
     }
 
     /// Gives `slot` to the front of the line.
@@ -302,9 +309,22 @@ impl Line {
             self.left.push_back(&mut self.seats, index);
             self.seats.at(index).waiter.tell(outcome);
         } else {
-            self.remove(index).tell_and_abandon(outcome);
+            self.tell_beyond_kept(index, outcome);
         }
         waker
+    }
+
+    /// Tells a waiter that was taken out of the line, and removes a seat. Rather one that no future has: of the waiter that
+    /// is told, a report can name the line as long as it has its seat.
+    #[cold]
+    fn tell_beyond_kept(&mut self, index: SeatIndex, outcome: Outcome) {
+        let Some(vacant) = self.pop_given_back() else {
+            return self.remove(index).tell_and_abandon(outcome);
+        };
+        // Before the other is removed: a seat that moves then must be in a queue.
+        self.left.push_back(&mut self.seats, index);
+        self.seats.at(index).waiter.tell(outcome);
+        drop(self.remove(vacant));
     }
 
     /// Whether a seat that was just left is kept.

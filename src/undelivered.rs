@@ -12,6 +12,9 @@ use std::{fmt, panic::Location};
 /// asks for another sample inside it. A get of several gathers samples one by one, and keeps them until it has
 /// all; two of them that wait for what the task itself holds do so for ever.
 ///
+/// A pool knows the lines of up to 8,192 gets that were handed their samples and not polled since. Beyond that some of
+/// their samples are counted as on the way without a line.
+///
 /// # Examples
 ///
 /// ```

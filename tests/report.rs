@@ -290,3 +290,27 @@ fn without_holders_no_line_of_a_get_is_told() {
     assert!(!report.to_string().contains("on the way"), "{report}");
     drop(waiting);
 }
+
+/// More than a pool keeps wait nodes for have gone, and the last get has its sample: what it is told by must not be the
+/// node that is given up.
+#[test]
+fn a_get_behind_a_crowd_that_has_gone_is_told_with_its_line() {
+    const MORE_THAN_ARE_KEPT: usize = 10_000;
+    let pool = tracking(1);
+    let held = one(&pool);
+    let crowd: Vec<_> = (0..MORE_THAN_ARE_KEPT)
+        .map(|_| Polled::waiting(pool.get_buffer()))
+        .collect();
+    let (get, line) = (Polled::waiting(pool.get_buffer()), line!());
+    drop(crowd);
+    drop(held);
+    let report = pool.report();
+    let undelivered = report.undelivered.clone().expect("they are kept");
+    let told: Vec<_> = undelivered
+        .iter()
+        .map(|get| (get.location.line(), get.handed))
+        .collect();
+    assert_eq!(told, [(line, 1)], "{report}");
+    drop(get);
+    assert_eq!(pool.free_count(), 1);
+}
