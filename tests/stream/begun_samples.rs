@@ -10,8 +10,15 @@ use sample_pool::{
     GetBufferError, PollPool, Pool, Properties,
     stream::{ReadError, SampleReader},
 };
-use std::io;
-use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
+use std::{
+    io,
+    task::{Context, Poll, Waker},
+};
+use tokio::{
+    io::{AsyncWriteExt, DuplexStream, duplex},
+    runtime,
+    task::coop,
+};
 
 type Reader = SampleReader<DuplexStream>;
 
@@ -151,4 +158,26 @@ fn a_begun_sample_does_not_hold_up_a_drain_and_goes_on_in_smaller_buffers() {
         assert_eq!(&sample[..], expected);
     }
     assert!(at_once(reader.next()).is_none());
+}
+
+/// The answer is about others. A reader that takes a spent budget for "nothing is requested" keeps their buffer.
+#[test]
+fn a_reader_whose_budget_is_spent_releases_a_buffer_that_others_wait_for() {
+    let runtime = runtime::Builder::new_current_thread().build();
+    runtime.expect("a runtime").block_on(async {
+        let pool = pool(1, 8);
+        let script = Script::new([Step::Bytes(b"abc"), Step::Pending, Step::Pending]);
+        let mut reader = SampleReader::new(script, &pool).whole_buffers(true);
+        let mut next = Polled::waiting(reader.next());
+        let mut other = Polled::waiting(pool.get_buffer());
+        while let Poll::Ready(budget) = coop::poll_proceed(&mut Context::from_waker(Waker::noop()))
+        {
+            budget.made_progress();
+        }
+        next.expect_pending();
+        assert_eq!(other.wakes(), 1, "it was handed the buffer");
+        drop(next);
+        assert_eq!(reader.into_parts().1, "abc");
+        other.expect_pending(); // for want of budget
+    });
 }
