@@ -17,16 +17,17 @@
 #![forbid(unsafe_code)]
 
 use crate::{
+    coop::spend,
     engine::Engine,
     error::GetBufferError,
     foreign,
-    line::{Rank, Wanted},
     raw::{
         chain::Chain,
         slot::OwnedSlot,
         waiter::{Outcome, Ticket, Timer},
     },
-    take::{Found, Why},
+    request::{Rank, Wanted, Why},
+    take::Found,
     trace,
 };
 use std::{
@@ -34,7 +35,6 @@ use std::{
     panic::Location,
     task::{Context, Poll},
 };
-use tokio::task::coop;
 
 /// Where a get stands.
 #[derive(Debug)]
@@ -256,22 +256,12 @@ impl Acquire {
     }
 }
 
-/// Spends a unit of the task's budget, if any is left. Otherwise the waker, which is foreign, is woken or cloned.
-#[inline]
-pub(crate) fn spend(cx: &mut Context<'_>) -> bool {
-    let Poll::Ready(budget) = coop::poll_proceed(cx) else {
-        return false;
-    };
-    // What its drop would do is to give the budget back, because no progress was made.
-    mem::forget(budget);
-    true
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::Pool;
     use std::task::Waker;
+    use tokio::task::coop;
 
     /// A get of the one slot of `pool`, which is out.
     fn in_line(pool: &Pool) -> Acquire {

@@ -201,7 +201,7 @@ mod without_the_lock;
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::{Pool, line::Rank};
+    use crate::{Pool, request::Rank};
 
     fn pool(buffers: usize) -> Pool {
         Pool::builder().buffers(buffers).size(64).build().unwrap()

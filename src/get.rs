@@ -3,8 +3,8 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    acquire::Acquire, clock, error::GetBufferError, get_owned::GetBufferOwned, line::Rank,
-    raw::handle::Pool, sample::Sample, sync::assert_may_block,
+    acquire::Acquire, clock, error::GetBufferError, get_owned::GetBufferOwned, raw::handle::Pool,
+    request::Rank, sample::Sample, sync::assert_may_block,
 };
 use futures::future::FusedFuture;
 use std::{

@@ -6,8 +6,8 @@ use crate::{
     acquire::Acquire,
     engine::Engine,
     error::GetBufferError,
-    line::{Rank, Wanted},
     raw::{chain::Chain, handle::Pool},
+    request::{Rank, Wanted},
     sample::Sample,
 };
 use futures::future::FusedFuture;

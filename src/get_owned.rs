@@ -12,15 +12,16 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    acquire::{Acquire, spend},
+    acquire::Acquire,
+    coop::spend,
     error::GetBufferError,
     foreign,
-    line::Rank,
     raw::{
         handle::{self, Pool},
         slot::OwnedSlot,
         tie::Lease,
     },
+    request::Rank,
     sample::Sample,
 };
 use futures::future::FusedFuture;

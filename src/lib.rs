@@ -179,6 +179,7 @@
 mod acquire;
 mod builder;
 mod clock;
+mod coop;
 mod engine;
 mod error;
 mod escape;
@@ -202,6 +203,7 @@ mod reference_time;
 mod region_info;
 mod release;
 mod report;
+mod request;
 mod reserve;
 mod sample;
 mod sample_properties;

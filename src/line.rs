@@ -56,6 +56,7 @@ use crate::{
         slot::OwnedSlot,
         waiter::{Outcome, OwnedWaiter, Ticket},
     },
+    request::{Rank, Wanted},
     undelivered::Undelivered,
 };
 pub(crate) use seats::SeatNumber;
@@ -91,22 +92,6 @@ pub(crate) const KEPT_BY_A_POOL: usize = if cfg!(all(test, any(loom, shuttle))) 
 
 /// How many a quota's line keeps. Quotas are many, and not all have crowds.
 pub(crate) const KEPT_BY_A_QUOTA: usize = KEPT_BY_A_POOL.div_ceil(8);
-
-/// Who overtakes whom.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Rank {
-    #[default]
-    Ordinary,
-    /// Served before the others, and from the reserve too.
-    Privileged,
-}
-
-/// What a get wants.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted {
-    pub(crate) slots: usize,
-    pub(crate) rank: Rank,
-}
 
 /// What came of offering a slot to the front.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use crate::{
     acquire::spend,
     error::GetBufferError,
     get_owned::GetBufferOwned,
-    line::Rank,
     quota::{GetCharged, Quota},
     raw::handle::Pool,
     reclaim::Registration,
+    request::Rank,
     sample::Sample,
 };
 use futures::{Stream, stream::FusedStream};

@@ -120,7 +120,7 @@ impl Engine {
             stride: shared.properties.stride(),
             quotas: self.accounts.statuses(),
             held: tracks.then(|| self.held(shared).collect()),
-            undelivered: tracks.then(|| undelivered::in_line(&shared.line)),
+            undelivered: tracks.then(|| shared.line.undelivered().collect()),
         }
     }
 }
@@ -134,7 +134,7 @@ impl Report {
             wait_histogram: seen.wait_histogram,
             quotas: seen.quotas,
             call_sites: seen.held.map(|held| by_call_site(held, seen.stride)),
-            undelivered: seen.undelivered,
+            undelivered: seen.undelivered.map(undelivered::by_location),
         }
     }
 

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    acquire::spend,
+    coop::spend,
     foreign,
     sync::{Notify, OwnedNotified},
 };

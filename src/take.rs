@@ -11,32 +11,17 @@ use crate::{
     error::GetBufferError,
     foreign::{self, Spare},
     free_list::Miss,
-    line::{Left, Rank, Wanted},
+    line::Left,
     raw::{
         chain::Chain,
         slot::OwnedSlot,
         waiter::{Outcome, Ticket},
     },
+    request::{Rank, Wanted, Why},
     sync::{LockGuard, Ordering},
     trace,
 };
 use std::{mem, task::Waker};
-
-/// Why a get is given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    Cancelled,
-    TimedOut,
-}
-
-impl Why {
-    fn name(self) -> &'static str {
-        match self {
-            Why::Cancelled => "cancelled",
-            Why::TimedOut => "timed out",
-        }
-    }
-}
 
 /// What a get found under the lock.
 pub(crate) enum Found {

@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use crate::line::Line;
 use std::{fmt, panic::Location};
 
 /// Samples that wait for a get which one line of the program made. They are out, and have no holder.
@@ -44,9 +43,8 @@ pub struct Undelivered {
     pub gathered: usize,
 }
 
-/// All of them, the line with the most samples first. Called under the lock.
-pub(crate) fn in_line(line: &Line) -> Vec<Undelivered> {
-    let mut all: Vec<Undelivered> = line.undelivered().collect();
+/// Adds up those of the same line of the program; the line with the most samples comes first.
+pub(crate) fn by_location(mut all: Vec<Undelivered>) -> Vec<Undelivered> {
     // By value: a line can have several addresses.
     all.sort_by(|one, next| one.location.cmp(next.location));
     all.dedup_by(|next, one| {

@@ -8,13 +8,13 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Rank, Wanted};
 use crate::{
     clock::Stamp,
     raw::{
         chain::Chain,
         waiter::{OwnedWaiter, Ticket},
     },
+    request::{Rank, Wanted},
 };
 use std::{num::NonZeroU32, task::Waker};
 

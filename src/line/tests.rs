@@ -1,12 +1,13 @@
 //! The order of a line, and what it keeps, while seats move.
 
-use super::{Left, Line, Rank, Wanted};
+use super::{Left, Line};
 use crate::{
     error::GetBufferError,
     raw::{
         chain::Chain,
         waiter::{Outcome, Ticket},
     },
+    request::{Rank, Wanted},
     sync::{AtomicUsize, Ordering},
 };
 use std::{

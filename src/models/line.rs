@@ -7,7 +7,7 @@ use super::{
 use crate::{
     GetBufferError,
     acquire::Acquire,
-    line::Rank,
+    request::Rank,
     sync::{Ordering, StatisticBool},
 };
 use loom::{future::block_on, thread};

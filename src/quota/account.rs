@@ -34,13 +34,14 @@ use crate::{
     engine::Engine,
     error::GetBufferError,
     foreign::{self, Spare},
-    line::{KEPT_BY_A_QUOTA, Left, Line, Rank, SeatNumber, Wanted},
+    line::{KEPT_BY_A_QUOTA, Left, Line, SeatNumber},
     raw::{
         chain::Chain,
         handle::WeakPool,
         waiter::{Outcome, Ticket},
     },
     reclaim::{Key, Reclaim},
+    request::{Rank, Wanted},
     sync::{AtomicUsize, Lock, Ordering},
 };
 use crossbeam_utils::CachePadded;

@@ -15,7 +15,7 @@ use super::{
     Quota,
     account::{Account, Asked, Place},
 };
-use crate::{acquire::spend, error::GetBufferError, sample::Sample, take::Why};
+use crate::{coop::spend, error::GetBufferError, request::Why, sample::Sample};
 use std::{
     future::Future,
     mem,

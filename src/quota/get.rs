@@ -13,7 +13,7 @@ use crate::{
     error::GetBufferError,
     get::{GetBuffer, GetBufferTimeout},
     get_many::{self, GetBuffers, GetBuffersInto},
-    line::Wanted,
+    request::Wanted,
     sample::Sample,
     sync::assert_may_block,
     trace,

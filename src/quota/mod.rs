@@ -21,7 +21,7 @@ pub(crate) use accounts::Accounts;
 pub(crate) use get_charged::GetCharged;
 pub use status::QuotaStatus;
 
-use crate::{line::Rank, raw::handle::Pool, reclaim::Registration};
+use crate::{raw::handle::Pool, reclaim::Registration, request::Rank};
 use std::{fmt, sync::Arc};
 
 impl Pool {

@@ -8,7 +8,7 @@
 //!
 //! - **I1** The future has the only other reference to the socket. `stream::parts`
 
-use crate::acquire::spend;
+use crate::coop::spend;
 use std::{
     io,
     sync::Arc,

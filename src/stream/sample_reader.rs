@@ -13,7 +13,7 @@ use super::{
     aside::Aside,
     read_sample::{ReadError, ReadSample},
 };
-use crate::{acquire::spend, error::GetBufferError, poll_pool::PollPool, sample::Sample};
+use crate::{coop::spend, error::GetBufferError, poll_pool::PollPool, sample::Sample};
 use bytes::Bytes;
 use futures::{Stream, stream::FusedStream};
 use pin_project::pin_project;
