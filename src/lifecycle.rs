@@ -22,8 +22,8 @@ use crate::{
     line::Line,
     properties::{self, Properties},
     raw::{
+        header::Owner,
         region::{GivenBack, Region, Relock},
-        slot::Owner,
     },
     reserve::Reserve,
     signal::Signal,

@@ -24,9 +24,10 @@ use crate::{
     foreign,
     notify::NotifyRelease,
     raw::{
-        bytes,
+        bytes::{self, Release},
         chain::Chain,
         handle::{self, Guest, Homecoming, Pool},
+        payer,
         slot::OwnedSlot,
         tie::Claim,
     },
@@ -48,14 +49,27 @@ pub(crate) fn release(mut slot: OwnedSlot) {
     }
 }
 
+/// What a sample's slot is dropped by.
+#[derive(Debug)]
+pub(crate) struct ToPool;
+
+impl Release for ToPool {
+    #[inline]
+    fn release(slot: OwnedSlot) {
+        release(slot);
+    }
+}
+
 #[inline(never)]
 fn reset(slot: &mut OwnedSlot) {
     slot.clear_properties();
     if slot.wipes() {
-        bytes::wipe(slot);
+        let geometry = &handle::engine_of(slot).geometry;
+        let (prefix, size) = (geometry.prefix(), geometry.size());
+        bytes::wipe(slot, prefix, size);
     }
     // Last, because it may run wakers, and whoever is woken can have another sample at once.
-    if let Some(account) = slot.take_account() {
+    if let Some(account) = payer::take(slot) {
         account.give_back(1);
     }
 }

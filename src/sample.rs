@@ -8,9 +8,10 @@ use crate::{
     quota::Account,
     raw::{
         bytes::{Geometry, OwnedBytes, SharedBytes},
-        handle,
+        handle, payer,
         slot::OwnedSlot,
     },
+    release::ToPool,
     sample_properties::SampleProperties,
     shared::SharedSample,
 };
@@ -94,7 +95,7 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Sample {
-    bytes: OwnedBytes,
+    bytes: OwnedBytes<ToPool>,
 }
 
 impl Sample {
@@ -123,13 +124,13 @@ impl Sample {
         self.bytes.into_slot()
     }
 
-    pub(crate) fn from_bytes(bytes: OwnedBytes) -> Self {
+    pub(crate) fn from_bytes(bytes: OwnedBytes<ToPool>) -> Self {
         Sample { bytes }
     }
 
     /// Charges the sample to an account until it comes home.
     pub(crate) fn charge_to(&mut self, account: Arc<Account>) {
-        self.bytes.slot_mut().charge_to(account);
+        payer::charge(self.bytes.slot_mut(), account);
     }
 
     /// Moves the bytes to the start of the buffer, so that all the room is behind them.
@@ -138,7 +139,7 @@ impl Sample {
         self.bytes.move_to_front(geometry_of);
     }
 
-    pub(crate) fn bytes_mut(&mut self) -> &mut OwnedBytes {
+    pub(crate) fn bytes_mut(&mut self) -> &mut OwnedBytes<ToPool> {
         &mut self.bytes
     }
 

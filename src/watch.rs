@@ -4,7 +4,7 @@
 
 use crate::{
     engine::{Engine, Shared},
-    raw::{handle::Pool, slot::OwnedSlot, slot::Slot},
+    raw::{handle::Pool, header::Slot, payer, slot::OwnedSlot},
     region_info::Region,
     status::{Holder, State, Status},
     sync::Ordering,
@@ -224,12 +224,12 @@ impl Engine {
     pub(crate) fn held<'a>(&'a self, shared: &'a Shared) -> impl Iterator<Item = Held> + 'a {
         // Kept until the end, so that no other account can have the address of one of them.
         let accounts = self.accounts.in_use().into_iter();
-        let accounts: HashMap<_, _> = accounts.map(|one| (Arc::as_ptr(&one), one)).collect();
+        let accounts: HashMap<_, _> = accounts.map(|one| (payer::address(&one), one)).collect();
         let slots = shared.ledger.used_slots();
         slots.filter_map(move |index| {
             let slot = shared.ledger.slot(&self.free_list, index)?;
             let mut held = self.held_in(index, slot)?;
-            let account = accounts.get(&slot.charged_to());
+            let account = accounts.get(&slot.payer());
             held.quota = account.map(|account| account.name().clone());
             Some(held)
         })

@@ -24,9 +24,10 @@
 use super::{FreeList, bit_set::BitSet};
 use crate::{
     raw::{
+        header::{Owner, SetUp, Slot},
         region::Region,
         shelf::Shelf,
-        slot::{OwnedSlot, Owner, SetUp, Slot},
+        slot::OwnedSlot,
     },
     stripe,
     sync::Ordering,

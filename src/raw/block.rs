@@ -1,48 +1,12 @@
-//! A word of the free list and its slots, in one block, so that each is found from the other's address.
-//!
-//! A block lies at a multiple of its own size. So a release finds its word by clearing the low bits of
-//! the slot's address, and a get finds its slot by counting from the word, and neither has to load an
-//! address first. That counts: a processor lets no load overtake an atomic read-modify-write, so each
-//! load that must be waited for before the next exchange is added to it.
+//! A reference to a block, and the slots that are taken from it.
 //!
 //! A bit that this file turns to *out* becomes an [`OwnedSlot`], here and nowhere else.
 
 use crate::{
-    raw::{mapping::Zeroed, slot::OwnedSlot, slot::Slot},
+    raw::{header::Slot, layout::Block, slot::OwnedSlot},
     word::{SLOTS_PER_WORD, Take, Word},
 };
-use std::{
-    marker::PhantomData,
-    mem::{align_of, offset_of, size_of},
-    ops::Deref,
-    ptr::NonNull,
-};
-
-/// See the module's documentation. The size is the alignment: 8 KiB, of which a page is touched for
-/// the first thirty slots and another one for the rest.
-#[derive(Debug)]
-#[repr(C)]
-#[cfg_attr(not(all(test, loom)), repr(align(8192)))]
-#[cfg_attr(all(test, loom), repr(align(4096)))]
-pub(crate) struct Block {
-    /// On a cache line of its own, because slots begin at one.
-    word: Word,
-    slots: [Slot; SLOTS_PER_WORD],
-}
-
-const _: () = assert!(size_of::<Block>() == align_of::<Block>());
-
-// SAFETY: a word's zero bytes are a parked word whose slots are all home, those of a slot are a slot
-// that was not set up, and neither needs a drop.
-unsafe impl Zeroed for Block {
-    #[cfg(all(test, loom))]
-    fn zero() -> Self {
-        Block {
-            word: Word::zero(),
-            slots: std::array::from_fn(|_| Slot::zero()),
-        }
-    }
-}
+use std::{marker::PhantomData, mem::offset_of, ops::Deref, ptr::NonNull};
 
 /// A block of a shelf; what it is asked first is what its word is asked.
 #[derive(Clone, Copy, Debug)]
@@ -159,30 +123,13 @@ impl<'a> BlockRef<'a> {
     }
 }
 
-/// The word of a slot.
-#[inline]
-pub(crate) fn word_of(slot: NonNull<Slot>) -> NonNull<Word> {
-    let word = slot.as_ptr().map_addr(block_address).cast();
-    // SAFETY: a slot lies in a block, which does not begin at address zero.
-    unsafe { NonNull::new_unchecked(word) }
-}
-
-/// Which bit of its word a slot has.
-#[inline]
-pub(crate) fn bit_of(slot: NonNull<Slot>) -> u32 {
-    let address = slot.addr().get();
-    let offset = address - block_address(address) - offset_of!(Block, slots);
-    (offset / size_of::<Slot>()) as u32
-}
-
-fn block_address(address: usize) -> usize {
-    address & !(align_of::<Block>() - 1)
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::raw::mapping::Mapping;
+    use crate::raw::{
+        layout::{bit_of, word_of},
+        mapping::Mapping,
+    };
 
     #[test]
     fn each_slot_of_each_block_finds_its_word_and_its_bit() {

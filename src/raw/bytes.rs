@@ -6,12 +6,12 @@
 
 use crate::{
     error::BufferOverflow,
-    raw::{handle, shared_slot::SharedSlot, slot::OwnedSlot},
-    release,
+    raw::{shared_slot::SharedSlot, slot::OwnedSlot},
     sync::{Ordering, Setting},
 };
 use std::{
     io,
+    marker::PhantomData,
     mem::{ManuallyDrop, MaybeUninit},
     ptr::{self, NonNull},
 };
@@ -40,10 +40,10 @@ impl Geometry {
     }
 }
 
-/// Overwrites every byte of a slot with zero.
-pub(crate) fn wipe(slot: &mut OwnedSlot) {
-    let geometry = &handle::engine_of(slot).geometry;
-    let length = geometry.prefix() + geometry.size();
+/// Overwrites every byte of a slot with zero. Prefix and size are those of its pool, as for
+/// [`fresh`](OwnedBytes::fresh).
+pub(crate) fn wipe(slot: &mut OwnedSlot, prefix: usize, size: usize) {
+    let length = prefix + size;
     // SAFETY: prefix and size are the slot's whole length, and the caller has its one owner (M2, S1).
     unsafe { slot.bytes().write_bytes(0, length) };
 }
@@ -51,26 +51,39 @@ pub(crate) fn wipe(slot: &mut OwnedSlot) {
 /// A slot's bytes in the hands of its one owner. One word: where they begin, how many were written and
 /// how many more can be stands in the slot's header, so that moving a sample moves a pointer.
 #[derive(Debug)]
-pub(crate) struct OwnedBytes {
+pub(crate) struct OwnedBytes<R: Release> {
     slot: OwnedSlot,
+    _release: PhantomData<fn() -> R>,
 }
 
-impl Drop for OwnedBytes {
-    /// The release.
+/// What becomes of a slot whose owner drops it. The slot itself does not know its pool.
+pub(crate) trait Release {
+    fn release(slot: OwnedSlot);
+}
+
+impl<R: Release> Drop for OwnedBytes<R> {
     #[inline]
     fn drop(&mut self) {
         // The token in the bytes is never used again, so this is the only one (S1).
-        release::release(OwnedSlot(self.slot.0));
+        R::release(OwnedSlot(self.slot.0));
     }
 }
 
-impl OwnedBytes {
+impl<R: Release> OwnedBytes<R> {
+    #[inline]
+    fn new(slot: OwnedSlot) -> Self {
+        OwnedBytes {
+            slot,
+            _release: PhantomData,
+        }
+    }
+
     #[inline]
     pub(crate) fn fresh(mut slot: OwnedSlot, prefix: usize, size: usize) -> Self {
         // SAFETY: the prefix is the first part of the slot's bytes (M2).
         let start = unsafe { slot.bytes().add(prefix) };
         slot.lay_out(start, 0, size);
-        OwnedBytes { slot }
+        OwnedBytes::new(slot)
     }
 
     #[inline]
@@ -287,7 +300,7 @@ impl SharedBytes {
         let start = unsafe { NonNull::new_unchecked(slot.start()) };
         let len = slot.len();
         SharedBytes {
-            slot: Some(slot.share()),
+            slot: Some(SharedSlot::share(slot)),
             start,
             len,
         }
@@ -360,17 +373,17 @@ impl SharedBytes {
 
     /// Becomes the owner if this is the only handle. What lies before these bytes becomes headroom,
     /// what lies behind them spare.
-    pub(crate) fn try_into_owned(
+    pub(crate) fn try_into_owned<R: Release>(
         &mut self,
         geometry: impl FnOnce(&OwnedSlot) -> &Geometry,
-    ) -> Option<OwnedBytes> {
+    ) -> Option<OwnedBytes<R>> {
         match self.slot.take()?.into_owned() {
             Ok(mut slot) => {
                 let before = self.start.addr().get() - slot.bytes().addr();
                 let geometry = geometry(&slot);
                 let spare = geometry.prefix() + geometry.size() - before - self.len;
                 slot.lay_out(self.start.as_ptr(), self.len, spare);
-                Some(OwnedBytes { slot })
+                Some(OwnedBytes::new(slot))
             }
             Err(slot) => {
                 self.slot = Some(slot);

@@ -1,6 +1,6 @@
 //! Several owned slots, linked through their headers, so that gathering many allocates nothing.
 
-use crate::raw::slot::{OwnedSlot, Slot};
+use crate::raw::{header::Slot, slot::OwnedSlot};
 use std::ptr::NonNull;
 
 /// See the module's documentation. Like a slot's token it has no `Drop`: the slots are put back.

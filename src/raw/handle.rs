@@ -18,11 +18,7 @@
 use crate::{
     engine::{Engine, Shared},
     handles::Holding,
-    raw::{
-        shared_slot::SharedSlot,
-        slot::{OwnedSlot, Owner},
-        tie::Claim,
-    },
+    raw::{header::Owner, shared_slot::SharedSlot, slot::OwnedSlot, tie::Claim},
     sync::Arc,
     word::Put,
 };

@@ -26,9 +26,12 @@ pub(crate) mod block;
 pub(crate) mod bytes;
 pub(crate) mod chain;
 pub(crate) mod handle;
+pub(crate) mod header;
+pub(crate) mod layout;
 #[cfg(target_os = "linux")]
 mod locked;
 pub(crate) mod mapping;
+pub(crate) mod payer;
 pub(crate) mod published;
 #[cfg(all(
     feature = "net",

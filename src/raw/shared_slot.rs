@@ -2,8 +2,9 @@
 
 use crate::{
     raw::{
-        block,
-        slot::{self, OwnedSlot, Owner, Slot},
+        header::{Owner, Slot, owner_of},
+        layout,
+        slot::OwnedSlot,
     },
     sample_properties::SampleProperties,
     sync::Ordering,
@@ -21,10 +22,11 @@ unsafe impl Send for SharedSlot {}
 unsafe impl Sync for SharedSlot {}
 
 impl SharedSlot {
-    /// The first handle to a slot whose count of them is one.
+    /// The first of the shared handles.
     #[inline]
-    pub(super) fn first(slot: NonNull<Slot>) -> Self {
-        SharedSlot(slot)
+    pub(crate) fn share(slot: OwnedSlot) -> Self {
+        slot.slot().references.store(1, Ordering::Relaxed);
+        SharedSlot(slot.0)
     }
 
     #[inline]
@@ -35,7 +37,7 @@ impl SharedSlot {
 
     pub(crate) fn owner(&self) -> Owner {
         // SAFETY: the word is part of the pool, which the slot keeps alive (S2).
-        slot::owner_of(unsafe { block::word_of(self.0).as_ref() })
+        owner_of(unsafe { layout::word_of(self.0).as_ref() })
     }
 
     pub(crate) fn properties(&self) -> &SampleProperties {

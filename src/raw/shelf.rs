@@ -6,10 +6,11 @@
 
 use crate::{
     raw::{
-        block::{Block, BlockRef},
+        block::BlockRef,
+        header::{Owner, SetUp},
+        layout::Block,
         mapping::{Mapping, Zeroed},
         published::Published,
-        slot::{Owner, SetUp},
     },
     sync::{AtomicPtr, AtomicUsize, Ordering, Setting, SettingPtr, StatisticU64},
 };

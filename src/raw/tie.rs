@@ -9,7 +9,8 @@ use crate::{
     raw::{
         block::BlockRef,
         handle::{self, Pool},
-        slot::{self, OwnedSlot},
+        header,
+        slot::OwnedSlot,
     },
     sync::Ordering,
     word::{Tie, Word},
@@ -28,7 +29,7 @@ fn word_at(address: &NonNull<Word>) -> &Word {
 }
 
 fn engine_at(address: &NonNull<Word>) -> NonNull<Engine> {
-    handle::engine_at(slot::owner_of(word_at(address)))
+    handle::engine_at(header::owner_of(word_at(address)))
 }
 
 #[inline]

@@ -22,7 +22,7 @@ use crate::{
     clock::Stamp,
     error::GetBufferError,
     foreign,
-    raw::{chain::Chain, slot::Slot},
+    raw::{chain::Chain, header::Slot},
     sync::{AtomicPtr, Cell, Ordering, SettingPtr, SettingU32, StatisticU64, Tracked},
 };
 use std::{
