@@ -54,7 +54,7 @@ impl Acquire {
         let Acquire::New(_) = self else {
             return None;
         };
-        let slot = engine.free_list.take().ok()?;
+        let slot = engine.take_free()?;
         let (slot, has_budget) =
             foreign::holding(slot, || spend(cx), |slot| self.keep_in_hand(slot));
         if has_budget {
@@ -138,7 +138,7 @@ impl Acquire {
                 };
                 if let Acquire::InLine(ticket) = mem::replace(self, Acquire::Done) {
                     engine.wait_ended(&ticket);
-                    trace::wait_ended(engine, &ticket, outcome.name());
+                    trace::wait_ended(engine.name(), ticket.number().get(), outcome.name());
                     ticket.give_back();
                 }
                 match outcome {
@@ -202,7 +202,7 @@ impl Acquire {
     /// Writes down which line of the program made a get that is in line, if holders are tracked.
     #[inline]
     pub(crate) fn locate(&self, engine: &Engine, location: &'static Location<'static>) {
-        if engine.settings.track_holders {
+        if engine.tracks_holders() {
             if let Acquire::InLine(ticket) = self {
                 ticket.set_location(location);
             }
@@ -247,7 +247,7 @@ impl Acquire {
         match mem::replace(self, Acquire::Done) {
             Acquire::InLine(ticket) => engine.leave_line(ticket, why),
             Acquire::InHand(slots) => {
-                engine.lock().count(why);
+                engine.count(why);
                 Ok(slots)
             }
             Acquire::Refused(error) => Err(error),

@@ -10,7 +10,10 @@
 use crate::{
     clock::{Moment, Stamp},
     error::GetBufferError,
-    free_list::{FreeList, Ledger, Tally},
+    free_list::{
+        ledger::{Ledger, Tally},
+        striped::FreeList,
+    },
     handles::{Guests, Handles},
     line::{KEPT_BY_A_POOL, Line, Offer},
     notify::NotifyRelease,
@@ -22,7 +25,7 @@ use crate::{
     signal::Listeners,
     status::State,
     sync::{AtomicPtr, Changed, Lock, LockGuard, Ordering, SettingU8, StatisticU64},
-    wait_times::Waits,
+    waits::Waits,
     watches::{Interest, Watches},
 };
 use crossbeam_utils::CachePadded;
@@ -66,32 +69,32 @@ pub(crate) type Callback = Arc<Arc<dyn NotifyRelease>>;
 
 /// See the module's documentation.
 pub(crate) struct Engine {
-    pub(crate) free_list: FreeList,
-    pub(crate) settings: Settings,
-    pub(crate) geometry: Geometry,
+    pub(super) free_list: FreeList,
+    pub(super) settings: Settings,
+    pub(super) geometry: Geometry,
     /// What the ages of samples are counted from, and the stamps of waits.
-    pub(crate) born: Instant,
+    pub(super) born: Instant,
     /// What a get without the lock has to know of the life cycle; see [`Gate`].
     gate: SettingU8,
     /// What the watches want to be woken by.
-    pub(crate) interest: Interest,
+    pub(super) interest: Interest,
     /// The waits that have ended, if they are measured.
-    pub(crate) waits: Option<Box<Waits>>,
+    pub(super) waits: Option<Box<Waits>>,
     /// The callback that is set, for releases that hold a claim. Written under the lock, while every
     /// word is parked.
-    pub(crate) callback: AtomicPtr<Arc<dyn NotifyRelease>>,
+    pub(super) callback: AtomicPtr<Arc<dyn NotifyRelease>>,
     /// Pool handles and futures that own one. The last one is dropped under the lock.
-    pub(crate) handles: CachePadded<Handles>,
-    pub(crate) shared: CachePadded<Lock<Shared>>,
+    pub(super) handles: CachePadded<Handles>,
+    pub(super) shared: CachePadded<Lock<Shared>>,
     /// Of its quotas; under a lock of their own.
-    pub(crate) accounts: Accounts,
+    pub(super) accounts: Accounts,
     /// Announced when [`Shared::busy`] ends.
-    pub(crate) settled: Changed,
+    pub(super) settled: Changed,
     /// Tries that found nothing, without the lock.
-    pub(crate) misses: CachePadded<StatisticU64>,
-    pub(crate) callback_panics: StatisticU64,
+    pub(super) misses: CachePadded<StatisticU64>,
+    pub(super) callback_panics: StatisticU64,
     /// Gets that had to wait for room in a quota, which they do without the pool's lock.
-    pub(crate) waited_for_room: StatisticU64,
+    pub(super) waited_for_room: StatisticU64,
 }
 
 impl fmt::Debug for Engine {
@@ -114,44 +117,44 @@ enum Gate {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Shared {
-    pub(crate) state: State,
-    pub(crate) flushing: bool,
+    pub(super) state: State,
+    pub(super) flushing: bool,
     /// Memory is being mapped or given back, outside the lock. Whoever wants to change the life
     /// cycle waits; nothing foreign runs meanwhile.
-    pub(crate) busy: bool,
+    pub(super) busy: bool,
     /// The last handle, claim and sample are gone: somebody is about to free the pool.
-    pub(crate) ended: bool,
-    pub(crate) guests: Guests,
-    pub(crate) reserve: Reserve,
-    pub(crate) line: Line,
+    pub(super) ended: bool,
+    pub(super) guests: Guests,
+    pub(super) reserve: Reserve,
+    pub(super) line: Line,
     /// Tasks that keep a buffer until a get queues.
-    pub(crate) reclaim: Reclaim,
-    pub(crate) callback: Option<Callback>,
-    pub(crate) released: Listeners,
-    pub(crate) properties: Properties,
-    pub(crate) ledger: Ledger,
+    pub(super) reclaim: Reclaim,
+    pub(super) callback: Option<Callback>,
+    pub(super) released: Listeners,
+    pub(super) properties: Properties,
+    pub(super) ledger: Ledger,
     /// What a commit has to do about memory that was locked when it was given back.
-    pub(crate) relock: Option<Relock>,
+    pub(super) relock: Option<Relock>,
     /// How many bytes the system refused to take back at the end of the last drain.
-    pub(crate) memory_kept: usize,
-    pub(crate) drained: Listeners,
+    pub(super) memory_kept: usize,
+    pub(super) drained: Listeners,
     /// Callbacks that were replaced while calls may have been in flight.
-    pub(crate) retired: Vec<Callback>,
-    pub(crate) counters: Counters,
-    pub(crate) watches: Watches,
+    pub(super) retired: Vec<Callback>,
+    pub(super) counters: Counters,
+    pub(super) watches: Watches,
     /// Of futures that were forgotten and have no pool any more. Foreign, so dropped without the lock.
-    pub(crate) forgotten: Vec<Waker>,
+    pub(super) forgotten: Vec<Waker>,
 }
 
 /// Counted under the lock, on the slow path.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counters {
     /// Of the commits that have ended.
-    pub(crate) tally: Tally,
-    pub(crate) waited: u64,
-    pub(crate) exhausted: u64,
-    pub(crate) timed_out: u64,
-    pub(crate) cancelled: u64,
+    pub(super) tally: Tally,
+    pub(super) waited: u64,
+    pub(super) exhausted: u64,
+    pub(super) timed_out: u64,
+    pub(super) cancelled: u64,
 }
 
 impl Engine {
@@ -198,6 +201,40 @@ impl Engine {
 
     pub(crate) fn lock(&self) -> LockGuard<'_, Shared> {
         self.shared.lock()
+    }
+
+    /// The pool's name, as it was given.
+    #[inline]
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.settings.name.as_deref()
+    }
+
+    pub(crate) fn shared_name(&self) -> Option<Arc<str>> {
+        self.settings.name.clone()
+    }
+
+    #[inline]
+    pub(crate) fn tracks_holders(&self) -> bool {
+        self.settings.track_holders
+    }
+
+    pub(crate) fn wipes(&self) -> bool {
+        self.settings.zero_on_release
+    }
+
+    pub(crate) fn max_waiters(&self) -> usize {
+        self.settings.max_waiters
+    }
+
+    /// The sizes of a slot's parts.
+    #[inline]
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// The moment of a stamp of this pool.
+    pub(crate) fn moment(&self, stamp: Stamp) -> Moment {
+        stamp.moment(self.born)
     }
 
     /// Whether gets are served. Exact for whoever ordered itself after the change.

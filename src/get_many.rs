@@ -195,7 +195,7 @@ pub(crate) fn try_get(
 ) -> Result<Vec<Sample>, GetBufferError> {
     let engine = pool.engine();
     if count == 1 {
-        if let Ok(slot) = engine.free_list.take() {
+        if let Some(slot) = engine.take_free() {
             return Ok(vec![Sample::new(engine, slot, location)]);
         }
     }

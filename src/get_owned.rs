@@ -95,14 +95,14 @@ impl GetBufferOwned {
         lease: Lease,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sample, GetBufferError>> {
-        match lease.engine().free_list.take() {
-            Ok(slot) => {
+        match lease.engine().take_free() {
+            Some(slot) => {
                 drop(lease);
                 if let Some(sample) = self.finish_with(slot, cx) {
                     return Poll::Ready(Ok(sample));
                 }
             }
-            Err(_) => self.pool = Some(lease.into_handle()),
+            None => self.pool = Some(lease.into_handle()),
         }
         self.go_on(cx)
     }

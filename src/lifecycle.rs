@@ -17,7 +17,7 @@ use crate::{
     engine::{Callback, Engine, Shared},
     error::{CommitError, GetBufferError, SetPropertiesError},
     foreign,
-    free_list::{Layout, Plan},
+    free_list::ledger::{Layout, Plan},
     handles::Holding,
     line::Line,
     properties::{self, Properties},
@@ -84,7 +84,7 @@ impl Engine {
             State::Draining => {
                 self.open(&mut shared);
                 drop(shared);
-                trace::drain_cancelled(self);
+                trace::drain_cancelled(self.name());
                 return Ok(());
             }
             _ => {}
@@ -118,7 +118,7 @@ impl Engine {
         // It has what the configuration before needed.
         drop(layout);
         if let Some(refused) = memory.no_huge_pages().filter(|_| is_new) {
-            trace::no_huge_pages(self, refused);
+            trace::no_huge_pages(self.name(), refused);
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl Engine {
         if let Some(requested) = requested {
             requested.wake_all();
         }
-        trace::drain_began(self);
+        trace::drain_began(self.name());
         if drained {
             self.tell_drain_ended(refused);
         }
@@ -233,9 +233,9 @@ impl Engine {
     }
 
     fn tell_drain_ended(&self, refused: Option<Refused>) {
-        trace::drain_ended(self);
+        trace::drain_ended(self.name());
         if let Some(Refused { bytes, reason }) = refused {
-            trace::memory_kept(self, bytes, &reason);
+            trace::memory_kept(self.name(), bytes, &reason);
         }
     }
 
@@ -277,6 +277,11 @@ impl Engine {
             State::Unconfigured | State::Configured => Signal::ready(),
             State::Committed | State::Draining => shared.drained.listen(),
         }
+    }
+
+    /// Forgets a signal of `drained`, whose future is dropped.
+    pub(crate) fn forget_drained(&self, signal: &Signal) {
+        self.lock().drained.forget(signal);
     }
 
     /// Drops what may be the last handle or guest. `true` if nothing is left: the caller frees the pool.

@@ -73,10 +73,9 @@ use crate::{
     wait_times::WaitHistogram,
 };
 use ::metrics::{
-    Label, SharedString, Unit, counter, describe_counter, describe_gauge, describe_histogram,
-    histogram,
+    Label, SharedString, Unit, describe_counter, describe_gauge, describe_histogram, histogram,
 };
-use gauges::{Gauges, Joined, Reading};
+use gauges::{Gauges, Joined, Reading, count};
 use std::{
     future::Future,
     pin::Pin,
@@ -190,7 +189,7 @@ impl PoolMetrics {
     /// Of `pool`. Waits that ended before are recorded the first time.
     #[must_use]
     pub fn new(pool: &Pool) -> Self {
-        let name = pool.engine().settings.name.clone();
+        let name = pool.engine().shared_name();
         let label = name.map(|name| Label::new("pool", SharedString::from_shared(name)));
         PoolMetrics {
             pool: pool.downgrade(),
@@ -215,13 +214,9 @@ impl PoolMetrics {
             return false;
         }
         let engine = self.pool.engine();
-        let shared = engine.lock();
-        let lives = engine.can_be_had(&shared);
-        // Of a pool that has ended the counts are still right: they were added to the totals.
-        let status = engine.status(&shared);
-        drop(shared);
-        let times = engine.waits.as_ref().map(|waits| waits.times());
-        let quotas = engine.accounts.statuses();
+        let (lives, status) = engine.lives();
+        let times = engine.wait_histogram();
+        let quotas = engine.quotas();
         if lives || self.has_begun {
             self.has_begun = true;
             self.recorded.count(&self.labels, &status);
@@ -308,13 +303,6 @@ impl Recorded {
         }
         self.waits = Some(times);
     }
-}
-
-/// Counts what was added to a number since it was `recorded`.
-fn count(name: &'static str, labels: &[Label], now: u64, recorded: &mut u64) {
-    let added = now.saturating_sub(*recorded);
-    counter!(name, labels.to_vec()).increment(added);
-    *recorded += added;
 }
 
 /// The future that records in intervals; see [`PoolMetrics::record_every`].

@@ -3,12 +3,12 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    acquire::spend,
+    coop::spend,
     error::GetBufferError,
     get_owned::GetBufferOwned,
     quota::{GetCharged, Quota},
     raw::handle::Pool,
-    reclaim::Registration,
+    registration::Registration,
     request::Rank,
     sample::Sample,
 };

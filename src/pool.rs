@@ -101,7 +101,7 @@ impl Pool {
     /// Mirrors `IMemAllocator::GetProperties`.
     #[must_use]
     pub fn properties(&self) -> Properties {
-        self.engine().lock().properties
+        self.engine().properties()
     }
 
     /// Maps the memory and starts to hand out samples.
@@ -253,7 +253,7 @@ impl fmt::Debug for Drained {
 impl Drop for Drained {
     fn drop(&mut self) {
         if !self.signal.is_over() {
-            self.pool.engine().lock().drained.forget(&self.signal);
+            self.pool.engine().forget_drained(&self.signal);
         }
     }
 }

@@ -12,17 +12,8 @@
 
 #![forbid(unsafe_code)]
 
-use crate::{
-    foreign::{self, Spare},
-    quota::Account,
-    raw::handle::Pool,
-    status::State,
-};
-use std::{
-    mem,
-    sync::Arc,
-    task::{Context, Poll, Waker},
-};
+use crate::foreign;
+use std::{mem, task::Waker};
 
 /// How many empty places are kept when no waker is left, so that a task that comes and goes allocates once.
 const KEPT: usize = 64;
@@ -140,73 +131,11 @@ impl Requested {
     }
 }
 
-/// A task's wakers, in the pool and in the quota through which it gets its samples, if there is one.
-pub(crate) struct Registration {
-    pool: Pool,
-    in_pool: Option<Key>,
-    account: Option<Arc<Account>>,
-    in_account: Option<Key>,
-}
-
-impl Registration {
-    pub(crate) fn new(pool: &Pool, account: Option<&Arc<Account>>) -> Self {
-        Registration {
-            pool: pool.clone(),
-            in_pool: None,
-            account: account.cloned(),
-            in_account: None,
-        }
-    }
-
-    /// Resolves if a get is queued, in the quota or in the pool, or was refused since the last call because none may queue,
-    /// or if the pool drains. Otherwise the waker is
-    /// registered for the next one.
-    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if let Some(account) = &self.account {
-            // User code, so it is cloned before the lock is taken, and what is dropped is dropped after.
-            let waker = Spare::new(cx.waker().clone());
-            match account.register(&mut self.in_account, waker) {
-                Some(replaced) => foreign::quietly(|| drop(replaced)),
-                None => return Poll::Ready(()),
-            }
-        }
-        let waker = Spare::new(cx.waker().clone());
-        let mut shared = self.pool.engine().lock();
-        // In the same hold of the lock, or a get could queue in between and find no waker.
-        if !shared.line.is_empty() || shared.state == State::Draining {
-            return Poll::Ready(());
-        }
-        if shared.reclaim.was_refused(&mut self.in_pool) {
-            return Poll::Ready(());
-        }
-        let replaced = shared
-            .reclaim
-            .register(&mut self.in_pool, waker.into_inner());
-        drop(shared);
-        foreign::quietly(|| drop(replaced));
-        Poll::Pending
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        let removed = [
-            self.pool.engine().lock().reclaim.remove(&mut self.in_pool),
-            self.account
-                .as_ref()
-                .and_then(|account| account.unregister(&mut self.in_account)),
-        ];
-        for waker in removed.into_iter().flatten() {
-            foreign::quietly(|| drop(waker));
-        }
-    }
-}
-
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
     use crate::sync::{AtomicUsize, Ordering};
-    use std::task::Wake;
+    use std::{sync::Arc, task::Wake};
 
     #[derive(Default)]
     struct Wakes(AtomicUsize);

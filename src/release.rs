@@ -64,7 +64,7 @@ impl Release for ToPool {
 fn reset(slot: &mut OwnedSlot) {
     slot.clear_properties();
     if slot.wipes() {
-        let geometry = &handle::engine_of(slot).geometry;
+        let geometry = handle::geometry_of(slot);
         let (prefix, size) = (geometry.prefix(), geometry.size());
         bytes::wipe(slot, prefix, size);
     }
@@ -87,7 +87,7 @@ fn call(callback: &dyn NotifyRelease, pool: &Pool) {
         pool.engine()
             .callback_panics
             .fetch_add(1, Ordering::Relaxed);
-        trace::callback_panicked(pool.engine());
+        trace::callback_panicked(pool.engine().name());
     }
 }
 

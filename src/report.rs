@@ -5,12 +5,12 @@
 use crate::{
     engine::{Engine, Shared},
     escape::escaped,
+    look::Held,
     quota::QuotaStatus,
     raw::handle::Pool,
     status::{State, Status},
     undelivered::{self, Undelivered},
     wait_times::WaitHistogram,
-    watch::Held,
 };
 use std::{
     fmt,
@@ -94,7 +94,7 @@ impl Pool {
     #[must_use]
     pub fn report(&self) -> Report {
         let engine = self.engine();
-        let seen = engine.look(&engine.lock());
+        let seen = Seen::of(engine, &engine.lock());
         Report::of(seen)
     }
 }
@@ -110,17 +110,17 @@ pub(crate) struct Seen {
     undelivered: Option<Vec<Undelivered>>,
 }
 
-impl Engine {
-    pub(crate) fn look(&self, shared: &Shared) -> Seen {
-        let tracks = self.settings.track_holders;
+impl Seen {
+    pub(crate) fn of(engine: &Engine, shared: &Shared) -> Seen {
+        let tracks = engine.tracks_holders();
         Seen {
-            name: self.settings.name.clone(),
-            status: self.status(shared),
-            wait_histogram: self.waits.as_ref().map(|waits| waits.times()),
-            stride: shared.properties.stride(),
-            quotas: self.accounts.statuses(),
-            held: tracks.then(|| self.held(shared).collect()),
-            undelivered: tracks.then(|| shared.line.undelivered().collect()),
+            name: engine.shared_name(),
+            status: engine.status(shared),
+            wait_histogram: engine.wait_histogram(),
+            stride: shared.stride(),
+            quotas: engine.quotas(),
+            held: tracks.then(|| engine.held(shared).collect()),
+            undelivered: tracks.then(|| shared.undelivered()),
         }
     }
 }

@@ -6,16 +6,10 @@ use crate::{
     engine::Engine,
     error::BufferOverflow,
     quota::Account,
-    raw::{
-        bytes::{Geometry, OwnedBytes, SharedBytes},
-        handle, payer,
-        slot::OwnedSlot,
-    },
+    raw::{bytes::OwnedBytes, handle, payer, slot::OwnedSlot},
     release::ToPool,
     sample_properties::SampleProperties,
-    shared::SharedSample,
 };
-use bytes::Bytes;
 use std::{
     fmt, io,
     mem::MaybeUninit,
@@ -136,7 +130,7 @@ impl Sample {
     /// Moves the bytes to the start of the buffer, so that all the room is behind them.
     #[cfg(feature = "stream")]
     pub(crate) fn move_to_front(&mut self) {
-        self.bytes.move_to_front(geometry_of);
+        self.bytes.move_to_front(handle::geometry_of);
     }
 
     pub(crate) fn bytes_mut(&mut self) -> &mut OwnedBytes<ToPool> {
@@ -158,7 +152,7 @@ impl Sample {
     /// ```
     #[must_use]
     pub fn capacity(&self) -> usize {
-        geometry_of(self.bytes.slot()).size()
+        handle::geometry_of(self.bytes.slot()).size()
     }
 
     /// How many bytes can still be written behind the last one.
@@ -280,7 +274,7 @@ impl Sample {
     /// # Ok::<(), sample_pool::BufferOverflow>(())
     /// ```
     pub fn clear(&mut self) {
-        self.bytes.clear(geometry_of);
+        self.bytes.clear(handle::geometry_of);
     }
 
     /// How many bytes can still be prepended.
@@ -348,53 +342,6 @@ impl Sample {
         self.bytes.slot_mut().properties_mut()
     }
 
-    /// Makes the sample shared and read-only. Copies nothing and allocates nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bytes::BufMut;
-    /// # let pool = sample_pool::Pool::builder().build().unwrap();
-    /// let mut sample = pool.try_get_buffer()?;
-    /// sample.put_slice(b"to everyone");
-    /// let shared = sample.freeze();
-    /// let another = shared.clone();
-    /// assert_eq!(shared, another);
-    /// # Ok::<(), sample_pool::GetBufferError>(())
-    /// ```
-    #[inline]
-    #[must_use]
-    pub fn freeze(self) -> SharedSample {
-        SharedSample::new(SharedBytes::freeze(self.into_slot()))
-    }
-
-    /// Makes [`Bytes`] of the sample. Copies nothing, and makes one small allocation.
-    ///
-    /// The buffer is returned to the pool when the last `Bytes` with any of its bytes is dropped. An empty slice
-    /// of them does not count: it holds no buffer. Neither does the `Bytes` of an empty sample, which allocates
-    /// nothing: the buffer is returned at once.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bytes::BufMut;
-    /// # let pool = sample_pool::Pool::builder().buffers(1).build().unwrap();
-    /// let mut sample = pool.try_get_buffer()?;
-    /// sample.put_slice(b"header, payload");
-    /// let bytes = sample.into_bytes();
-    /// let payload = bytes.slice(8..);
-    /// drop(bytes);
-    /// assert_eq!(pool.free_count(), 0);
-    /// drop(payload);
-    /// assert_eq!(pool.free_count(), 1);
-    /// # Ok::<(), sample_pool::GetBufferError>(())
-    /// ```
-    #[inline]
-    #[must_use]
-    pub fn into_bytes(self) -> Bytes {
-        self.freeze().into_bytes()
-    }
-
     /// The number of the buffer, from 0 to below [`Properties::buffers`]. It stays the same for the
     /// same buffer, so what a device knows of it can be kept beside.
     ///
@@ -421,17 +368,12 @@ fn hand_out(
     slot: &OwnedSlot,
     location: &'static Location<'static>,
 ) -> (usize, usize) {
-    if engine.settings.track_holders {
+    if engine.tracks_holders() {
         engine.record(slot, location);
     }
     slot.turn();
-    (engine.geometry.prefix(), engine.geometry.size())
-}
-
-/// The sizes of a slot's parts.
-#[inline]
-pub(crate) fn geometry_of(slot: &OwnedSlot) -> &Geometry {
-    &handle::engine_of(slot).geometry
+    let geometry = engine.geometry();
+    (geometry.prefix(), geometry.size())
 }
 
 impl Deref for Sample {
@@ -474,18 +416,6 @@ impl io::Write for Sample {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl From<Sample> for SharedSample {
-    fn from(sample: Sample) -> SharedSample {
-        sample.freeze()
-    }
-}
-
-impl From<Sample> for Bytes {
-    fn from(sample: Sample) -> Bytes {
-        sample.into_bytes()
     }
 }
 

@@ -5,7 +5,6 @@
 use crate::{
     raw::{bytes::SharedBytes, handle},
     release,
-    sample::{self, Sample},
     sample_properties::SampleProperties,
     wiped,
 };
@@ -53,6 +52,10 @@ impl SharedSample {
     #[inline]
     pub(crate) fn new(bytes: SharedBytes) -> Self {
         SharedSample { bytes }
+    }
+
+    pub(crate) fn bytes_mut(&mut self) -> &mut SharedBytes {
+        &mut self.bytes
     }
 
     /// How many bytes this handle shows.
@@ -160,41 +163,10 @@ impl SharedSample {
         self.bytes.slot().properties()
     }
 
-    /// The number of the buffer; see [`Sample::index`].
+    /// The number of the buffer; see [`Sample::index`](crate::Sample::index).
     #[must_use]
     pub fn index(&self) -> usize {
         self.bytes.slot().index()
-    }
-
-    /// Makes the sample writable again, if this is the only handle to it.
-    ///
-    /// It shows the same bytes. Of a slice, the bytes before it become headroom and the bytes behind it
-    /// spare, and neither can be read any more. The properties stay.
-    ///
-    /// # Errors
-    ///
-    /// Gives `self` back if another handle, slice or `Bytes` of the same sample exists.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bytes::BufMut;
-    /// # let pool = sample_pool::Pool::builder().build().unwrap();
-    /// # let mut sample = pool.try_get_buffer().unwrap();
-    /// # sample.put_slice(b"one");
-    /// let shared = sample.freeze();
-    /// let other = shared.clone();
-    /// let shared = shared.try_into_sample().expect_err("there is another handle");
-    /// drop(other);
-    /// let mut sample = shared.try_into_sample().expect("the only handle");
-    /// sample.put_slice(b", two");
-    /// assert_eq!(&sample[..], b"one, two");
-    /// ```
-    pub fn try_into_sample(mut self) -> Result<Sample, SharedSample> {
-        match self.bytes.try_into_owned(sample::geometry_of) {
-            Some(bytes) => Ok(Sample::from_bytes(bytes)),
-            None => Err(self),
-        }
     }
 
     /// Makes [`Bytes`] of these bytes. Copies nothing, and makes one small allocation.
@@ -252,12 +224,12 @@ impl SharedSample {
     #[must_use]
     pub fn into_bytes_or_copy(self, share: f64) -> Bytes {
         let engine = handle::engine_of_shared(self.bytes.slot());
-        if (self.len() as f64) < engine.geometry.size() as f64 * share {
+        if (self.len() as f64) < engine.geometry().size() as f64 * share {
             let mut copy = Vec::new();
             if copy.try_reserve_exact(self.len()).is_ok() {
                 // It fits, so nothing is moved and left behind unwiped.
                 copy.extend_from_slice(&self);
-                return wiped::into_bytes(copy, engine.settings.zero_on_release);
+                return wiped::into_bytes(copy, engine.wipes());
             }
         }
         self.into_bytes()

@@ -10,7 +10,7 @@ use crate::{
     engine::{Engine, Shared},
     error::GetBufferError,
     foreign::{self, Spare},
-    free_list::Miss,
+    free_list::striped::Miss,
     line::Left,
     raw::{
         chain::Chain,
@@ -30,6 +30,12 @@ pub(crate) enum Found {
 }
 
 impl Engine {
+    /// Takes a slot that is free, without the lock. It may miss one.
+    #[inline]
+    pub(crate) fn take_free(&self) -> Option<OwnedSlot> {
+        self.free_list.take().ok()
+    }
+
     /// Takes a slot if one is home and nobody is in line.
     #[inline]
     pub(crate) fn try_take(&self) -> Result<OwnedSlot, GetBufferError> {
@@ -37,7 +43,7 @@ impl Engine {
             Ok(slot) => Ok(slot),
             Err(Miss::Empty) if self.is_open() => {
                 self.misses.fetch_add(1, Ordering::Relaxed);
-                trace::exhausted(self, 1);
+                trace::exhausted(self.name(), 1);
                 Err(GetBufferError::Exhausted)
             }
             Err(_) => self.try_take_one(Rank::Ordinary),
@@ -64,7 +70,7 @@ impl Engine {
         drop(shared);
         // A get of high priority may have gathered while others wait: some of them may be served now.
         self.put_back(gathered);
-        trace::exhausted(self, wanted.slots);
+        trace::exhausted(self.name(), wanted.slots);
         Err(GetBufferError::Exhausted)
     }
 
@@ -93,8 +99,13 @@ impl Engine {
     #[cold]
     pub(crate) fn exhausted(&self, wanted: usize) -> GetBufferError {
         self.lock().counters.exhausted += 1;
-        trace::exhausted(self, wanted);
+        trace::exhausted(self.name(), wanted);
         GetBufferError::Exhausted
+    }
+
+    /// Counts a get that was given up.
+    pub(crate) fn count(&self, why: Why) {
+        self.lock().count(why);
     }
 
     /// Takes the slots that are `wanted`, or joins the line for them.
@@ -143,7 +154,7 @@ impl Engine {
             drop(shared);
         }
         self.wait_began();
-        trace::wait_began(self, &ticket, wanted.slots);
+        trace::wait_began(self.name(), ticket.number().get(), wanted.slots);
         if let Some(requested) = requested {
             requested.wake_all();
         }
@@ -288,7 +299,7 @@ impl Engine {
         foreign::quietly(|| drop(waker));
         self.put_back(gathered);
         self.wait_ended(&ticket);
-        trace::wait_ended(self, &ticket, how);
+        trace::wait_ended(self.name(), ticket.number().get(), how);
         ticket.give_back();
         told
     }
@@ -322,7 +333,7 @@ impl Shared {
         }
     }
 
-    pub(crate) fn count(&mut self, why: Why) {
+    fn count(&mut self, why: Why) {
         match why {
             Why::Cancelled => self.counters.cancelled += 1,
             Why::TimedOut => self.counters.timed_out += 1,

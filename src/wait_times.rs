@@ -2,17 +2,15 @@
 //!
 //! The lengths are in nanoseconds, and share a count with those of about the same length: each power of
 //! two is divided into eight, so what is told of a wait is at most an eighth too long, from nanoseconds
-//! to centuries, in 4 KiB. To count one is three relaxed additions, without a lock, by the waiter itself when its wait
-//! is over.
+//! to centuries, in 4 KiB.
 
 #![forbid(unsafe_code)]
 
-use crate::sync::{Ordering, StatisticU64};
-use std::{array, fmt, time::Duration};
+use std::{fmt, time::Duration};
 
 /// Each power of two has `1 << FINE` counts.
 const FINE: u32 = 3;
-const COUNTS: usize = ((u64::BITS - FINE + 1) as usize) << FINE;
+pub(crate) const COUNTS: usize = ((u64::BITS - FINE + 1) as usize) << FINE;
 
 /// How long gets waited, for a sample or for room in a quota, whatever came of it, counted by length: what
 /// [`Pool::wait_histogram`](crate::Pool::wait_histogram) tells.
@@ -44,59 +42,21 @@ pub struct WaitHistogram {
     counts: Box<[u64; COUNTS]>,
 }
 
-/// What a pool that measures its waits counts of those that have ended.
-pub(crate) struct Waits {
-    /// In nanoseconds: five centuries, of all waits together.
-    total: StatisticU64,
-    longest: StatisticU64,
-    counts: [StatisticU64; COUNTS],
-}
-
-impl fmt::Debug for Waits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.times().fmt(f)
-    }
-}
-
-impl Waits {
-    pub(crate) fn none() -> Self {
-        Waits {
-            total: StatisticU64::new(0),
-            longest: StatisticU64::new(0),
-            counts: array::from_fn(|_| StatisticU64::new(0)),
-        }
-    }
-
-    pub(crate) fn add(&self, waited: Duration) {
-        let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
-        self.total.fetch_add(nanos, Ordering::Relaxed);
-        self.longest.fetch_max(nanos, Ordering::Relaxed);
-        self.counts[place(nanos)].fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn total(&self) -> Duration {
-        Duration::from_nanos(self.total.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn longest(&self) -> Duration {
-        Duration::from_nanos(self.longest.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn times(&self) -> WaitHistogram {
-        let mut times = WaitHistogram::none();
-        for (count, counted) in times.counts.iter_mut().zip(&self.counts) {
-            *count = counted.load(Ordering::Relaxed);
-        }
-        times
-    }
-}
-
 impl WaitHistogram {
     /// Of no wait.
     pub(crate) fn none() -> Self {
         WaitHistogram {
             counts: Box::new([0; COUNTS]),
         }
+    }
+
+    /// Of waits that were counted elsewhere, each by its [`place`].
+    pub(crate) fn of(counts: impl IntoIterator<Item = u64>) -> Self {
+        let mut times = WaitHistogram::none();
+        for (count, counted) in times.counts.iter_mut().zip(counts) {
+            *count = counted;
+        }
+        times
     }
 
     /// How many waits have ended.
@@ -182,7 +142,7 @@ impl fmt::Debug for WaitHistogram {
 }
 
 /// Where a wait of so many nanoseconds is counted. Short ones have a count each.
-fn place(nanos: u64) -> usize {
+pub(crate) fn place(nanos: u64) -> usize {
     let Some(power) = nanos.checked_ilog2().filter(|&power| power >= FINE) else {
         return nanos as usize;
     };
@@ -204,6 +164,7 @@ fn longest(place: usize) -> u64 {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::waits::Waits;
 
     /// A wrong shift counts long waits among short ones, and the worst wait is the one to be seen.
     #[test]

@@ -25,13 +25,12 @@
 use crate::{
     clock::{Moment, Stamp},
     engine::{Engine, Shared},
-    escape::escaped,
     foreign::{self, Spare},
     line::SeatNumber,
     quota::Account,
     raw::handle::{Pool, WeakPool},
     report::{Report, Seen},
-    trace,
+    stall::Stall,
     watches::{JOINED, LEFT},
 };
 use std::{
@@ -47,35 +46,6 @@ use tokio::time::{Sleep, sleep};
 /// The timer's own resolution. With a limit of zero the task would be busy, and one stall be told from the next by
 /// nothing.
 const LEAST_LIMIT: Duration = Duration::from_millis(1);
-
-/// A get has waited for longer than a [watch](Pool::detect_stalls) allows.
-///
-/// Printed, it says for how long, and then what the [`Report`] says.
-#[non_exhaustive]
-#[derive(Clone, Debug)]
-pub struct Stall {
-    /// How long the first in line has waited. All others in line joined after it.
-    pub waited: Duration,
-    /// The name of the [quota](crate::Quota) in which it waits for room; `None` if it waits for a sample.
-    pub quota: Option<Arc<str>>,
-    /// How many gets wait in the same line: for room in that quota, or for a sample.
-    pub waiting: usize,
-    /// How the pool stands at this moment, and who holds its samples if
-    /// [`Builder::track_holders`](crate::Builder::track_holders) was set.
-    pub report: Report,
-}
-
-/// `a get has waited for 1.0s`, or `a get has waited for 1.0s for room in camera 1`, and the report in the
-/// lines after it.
-impl fmt::Display for Stall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a get has waited for {:.1?}", self.waited)?;
-        if let Some(quota) = &self.quota {
-            write!(f, " for room in {}", escaped(quota))?;
-        }
-        write!(f, "\n{}", self.report)
-    }
-}
 
 impl Pool {
     /// Watches for gets that wait for longer than `limit`, in line or for room in a quota, and calls `warn`
@@ -243,8 +213,8 @@ impl<F> StallDetector<F> {
                             waited,
                             quota: account.map(|account| account.name().clone()),
                             waiting: account
-                                .map_or(shared.line.len(), |account| account.waiting().0),
-                            seen: engine.look(&shared),
+                                .map_or(shared.waiting(), |account| account.waiting().0),
+                            seen: Seen::of(engine, &shared),
                         }))
                     }
                 }
@@ -284,7 +254,7 @@ impl<F> StallDetector<F> {
     /// What is known of a waiter that is first in its line now.
     fn known(&self, engine: &Engine, first: First, now: Moment) -> Known {
         let known = self.seen.iter().find(|known| known.first == first);
-        let joined = first.joined.moment(engine.born);
+        let joined = engine.moment(first.joined);
         let since = if joined.is_comparable(now) {
             joined
         } else {
@@ -304,11 +274,11 @@ fn first_waiters(
     shared: &Shared,
     now: Moment,
 ) -> Vec<(First, Option<Arc<Account>>)> {
-    let for_a_sample = shared.line.longest().map(|(joined, seat)| {
+    let for_a_sample = shared.longest_wait().map(|(joined, seat)| {
         let line = 0;
         (First { joined, seat, line }, None)
     });
-    let for_room = engine.accounts.longest(engine.stamp(now));
+    let for_room = engine.longest_waits_for_room(now);
     let for_room = for_room.map(|(joined, seat, account)| {
         let line = Arc::as_ptr(&account).addr();
         (First { joined, seat, line }, Some(account))
@@ -331,7 +301,8 @@ impl<F: FnMut(Stall)> Future for StallDetector<F> {
                 Look::Gone => return Poll::Ready(()),
                 Look::Stall(stall) => {
                     let wait = Stall::of(*stall);
-                    trace::long_wait(&wait);
+                    #[cfg(feature = "tracing")]
+                    crate::stall_event::long_wait(&wait);
                     (this.warn)(wait);
                 }
                 Look::Asleep(None) => {
@@ -366,24 +337,16 @@ struct Watch {
 
 impl Watch {
     fn begin(pool: &Pool) -> Self {
-        let engine = pool.engine();
-        let now = engine.stamp(Moment::now_and_which());
-        let mut shared = engine.lock();
-        let number = shared.watches.add();
-        shared.line.measure_from(now);
-        engine.accounts.measure_from(now);
-        drop(shared);
         Watch {
+            number: pool.engine().begin_watch(),
             pool: pool.downgrade(),
-            number,
         }
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let engine = self.pool.engine();
-        let waker = engine.end_watch(&mut engine.lock(), self.number);
+        let waker = self.pool.engine().end_watch(self.number);
         foreign::quietly(|| drop(waker));
     }
 }

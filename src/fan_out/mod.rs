@@ -354,25 +354,6 @@ impl FanOut {
         });
     }
 
-    /// Subscribes; `holds` is how many samples the subscriber can have at a time, [`usize::MAX`] for no bound but
-    /// the places in the hands.
-    ///
-    /// It begins with the newest sample of the backlog, or with the next to come; if
-    /// [sync points are required](FanOut::require_sync_point), with the newest sync point, or the next to come. This
-    /// allocates a little; receiving samples does not.
-    ///
-    /// # Panics
-    ///
-    /// If `holds` is zero.
-    ///
-    /// # Examples
-    ///
-    /// See [`FanOut`].
-    #[must_use]
-    pub fn subscribe(&self, holds: usize) -> Subscriber {
-        Subscriber::new(self, holds)
-    }
-
     /// How many subscribers there are.
     #[must_use]
     pub fn subscribers(&self) -> usize {
@@ -383,6 +364,28 @@ impl FanOut {
     #[must_use]
     pub fn in_hands(&self) -> usize {
         self.hands.taken()
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn counts(&self) -> Counts {
+        Counts::new(self.sent.clone(), self.skipped.clone())
+    }
+
+    /// How many samples are sent, kept, held and skipped. Not a snapshot.
+    ///
+    /// # Examples
+    ///
+    /// See [`FanOutStatus`].
+    #[must_use]
+    pub fn status(&self) -> FanOutStatus {
+        let backlog = self.window.borrow().samples.len();
+        FanOutStatus {
+            subscribers: self.subscribers(),
+            backlog,
+            held: self.hands.taken_of(self.number),
+            sent: self.sent.load(Ordering::Relaxed),
+            skipped: self.skipped.get(),
+        }
     }
 }
 

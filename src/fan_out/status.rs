@@ -1,10 +1,9 @@
 //! What a fan-out tells of itself.
 
-use super::FanOut;
 use crate::sync::{Ordering, StatisticU64};
 use std::sync::Arc;
 
-/// How a fan-out stands; see [`FanOut::status`].
+/// How a fan-out stands; see [`FanOut::status`](super::FanOut::status).
 ///
 /// # Examples
 ///
@@ -43,6 +42,10 @@ impl Default for Skipped {
 }
 
 impl Skipped {
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
     pub(super) fn add(&self, samples: u64) {
         if samples > 0 {
             self.0.fetch_add(samples, Ordering::Relaxed);
@@ -60,38 +63,15 @@ pub(crate) struct Counts {
 
 #[cfg(feature = "metrics")]
 impl Counts {
+    pub(super) fn new(sent: Arc<StatisticU64>, skipped: Skipped) -> Self {
+        Counts { sent, skipped }
+    }
+
     pub(crate) fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 
     pub(crate) fn skipped(&self) -> u64 {
         self.skipped.0.load(Ordering::Relaxed)
-    }
-}
-
-impl FanOut {
-    #[cfg(feature = "metrics")]
-    pub(crate) fn counts(&self) -> Counts {
-        Counts {
-            sent: self.sent.clone(),
-            skipped: self.skipped.clone(),
-        }
-    }
-
-    /// How many samples are sent, kept, held and skipped. Not a snapshot.
-    ///
-    /// # Examples
-    ///
-    /// See [`FanOutStatus`].
-    #[must_use]
-    pub fn status(&self) -> FanOutStatus {
-        let backlog = self.window.borrow().samples.len();
-        FanOutStatus {
-            subscribers: self.subscribers(),
-            backlog,
-            held: self.hands.taken_of(self.number),
-            sent: self.sent.load(Ordering::Relaxed),
-            skipped: self.skipped.0.load(Ordering::Relaxed),
-        }
     }
 }

@@ -67,6 +67,27 @@ enum Look {
     Closed,
 }
 
+impl FanOut {
+    /// Subscribes; `holds` is how many samples the subscriber can have at a time, [`usize::MAX`] for no bound but
+    /// the places in the hands.
+    ///
+    /// It begins with the newest sample of the backlog, or with the next to come; if
+    /// [sync points are required](FanOut::require_sync_point), with the newest sync point, or the next to come. This
+    /// allocates a little; receiving samples does not.
+    ///
+    /// # Panics
+    ///
+    /// If `holds` is zero.
+    ///
+    /// # Examples
+    ///
+    /// See [`FanOut`].
+    #[must_use]
+    pub fn subscribe(&self, holds: usize) -> Subscriber {
+        Subscriber::new(self, holds)
+    }
+}
+
 impl Subscriber {
     pub(super) fn new(fan_out: &FanOut, holds: usize) -> Self {
         assert!(holds > 0, "one that can have no sample is sent none");

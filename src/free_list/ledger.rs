@@ -21,7 +21,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::{FreeList, bit_set::BitSet};
+use super::{bit_set::BitSet, striped::FreeList};
 use crate::{
     raw::{
         header::{Owner, SetUp, Slot},

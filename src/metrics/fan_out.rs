@@ -1,9 +1,6 @@
 //! What a fan-out says of itself, for a recorder.
 
-use super::{
-    count,
-    gauges::{Gauges, Joined, Reading},
-};
+use super::gauges::{Gauges, Joined, Reading, count};
 use crate::fan_out::{Counts, FanOut, FanOutStatus};
 use ::metrics::{Label, SharedString, Unit};
 use std::sync::{Arc, Weak};

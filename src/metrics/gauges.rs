@@ -5,7 +5,7 @@
 //! or the quota is gone, leaves the sum of the others, or zero.
 
 use crate::sync::{Lock, Once};
-use ::metrics::{Key, Label, Level, Metadata, with_recorder};
+use ::metrics::{Key, Label, Level, Metadata, counter, with_recorder};
 use std::{
     collections::{BTreeMap, HashMap},
     ptr,
@@ -172,4 +172,11 @@ impl Drop for Gauges {
             said.says_no_more(self.source, self.recorder, key);
         }
     }
+}
+
+/// Counts what was added to a number since it was `recorded`.
+pub(super) fn count(name: &'static str, labels: &[Label], now: u64, recorded: &mut u64) {
+    let added = now.saturating_sub(*recorded);
+    counter!(name, labels.to_vec()).increment(added);
+    *recorded += added;
 }

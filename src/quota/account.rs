@@ -28,35 +28,57 @@
 
 #![forbid(unsafe_code)]
 
-use super::accounts::Entry;
+use super::{registry::Entry, status::QuotaStatus};
 use crate::{
     clock::Stamp,
-    engine::Engine,
     error::GetBufferError,
     foreign::{self, Spare},
     line::{KEPT_BY_A_QUOTA, Left, Line, SeatNumber},
     raw::{
         chain::Chain,
-        handle::WeakPool,
         waiter::{Outcome, Ticket},
     },
     reclaim::{Key, Reclaim},
-    request::{Rank, Wanted},
+    request::{Rank, Wanted, Why},
     sync::{AtomicUsize, Lock, Ordering},
 };
 use crossbeam_utils::CachePadded;
-use std::{fmt, sync::Arc, task::Waker};
+use std::{
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+    task::Waker,
+    time::Duration,
+};
 
 /// Somebody is in line.
 const WAITED_FOR: usize = 1;
 const ONE: usize = 2;
 
+/// What an account asks its pool. It is a trait because the account is below the pool, which has the accounts.
+pub(crate) trait QuotaPool: Send + Sync + UnwindSafe + RefUnwindSafe {
+    /// Whether the pool serves gets now, and can ever serve this one; and what time it is, if the wait is measured.
+    fn admits(&self, wanted: Wanted) -> Result<Option<Stamp>, GetBufferError>;
+    /// Whether the pool serves gets. Exact for whoever ordered itself after the change.
+    fn is_open(&self) -> bool;
+    /// How many gets may wait for room in one quota.
+    fn max_waiters(&self) -> usize;
+    /// Counts a wait that begins.
+    fn wait_began(&self);
+    /// Counts a wait that ends.
+    fn wait_ended(&self, ticket: &Ticket);
+    /// Counts a get that was given up.
+    fn given_up(&self, why: Why);
+    /// How long it is since a stamp of this pool.
+    fn since(&self, joined: Stamp) -> Duration;
+}
+
 /// See the module's documentation.
 pub(crate) struct Account {
     /// An account does not keep its pool alive: a sample can be its last user.
-    pool: WeakPool,
+    pool: Box<dyn QuotaPool>,
     /// Removed from the pool's accounts when this is dropped.
-    _entry: Entry,
+    _entry: Entry<Account>,
     name: Arc<str>,
     limit: usize,
     /// Of all gets that are charged here. It never changes, so a user of the quota cannot raise it.
@@ -109,8 +131,8 @@ pub(crate) enum Asked {
 
 impl Account {
     pub(super) fn new(
-        pool: WeakPool,
-        entry: Entry,
+        pool: Box<dyn QuotaPool>,
+        entry: Entry<Account>,
         name: Arc<str>,
         limit: usize,
         rank: Rank,
@@ -133,8 +155,20 @@ impl Account {
         }
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        self.pool.engine()
+    pub(super) fn pool(&self) -> &dyn QuotaPool {
+        &*self.pool
+    }
+
+    /// How it stands. `since` says how long a wait has lasted that began at a stamp.
+    pub(super) fn status(&self, since: impl Fn(Stamp) -> Duration) -> QuotaStatus {
+        let (waiting, oldest) = self.waiting();
+        QuotaStatus {
+            name: self.name.clone(),
+            limit: self.limit,
+            in_use: self.charged(),
+            waiting,
+            oldest_wait: oldest.map(since),
+        }
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
@@ -219,30 +253,28 @@ impl Account {
         count: usize,
         waker: &Waker,
     ) -> Result<Asked, GetBufferError> {
-        let engine = self.engine();
+        let max_waiters = self.pool.max_waiters();
         loop {
-            let joined = {
-                let shared = engine.lock();
-                let rank = self.rank;
-                shared.may_want(Wanted { slots: count, rank })?;
-                engine.stamp_if_measured(&shared)
-            };
+            let joined = self.pool.admits(Wanted {
+                slots: count,
+                rank: self.rank,
+            })?;
             if count > self.limit {
                 return Err(GetBufferError::TooMany);
             }
             // Foreign, as in `take_or_join`.
             let waker = Spare::new(waker.clone());
             let mut queue = self.queue.lock();
-            if !engine.is_open() {
+            if !self.pool.is_open() {
                 // Whoever shut it since has turned away this line already, or will: look again.
                 continue;
             }
             let turned_away = queue.turned_away.times;
             let line = &mut queue.line;
-            if line.is_empty() && self.charge_or_mark(count, engine.settings.max_waiters > 0) {
+            if line.is_empty() && self.charge_or_mark(count, max_waiters > 0) {
                 return Ok(Asked::Charged);
             }
-            if line.len() >= engine.settings.max_waiters {
+            if line.len() >= max_waiters {
                 // As in `take_or_join`.
                 let requested = queue.reclaim.take_for_refused();
                 drop(queue);
@@ -262,7 +294,7 @@ impl Account {
             if let Some(requested) = requested {
                 requested.wake_all();
             }
-            engine.wait_for_room_began();
+            self.pool.wait_began();
             return Ok(Asked::Place(Place {
                 ticket,
                 turned_away,
@@ -332,7 +364,7 @@ impl Account {
         outcome: Outcome,
         count: usize,
     ) -> Result<(), GetBufferError> {
-        self.engine().wait_ended(&place.ticket);
+        self.pool.wait_ended(&place.ticket);
         place.ticket.give_back();
         match outcome {
             Outcome::Slots(_) => self.keep_unless_turned_away(place.turned_away, count),
@@ -362,7 +394,7 @@ impl Account {
         // Those behind it may want less.
         let admitted = self.admit(&mut queue.line);
         drop(queue);
-        self.engine().wait_ended(&ticket);
+        self.pool.wait_ended(&ticket);
         ticket.give_back();
         self.wake_from(admitted);
         match left {

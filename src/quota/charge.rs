@@ -173,7 +173,7 @@ impl Admission {
             (Ok(charge), Why::TimedOut) => charge.is_none(),
         };
         if counts {
-            self.account.engine().lock().count(why);
+            self.account.pool().given_up(why);
         }
         charge.transpose()
     }

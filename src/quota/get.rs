@@ -16,7 +16,6 @@ use crate::{
     request::Wanted,
     sample::Sample,
     sync::assert_may_block,
-    trace,
 };
 use std::{
     future::{Future, poll_fn},
@@ -169,9 +168,9 @@ impl Quota {
         let location = Location::caller();
         let charge = self.try_charge(1)?;
         let engine = self.pool.engine();
-        let slot = match engine.free_list.take() {
-            Ok(slot) => slot,
-            Err(_) => engine.try_take_one(self.account.rank())?,
+        let slot = match engine.take_free() {
+            Some(slot) => slot,
+            None => engine.try_take_one(self.account.rank())?,
         };
         Ok(charge.onto(Sample::new(engine, slot, location)))
     }
@@ -393,16 +392,13 @@ impl Quota {
         if let Some(charge) = self.charge_at_once(count) {
             return Ok(charge);
         }
-        let mut shared = self.pool.engine().lock();
+        let engine = self.pool.engine();
         let rank = self.account.rank();
-        shared.may_want(Wanted { slots: count, rank })?;
+        engine.admits(Wanted { slots: count, rank })?;
         if count > self.account.limit() {
             return Err(GetBufferError::TooMany);
         }
-        shared.counters.exhausted += 1;
-        drop(shared);
-        trace::exhausted(self.pool.engine(), count);
-        Err(GetBufferError::Exhausted)
+        Err(engine.exhausted(count))
     }
 
     /// Waits for room for one sample, and says how much time is left.

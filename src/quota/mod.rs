@@ -14,14 +14,15 @@ mod accounts;
 mod charge;
 mod get;
 mod get_charged;
+mod registry;
 mod status;
 
-pub(crate) use account::Account;
+pub(crate) use account::{Account, QuotaPool};
 pub(crate) use accounts::Accounts;
 pub(crate) use get_charged::GetCharged;
 pub use status::QuotaStatus;
 
-use crate::{raw::handle::Pool, reclaim::Registration, request::Rank};
+use crate::{raw::handle::Pool, registration::Registration, request::Rank};
 use std::{fmt, sync::Arc};
 
 impl Pool {
@@ -86,9 +87,8 @@ impl Pool {
     }
 
     fn quota_of(&self, name: Arc<str>, limit: usize, rank: Rank) -> Quota {
-        let accounts = &self.engine().accounts;
-        let account =
-            accounts.add(|entry| Account::new(self.downgrade(), entry, name, limit, rank));
+        let of_pool = Box::new(self.downgrade());
+        let account = self.engine().add_account(of_pool, name, limit, rank);
         Quota {
             pool: self.clone(),
             account,
@@ -113,7 +113,7 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn quotas(&self) -> Vec<QuotaStatus> {
-        self.engine().accounts.statuses()
+        self.engine().quotas()
     }
 }
 
@@ -205,7 +205,10 @@ impl Quota {
     /// ```
     #[must_use]
     pub fn status(&self) -> QuotaStatus {
-        QuotaStatus::of(&self.account)
+        {
+            let pool = self.account.pool();
+            self.account.status(|joined| pool.since(joined))
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Account, Accounts};
 use crate::escape::escaped;
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -30,27 +29,6 @@ pub struct QuotaStatus {
     /// How long the first of them has waited; `None` if there is none, or waits are not measured: see
     /// [`Status::oldest_wait`](crate::Status::oldest_wait).
     pub oldest_wait: Option<Duration>,
-}
-
-impl QuotaStatus {
-    pub(super) fn of(account: &Account) -> Self {
-        let (waiting, oldest) = account.waiting();
-        QuotaStatus {
-            name: account.name().clone(),
-            limit: account.limit(),
-            in_use: account.charged(),
-            waiting,
-            oldest_wait: oldest.map(|joined| account.engine().since(joined)),
-        }
-    }
-}
-
-impl Accounts {
-    /// Of those that are in use.
-    pub(crate) fn statuses(&self) -> Vec<QuotaStatus> {
-        let accounts = self.in_use().into_iter();
-        accounts.map(|account| QuotaStatus::of(&account)).collect()
-    }
 }
 
 /// `camera 1: 2 of 4, 0 waiting`. What cannot be printed of the name is escaped.

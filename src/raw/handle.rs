@@ -18,7 +18,7 @@
 use crate::{
     engine::{Engine, Shared},
     handles::Holding,
-    raw::{header::Owner, shared_slot::SharedSlot, slot::OwnedSlot, tie::Claim},
+    raw::{bytes::Geometry, header::Owner, shared_slot::SharedSlot, slot::OwnedSlot, tie::Claim},
     sync::Arc,
     word::Put,
 };
@@ -70,7 +70,8 @@ const _: () = {
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let status = self.status();
+        let engine = self.engine();
+        let status = engine.status(&engine.lock());
         f.debug_struct("Pool")
             .field("state", &status.state)
             .field("buffers", &status.buffers)
@@ -202,6 +203,12 @@ pub(crate) fn engine_of(slot: &OwnedSlot) -> &Engine {
     // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is out,
     // and the reference is bound to the slot's token (S2).
     unsafe { &*engine }
+}
+
+/// The sizes of the parts of a slot.
+#[inline]
+pub(crate) fn geometry_of(slot: &OwnedSlot) -> &Geometry {
+    engine_of(slot).geometry()
 }
 
 /// The engine that a shared slot belongs to.

@@ -33,6 +33,62 @@ enum Stage {
     Done,
 }
 
+impl DatagramReceiver {
+    /// Waits for a datagram, receives it and what else is there, `most` at most, and appends them to
+    /// `datagrams`; says how many.
+    ///
+    /// It waits for one buffer, when there is something to receive, and takes more only while there are datagrams for them
+    /// and buffers are free: see [`try_get_up_to`](Pool::try_get_up_to). So `most` may be more than the pool has. Nothing is
+    /// allocated if the `Vec` has room.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_buffer`](Pool::get_buffer), or those of the socket, if nothing was received before. An error after some
+    /// datagrams is returned by the next call.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. Nothing was received before it returns. It gives up its place in the queue.
+    ///
+    /// # Panics
+    ///
+    /// If `most` is zero, or the future is polled after it has resolved.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{Pool, stream::DatagramReceiver};
+    /// use tokio::net::UdpSocket;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().buffers(8).size(1500).build()?;
+    /// let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let sender = UdpSocket::bind("127.0.0.1:0").await?;
+    /// for packet in [b"one", b"two"] {
+    ///     sender.send_to(packet, socket.local_addr()?).await?;
+    /// }
+    ///
+    /// let mut receiver = DatagramReceiver::new(socket, &pool);
+    /// let mut datagrams = Vec::with_capacity(4);
+    /// while datagrams.len() < 2 {
+    ///     receiver.receive_many(&mut datagrams, 4).await?;
+    /// }
+    /// assert_eq!(&datagrams[1].sample[..], b"two");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn receive_many<'a>(
+        &'a mut self,
+        datagrams: &'a mut Vec<Datagram>,
+        most: usize,
+    ) -> ReceiveMany<'a> {
+        assert!(most > 0, "to receive no datagrams is not to receive");
+        ReceiveMany::new(self, datagrams, most, Location::caller())
+    }
+}
+
 impl<'a> ReceiveMany<'a> {
     pub(super) fn new(
         receiver: &'a mut DatagramReceiver,

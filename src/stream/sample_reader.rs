@@ -125,7 +125,7 @@ impl<S: ReadSample> SampleReader<S> {
             source,
             whole_buffers: false,
             begun: Begun::Nothing,
-            aside: Aside::new(pool.pool().engine().settings.zero_on_release),
+            aside: Aside::new(pool.pool().engine().wipes()),
             end: End::NotYet,
             pool,
         }
@@ -221,7 +221,7 @@ impl<S> SampleReaderProjection<'_, S> {
         if sample.is_empty() {
             *self.begun = Begun::Nothing;
         } else if self.pool.poll_reclaim_unbudgeted(cx).is_ready() {
-            let size = self.pool.pool().engine().geometry.size();
+            let size = self.pool.pool().engine().geometry().size();
             // Without memory for a copy it keeps the buffer.
             if self.aside.put(sample, size, sample.properties()) {
                 *self.begun = Begun::Aside;

@@ -55,7 +55,7 @@ pub(super) enum NoRoom {
 
 impl Unparsed {
     pub(super) fn new(pool: PollPool) -> Self {
-        let aside = Aside::new(pool.pool().engine().settings.zero_on_release);
+        let aside = Aside::new(pool.pool().engine().wipes());
         Unparsed {
             pool,
             place: Place::Nowhere,
@@ -212,7 +212,7 @@ impl Unparsed {
             Place::Filling(sample) => (&sample[..], sample.properties()),
             Place::Parsing(rest) => (&rest[..], rest.properties()),
         };
-        let size = self.pool.pool().engine().geometry.size();
+        let size = self.pool.pool().engine().geometry().size();
         if self.aside.put(bytes, size, properties) {
             self.place = Place::Aside;
         }
