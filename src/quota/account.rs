@@ -130,7 +130,7 @@ pub(crate) enum Asked {
 }
 
 impl Account {
-    pub(super) fn new(
+    pub(crate) fn new(
         pool: Box<dyn QuotaPool>,
         entry: Entry<Account>,
         name: Arc<str>,
@@ -155,12 +155,12 @@ impl Account {
         }
     }
 
-    pub(super) fn pool(&self) -> &dyn QuotaPool {
+    pub(crate) fn pool(&self) -> &dyn QuotaPool {
         &*self.pool
     }
 
     /// How it stands. `since` says how long a wait has lasted that began at a stamp.
-    pub(super) fn status(&self, since: impl Fn(Stamp) -> Duration) -> QuotaStatus {
+    pub(crate) fn status(&self, since: impl Fn(Stamp) -> Duration) -> QuotaStatus {
         let (waiting, oldest) = self.waiting();
         QuotaStatus {
             name: self.name.clone(),
@@ -202,7 +202,7 @@ impl Account {
     }
 
     /// Takes those who joined without a time for having joined now.
-    pub(super) fn measure_from(&self, now: Stamp) {
+    pub(crate) fn measure_from(&self, now: Stamp) {
         self.queue.lock().line.measure_from(now);
     }
 
@@ -212,7 +212,7 @@ impl Account {
     }
 
     /// Charges up to `count` samples, as many as there is room for if no waiter is queued, and says how many.
-    pub(super) fn try_charge_up_to(&self, count: usize) -> usize {
+    pub(crate) fn try_charge_up_to(&self, count: usize) -> usize {
         let mut charged = self.charged.load(Ordering::Relaxed);
         loop {
             let room = match charged & WAITED_FOR {
@@ -461,7 +461,7 @@ impl Account {
 
     /// Turns away everybody in the account's line, and who was admitted and has not looked. Called under the pool's
     /// lock.
-    pub(super) fn fail_all(&self, error: GetBufferError) -> Vec<Waker> {
+    pub(crate) fn fail_all(&self, error: GetBufferError) -> Vec<Waker> {
         let mut queue = self.queue.lock();
         let times = queue.turned_away.times + 1;
         queue.turned_away = TurnedAway { times, error };

@@ -24,7 +24,7 @@ use std::{
 };
 
 /// See the module's documentation.
-pub(super) struct Registry<T>(Arc<Lock<Entries<T>>>);
+pub(crate) struct Registry<T>(Arc<Lock<Entries<T>>>);
 
 struct Entries<T> {
     /// How many were ever made.
@@ -50,7 +50,7 @@ impl<T> fmt::Debug for Registry<T> {
 
 /// The entry of one, which is removed when this is dropped: with what it is the entry of.
 #[derive(Debug)]
-pub(super) struct Entry<T> {
+pub(crate) struct Entry<T> {
     registry: Registry<T>,
     number: u64,
 }
@@ -66,7 +66,7 @@ impl<T> Drop for Entry<T> {
 
 impl<T> Registry<T> {
     /// Makes one with an entry.
-    pub(super) fn add(&self, make: impl FnOnce(Entry<T>) -> T) -> Arc<T> {
+    pub(crate) fn add(&self, make: impl FnOnce(Entry<T>) -> T) -> Arc<T> {
         let number = {
             let mut entries = self.0.lock();
             entries.made += 1;
@@ -81,7 +81,7 @@ impl<T> Registry<T> {
     }
 
     /// Those that have a user.
-    pub(super) fn in_use(&self) -> Vec<Arc<T>> {
+    pub(crate) fn in_use(&self) -> Vec<Arc<T>> {
         let entries = self.0.lock();
         entries
             .by_number
