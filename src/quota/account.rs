@@ -56,7 +56,7 @@ const WAITED_FOR: usize = 1;
 const ONE: usize = 2;
 
 /// What an account asks its pool. It is a trait because the account is below the pool, which has the accounts.
-pub(crate) trait QuotaPool: Send + Sync + UnwindSafe + RefUnwindSafe {
+pub(crate) trait QuotaPool: Send + Sync {
     /// Whether the pool serves gets now, and can ever serve this one; and what time it is, if the wait is measured.
     fn admits(&self, wanted: Wanted) -> Result<Option<Stamp>, GetBufferError>;
     /// Whether the pool serves gets. Exact for whoever ordered itself after the change.
@@ -111,6 +111,10 @@ pub(crate) struct Place {
     /// As it was when it joined.
     turned_away: u64,
 }
+
+// It asks its pool by the pool's weak handle, which a panic leaves as it was.
+impl UnwindSafe for Account {}
+impl RefUnwindSafe for Account {}
 
 impl fmt::Debug for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
