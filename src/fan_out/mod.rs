@@ -73,14 +73,14 @@
 
 #![forbid(unsafe_code)]
 
-mod hands;
-mod received;
+mod delivery;
+mod hold_limit;
 mod status;
 mod subscriber;
 mod window;
 
-pub use hands::Hands;
-pub use received::Received;
+pub use delivery::Received;
+pub use hold_limit::Hands;
 pub use status::FanOutStatus;
 pub use subscriber::Subscriber;
 

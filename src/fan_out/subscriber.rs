@@ -2,8 +2,8 @@
 
 use super::{
     FanOut,
-    hands::{Hands, Key, NoPlace, Taken},
-    received::Received,
+    delivery::Received,
+    hold_limit::{Hands, Key, NoPlace, Taken},
     status::Skipped,
     window::Window,
 };

@@ -2,8 +2,8 @@
 
 use super::{
     datagram::{Datagram, try_receive},
-    incoming::Incoming,
     read_sample::ReadError,
+    udp_readiness::Incoming,
 };
 #[cfg(doc)]
 use crate::Pool;

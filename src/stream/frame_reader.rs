@@ -3,8 +3,8 @@
 use super::{
     deadline::Deadline,
     decode_frame::{DecodeFrame, Decoded, FrameError},
+    frame_buffer::{NoRoom, Unparsed},
     read_sample::ReadSample,
-    unparsed::{NoRoom, Unparsed},
 };
 use crate::{poll_pool::PollPool, shared::SharedSample};
 use bytes::Bytes;

@@ -27,25 +27,25 @@
 
 #![forbid(unsafe_code)]
 
-mod aside;
 mod deadline;
 mod decode_frame;
+mod frame_buffer;
 mod frame_reader;
+mod heap_copy;
 mod read_sample;
 mod sample_reader;
 mod sample_writer;
-mod unparsed;
 
 #[cfg(feature = "net")]
 mod datagram;
 #[cfg(feature = "net")]
 mod datagram_receiver;
 #[cfg(feature = "net")]
-mod incoming;
-#[cfg(feature = "net")]
 mod readable_first;
 #[cfg(feature = "net")]
 mod receive_many;
+#[cfg(feature = "net")]
+mod udp_readiness;
 
 pub use decode_frame::{DecodeFrame, Decoded, FrameError};
 pub use frame_reader::FrameReader;

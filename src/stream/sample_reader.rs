@@ -10,7 +10,7 @@
 //! bytes is kept only as long as no other get waits for it. The end of the source, and its error, come after the bytes.
 
 use super::{
-    aside::Aside,
+    heap_copy::Aside,
     read_sample::{ReadError, ReadSample},
 };
 use crate::{coop::spend, error::GetBufferError, poll_pool::PollPool, sample::Sample};

@@ -17,7 +17,7 @@
 //! another get is queued, or as soon as one is: the pool wakes the reader then. So a large frame that arrives in
 //! many pieces is not copied for each piece while there are buffers for all.
 
-use super::aside::Aside;
+use super::heap_copy::Aside;
 use crate::{
     error::GetBufferError, poll_pool::PollPool, sample::Sample, sample_properties::EMPTY,
     shared::SharedSample, status::State,

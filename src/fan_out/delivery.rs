@@ -1,6 +1,6 @@
 //! A sample in the hands of a subscriber.
 
-use super::{hands::Grip, window::Sent};
+use super::{hold_limit::Grip, window::Sent};
 use crate::{
     sample_properties::SampleProperties, shared::SharedSample, sync::OwnedSemaphorePermit,
 };
