@@ -136,7 +136,7 @@ fn published(runtime: &Runtime, pool: &Pool, frames: u64, publishing: bool) -> D
     for _ in 0..VIEWERS {
         let (mut frames, taken) = (channel.subscribe(1), taken.clone());
         tasks.spawn_local(async move {
-            while let Some(frame) = frames.next().await {
+            while let Some(frame) = frames.recv().await {
                 drop(black_box(frame.into_bytes()));
                 taken.set(taken.get() + 1);
             }

@@ -54,7 +54,7 @@ async fn watch(
     loop {
         let end = *until.borrow_and_update();
         tokio::select! {
-            packet = packets.next() => {
+            packet = packets.recv() => {
                 let Some(packet) = packet else { return };
                 // What cannot be sent to one viewer is no reason to stop; its minute ends anyway.
                 let _sent = socket.send_to(&packet, viewer).await;

@@ -364,14 +364,14 @@ fn fanning_out(pool: &Pool) {
     assert_allocates(0, "a fan-out to two", || {
         fan_out.send(take(pool).freeze()).expect("open");
         for subscriber in &mut subscribers {
-            drop(polling::at_once(subscriber.next()).expect("it goes on"));
+            drop(polling::at_once(subscriber.recv()).expect("it goes on"));
         }
     });
     assert_allocates(1, "a fan-out to one as bytes", || {
         let mut sample = take(pool);
         sample.put_slice(b"payload");
         fan_out.send(sample.freeze()).expect("open");
-        let received = polling::at_once(subscribers[0].next()).expect("it goes on");
+        let received = polling::at_once(subscribers[0].recv()).expect("it goes on");
         drop(received.into_bytes());
     });
     fan_out.clear();

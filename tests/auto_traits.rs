@@ -44,16 +44,16 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
     moves::<Quota>();
     moves::<QuotaStatus>();
     moves::<fan_out::FanOut>();
-    moves::<fan_out::Hands>();
+    moves::<fan_out::HoldLimit>();
     moves::<fan_out::Subscriber>();
-    moves::<fan_out::Received>();
+    moves::<fan_out::Delivery>();
     owns::<(
         PollPool,
         fan_out::FanOut,
         fan_out::SendError,
-        fan_out::Hands,
+        fan_out::HoldLimit,
         fan_out::Subscriber,
-        fan_out::Received,
+        fan_out::Delivery,
     )>();
     owns::<(Pool, WeakPool, Builder, Sample, SharedSample)>();
     owns::<(SampleProperties, MediaType, NotifyGuard, Status, Holder)>();
@@ -94,7 +94,7 @@ fn every_adapter_goes_to_other_threads_with_what_it_adapts() {
     is_future::<ReceiveMany<'_>>();
     fn goes<T: Send>(_: &T) {}
     fn next(subscriber: &mut fan_out::Subscriber) {
-        goes(&subscriber.next());
+        goes(&subscriber.recv());
     }
     let _compiled = next;
 }

@@ -1,4 +1,4 @@
-//! The end of a fan-out that others share, and where its subscribers begin and resume.
+//! The end of a shared fan-out, and where its subscribers start and continue.
 
 #![deny(unsafe_code)]
 
@@ -28,14 +28,14 @@ fn send(fan_out: &FanOut, pool: &Pool, numbers: std::ops::Range<u8>) {
     }
 }
 
-/// The first byte of each sample that is left, and how many were missed before it.
+/// Receives until the end: the first byte of each sample, and how many were skipped before it.
 fn rest(subscriber: &mut Subscriber) -> Vec<(u8, u64)> {
-    std::iter::from_fn(|| at_once(subscriber.next()))
-        .map(|received| (received[0], received.missed()))
+    std::iter::from_fn(|| at_once(subscriber.recv()))
+        .map(|received| (received[0], received.skipped()))
         .collect()
 }
 
-/// An accept loop keeps a handle for its next connection, so that no handle is the last one when the source ends.
+/// An accept loop keeps a handle for its next connection, so dropping the producer's handle ends nothing.
 #[test]
 fn a_fan_out_that_others_keep_ends_when_it_is_closed() {
     let pool = pool();
@@ -43,7 +43,7 @@ fn a_fan_out_that_others_keep_ends_when_it_is_closed() {
     let accept_loop = video.clone();
     let (mut idle, mut lagging) = (accept_loop.subscribe(1), accept_loop.subscribe(1));
     assert!(!video.is_closed());
-    let mut waiting = Polled::waiting(idle.next());
+    let mut waiting = Polled::waiting(idle.recv());
     video.close();
     assert_eq!(waiting.wakes(), 1);
     assert!(waiting.expect_ready().is_none());
@@ -55,9 +55,9 @@ fn a_fan_out_that_others_keep_ends_when_it_is_closed() {
     assert_eq!(pool.free_count(), 16);
 }
 
-/// The last samples were sent before the end, and are due. They stay due while the closed fan-out exists.
+/// The last samples were sent before the end, so they must be received, as long as the closed fan-out exists.
 #[test]
-fn subscribers_of_a_closed_fan_out_get_the_backlog_and_then_the_end() {
+fn subscribers_of_a_closed_fan_out_receive_the_backlog_and_then_the_end() {
     let pool = pool();
     let video = Arc::new(FanOut::new(4, 4));
     let mut viewer = video.subscribe(1);
@@ -73,9 +73,9 @@ fn subscribers_of_a_closed_fan_out_get_the_backlog_and_then_the_end() {
     assert!(rest(&mut late).is_empty());
 }
 
-/// A sample that nobody can receive would stay in the backlog, and its buffer with it.
+/// A sample that no subscriber can receive would stay in the backlog and hold its buffer.
 #[test]
-fn a_closed_fan_out_drops_what_is_sent_and_says_so() {
+fn sending_to_a_closed_fan_out_fails_and_drops_the_sample() {
     let pool = pool();
     let video = FanOut::new(4, 4);
     let mut viewer = video.subscribe(1);
@@ -88,7 +88,7 @@ fn a_closed_fan_out_drops_what_is_sent_and_says_so() {
     assert_eq!(rest(&mut viewer), [(0, 0)]);
 }
 
-/// The release of the sample that is dropped runs the callback, which would wait for the lock of the window.
+/// Dropping the refused sample runs the callback, which would deadlock under the lock of the window.
 #[test]
 fn a_release_callback_may_use_the_closed_fan_out_that_dropped_the_sample() {
     let pool = pool();
@@ -111,7 +111,7 @@ fn a_release_callback_may_use_the_closed_fan_out_that_dropped_the_sample() {
     drop(guard);
 }
 
-/// A closing that comes between a subscriber's look and its wait must still be seen.
+/// A close between a subscriber's check and its wait must not be missed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_many_threads_every_subscriber_sees_the_end() {
     let pool = pool();
@@ -121,7 +121,7 @@ async fn on_many_threads_every_subscriber_sees_the_end() {
             let mut viewer = video.subscribe(1);
             tokio::spawn(async move {
                 let mut last = None;
-                while let Some(sample) = viewer.next().await {
+                while let Some(sample) = viewer.recv().await {
                     last = Some(sample[0]);
                 }
                 last
@@ -138,16 +138,16 @@ async fn on_many_threads_every_subscriber_sees_the_end() {
     }
 }
 
-/// Without a sync point the old default delivered nothing, and did not say so.
+/// If sync points were required by default, a source that never marks one would deliver nothing, silently.
 #[test]
-fn by_default_subscribers_begin_and_resume_with_any_sample() {
+fn by_default_subscribers_start_and_continue_with_any_sample() {
     let pool = pool();
     let video = FanOut::new(2, 4);
     send(&video, &pool, 0..3);
     let mut viewer = video.subscribe(1);
-    let first = at_once(viewer.next()).expect("any sample will do");
+    let first = at_once(viewer.recv()).expect("any sample will do");
     assert_eq!(
-        (first[0], first.missed(), first.sync_point()),
+        (first[0], first.skipped(), first.sync_point()),
         (2, 0, false)
     );
     drop(first);
@@ -156,9 +156,9 @@ fn by_default_subscribers_begin_and_resume_with_any_sample() {
     assert_eq!(rest(&mut viewer), [(6, 3), (7, 0)]);
 }
 
-/// Slices share the flags of their sample, so only the send can say which of them is a sync point.
+/// Slices share the flags of their sample, so only the send can mark one of them.
 #[test]
-fn a_sync_point_can_be_marked_at_the_send_and_only_there() {
+fn a_slice_alone_can_be_sent_as_a_sync_point() {
     let pool = pool();
     let mut read = pool.try_get_buffer().expect("one is free");
     read.put_slice(b"pIppIp");
@@ -175,28 +175,28 @@ fn a_sync_point_can_be_marked_at_the_send_and_only_there() {
     }
     let mut late = video.subscribe(1);
     video.close();
-    let first = at_once(early.next()).expect("a sync point was sent");
-    assert_eq!((first[0], first.missed(), first.number()), (b'I', 1, 1));
+    let first = at_once(early.recv()).expect("a sync point was sent");
+    assert_eq!((first[0], first.skipped(), first.sequence()), (b'I', 1, 1));
     assert!(first.sync_point() && !first.properties().sync_point());
     drop(first);
-    let second = at_once(early.next()).expect("it goes on");
+    let second = at_once(early.recv()).expect("it goes on");
     assert!(!second.sync_point());
     drop(second);
     assert_eq!(rest(&mut early), [(b'p', 0), (b'I', 0), (b'p', 0)]);
     assert_eq!(rest(&mut late), [(b'I', 0), (b'p', 0)]);
 
-    // A sample that says itself that it is one needs no mark.
+    // A sample whose properties mark it as a sync point needs no other mark.
     let marked = FanOut::new(8, 4).require_sync_point(true);
     let mut key = pool.try_get_buffer().expect("one is free");
     key.put_u8(9);
     key.properties_mut().set_sync_point(true);
     marked.send(key.freeze()).expect("it is open");
-    let received = at_once(marked.subscribe(1).next()).expect("a sync point");
+    let received = at_once(marked.subscribe(1).recv()).expect("a sync point");
     assert!(received.sync_point());
 }
 
-/// Frames are slices of what was read, three of them in one buffer here, and are sent as they are: no copy, and the
-/// buffers return when the frames are gone.
+/// Frames are slices of the buffer that was read, here three in one. They are sent without a copy, and the buffers are
+/// returned when the frames are dropped.
 #[cfg(feature = "stream")]
 #[tokio::test]
 async fn frames_of_a_frame_reader_are_sent_to_subscribers() -> Result<(), Box<dyn std::error::Error>>
@@ -224,7 +224,7 @@ async fn frames_of_a_frame_reader_are_sent_to_subscribers() -> Result<(), Box<dy
     let video = Arc::new(FanOut::new(16, 4).require_sync_point(true));
     let viewer = |mut subscriber: Subscriber| async move {
         let mut got = String::new();
-        while let Some(frame) = subscriber.next().await {
+        while let Some(frame) = subscriber.recv().await {
             got.push(if frame.sync_point() { '!' } else { ' ' });
             got.push_str(std::str::from_utf8(&frame).expect("text"));
         }

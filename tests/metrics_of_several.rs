@@ -379,8 +379,8 @@ fn a_fan_out_has_metrics_until_it_is_gone() {
     for number in 0..5 {
         let sample = pool.try_get_buffer().expect("it is free");
         fan_out.send(sample.freeze()).expect("it is open");
-        let delivery = at_once(fast.next()).expect("it was sent");
-        assert_eq!(delivery.missed(), 0);
+        let delivery = at_once(fast.recv()).expect("it was sent");
+        assert_eq!(delivery.skipped(), 0);
         if number == 4 {
             held.push(delivery);
         }
@@ -388,8 +388,8 @@ fn a_fan_out_has_metrics_until_it_is_gone() {
     assert!(told.record(|| metrics.record()));
     let skipped = "fan_out_skipped_total{fan_out=camera}";
     assert_eq!(told.counter(skipped), 0, "it has not looked");
-    let delivery = at_once(slow.next()).expect("the backlog");
-    assert_eq!(delivery.missed(), 3);
+    let delivery = at_once(slow.recv()).expect("the backlog");
+    assert_eq!(delivery.skipped(), 3);
     drop(delivery);
     assert!(told.record(|| metrics.record()));
     // No two of them are the same, or one could be shown for another.
@@ -439,13 +439,13 @@ fn the_last_counts_of_a_fan_out_are_recorded_after_it_is_gone() {
 #[test]
 fn a_fan_out_counts_as_held_only_what_is_its_own() {
     let pool = unnamed(8);
-    let hands = sample_pool::fan_out::Hands::new(3);
-    let fan_outs = [(); 2].map(|()| FanOut::with_hands(2, &hands));
+    let limit = sample_pool::fan_out::HoldLimit::new(3);
+    let fan_outs = [(); 2].map(|()| FanOut::with_limit(2, &limit));
     let mut subscriber = fan_outs[0].subscribe(1);
     let sample = pool.try_get_buffer().expect("it is free");
     fan_outs[0].send(sample.freeze()).expect("it is open");
-    let held = at_once(subscriber.next());
+    let held = at_once(subscriber.recv());
     let counted = fan_outs.each_ref().map(|fan_out| fan_out.status().held);
-    assert_eq!((counted, hands.taken()), ([1, 0], 1));
+    assert_eq!((counted, limit.held()), ([1, 0], 1));
     drop(held);
 }

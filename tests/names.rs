@@ -104,7 +104,7 @@ async fn no_display_or_debug_prints_a_name_as_it_is() {
     fan_out.send(shared).unwrap();
     debugs(&fan_out);
     debugs(&subscriber);
-    debugs(&subscriber.next().await);
+    debugs(&subscriber.recv().await);
     drop(waiting);
 }
 

@@ -385,19 +385,19 @@ fn a_subscriber_that_is_ready_at_once_lets_others_run() {
         channel
             .send(pool.get_buffer().await.unwrap().freeze())
             .expect("open");
-        let delivery = slow.next().await.expect("it was sent");
+        let delivery = slow.recv().await.expect("it was sent");
         channel
             .send(pool.get_buffer().await.unwrap().freeze())
             .expect("open");
-        drop(subscriber.next().await);
+        drop(subscriber.recv().await);
         assert!(
-            subscriber.next().now_or_never().is_none(),
+            subscriber.recv().now_or_never().is_none(),
             "the only place is taken"
         );
-        until_another_task_runs(async || delivery.wanted_back().await).await;
+        until_another_task_runs(async || delivery.reclaim_requested().await).await;
         drop((channel, delivery));
-        while subscriber.next().await.is_some() {}
-        until_another_task_runs(async || assert!(subscriber.next().await.is_none())).await;
+        while subscriber.recv().await.is_some() {}
+        until_another_task_runs(async || assert!(subscriber.recv().await.is_none())).await;
     });
 }
 

@@ -12,7 +12,7 @@ use bytes::BufMut;
 use polling::{Polled, at_once};
 use sample_pool::{
     BuildError, CommitError, GetBufferError, Pool, Properties, State,
-    fan_out::{FanOut, Hands},
+    fan_out::{FanOut, HoldLimit},
 };
 use std::{
     env, hint,
@@ -190,8 +190,8 @@ fn a_fan_out_or_a_queue_that_memory_cannot_hold_is_a_panic_that_says_so() {
                 let texts = [
                     reason(|| FanOut::new(1, most)),
                     reason(|| FanOut::new(most, 1)),
-                    reason(|| FanOut::with_hands(most, &Hands::new(1))),
-                    reason(|| Hands::new(most)),
+                    reason(|| FanOut::with_limit(most, &HoldLimit::new(1))),
+                    reason(|| HoldLimit::new(most)),
                     #[cfg(feature = "stream")]
                     reason(|| {
                         sample_pool::stream::SampleWriter::<_, bytes::Bytes>::new(
@@ -211,7 +211,7 @@ fn a_fan_out_or_a_queue_that_memory_cannot_hold_is_a_panic_that_says_so() {
             let mut viewer = video.subscribe(usize::MAX);
             let sample = pool.try_get_buffer().expect("one is free");
             video.send(sample.freeze()).expect("it is open");
-            assert!(at_once(viewer.next()).is_some());
+            assert!(at_once(viewer.recv()).is_some());
         },
     );
 }
@@ -229,7 +229,7 @@ fn a_clear_that_memory_cannot_hold_is_a_panic_and_drops_nothing() {
             let text = reason(|| video.clear());
             assert!(text.contains("no memory for"), "{text}");
             assert_eq!(pool.free_count(), 1);
-            assert!(at_once(video.subscribe(1).next()).is_some());
+            assert!(at_once(video.subscribe(1).recv()).is_some());
         },
     );
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 use sample_pool::{
     Pool, Sample,
-    fan_out::{FanOut, Hands, Received, Subscriber},
+    fan_out::{Delivery, FanOut, HoldLimit, Subscriber},
 };
 use std::{
     collections::BTreeMap,
@@ -72,7 +72,7 @@ pub(crate) struct Channels {
     /// How many samples they may hold together.
     most: usize,
     /// What viewers of all channels hold.
-    hands: Hands,
+    hold_limit: HoldLimit,
     by_name: Mutex<BTreeMap<String, Arc<Channel>>>,
     /// How many were removed. Changes with `by_name` locked.
     removed: AtomicU64,
@@ -131,10 +131,10 @@ pub(crate) struct Following {
 
 impl Following {
     /// Waits for the next sample and takes it; `None` when the stream has ended. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Option<Received> {
-        let received = self.frames.next().await;
+    pub(crate) async fn next(&mut self) -> Option<Delivery> {
+        let received = self.frames.recv().await;
         if let Some(received) = &received {
-            self.follower.has_taken(received.number());
+            self.follower.has_taken(received.sequence());
         }
         received
     }
@@ -158,10 +158,10 @@ pub(crate) struct ChannelStatus {
 }
 
 impl Channels {
-    pub(crate) fn new(pool: &Pool, hands: &Hands) -> Arc<Self> {
+    pub(crate) fn new(pool: &Pool, hold_limit: &HoldLimit) -> Arc<Self> {
         Arc::new(Channels {
             most: memory::for_channels(pool.properties().buffers),
-            hands: hands.clone(),
+            hold_limit: hold_limit.clone(),
             by_name: Mutex::default(),
             removed: AtomicU64::new(0),
         })
@@ -356,7 +356,7 @@ impl Source {
             Kind::Mp4(_) => (MOST_PIECES, true),
         };
         let frames =
-            FanOut::with_hands(window, &self.channels.hands).require_sync_point(needs_sync);
+            FanOut::with_limit(window, &self.channels.hold_limit).require_sync_point(needs_sync);
         let mut state = lock(&self.channel.state);
         let before = match &state.stream {
             Stream::Ended => return Err(Unavailable::Ending),

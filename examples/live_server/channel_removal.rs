@@ -50,14 +50,14 @@ mod tests {
     use super::*;
     use crate::memory::{self, FEWEST_BUFFERS};
     use futures::FutureExt;
-    use sample_pool::fan_out::Hands;
+    use sample_pool::fan_out::HoldLimit;
 
     /// A channel that is kept by its old source would refuse the next one with 409, or count twice.
     #[tokio::test]
     async fn a_removed_channel_ends_its_source_and_its_viewers_and_makes_room_for_the_next_of_its_name()
      {
         let pool = memory::pool(FEWEST_BUFFERS, 1024).unwrap();
-        let channels = Channels::new(&pool, &Hands::new(10));
+        let channels = Channels::new(&pool, &HoldLimit::new(10));
         let publish = |source: &Source| {
             source.begin(Kind::Jpeg).unwrap();
             source.publish(pool.try_get_buffer().unwrap());
@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(cam.removal(), (true, 0));
         assert!(!channels.remove("cam"));
         assert!(first.removed().now_or_never().is_some());
-        assert!(viewer.frames.next().now_or_never().unwrap().is_none());
+        assert!(viewer.frames.recv().now_or_never().unwrap().is_none());
         assert!(channels.find("cam").is_none());
         assert_eq!(channels.status().len(), 0);
         assert_eq!(pool.free_count(), FEWEST_BUFFERS, "nothing of it is kept");
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn removed_channels_make_room_for_others() {
         let pool = memory::pool(FEWEST_BUFFERS, 1024).unwrap();
-        let channels = Channels::new(&pool, &Hands::new(10));
+        let channels = Channels::new(&pool, &HoldLimit::new(10));
         for number in 0..100 {
             let name = format!("cam-{number}");
             let source = channels.open(&name).unwrap();

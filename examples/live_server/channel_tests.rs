@@ -5,7 +5,7 @@ use crate::memory::FEWEST_BUFFERS;
 use futures::FutureExt;
 
 fn channels(pool: &Pool) -> Arc<Channels> {
-    Channels::new(pool, &Hands::new(10))
+    Channels::new(pool, &HoldLimit::new(10))
 }
 
 fn pool(buffers: usize) -> Pool {
@@ -38,7 +38,7 @@ fn follow(channels: &Channels, name: &str) -> Subscriber {
 
 /// The next sample, if it is there, or `None` when the response ends.
 fn next(frames: &mut Subscriber) -> Option<Piece> {
-    let frame = frames.next().now_or_never().expect("it need not wait");
+    let frame = frames.recv().now_or_never().expect("it need not wait");
     frame.map(|frame| Piece::of(frame.properties()))
 }
 
@@ -192,7 +192,7 @@ fn whoever_joins_when_that_fragment_has_left_the_backlog_waits_for_the_next() {
         source.publish_fragment([sample(&pool)], number == 0);
     }
     let mut frames = follow(&channels, "film");
-    assert!(frames.next().now_or_never().is_none());
+    assert!(frames.recv().now_or_never().is_none());
     source.publish_fragment([sample(&pool)], true);
     assert_eq!(sequence(&mut frames), MOST_PIECES as u64 + 2);
 }

@@ -48,7 +48,7 @@ pub(crate) async fn begin(arguments: &Arguments) -> Result<Begun, Error> {
     let (end, ending) = watch::channel(false);
     let viewers = Viewers::new(arguments.buffers);
     let server = Server {
-        channels: Channels::new(&pool, viewers.hands()),
+        channels: Channels::new(&pool, viewers.hold_limit()),
         viewers,
         most: arguments.size,
         source_timeout: arguments.source_timeout,

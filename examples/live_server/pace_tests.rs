@@ -8,7 +8,7 @@ use crate::{
     piece::Piece,
 };
 use futures::FutureExt;
-use sample_pool::{Pool, fan_out::Hands};
+use sample_pool::{Pool, fan_out::HoldLimit};
 use tokio::time::timeout;
 
 /// A source that is as fast as it can be.
@@ -34,7 +34,7 @@ impl Flood {
 
     fn new(kind: Kind) -> Self {
         let pool = memory::pool(FEWEST_BUFFERS, 1024).unwrap();
-        let channels = Channels::new(&pool, &Hands::new(FEWEST_BUFFERS / 2));
+        let channels = Channels::new(&pool, &HoldLimit::new(FEWEST_BUFFERS / 2));
         let source = channels.open("flood").unwrap();
         let is_film = kind != Kind::Jpeg;
         source.begin(kind).unwrap();
@@ -77,7 +77,10 @@ impl Flood {
 /// The next of them, and how many were lost before it.
 async fn take(viewer: &mut Following) -> (u64, u64) {
     let received = viewer.next().await.expect("it goes on");
-    (Piece::of(received.properties()).sequence, received.missed())
+    (
+        Piece::of(received.properties()).sequence,
+        received.skipped(),
+    )
 }
 
 /// It was left with the first and the last 8 fragments, or 4 pictures, of as many as came before its task ran.

@@ -128,7 +128,7 @@ mod tests {
         let viewers = Viewers::new(FEWEST_BUFFERS);
         let (_end, ending) = watch::channel(false);
         let server = Server {
-            channels: Channels::new(&pool, viewers.hands()),
+            channels: Channels::new(&pool, viewers.hold_limit()),
             viewers,
             most: 1024,
             source_timeout: crate::limits::SOURCE_TIMEOUT,

@@ -18,7 +18,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
-use sample_pool::fan_out::Received;
+use sample_pool::fan_out::Delivery;
 use std::{convert::Infallible, sync::Arc};
 use tokio::sync::{mpsc, watch};
 
@@ -40,14 +40,14 @@ impl Viewer {
         let newest = self.following.next().await?;
         self.following.is_done();
         let mut frames = self.following.frames;
-        let wanted_back = newest.wanted_back();
+        let reclaim_requested = newest.reclaim_requested();
         let jpeg = part::jpeg(newest);
         // It is on its way like any other frame.
         tokio::spawn(async move {
             let mut patience = Patience::with(self.connection);
             let taken = self
                 .viewers
-                .until_taken(&mut frames, wanted_back, &mut patience);
+                .until_taken(&mut frames, reclaim_requested, &mut patience);
             let _whether_it_is_open = taken.await;
         });
         let headers = [
@@ -93,7 +93,7 @@ impl Viewer {
                 next = self.following.next() => next,
             };
             let Some(next) = next else { return };
-            if inside && next.missed() > 0 {
+            if inside && next.skipped() > 0 {
                 // It was too slow, and a box whose rest is missing would make nonsense of all that follows.
                 return;
             }
@@ -103,14 +103,16 @@ impl Viewer {
             if left == 0 {
                 self.following.is_done();
             }
-            let wanted_back = next.wanted_back();
-            watching.given(next.number(), next.missed(), next.len());
+            let reclaim_requested = next.reclaim_requested();
+            watching.given(next.sequence(), next.skipped(), next.len());
             // There is room: the one before is out of hyper's hands.
             if chunks.send(bytes_of(next, left)).await.is_err() {
                 return;
             }
             let frames = &mut self.following.frames;
-            let taken = self.viewers.until_taken(frames, wanted_back, &mut patience);
+            let taken = self
+                .viewers
+                .until_taken(frames, reclaim_requested, &mut patience);
             if !taken.await {
                 return;
             }
@@ -120,7 +122,7 @@ impl Viewer {
 }
 
 /// What is sent of a sample when `left` more frames follow.
-fn bytes_of(sample: Received, left: u64) -> Bytes {
+fn bytes_of(sample: Delivery, left: u64) -> Bytes {
     let is_part = Piece::of(sample.properties()).header > 0;
     if left == 0 && is_part {
         return part::last_part(sample);

@@ -23,7 +23,7 @@ impl Film {
     fn new() -> Self {
         let pool = memory::pool(FEWEST_BUFFERS, 1024).unwrap();
         let viewers = Viewers::new(FEWEST_BUFFERS);
-        let channels = Channels::new(&pool, viewers.hands());
+        let channels = Channels::new(&pool, viewers.hold_limit());
         let source = channels.open("film").unwrap();
         let init = InitSegment {
             bytes: Bytes::from_static(b"init"),

@@ -16,7 +16,7 @@ use crate::{
     memory,
     watching::{Everybody, Watching},
 };
-use sample_pool::fan_out::{Hands, Subscriber};
+use sample_pool::fan_out::{HoldLimit, Subscriber};
 use std::{
     pin::Pin,
     sync::{
@@ -34,7 +34,7 @@ pub(crate) const STALL_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Viewers {
     /// What they hold.
-    hands: Hands,
+    hold_limit: HoldLimit,
     /// How many were closed because they stalled, or held too old a frame.
     closed: AtomicU64,
     everybody: Everybody,
@@ -43,7 +43,7 @@ pub(crate) struct Viewers {
 impl Viewers {
     pub(crate) fn new(buffers: usize) -> Arc<Self> {
         Arc::new(Viewers {
-            hands: Hands::new(memory::for_viewers(buffers)),
+            hold_limit: HoldLimit::new(memory::for_viewers(buffers)),
             closed: AtomicU64::new(0),
             everybody: Everybody::default(),
         })
@@ -59,28 +59,28 @@ impl Viewers {
         &self.everybody
     }
 
-    pub(crate) fn hands(&self) -> &Hands {
-        &self.hands
+    pub(crate) fn hold_limit(&self) -> &HoldLimit {
+        &self.hold_limit
     }
 
     /// How many frames viewers hold, and how many were closed so far.
     pub(crate) fn status(&self) -> (usize, u64) {
-        (self.hands.taken(), self.closed.load(Ordering::Relaxed))
+        (self.hold_limit.held(), self.closed.load(Ordering::Relaxed))
     }
 
     /// Waits until hyper has let go of the frame that was given last, and closes the connection if it
-    /// stalls or if the frame is `wanted_back`. Whether it is still open.
+    /// stalls or if the frame is `reclaim_requested`. Whether it is still open.
     pub(crate) async fn until_taken(
         &self,
         frames: &mut Subscriber,
-        wanted_back: impl Future<Output = ()>,
+        reclaim_requested: impl Future<Output = ()>,
         patience: &mut Patience,
     ) -> bool {
         tokio::select! {
             // Others may have a frame that is wanted back, and this one has not any more.
             biased;
             () = frames.ready() => return true,
-            () = wanted_back => {}
+            () = reclaim_requested => {}
             () = patience.ends() => {}
         }
         self.closed.fetch_add(1, Ordering::Relaxed);

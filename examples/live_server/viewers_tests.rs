@@ -24,7 +24,7 @@ impl Feed {
     fn new(buffers: usize) -> Self {
         let pool = memory::pool(buffers, 1024).unwrap();
         let viewers = Viewers::new(buffers);
-        let channels = Channels::new(&pool, viewers.hands());
+        let channels = Channels::new(&pool, viewers.hold_limit());
         let source = channels.open("cam").unwrap();
         source.begin(Kind::Jpeg).unwrap();
         Feed {
@@ -57,12 +57,12 @@ impl Feed {
             connection,
         } = self.watch();
         let viewers = self.viewers.clone();
-        let held = frames.next().await.expect("it goes on");
+        let held = frames.recv().await.expect("it goes on");
         tokio::spawn(async move {
-            let wanted_back = held.wanted_back();
+            let reclaim_requested = held.reclaim_requested();
             let queued = held.into_bytes();
             let mut patience = Patience::with(connection.clone());
-            let taken = viewers.until_taken(&mut frames, wanted_back, &mut patience);
+            let taken = viewers.until_taken(&mut frames, reclaim_requested, &mut patience);
             let open = taken.await;
             assert_eq!(connection.is_closed(), !open);
             drop(queued);
@@ -72,7 +72,7 @@ impl Feed {
 }
 
 fn give(watching: &mut Watching) -> Bytes {
-    let frame = watching.frames.next().now_or_never().flatten();
+    let frame = watching.frames.recv().now_or_never().flatten();
     frame.expect("there is one").into_bytes()
 }
 
@@ -83,7 +83,7 @@ async fn a_viewer_gets_the_next_frame_only_when_the_last_is_let_go_of() {
     let mut viewer = feed.watch();
     let queued = give(&mut viewer);
     feed.publish();
-    assert!(viewer.frames.next().now_or_never().is_none());
+    assert!(viewer.frames.recv().now_or_never().is_none());
     assert_eq!(feed.viewers.status(), (1, 0));
     drop(queued);
     let mut patience = Patience::with(viewer.connection.clone());

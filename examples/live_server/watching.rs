@@ -160,12 +160,12 @@ mod tests {
         channel::{Channels, Kind},
         memory,
     };
-    use sample_pool::fan_out::Hands;
+    use sample_pool::fan_out::HoldLimit;
 
     #[test]
     fn a_viewer_that_stalls_is_told_of_until_it_leaves() {
         let pool = memory::pool(memory::FEWEST_BUFFERS, 1024).unwrap();
-        let channels = Channels::new(&pool, &Hands::new(10));
+        let channels = Channels::new(&pool, &HoldLimit::new(10));
         let source = channels.open("cam").unwrap();
         source.begin(Kind::Jpeg).unwrap();
         let publish = || source.publish(pool.try_get_buffer().unwrap());

@@ -1,78 +1,82 @@
-//! A sample in the hands of a subscriber.
+//! A sample that a subscriber received.
 
-use super::{hold_limit::Grip, window::Sent};
+use super::{hold_limit::HoldGuard, window::Sent};
 use crate::{
     sample_properties::SampleProperties, shared::SharedSample, sync::OwnedSemaphorePermit,
 };
 use bytes::Bytes;
 use std::{fmt, future::Future, ops::Deref};
 
-/// A sample that a [`Subscriber`](super::Subscriber) has: it counts against the limits until this, or
-/// the `Bytes` made of it, is dropped.
+/// A sample that a [`Subscriber`](super::Subscriber) received.
 ///
-/// It derefs to the bytes. There is no way to a handle that is not counted.
+/// It dereferences to the bytes. It counts as held until it is dropped, or until the last clone of the `Bytes` that it
+/// was [converted into](Delivery::into_bytes) is dropped. There is no way to a handle that does not count.
 ///
 /// # Examples
 ///
 /// See [`FanOut`](super::FanOut).
-pub struct Received {
-    // In the order in which they are let go of: the sample is home before its place is free.
+pub struct Delivery {
+    // The order of the fields is the order of their drops. The sample is returned to the pool first, so that no more
+    // than `limit` held samples are ever outstanding: the next holder is admitted by the guard, or by the permit.
     sample: SharedSample,
-    grip: Grip,
+    guard: HoldGuard,
     _permit: Option<OwnedSemaphorePermit>,
-    missed: u64,
+    skipped: u64,
     sync_point: bool,
 }
 
-impl Received {
+impl Delivery {
     pub(super) fn new(
         sent: &Sent,
-        missed: u64,
-        grip: Grip,
+        skipped: u64,
+        guard: HoldGuard,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Self {
-        Received {
+        Delivery {
             sample: sent.sample.clone(),
-            grip,
+            guard,
             _permit: permit,
-            missed,
+            skipped,
             sync_point: sent.sync_point,
         }
     }
 
-    /// How many samples this subscriber missed between the one before and this one.
+    /// Returns how many samples this subscriber skipped between its previous delivery and this one.
     #[must_use]
-    pub fn missed(&self) -> u64 {
-        self.missed
+    pub fn skipped(&self) -> u64 {
+        self.skipped
     }
 
-    /// The number of the sample, counted from the first that was sent.
+    /// Returns the sequence number of the sample in its fan-out. The first sample that was sent has the number 0.
     #[must_use]
-    pub fn number(&self) -> u64 {
-        self.grip.sample().number
+    pub fn sequence(&self) -> u64 {
+        self.guard.sample().sequence
     }
 
-    /// Whether it can be used without earlier samples: its properties say so, or it was sent by
-    /// [`send_sync_point`](super::FanOut::send_sync_point).
+    /// Returns whether the sample can be used without earlier samples.
+    ///
+    /// This is so if its properties say so, or if it was sent by [`send_sync_point`](super::FanOut::send_sync_point).
     #[must_use]
     pub fn sync_point(&self) -> bool {
         self.sync_point
     }
 
-    /// The sample's times, flags and media type; of a slice, those of the sample that it was cut from.
+    /// Returns the sample's times, flags and media type. A slice has the properties of the sample that it is part of.
     #[must_use]
     pub fn properties(&self) -> &SampleProperties {
         self.sample.properties()
     }
 
-    /// Makes [`Bytes`] of it, which count as this does. Copies nothing, and makes one small allocation. If it is
-    /// empty, the result is an empty `Bytes` that holds nothing, allocates nothing and does not count.
+    /// Converts it into [`Bytes`], which count as held in its place.
+    ///
+    /// Nothing is copied, and one small allocation is made. An empty sample becomes an empty `Bytes` that holds no
+    /// buffer, allocates nothing and does not count as held.
     ///
     /// # Examples
     ///
     /// ```
     /// use bytes::BufMut;
-    /// # use sample_pool::{Pool, fan_out::FanOut};
+    /// use sample_pool::{Pool, fan_out::FanOut};
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -82,32 +86,33 @@ impl Received {
     /// let mut sample = pool.get_buffer().await?;
     /// sample.put_slice(b"a frame");
     /// video.send(sample.freeze())?;
-    /// let bytes = viewer.next().await.expect("it was sent").into_bytes();
+    /// let bytes = viewer.recv().await.expect("it was sent").into_bytes();
     /// assert_eq!(bytes, "a frame");
-    /// assert_eq!(video.in_hands(), 1);
+    /// assert_eq!(video.held(), 1);
     /// drop(bytes);
-    /// assert_eq!(video.in_hands(), 0);
+    /// assert_eq!(video.held(), 0);
     /// # Ok(())
     /// # }
     /// ```
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
+        // `Bytes::from_owner` keeps its owner even if it is empty, and would hold the buffer for no bytes.
         if self.is_empty() {
             return Bytes::new();
         }
         Bytes::from_owner(self)
     }
 
-    /// Resolves when another subscriber waits for a place, and this sample was the first to be taken of all that
-    /// are in the hands.
+    /// Waits until the hold limit is reached, another subscriber needs it, and this sample has been held for longest.
     ///
-    /// Whoever has it stands in the way of others. A server closes the connection then, or aborts the
-    /// write. It can still be waited for when the sample was made `Bytes`, and stays pending when nobody
-    /// has it any more. If the one that waited gives up, the sample stays wanted until a place becomes free.
+    /// Other subscribers then lag until a sample is released. A server closes the connection of the slow client, or
+    /// aborts its write. The future does not borrow the delivery and does not hold the sample: it can be awaited after
+    /// [`into_bytes`](Delivery::into_bytes), and it stays pending once no subscriber holds the sample. If the waiting
+    /// subscriber is dropped, the request stays until any held sample is released.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe; nothing is lost.
+    /// Cancel safe. The request stays, and a later call returns at once while it does.
     ///
     /// # Examples
     ///
@@ -119,23 +124,23 @@ impl Received {
     /// let video = FanOut::new(4, 1);
     /// let (mut slow, mut fast) = (video.subscribe(1), video.subscribe(1));
     /// video.send(pool.get_buffer().await?.freeze())?;
-    /// let held = slow.next().await.expect("it was sent");
-    /// drop(fast.next().await);
+    /// let held = slow.recv().await.expect("it was sent");
+    /// drop(fast.recv().await);
     /// video.send(pool.get_buffer().await?.freeze())?;
     ///
     /// tokio::select! {
-    ///     _ = fast.next() => panic!("the only place is taken"),
-    ///     () = held.wanted_back() => {} // close the slow one
+    ///     _ = fast.recv() => panic!("the limit is reached"),
+    ///     () = held.reclaim_requested() => {} // close the slow connection
     /// }
     /// # Ok(())
     /// # }
     /// ```
-    pub fn wanted_back(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
-        self.grip.hands().wanted(self.grip.sample())
+    pub fn reclaim_requested(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
+        self.guard.limit().reclaim_requested(self.guard.sample())
     }
 }
 
-impl Deref for Received {
+impl Deref for Delivery {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -143,18 +148,18 @@ impl Deref for Received {
     }
 }
 
-impl AsRef<[u8]> for Received {
+impl AsRef<[u8]> for Delivery {
     fn as_ref(&self) -> &[u8] {
         self
     }
 }
 
-/// Says which sample it is; never prints the bytes.
-impl fmt::Debug for Received {
+/// Shows which sample it is; never the bytes.
+impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Received")
-            .field("number", &self.number())
-            .field("missed", &self.missed)
+        f.debug_struct("Delivery")
+            .field("sequence", &self.sequence())
+            .field("skipped", &self.skipped)
             .field("sample", &self.sample)
             .finish_non_exhaustive()
     }

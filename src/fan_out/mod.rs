@@ -1,17 +1,19 @@
-//! One producer, many subscribers, and a bound on what they hold together.
+//! One producer, many subscribers, and a limit on how many samples they hold together.
 //!
-//! | who pins a sample     | how many at most         | for how long                                   |
+//! | who holds a sample    | how many samples         | until                                          |
 //! |-----------------------|--------------------------|------------------------------------------------|
-//! | the window            | the backlog              | until as many newer ones were sent             |
-//! | the hands             | the places in the hands  | until every subscriber that took it lets go    |
+//! | the backlog           | `backlog`                | as many newer samples were sent                |
+//! | the subscribers       | the hold limit           | every subscriber that received it dropped it   |
 //!
-//! # Nothing slows the producer down
+//! # When to use a broadcast channel instead
 //!
-//! [`FanOut`] is for what is live: whoever is slow misses something, and nobody waits for him. Whatever is faster
-//! than real time, a file or a TCP connection, fills the backlog in one burst, and then even a fast subscriber
-//! has missed something before its task has run. Where every byte has to arrive, the producer must wait for the
-//! slowest, and a `tokio::sync::broadcast` channel is all that is needed. With room for as many as there are
-//! buffers it never drops one, and who waits is whoever takes the next buffer:
+//! [`FanOut`] is for live data: it never slows the producer down, and a subscriber that is too slow skips samples. A
+//! source that is faster than real time, such as a file or a TCP connection, fills the backlog in one burst. Then even
+//! a fast subscriber skips samples before its task has run once.
+//!
+//! Where every byte must arrive, the producer must wait for the slowest consumer. For that a
+//! `tokio::sync::broadcast` channel is enough. Give it a capacity of at least the number of buffers: then it never
+//! drops a message, and the producer waits in `get_buffer` for the slowest consumer:
 //!
 //! ```
 //! use bytes::{BufMut, Bytes};
@@ -22,16 +24,16 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let pool = Pool::builder().buffers(4).build()?;
-//! let packets = broadcast::Sender::<Bytes>::new(4); // no fewer than buffers
+//! let packets = broadcast::Sender::<Bytes>::new(4); // at least as many as buffers
 //!
 //! let (mut client, mut far_side) = tokio::io::duplex(64);
 //! let mut queue = packets.subscribe();
 //! let client = tokio::spawn(async move {
 //!     while let Ok(packet) = queue.recv().await {
-//!         // Without a limit one client that stalls would stop all of them.
+//!         // Without a time limit, one client that stalls would stop all others.
 //!         match timeout(Duration::from_secs(5), client.write_all(&packet)).await {
 //!             Ok(Ok(())) => {}
-//!             _gone_or_stalled => return,
+//!             _closed_or_stalled => return,
 //!         }
 //!     }
 //! });
@@ -43,7 +45,7 @@
 //! for number in 0..100 {
 //!     let mut sample = pool.get_buffer().await?; // waits for the slowest
 //!     sample.put_u32(number);
-//!     let _nobody_listens = packets.send(sample.into_bytes());
+//!     let _no_receivers = packets.send(sample.into_bytes());
 //! }
 //! drop(packets);
 //! client.await?;
@@ -53,23 +55,24 @@
 //! # }
 //! ```
 //!
-//! # Why a watch channel
+//! # Why it is built on a watch channel
 //!
-//! The window is the value of a `tokio::sync::watch` channel: every subscriber looks at the same
-//! window, from a place of its own. Tokio's `broadcast` is nearer at first sight, but it clones a sample
-//! out before anybody can say no, so that a subscriber without a place in the hands would have to pin it
-//! or lose it; it rounds its length up; and it cannot give up what it keeps when the pool is drained. An
-//! `mpsc` for each subscriber would pin as many backlogs as there are subscribers. Wake-ups, the end,
-//! and leaving are the channel's.
+//! The backlog is the value of a `tokio::sync::watch` channel: all subscribers read the same value, and each has a
+//! position of its own. The channel does the wake-ups and tells both sides when the other is dropped. The alternatives
+//! were rejected:
+//!
+//! - `broadcast` clones a message before the receiver can refuse it. At the hold limit, a subscriber would have to hold
+//!   the sample or lose it. It also rounds its capacity up, and cannot drop what it keeps when the pool is drained.
+//! - An `mpsc` channel for each subscriber would hold as many backlogs as there are subscribers.
 //!
 //! # Locks
 //!
-//! The channel's lock on the window is held while the one on the hands is taken, never the other way
-//! round. A sample is only cloned under them; it is dropped, which may run foreign code, after them. So is everybody
-//! woken.
+//! - **F1** The lock of the hold limit is taken while the lock of the window is held, and never the other way round.
+//! - **F2** No user code runs under a lock. Under them a sample is only cloned. It is dropped after them, because that
+//!   can run a release callback, and tasks are woken after them. `fan_out::a_release_callback_may_use_the_fan_out`
 //!
-//! Wake-ups are Tokio's: if a waker panics, those behind it may sleep on, until the next sample or for good. An
-//! executor's own wakers do not panic.
+//! Tokio wakes the tasks. If a waker panics, the tasks behind it may not be woken, until the next sample or at all. The
+//! wakers of an executor do not panic.
 
 #![forbid(unsafe_code)]
 
@@ -79,8 +82,8 @@ mod status;
 mod subscriber;
 mod window;
 
-pub use delivery::Received;
-pub use hold_limit::Hands;
+pub use delivery::Delivery;
+pub use hold_limit::HoldLimit;
 pub use status::FanOutStatus;
 pub use subscriber::Subscriber;
 
@@ -93,29 +96,31 @@ use crate::{
     shared::SharedSample,
     sync::{Ordering, StatisticU64, watch},
 };
-use status::Skipped;
+use status::SkipCounter;
 use std::{fmt, mem, sync::Arc};
 use window::{Sent, Window};
 
-/// Sends samples to many subscribers, each at its own pace, none of which can hold the pool.
+/// Sends samples to many subscribers, each at its own pace, and limits how many samples they hold.
 ///
-/// It keeps the newest samples, the *backlog*, for subscribers that have not taken them yet. A subscriber that
-/// lags by more skips samples, and [`Received::missed`] says how many. By default it goes on with any sample. Where
-/// a sample cannot be used without earlier ones, set [`require_sync_point(true)`](FanOut::require_sync_point):
-/// subscribers then begin and resume at a sync point only. [Sending](FanOut::send) never waits.
+/// It keeps the newest samples, the *backlog*, for subscribers that have not received them yet. A subscriber that lags
+/// by more skips samples, and [`Delivery::skipped`] returns how many. By default it continues with any sample. Where a
+/// sample cannot be used without earlier ones, set [`require_sync_point(true)`](FanOut::require_sync_point):
+/// subscribers then start and continue at a sync point only. [Sending](FanOut::send) never waits.
+///
+/// # The hold limit
+///
+/// The subscribers together hold at most a given number of different samples; a sample that many of them hold counts
+/// once. So a fan-out and all of its subscribers never hold more than `backlog + limit` samples. If the pool has more
+/// buffers than that, the fan-out never keeps the producer waiting for one. At the limit, a subscriber that needs
+/// another sample waits, and lags meanwhile. [`Delivery::reclaim_requested`] notifies the holders of the sample that
+/// has been held for longest.
 ///
 /// # The end
 ///
-/// [`close`](FanOut::close) ends it for all subscribers, whoever else has a handle to it; dropping it does the same.
-/// Subscribers still get what is in the backlog, and then the end. The backlog is therefore kept until the last
-/// subscriber is dropped, and while the closed `FanOut` itself exists; [`clear`](FanOut::clear) drops it at once.
-///
-/// What subscribers have taken and not let go of is *in their hands*, where there are places for a
-/// stated number of different samples; a sample that many have counts once. So a fan-out and all of its
-/// subscribers never pin more than `backlog + in_hands` samples, whatever they do: with more buffers
-/// than that, the producer is never without one on their account. When all places are taken, a
-/// subscriber that wants another sample waits, and lags meanwhile; [`Received::wanted_back`] tells those
-/// that stand in its way.
+/// [`close`](FanOut::close) ends it for all subscribers, also if other tasks still have a handle to it. Dropping it does
+/// the same. Subscribers receive the samples of the backlog, and then the end. The backlog is therefore kept until the
+/// last subscriber is dropped, and as long as the closed `FanOut` itself exists. [`clear`](FanOut::clear) drops it at
+/// once.
 ///
 /// # Examples
 ///
@@ -135,68 +140,71 @@ use window::{Sent, Window};
 ///     video.send(frame.freeze())?;
 /// }
 /// video.close();
-/// let frame = viewer.next().await.expect("the backlog");
-/// assert_eq!((&frame[..], frame.missed()), (&6u32.to_be_bytes()[..], 6));
+/// let frame = viewer.recv().await.expect("the backlog");
+/// assert_eq!((&frame[..], frame.skipped()), (&6u32.to_be_bytes()[..], 6));
 /// # Ok(())
 /// # }
 /// ```
 pub struct FanOut {
     window: watch::Sender<Window>,
-    hands: Hands,
-    /// Its number among those that share the hands.
-    number: u64,
+    hold_limit: HoldLimit,
+    /// Identifies this fan-out among those that share the hold limit.
+    id: u64,
     backlog: usize,
     require_sync_point: bool,
     /// How many samples were sent. Written under the window's lock.
     sent: Arc<StatisticU64>,
-    skipped: Skipped,
+    skipped: SkipCounter,
 }
 
 impl FanOut {
-    /// Keeps the `backlog` newest samples, and lets subscribers have `in_hands` different ones beside
-    /// them.
+    /// Creates a fan-out that keeps the `backlog` newest samples, and lets its subscribers hold `limit` different samples
+    /// beside them.
     ///
-    /// Both count samples, not bytes: how many are sent in one go, before a subscriber's task can run, is the
-    /// least that the backlog must hold. Tasks share a fan-out in an `Arc`.
+    /// Both count samples, not bytes. The backlog must hold at least as many samples as are sent in one go, before the
+    /// task of a subscriber can run. To share a fan-out among tasks, put it in an `Arc`.
     ///
     /// # Panics
     ///
-    /// If one of them is zero, or so large that memory for their places is refused: it is allocated here.
+    /// If one of them is zero, or if the memory to keep track of so many samples cannot be allocated. It is allocated
+    /// here.
     #[must_use]
-    pub fn new(backlog: usize, in_hands: usize) -> Self {
-        FanOut::with_hands(backlog, &Hands::new(in_hands))
+    pub fn new(backlog: usize, limit: usize) -> Self {
+        FanOut::with_limit(backlog, &HoldLimit::new(limit))
     }
 
-    /// Keeps the `backlog` newest samples, and shares the places in the hands with whoever has them.
+    /// Creates a fan-out that keeps the `backlog` newest samples, and shares `limit` with other fan-outs.
     ///
-    /// All fan-outs that share them, with all subscribers, never pin more than the backlogs and the places
-    /// together.
+    /// All fan-outs that share a limit, with all of their subscribers, never hold more samples than the sum of their
+    /// backlogs and the limit.
     ///
     /// # Panics
     ///
-    /// If the backlog is zero, or so large that memory for its places is refused: it is allocated here.
+    /// If the backlog is zero, or if the memory for so many samples cannot be allocated. It is allocated here.
     ///
     /// # Examples
     ///
-    /// See [`Hands`].
+    /// See [`HoldLimit`].
     #[must_use]
-    pub fn with_hands(backlog: usize, hands: &Hands) -> Self {
+    pub fn with_limit(backlog: usize, limit: &HoldLimit) -> Self {
         FanOut {
             window: watch::Sender::new(Window::new(backlog)),
-            number: hands.join(),
-            hands: hands.clone(),
+            id: limit.register_fan_out(),
+            hold_limit: limit.clone(),
             backlog,
             require_sync_point: false,
             sent: Arc::new(StatisticU64::new(0)),
-            skipped: Skipped::default(),
+            skipped: SkipCounter::default(),
         }
     }
 
-    /// Whether subscribers begin, and resume after they lagged, at sync points only. Default no: with any sample.
+    /// Sets whether subscribers start, and continue after they lagged, at sync points only. The default is `false`: any
+    /// sample will do.
     ///
-    /// A *sync point* is a sample that can be used without earlier ones, such as a key frame. A sample is one if its
-    /// [`sync_point`](crate::SampleProperties::sync_point) is set, or if it was sent by
-    /// [`send_sync_point`](FanOut::send_sync_point). With `true`, subscribers get nothing until a sync point was sent.
+    /// A *sync point* is a sample that can be used without earlier ones, such as a key frame. A sample is a sync point if
+    /// its [`sync_point`](crate::SampleProperties::sync_point) is set, or if it was sent by
+    /// [`send_sync_point`](FanOut::send_sync_point). With `true`, subscribers receive nothing before a sync point was
+    /// sent.
     ///
     /// # Examples
     ///
@@ -209,12 +217,12 @@ impl FanOut {
 
     /// Sends a sample to all subscribers. Never waits.
     ///
-    /// If the backlog is full, its oldest sample is dropped, and a subscriber that has not taken it has missed it.
-    /// It succeeds if there are no subscribers too: later ones find the sample in the backlog. Nothing is allocated.
+    /// If the backlog is full, its oldest sample is dropped, and the subscribers that have not received it skip it. It
+    /// also succeeds if there are no subscribers: later ones find the sample in the backlog. Nothing is allocated.
     ///
     /// # Errors
     ///
-    /// [`SendError`] after a [`close`](FanOut::close). The sample was dropped. Trying again cannot help.
+    /// [`SendError`] after [`close`](FanOut::close). The sample was dropped. Trying again cannot help.
     ///
     /// # Examples
     ///
@@ -224,15 +232,15 @@ impl FanOut {
         self.push(Sent { sample, sync_point })
     }
 
-    /// Sends a sample as a sync point, whatever its properties say. Otherwise like [`send`](FanOut::send).
+    /// Sends a sample as a sync point, whatever its properties are. Otherwise like [`send`](FanOut::send).
     ///
-    /// Slices share the properties of their sample, so that none of them can be marked alone. The frames of a
-    /// `FrameReader` of the feature `stream` are slices: this marks one of them at the send.
-    /// [`Received::sync_point`] says so to subscribers.
+    /// The slices of a sample share its properties, so a slice alone cannot be marked there. The frames of a
+    /// `FrameReader` (feature `stream`) are slices. This method marks one of them when it is sent, and
+    /// [`Delivery::sync_point`] tells subscribers.
     ///
     /// # Errors
     ///
-    /// [`SendError`] after a [`close`](FanOut::close). The sample was dropped. Trying again cannot help.
+    /// [`SendError`] after [`close`](FanOut::close). The sample was dropped. Trying again cannot help.
     ///
     /// # Examples
     ///
@@ -255,7 +263,7 @@ impl FanOut {
     ///         _ => video.send(frame)?,
     ///     }
     /// }
-    /// let frame = video.subscribe(1).next().await.expect("it is in the backlog");
+    /// let frame = video.subscribe(1).recv().await.expect("it is in the backlog");
     /// assert_eq!((&frame[..], frame.sync_point()), (&b"I"[..], true));
     /// # Ok(())
     /// # }
@@ -268,7 +276,7 @@ impl FanOut {
     }
 
     fn push(&self, sent: Sent) -> Result<(), SendError> {
-        // Whatever is not kept is dropped after the lock: the release may run a callback.
+        // Both are dropped after the lock is released, because the drop may run a release callback (F2).
         let mut sent = Some(sent);
         let mut oldest = None;
         self.window.send_if_modified(|window| {
@@ -285,16 +293,16 @@ impl FanOut {
         });
         drop(oldest);
         match sent {
-            Some(_dropped) => Err(SendError::new()),
+            Some(_refused) => Err(SendError::new()),
             None => Ok(()),
         }
     }
 
-    /// Ends it for all subscribers: they get what is in the backlog, and then `None`. Never waits.
+    /// Ends the fan-out for all subscribers: they receive the samples of the backlog, and then `None`. Never waits.
     ///
-    /// It needs no exclusive access, so that a fan-out that an accept loop keeps in an `Arc` can be closed by its
-    /// producer. Later [sends](FanOut::send) fail, and a later subscriber gets what is in the backlog too. The backlog
-    /// is not dropped; [`clear`](FanOut::clear) does that. Closing again has no effect.
+    /// It takes `&self`, so a producer can close a fan-out that an accept loop also has in an `Arc`. Later
+    /// [sends](FanOut::send) fail, and later subscribers receive the samples of the backlog too. The backlog is not
+    /// dropped; [`clear`](FanOut::clear) does that. Closing again has no effect.
     ///
     /// # Examples
     ///
@@ -306,14 +314,14 @@ impl FanOut {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let pool = Pool::builder().build()?;
     /// let video = Arc::new(FanOut::new(4, 3));
-    /// let accept_loop = video.clone(); // which subscribes for each connection
+    /// let accept_loop = video.clone(); // subscribes for each connection
     /// let mut viewer = accept_loop.subscribe(1);
     ///
     /// video.send(pool.get_buffer().await?.freeze())?;
     /// video.close();
     /// assert!(video.send(pool.get_buffer().await?.freeze()).is_err());
-    /// assert!(viewer.next().await.is_some()); // from the backlog
-    /// assert!(viewer.next().await.is_none());
+    /// assert!(viewer.recv().await.is_some()); // from the backlog
+    /// assert!(viewer.recv().await.is_none());
     /// # Ok(())
     /// # }
     /// ```
@@ -322,18 +330,19 @@ impl FanOut {
             .send_if_modified(|window| !mem::replace(&mut window.closed, true));
     }
 
-    /// Whether it was [closed](FanOut::close), so that every [send](FanOut::send) fails.
+    /// Returns whether it was [closed](FanOut::close). If so, every [send](FanOut::send) fails.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.window.borrow().closed
     }
 
-    /// Drops the backlog: before a drain is awaited, or when what it has is out of date. Subscribers
-    /// have missed what they did not take.
+    /// Drops the samples of the backlog. Subscribers skip those that they have not received.
+    ///
+    /// Call it before you await a drain of the pool, or when the samples are out of date.
     ///
     /// # Panics
     ///
-    /// If memory for another empty backlog is refused. Nothing was dropped then.
+    /// If the memory for another empty backlog cannot be allocated. Then nothing was dropped.
     ///
     /// # Examples
     ///
@@ -347,23 +356,25 @@ impl FanOut {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear(&self) {
-        let mut empty = window::allocate(self.backlog);
+        // Swapped and then dropped after the lock is released (F2), which needs a second queue of the same capacity.
+        let mut samples = window::allocate(self.backlog);
         self.window.send_modify(|window| {
             window.first = window.end();
-            mem::swap(&mut window.samples, &mut empty);
+            mem::swap(&mut window.samples, &mut samples);
         });
     }
 
-    /// How many subscribers there are.
+    /// Returns how many subscribers there are.
     #[must_use]
     pub fn subscribers(&self) -> usize {
         self.window.receiver_count()
     }
 
-    /// How many different samples are in the hands of subscribers; of all that share them.
+    /// Returns how many different samples subscribers hold. With a shared [`HoldLimit`], the subscribers of all fan-outs
+    /// that share it are counted.
     #[must_use]
-    pub fn in_hands(&self) -> usize {
-        self.hands.taken()
+    pub fn held(&self) -> usize {
+        self.hold_limit.held()
     }
 
     #[cfg(feature = "metrics")]
@@ -371,7 +382,9 @@ impl FanOut {
         Counts::new(self.sent.clone(), self.skipped.clone())
     }
 
-    /// How many samples are sent, kept, held and skipped. Not a snapshot.
+    /// Returns how many samples were sent, kept, held and skipped.
+    ///
+    /// The figures are read one after another, so they can be of slightly different moments.
     ///
     /// # Examples
     ///
@@ -382,24 +395,24 @@ impl FanOut {
         FanOutStatus {
             subscribers: self.subscribers(),
             backlog,
-            held: self.hands.taken_of(self.number),
+            held: self.hold_limit.held_of(self.id),
             sent: self.sent.load(Ordering::Relaxed),
             skipped: self.skipped.get(),
         }
     }
 }
 
-/// Says how many samples are kept and by whom; never prints bytes.
+/// Shows how many samples are kept and held; never bytes.
 impl fmt::Debug for FanOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Before the chain, which writes to whatever is foreign: the window is locked while it is looked at.
+        // Before the formatter is used: it calls user code, which must not run while the window is locked (F2).
         let (backlog, closed) = {
             let window = self.window.borrow();
             (window.samples.len(), window.closed)
         };
         f.debug_struct("FanOut")
             .field("backlog", &backlog)
-            .field("in_hands", &self.in_hands())
+            .field("held", &self.held())
             .field("subscribers", &self.subscribers())
             .field("closed", &closed)
             .finish_non_exhaustive()

@@ -1,9 +1,9 @@
-//! What a fan-out tells of itself.
+//! The figures of a fan-out.
 
 use crate::sync::{Ordering, StatisticU64};
 use std::sync::Arc;
 
-/// How a fan-out stands; see [`FanOut::status`](super::FanOut::status).
+/// The figures of a fan-out at one moment; see [`FanOut::status`](super::FanOut::status).
 ///
 /// # Examples
 ///
@@ -22,26 +22,27 @@ pub struct FanOutStatus {
     pub subscribers: usize,
     /// How many samples are in the backlog.
     pub backlog: usize,
-    /// How many different samples of this fan-out its subscribers hold; of those that share the places, only its own.
+    /// How many different samples of this fan-out its subscribers hold. With a shared [`HoldLimit`](super::HoldLimit),
+    /// the samples of other fan-outs are not counted.
     pub held: usize,
     /// How many samples were sent.
     pub sent: u64,
-    /// How many samples subscribers skipped, all of them together. A subscriber adds what it skipped when it receives
-    /// the next sample, and when it is dropped.
+    /// How many samples were skipped, as a sum over all subscribers. A subscriber adds what it skipped when it
+    /// receives the next sample, and when it is dropped.
     pub skipped: u64,
 }
 
-/// What the subscribers of one fan-out skipped. A subscriber that skips nothing does not write it.
+/// How many samples the subscribers of one fan-out skipped. A subscriber that keeps up does not write to it.
 #[derive(Clone, Debug)]
-pub(super) struct Skipped(Arc<StatisticU64>);
+pub(super) struct SkipCounter(Arc<StatisticU64>);
 
-impl Default for Skipped {
+impl Default for SkipCounter {
     fn default() -> Self {
-        Skipped(Arc::new(StatisticU64::new(0)))
+        SkipCounter(Arc::new(StatisticU64::new(0)))
     }
 }
 
-impl Skipped {
+impl SkipCounter {
     pub(super) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -53,17 +54,17 @@ impl Skipped {
     }
 }
 
-/// What is counted of one fan-out. It outlives the fan-out, so that metrics record the last counts.
+/// The counters of one fan-out. They outlive it, so that metrics record the last counts.
 #[cfg(feature = "metrics")]
 #[derive(Debug)]
 pub(crate) struct Counts {
     sent: Arc<StatisticU64>,
-    skipped: Skipped,
+    skipped: SkipCounter,
 }
 
 #[cfg(feature = "metrics")]
 impl Counts {
-    pub(super) fn new(sent: Arc<StatisticU64>, skipped: Skipped) -> Self {
+    pub(super) fn new(sent: Arc<StatisticU64>, skipped: SkipCounter) -> Self {
         Counts { sent, skipped }
     }
 

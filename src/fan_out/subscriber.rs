@@ -1,173 +1,164 @@
-//! One that is sent samples, at its own pace.
+//! A subscriber, which reads the window from a position of its own.
+//!
+//! | waits for                                    | woken by                              |
+//! |----------------------------------------------|---------------------------------------|
+//! | a permit: it holds as many samples as it may | drop of one of its deliveries         |
+//! | the hold limit                               | the last release of any held sample   |
+//! | a sample                                     | a send, a close, a dropped fan-out    |
+//!
+//! The waits are done in this order, each only if the one before is over. [`check`](Subscriber::check) never
+//! waits. It marks both channels as seen *before* it looks, so a change after that wakes the task.
 
 use super::{
     FanOut,
-    delivery::Received,
-    hold_limit::{Hands, Key, NoPlace, Taken},
-    status::Skipped,
+    delivery::Delivery,
+    hold_limit::{AtLimit, HeldSamples, HoldLimit, SampleId},
+    status::SkipCounter,
     window::Window,
 };
 use crate::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use std::{fmt, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 use tokio::task::coop;
 
-/// A subscriber of a [`FanOut`].
+/// A subscriber of a [`FanOut`], which receives its samples at its own pace.
+///
+/// Samples are received in the order in which they were sent. [`recv`](Subscriber::recv) waits for the next one.
 ///
 /// # Examples
 ///
-/// As a stream, the body of an HTTP response for example. hyper takes several chunks ahead, so it is
-/// `subscribe(1)` that keeps a slow client to one sample:
-///
-/// ```
-/// use futures::{StreamExt, stream};
-/// use sample_pool::{Pool, fan_out::FanOut};
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let pool = Pool::builder().build()?;
-/// let video = FanOut::new(4, 3);
-/// let body = stream::unfold(video.subscribe(1), async |mut viewer| {
-///     let frame = viewer.next().await?;
-///     Some((frame.into_bytes(), viewer))
-/// });
-/// for _ in 0..3 {
-///     video.send(pool.get_buffer().await?.freeze())?;
-/// }
-/// drop(video);
-/// assert_eq!(body.count().await, 3);
-/// # Ok(())
-/// # }
-/// ```
+/// See [`FanOut`].
 pub struct Subscriber {
-    window: watch::Receiver<Window>,
-    hands: Hands,
-    /// The number of its fan-out among those that share the hands.
+    pub(super) window: watch::Receiver<Window>,
+    pub(super) hold_limit: HoldLimit,
+    /// The id of its fan-out in the hold limit.
     fan_out: u64,
-    places: watch::Receiver<Taken>,
-    /// One permit for each sample that it may have.
-    holds: Arc<Semaphore>,
-    permit: Option<OwnedSemaphorePermit>,
-    /// The number of the sample that is next.
+    pub(super) releases: watch::Receiver<HeldSamples>,
+    /// One permit for each sample that this subscriber may hold.
+    pub(super) permits: Arc<Semaphore>,
+    /// The permit for the next sample, if it was acquired.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
+    /// The sequence number of the next sample.
     next: u64,
-    missed: u64,
-    /// Whether the next one must be a sync point.
-    skips: bool,
+    /// How many samples were skipped since the last delivery.
+    skipped: u64,
+    /// Whether the next delivery must be a sync point.
+    needs_sync_point: bool,
     require_sync_point: bool,
-    /// What this subscriber has missed is added when it is told, so that one which keeps up writes nothing for it.
-    skipped: Skipped,
+    /// The sum of all subscribers. Updated at a delivery only if something was skipped, so that a subscriber that keeps
+    /// up does not write to memory that all subscribers share.
+    skip_counter: SkipCounter,
 }
 
-/// What a look at the window brought.
-enum Look {
-    Taken(Received),
-    /// All places in the hands are taken.
-    NoPlace(NoPlace),
-    NothingNew,
-    /// Nothing is left, and nothing comes any more.
-    Closed,
+/// The result of a check of the window.
+pub(super) enum Check {
+    Delivered(Delivery),
+    /// There is a sample, but the hold limit is reached.
+    AtLimit(AtLimit),
+    /// All samples of the window were delivered.
+    Empty,
+    /// As `Empty`, and no sample will come.
+    Ended,
 }
 
 impl FanOut {
-    /// Subscribes; `holds` is how many samples the subscriber can have at a time, [`usize::MAX`] for no bound but
-    /// the places in the hands.
+    /// Creates a subscriber that can hold up to `max_held` samples at a time.
     ///
-    /// It begins with the newest sample of the backlog, or with the next to come; if
-    /// [sync points are required](FanOut::require_sync_point), with the newest sync point, or the next to come. This
-    /// allocates a little; receiving samples does not.
+    /// With [`usize::MAX`], only the hold limit of the fan-out applies. The subscriber starts with the newest sample of
+    /// the backlog, or with the next one if the backlog is empty. If
+    /// [sync points are required](FanOut::require_sync_point), it starts with the newest or the next sync point. This
+    /// allocates a little memory. Receiving samples allocates none.
     ///
     /// # Panics
     ///
-    /// If `holds` is zero.
+    /// If `max_held` is zero.
     ///
     /// # Examples
     ///
     /// See [`FanOut`].
     #[must_use]
-    pub fn subscribe(&self, holds: usize) -> Subscriber {
-        Subscriber::new(self, holds)
+    pub fn subscribe(&self, max_held: usize) -> Subscriber {
+        Subscriber::new(self, max_held)
     }
 }
 
 impl Subscriber {
-    pub(super) fn new(fan_out: &FanOut, holds: usize) -> Self {
-        assert!(holds > 0, "one that can have no sample is sent none");
+    pub(super) fn new(fan_out: &FanOut, max_held: usize) -> Self {
+        assert!(max_held > 0, "a subscriber must be able to hold a sample");
         let require_sync_point = fan_out.require_sync_point;
         let window = fan_out.window.subscribe();
         let next = {
             let window = window.borrow();
-            let mut newest = (window.first..window.end()).rev();
-            newest
-                .find(|&number| {
-                    let sent = window.get(number);
+            let mut newest_first = (window.first..window.end()).rev();
+            newest_first
+                .find(|&sequence| {
+                    let sent = window.get(sequence);
                     sent.is_some_and(|sent| !require_sync_point || sent.sync_point)
                 })
                 .unwrap_or(window.end())
         };
         Subscriber {
             window,
-            hands: fan_out.hands.clone(),
-            fan_out: fan_out.number,
-            places: fan_out.hands.watch(),
-            holds: Arc::new(Semaphore::new(holds.min(Semaphore::MAX_PERMITS))),
+            hold_limit: fan_out.hold_limit.clone(),
+            fan_out: fan_out.id,
+            releases: fan_out.hold_limit.watch_releases(),
+            permits: Arc::new(Semaphore::new(max_held.min(Semaphore::MAX_PERMITS))),
             permit: None,
             next,
-            missed: 0,
-            skips: require_sync_point,
+            skipped: 0,
+            needs_sync_point: require_sync_point,
             require_sync_point,
-            skipped: fan_out.skipped.clone(),
+            skip_counter: fan_out.skipped.clone(),
         }
     }
 
-    /// Waits for the next sample and takes it; `None` when the [`FanOut`] was [closed](FanOut::close) or dropped and
-    /// nothing is left.
+    /// Waits for the next sample and takes it. Returns `None` at the end.
     ///
-    /// It waits until there is one, until this subscriber has dropped enough earlier ones, and until
-    /// there is a place in the hands of all. If it lagged meanwhile and
-    /// [sync points are required](FanOut::require_sync_point), the next one is a sync point.
+    /// It waits until this subscriber holds fewer samples than it may, until there is a sample, and until the hold
+    /// limit allows another one. If this subscriber lagged and
+    /// [sync points are required](FanOut::require_sync_point), the next sample is a sync point.
+    ///
+    /// The end comes when the [`FanOut`] was [closed](FanOut::close) or dropped, after the samples of the backlog.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. A sample that was not returned is not taken.
+    /// Cancel safe. A sample that was not returned was not taken, and the next call returns it unless it is skipped by
+    /// then.
     ///
     /// # Examples
     ///
     /// See [`FanOut`].
-    pub async fn next(&mut self) -> Option<Received> {
+    pub async fn recv(&mut self) -> Option<Delivery> {
         self.ready().await;
         loop {
-            // Both are marked as seen before the look, so that no change after it is missed.
-            self.places.mark_unchanged();
-            self.window.mark_unchanged();
-            let is_gone = self.window.has_changed().is_err();
-            match self.look() {
-                Look::Taken(received) => return Some(received),
-                // The hands are kept by this subscriber, so that they do not end.
-                Look::NoPlace(no_place) => {
-                    self.hands.tell(no_place);
-                    self.places.changed().await.ok()?;
+            match self.check() {
+                Check::Delivered(delivery) => return Some(delivery),
+                Check::AtLimit(at_limit) => {
+                    self.hold_limit.notify_holders(at_limit);
+                    // Cannot fail: this subscriber has a handle to the limit, which owns the sender.
+                    self.releases.changed().await.ok()?;
                 }
-                Look::Closed => return None,
-                Look::NothingNew if is_gone => return None,
-                // The end is a change as well, and may come after a last sample.
-                Look::NothingNew => {
+                Check::Ended => return None,
+                Check::Empty => {
+                    // Fails if the fan-out is dropped, which may be after a last send: the next check tells.
                     let _ = self.window.changed().await;
                 }
             }
         }
     }
 
-    /// Waits until this subscriber has let go of enough samples that it may have another.
+    /// Waits until this subscriber holds fewer samples than it may.
     ///
-    /// With `subscribe(1)` that is when the last one, or the `Bytes` made of it, is gone: a connection has
-    /// written it. [`next`](Subscriber::next) waits for this first.
+    /// With `subscribe(1)` this is so when the last delivery, or the `Bytes` that it was converted into, was dropped:
+    /// a connection has written it. [`recv`](Subscriber::recv) waits for this first. It is for a server that gives a
+    /// slow client a time limit.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe; nothing is lost.
+    /// Cancel safe. Nothing is lost.
     ///
     /// # Examples
     ///
-    /// A client that does not take what it was given is closed:
+    /// A server closes the connection of a client that does not read:
     ///
     /// ```
     /// use bytes::BufMut;
@@ -180,63 +171,78 @@ impl Subscriber {
     /// let video = FanOut::new(4, 3);
     /// let mut viewer = video.subscribe(1);
     /// let mut frame = pool.get_buffer().await?;
-    /// frame.put_slice(b"a picture"); // bytes of an empty sample would hold no buffer
+    /// frame.put_slice(b"a picture"); // the `Bytes` of an empty sample would hold no buffer
     /// video.send(frame.freeze())?;
-    /// let frame = viewer.next().await.expect("it was sent");
+    /// let frame = viewer.recv().await.expect("it was sent");
     ///
-    /// let in_the_way = frame.wanted_back();
+    /// let reclaim_requested = frame.reclaim_requested();
     /// let queued = frame.into_bytes(); // for a connection to write
     /// tokio::select! {
-    ///     () = viewer.ready() => panic!("nobody has written it"),
-    ///     () = in_the_way => panic!("nobody else waits"),
-    ///     () = tokio::time::sleep(Duration::from_millis(5)) => {} // it stalls: close it
+    ///     () = viewer.ready() => panic!("it was not written"),
+    ///     () = reclaim_requested => panic!("no other subscriber waits"),
+    ///     () = tokio::time::sleep(Duration::from_millis(5)) => {} // the client stalls: close it
     /// }
     /// # drop(queued);
     /// # Ok(())
     /// # }
     /// ```
     pub async fn ready(&mut self) {
-        // Either spends cooperative budget, so that a subscriber that is always ready lets other tasks run.
+        // Both branches spend cooperative budget. Otherwise a task whose subscriber is always ready would not let
+        // other tasks run.
         if self.permit.is_some() {
             coop::consume_budget().await;
         } else {
-            // It is never closed.
-            self.permit = self.holds.clone().acquire_owned().await.ok();
+            // Cannot fail: the semaphore is never closed.
+            self.permit = self.permits.clone().acquire_owned().await.ok();
         }
     }
 
-    fn look(&mut self) -> Look {
+    /// Takes the next sample if that is possible now. Needs the permit; wakes no task.
+    pub(super) fn check(&mut self) -> Check {
+        // Before the check, so that a change after it is seen as a change.
+        self.releases.mark_unchanged();
+        self.window.mark_unchanged();
+        // Before the check too: a fan-out that is dropped after a last send must not hide the sample.
+        let is_dropped = self.window.has_changed().is_err();
+        match self.take_next() {
+            Check::Empty if is_dropped => Check::Ended,
+            check => check,
+        }
+    }
+
+    fn take_next(&mut self) -> Check {
         let window = self.window.borrow();
         if let Some(lost) = window.first.checked_sub(self.next).filter(|&lost| lost > 0) {
-            self.missed += lost;
+            self.skipped += lost;
             self.next = window.first;
-            self.skips = self.require_sync_point;
+            self.needs_sync_point = self.require_sync_point;
         }
         while let Some(sent) = window.get(self.next) {
-            if self.skips && !sent.sync_point {
-                self.missed += 1;
+            if self.needs_sync_point && !sent.sync_point {
+                self.skipped += 1;
                 self.next += 1;
                 continue;
             }
-            let (fan_out, number) = (self.fan_out, self.next);
-            let grip = match self.hands.take(Key { fan_out, number }) {
-                Ok(grip) => grip,
-                Err(no_place) => return Look::NoPlace(no_place),
+            let (fan_out, sequence) = (self.fan_out, self.next);
+            let guard = match self.hold_limit.acquire(SampleId { fan_out, sequence }) {
+                Ok(guard) => guard,
+                // The holders are notified by the caller: their wakers must not run while the window is locked.
+                Err(at_limit) => return Check::AtLimit(at_limit),
             };
             self.next += 1;
-            self.skips = false;
-            let missed = std::mem::take(&mut self.missed);
-            self.skipped.add(missed);
-            let received = Received::new(sent, missed, grip, self.permit.take());
-            return Look::Taken(received);
+            self.needs_sync_point = false;
+            let skipped = mem::take(&mut self.skipped);
+            self.skip_counter.add(skipped);
+            let delivery = Delivery::new(sent, skipped, guard, self.permit.take());
+            return Check::Delivered(delivery);
         }
         match window.closed {
-            true => Look::Closed,
-            false => Look::NothingNew,
+            true => Check::Ended,
+            false => Check::Empty,
         }
     }
 
-    /// How many samples were sent that it did not take yet, those that it has missed not counted.
+    /// Returns how many samples of the backlog this subscriber has not received yet. Skipped samples do not count.
     #[must_use]
     pub fn lag(&self) -> usize {
         let window = self.window.borrow();
@@ -246,16 +252,16 @@ impl Subscriber {
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        self.skipped.add(self.missed);
+        self.skip_counter.add(self.skipped);
     }
 }
 
-/// Says how far behind it is; never prints bytes.
+/// Shows how far behind it is; never bytes.
 impl fmt::Debug for Subscriber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscriber")
             .field("lag", &self.lag())
-            .field("missed", &self.missed)
+            .field("skipped", &self.skipped)
             .finish_non_exhaustive()
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     piece::Piece,
 };
 use futures::FutureExt;
-use sample_pool::fan_out::Hands;
+use sample_pool::fan_out::HoldLimit;
 use std::convert::Infallible;
 
 const MOST: usize = 1024;
@@ -20,7 +20,7 @@ type Shown = (Piece, Vec<u8>);
 /// Sends `chunks` as one source, and gives the answer and what the channel shows afterwards: all that is there for a viewer
 /// that joins.
 async fn send(pool: &Pool, chunks: &[&[u8]]) -> (Result<Ingested, Rejected>, Vec<Shown>) {
-    let channels = Channels::new(pool, &Hands::new(1));
+    let channels = Channels::new(pool, &HoldLimit::new(1));
     let source = channels.open("cam").unwrap();
     let ingest = Ingest {
         pool,
@@ -36,7 +36,7 @@ async fn send(pool: &Pool, chunks: &[&[u8]]) -> (Result<Ingested, Rejected>, Vec
     let mut shown = Vec::new();
     if let Some(mut following) = following {
         channels.end();
-        while let Some(Some(sample)) = following.frames.next().now_or_never() {
+        while let Some(Some(sample)) = following.frames.recv().now_or_never() {
             let piece = Piece::of(sample.properties());
             shown.push((piece, sample[usize::from(piece.header)..].to_vec()));
         }
@@ -118,7 +118,7 @@ async fn a_source_that_ends_before_it_sent_a_picture_is_refused() {
 #[tokio::test]
 async fn what_is_skipped_is_counted_and_its_buffer_is_free_for_the_next_picture() {
     let pool = pool();
-    let channels = Channels::new(&pool, &Hands::new(1));
+    let channels = Channels::new(&pool, &HoldLimit::new(1));
     let source = channels.open("cam").unwrap();
     let ingest = Ingest {
         pool: &pool,
@@ -143,7 +143,7 @@ async fn what_is_skipped_is_counted_and_its_buffer_is_free_for_the_next_picture(
     let (bytes, pictures) = (3 * 22, 3 * 2);
     assert_eq!(status.skipped, Skipped { bytes, pictures });
     let mut frames = channels.find("cam").unwrap().follow().unwrap().frames;
-    let newest = frames.next().now_or_never().flatten().unwrap();
+    let newest = frames.recv().now_or_never().flatten().unwrap();
     let header = usize::from(Piece::of(newest.properties()).header);
     assert_eq!(newest[header..][..whole.len()], *whole);
 }
@@ -152,7 +152,7 @@ async fn what_is_skipped_is_counted_and_its_buffer_is_free_for_the_next_picture(
 #[tokio::test(start_paused = true)]
 async fn a_source_that_finishes_no_frame_in_time_is_turned_away_and_leaves_no_sample_behind() {
     let pool = pool();
-    let channels = Channels::new(&pool, &Hands::new(1));
+    let channels = Channels::new(&pool, &HoldLimit::new(1));
     let source = channels.open("cam").unwrap();
     let ingest = Ingest {
         pool: &pool,
@@ -293,7 +293,7 @@ async fn a_head_that_no_fragmented_film_has_is_refused_with_what_the_sender_has_
 #[tokio::test]
 async fn a_source_is_refused_before_its_first_fragment_if_there_is_no_room_for_it() {
     let pool = pool();
-    let channels = Channels::new(&pool, &Hands::new(1));
+    let channels = Channels::new(&pool, &HoldLimit::new(1));
     let _pictures = channels.open("cam").unwrap();
     let source = channels.open("film").unwrap();
     let ingest = Ingest {
@@ -329,7 +329,7 @@ async fn malformed_boxes_are_refused_with_the_reason_and_leave_nothing_behind() 
 async fn a_source_may_be_silent_for_as_long_as_the_server_was_told() {
     for (seconds, answered) in [(61, true), (59, false)] {
         let pool = pool();
-        let channels = Channels::new(&pool, &Hands::new(1));
+        let channels = Channels::new(&pool, &HoldLimit::new(1));
         let source = channels.open("timelapse").unwrap();
         let ingest = Ingest {
             pool: &pool,
@@ -361,7 +361,7 @@ async fn fragments_have_more_time_than_pictures() {
         (fragment_time(SOURCE_TIMEOUT) * 2, false),
     ] {
         let pool = pool();
-        let channels = Channels::new(&pool, &Hands::new(1));
+        let channels = Channels::new(&pool, &HoldLimit::new(1));
         let source = channels.open("film").unwrap();
         let ingest = Ingest {
             pool: &pool,

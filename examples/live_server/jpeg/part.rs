@@ -12,7 +12,7 @@
 
 use crate::piece::Piece;
 use bytes::{BufMut, Bytes};
-use sample_pool::{Sample, fan_out::Received};
+use sample_pool::{Sample, fan_out::Delivery};
 
 /// The line that separates two parts.
 pub(crate) const BOUNDARY: &str = "--frame\r\n";
@@ -53,13 +53,13 @@ pub(crate) fn make_part(sample: &mut Sample, sequence: u64) {
 }
 
 /// The part without the boundary behind it: nothing follows.
-pub(crate) fn last_part(frame: Received) -> Bytes {
+pub(crate) fn last_part(frame: Delivery) -> Bytes {
     let part = frame.into_bytes();
     part.slice(..part.len() - BOUNDARY.len())
 }
 
 /// The picture alone.
-pub(crate) fn jpeg(frame: Received) -> Bytes {
+pub(crate) fn jpeg(frame: Delivery) -> Bytes {
     let header = usize::from(Piece::of(frame.properties()).header);
     let part = frame.into_bytes();
     part.slice(header..part.len() - TAIL.len())
@@ -84,7 +84,7 @@ mod tests {
         channel.send(sample.freeze()).unwrap();
         // As each viewer takes it.
         let take = || {
-            let frame = channel.subscribe(1).next().now_or_never().flatten();
+            let frame = channel.subscribe(1).recv().now_or_never().flatten();
             frame.expect("it was sent")
         };
         let picture = jpeg(take());

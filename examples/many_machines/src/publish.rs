@@ -22,7 +22,7 @@ use many_machines::{
     label::{self, Label, Place},
     parts,
 };
-use sample_pool::fan_out::Received;
+use sample_pool::fan_out::Delivery;
 use std::{
     collections::BTreeSet,
     sync::{
@@ -157,7 +157,7 @@ impl Publisher {
             time: None,
         };
         while let Some(received) = following.next().await {
-            let missing = received.missed();
+            let missing = received.skipped();
             let piece = Piece::of(received.properties());
             label.sequence = piece.sequence;
             label.piece = Place {
@@ -217,7 +217,7 @@ impl Publisher {
 }
 
 /// What the source sent, without what is put around it for viewers. Copies nothing.
-fn payload(received: Received, kind: &Kind) -> Bytes {
+fn payload(received: Delivery, kind: &Kind) -> Bytes {
     match kind {
         Kind::Jpeg => part::jpeg(received),
         Kind::Mp4(_) => received.into_bytes(),
