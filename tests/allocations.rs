@@ -8,6 +8,7 @@ mod adapting;
 mod polling;
 
 use bytes::{BufMut, Bytes};
+use futures::StreamExt;
 use polling::poll_once;
 use sample_pool::{Builder, PollPool, Pool, ReferenceTime, Sample, SharedSample, fan_out::FanOut};
 use std::{
@@ -367,6 +368,17 @@ fn fanning_out(pool: &Pool) {
             drop(polling::at_once(subscriber.recv()).expect("it goes on"));
         }
     });
+    fan_out.clear();
+    let mut stream = fan_out.subscribe(1);
+    assert_allocates(0, "a fan-out to a stream that waits", || {
+        let mut next = pin!(stream.next());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(next.as_mut().poll(&mut cx).is_pending());
+        fan_out.send(take(pool).freeze()).expect("open");
+        let poll = next.as_mut().poll(&mut cx);
+        assert!(matches!(poll, Poll::Ready(Some(_))));
+    });
+    drop(stream);
     assert_allocates(1, "a fan-out to one as bytes", || {
         let mut sample = take(pool);
         sample.put_slice(b"payload");
@@ -380,7 +392,6 @@ fn fanning_out(pool: &Pool) {
 /// Sockets on loopback, inside a runtime on this thread.
 #[cfg(feature = "net")]
 fn receiving(pool: &Pool) {
-    use futures::StreamExt;
     use sample_pool::stream::{DatagramReceiver, ReadableFirst, SampleReader};
     use tokio::{
         io::AsyncWriteExt,

@@ -80,6 +80,7 @@ mod delivery;
 mod hold_limit;
 mod status;
 mod subscriber;
+mod subscriber_stream;
 mod window;
 
 pub use delivery::Delivery;
@@ -155,6 +156,9 @@ pub struct FanOut {
     /// How many samples were sent. Written under the window's lock.
     sent: Arc<StatisticU64>,
     skipped: SkipCounter,
+    /// Each subscriber holds a clone. The receivers of the window cannot be counted instead: a subscriber that waits as a
+    /// stream has two.
+    subscribers: Arc<()>,
 }
 
 impl FanOut {
@@ -195,6 +199,7 @@ impl FanOut {
             require_sync_point: false,
             sent: Arc::new(StatisticU64::new(0)),
             skipped: SkipCounter::default(),
+            subscribers: Arc::new(()),
         }
     }
 
@@ -367,7 +372,7 @@ impl FanOut {
     /// Returns how many subscribers there are.
     #[must_use]
     pub fn subscribers(&self) -> usize {
-        self.window.receiver_count()
+        Arc::strong_count(&self.subscribers) - 1
     }
 
     /// Returns how many different samples subscribers hold. With a shared [`HoldLimit`], the subscribers of all fan-outs

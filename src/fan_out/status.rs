@@ -33,6 +33,8 @@ pub struct FanOutStatus {
 }
 
 /// How many samples the subscribers of one fan-out skipped. A subscriber that keeps up does not write to it.
+///
+/// The fan-out and each of its subscribers have a handle.
 #[derive(Clone, Debug)]
 pub(super) struct SkipCounter(Arc<StatisticU64>);
 

@@ -6,14 +6,16 @@
 //! | the hold limit                               | the last release of any held sample   |
 //! | a sample                                     | a send, a close, a dropped fan-out    |
 //!
-//! The waits are done in this order, each only if the one before is over. [`check`](Subscriber::check) never
-//! waits. It marks both channels as seen *before* it looks, so a change after that wakes the task.
+//! The waits are done in this order, each only if the one before is over. [`recv`](Subscriber::recv) and the
+//! [`Stream`](futures::Stream) share [`check`](Subscriber::check), which never waits. Each marks both channels as seen
+//! *before* the check, so a change after the check wakes the task.
 
 use super::{
     FanOut,
     delivery::Delivery,
     hold_limit::{AtLimit, HeldSamples, HoldLimit, SampleId},
     status::SkipCounter,
+    subscriber_stream::Waits,
     window::Window,
 };
 use crate::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -22,11 +24,66 @@ use tokio::task::coop;
 
 /// A subscriber of a [`FanOut`], which receives its samples at its own pace.
 ///
-/// Samples are received in the order in which they were sent. [`recv`](Subscriber::recv) waits for the next one.
+/// Samples are received in the order in which they were sent. [`recv`](Subscriber::recv) waits for the next one. A
+/// subscriber is also a [`Stream`](futures::Stream) of [`Delivery`]s, which ends when `recv` would return `None`.
+///
+/// A consumer that keeps a delivery while it asks for the next one needs `subscribe(2)`. With `subscribe(1)` it waits for
+/// itself for ever, without an error. One that keeps all of them, as `StreamExt::collect` does, waits at the hold limit.
 ///
 /// # Examples
 ///
-/// See [`FanOut`].
+/// With `StreamExt::next`, in a loop:
+///
+/// ```
+/// use futures::StreamExt;
+/// use sample_pool::{Pool, fan_out::FanOut};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let pool = Pool::builder().build()?;
+/// let video = FanOut::new(4, 3);
+/// let mut viewer = video.subscribe(1);
+/// for _ in 0..3 {
+///     video.send(pool.get_buffer().await?.freeze())?;
+/// }
+/// video.close();
+/// let mut received = 0;
+/// while let Some(frame) = viewer.next().await {
+///     assert_eq!(frame.sequence(), received);
+///     received += 1;
+/// }
+/// assert_eq!(received, 3);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// As the body of an HTTP response. hyper takes several chunks ahead, so only `subscribe(1)` limits a slow client to
+/// one sample:
+///
+/// ```
+/// use bytes::BufMut;
+/// use futures::StreamExt;
+/// use http_body_util::{BodyExt, StreamBody};
+/// use hyper::body::Frame;
+/// use sample_pool::{Pool, fan_out::FanOut};
+/// use std::convert::Infallible;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let pool = Pool::builder().build()?;
+/// let video = FanOut::new(4, 3);
+/// let frames = video.subscribe(1);
+/// let mut body = StreamBody::new(
+///     frames.map(|frame| Ok::<_, Infallible>(Frame::data(frame.into_bytes()))),
+/// );
+/// let mut frame = pool.get_buffer().await?;
+/// frame.put_slice(b"a picture");
+/// video.send(frame.freeze())?;
+/// let chunk = body.frame().await.expect("it was sent")?;
+/// assert_eq!(chunk.into_data().expect("it has no trailers"), "a picture");
+/// # Ok(())
+/// # }
+/// ```
 pub struct Subscriber {
     pub(super) window: watch::Receiver<Window>,
     pub(super) hold_limit: HoldLimit,
@@ -47,6 +104,12 @@ pub struct Subscriber {
     /// The sum of all subscribers. Updated at a delivery only if something was skipped, so that a subscriber that keeps
     /// up does not write to memory that all subscribers share.
     skip_counter: SkipCounter,
+    /// Counts this subscriber for as long as it lives.
+    _counted: Arc<()>,
+    /// The waits of the stream.
+    pub(super) waits: Waits,
+    /// Whether the end was returned.
+    pub(super) is_ended: bool,
 }
 
 /// The result of a check of the window.
@@ -66,7 +129,8 @@ impl FanOut {
     /// With [`usize::MAX`], only the hold limit of the fan-out applies. The subscriber starts with the newest sample of
     /// the backlog, or with the next one if the backlog is empty. If
     /// [sync points are required](FanOut::require_sync_point), it starts with the newest or the next sync point. This
-    /// allocates a little memory. Receiving samples allocates none.
+    /// allocates a little memory. Receiving samples allocates none, except on the first waits as a
+    /// [`Stream`](futures::Stream).
     ///
     /// # Panics
     ///
@@ -108,6 +172,9 @@ impl Subscriber {
             needs_sync_point: require_sync_point,
             require_sync_point,
             skip_counter: fan_out.skipped.clone(),
+            _counted: fan_out.subscribers.clone(),
+            waits: Waits::default(),
+            is_ended: false,
         }
     }
 
@@ -137,7 +204,10 @@ impl Subscriber {
                     // Cannot fail: this subscriber has a handle to the limit, which owns the sender.
                     self.releases.changed().await.ok()?;
                 }
-                Check::Ended => return None,
+                Check::Ended => {
+                    self.is_ended = true;
+                    return None;
+                }
                 Check::Empty => {
                     // Fails if the fan-out is dropped, which may be after a last send: the next check tells.
                     let _ = self.window.changed().await;
@@ -187,6 +257,8 @@ impl Subscriber {
     /// # }
     /// ```
     pub async fn ready(&mut self) {
+        // A permit that went to the wait of the stream would be missing here, and no one would poll that wait.
+        self.waits.cancel_permit();
         // Both branches spend cooperative budget. Otherwise a task whose subscriber is always ready would not let
         // other tasks run.
         if self.permit.is_some() {
