@@ -96,7 +96,7 @@ async fn download(State(proxy): State<Proxy>, uri: Uri) -> Response {
         .map_err(io::Error::other);
     // The third is not read before the client has taken the first.
     let two = proxy.pool.quota(path, EACH);
-    let samples = SampleReader::new(StreamReader::new(chunks), &two).whole_buffers(true);
+    let samples = SampleReader::new(StreamReader::new(chunks), &two).fill_buffers(true);
     let place = Arc::new(place);
     let parts = samples.map_ok(move |sample| {
         Bytes::from_owner(Part {

@@ -105,7 +105,7 @@ impl Drop for Unfinished {
 /// Writes the body to the file, and says how long it is.
 async fn write(pool: &Pool, body: Body, file: &Arc<File>) -> io::Result<u64> {
     let chunks = body.into_data_stream().map_err(io::Error::other);
-    let mut blocks = SampleReader::new(StreamReader::new(chunks), pool).whole_buffers(true);
+    let mut blocks = SampleReader::new(StreamReader::new(chunks), pool).fill_buffers(true);
     let mut len = 0;
     let mut before = None;
     while let Some(block) = blocks.next().await {

@@ -89,7 +89,7 @@ fn of_streams() -> Vec<Shown> {
             frame: 2,
             buffer: 1,
         },
-        FrameError::Unfinished { bytes: 1 },
+        FrameError::UnexpectedEof { bytes: 1 },
         FrameError::Decode(ReferenceTimeError::Overflow),
     ];
     let read_errors = [ReadError::from(io_error()), ReadError::from(refused)];

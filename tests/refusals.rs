@@ -171,9 +171,9 @@ fn a_reader_that_is_refused_lets_the_task_run_that_ends_the_flush() {
 
     on_one_thread(async || {
         let pool = &pool();
-        for whole_buffers in [false, true] {
+        for fill_buffers in [false, true] {
             let source = tokio::io::repeat(7);
-            let mut reader = SampleReader::new(source, pool).whole_buffers(whole_buffers);
+            let mut reader = SampleReader::new(source, pool).fill_buffers(fill_buffers);
             let next = async || reader.next().await.expect("endless").map_err(refusal);
             until_the_flush_ends(pool, next).await;
         }
@@ -340,7 +340,7 @@ fn a_reader_lets_others_run_between_the_reads_for_one_buffer_and_after_its_end()
     on_one_thread(async || {
         let pool = &Pool::builder().buffers(1).size(BYTES).build().unwrap();
         let source = Trickle(tokio::spawn(async {}));
-        let mut reader = SampleReader::new(source, pool).whole_buffers(true);
+        let mut reader = SampleReader::new(source, pool).fill_buffers(true);
         let sample = reader.next().await.expect("one sample").unwrap();
         assert!(sample.len() < BYTES, "the other task ran too late");
         drop(sample);

@@ -354,7 +354,7 @@ fn a_begun_frame_that_memory_cannot_hold_stays_in_its_buffer() {
             drop(taken);
             drop(Polled::waiting(frames.next()));
             drop(other.expect_ready().expect("the frame was put aside"));
-            assert_eq!(frames.unparsed(), 8 * MIB);
+            assert_eq!(frames.buffered_len(), 8 * MIB);
         },
     );
 }

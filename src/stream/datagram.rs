@@ -1,4 +1,4 @@
-//! A datagram, and how it is received.
+//! A datagram, and the system call that receives it.
 
 use crate::sample::Sample;
 use std::{io, net::SocketAddr};
@@ -6,7 +6,7 @@ use tokio::net::UdpSocket;
 
 /// A datagram that a [`DatagramReceiver`](super::DatagramReceiver) received.
 ///
-/// An empty datagram is an empty sample. It is not the end of anything: UDP has no end.
+/// An empty datagram is an empty sample. It does not mean the end of the stream: UDP has no end.
 ///
 /// # Examples
 ///
@@ -34,25 +34,25 @@ use tokio::net::UdpSocket;
 #[non_exhaustive]
 #[derive(Debug)]
 pub struct Datagram {
-    /// Its bytes, or as many of them as there was room for.
+    /// The bytes that fitted into the buffer.
     pub sample: Sample,
     /// The address that it was sent from.
     pub from: SocketAddr,
-    /// Whether it was larger than the buffer. The system has dropped what did not fit. Larger buffers are the remedy.
+    /// Whether the datagram was larger than the buffer. The system dropped the bytes that did not fit. Use larger buffers.
     ///
-    /// On Redox, WASI and ESP-IDF the system does not tell, and this is true of every datagram that fills its buffer.
+    /// Redox, WASI and ESP-IDF do not report truncation. There this is `true` for every datagram that fills its buffer.
     pub truncated: bool,
 }
 
 impl Datagram {
-    /// The bytes and the sender.
+    /// Returns the bytes and the address of the sender.
     #[must_use]
     pub fn into_parts(self) -> (Sample, SocketAddr) {
         (self.sample, self.from)
     }
 }
 
-/// Receives one datagram, if there is one.
+/// Receives one datagram, or fails with `WouldBlock`.
 #[cfg(not(any(target_os = "redox", target_os = "wasi", target_os = "espidf")))]
 pub(super) fn try_receive(socket: &UdpSocket, mut sample: Sample) -> io::Result<Datagram> {
     let receive = || sample.receive_from(socket2::SockRef::from(socket));
@@ -66,7 +66,7 @@ pub(super) fn try_receive(socket: &UdpSocket, mut sample: Sample) -> io::Result<
     })
 }
 
-/// Receives one datagram, if there is one.
+/// Receives one datagram, or fails with `WouldBlock`.
 #[cfg(any(target_os = "redox", target_os = "wasi", target_os = "espidf"))]
 pub(super) fn try_receive(socket: &UdpSocket, mut sample: Sample) -> io::Result<Datagram> {
     let (_, from) = socket.try_recv_buf_from(&mut sample)?;

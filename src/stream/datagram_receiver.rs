@@ -1,9 +1,9 @@
-//! Datagrams, each in a sample of its own.
+//! A UDP socket as a stream of datagrams.
 
 use super::{
     datagram::{Datagram, try_receive},
     read_sample::ReadError,
-    udp_readiness::Incoming,
+    udp_readiness::UdpReadiness,
 };
 #[cfg(doc)]
 use crate::Pool;
@@ -16,22 +16,22 @@ use std::{
 };
 use tokio::net::UdpSocket;
 
-/// Receives datagrams from a UDP socket, each into a sample: a [`Stream`] of [`Datagram`]s.
+/// Receives datagrams from a UDP socket, each into a sample of its own: a [`Stream`] of [`Datagram`]s.
 ///
-/// A buffer is taken when there is something to receive, not before. With none free it waits in the pool's queue and
-/// receives nothing; the system drops what the socket's own buffer cannot take meanwhile.
+/// A buffer is taken only when there is something to receive. When the pool is exhausted, the receiver waits in the wait
+/// queue and receives nothing. Meanwhile the system drops the datagrams that do not fit into the socket's own buffer.
 ///
-/// The system cuts off what does not fit into a buffer, and drops the rest. [`Datagram::truncated`] says so. An empty
-/// datagram is an empty sample.
+/// If a datagram does not fit into a buffer, the system drops the rest of it, and [`Datagram::truncated`] is `true`. An
+/// empty datagram is an empty sample.
 ///
-/// The stream never ends. Errors of the socket are yielded, those of a connected one too:
-/// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if an ICMP message says that no one receives what was sent.
-/// It goes on when it is polled again after an error, because such an error is about one datagram that was sent.
+/// The stream never ends. It yields the errors of the socket. A connected socket has errors of datagrams that were sent:
+/// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if an ICMP message reports that the port is closed. Such an
+/// error is about one datagram, so the stream continues when it is polled again.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future of `next()` or of [`receive_many`](DatagramReceiver::receive_many) loses no
-/// datagram and no error; the former keeps its place in the queue, the latter gives it up.
+/// Dropping the future of `next()` or of [`receive_many`](DatagramReceiver::receive_many) loses no datagram and no error.
+/// After `next()` the receiver keeps its position in the wait queue, after `receive_many` it does not.
 ///
 /// # Examples
 ///
@@ -57,58 +57,59 @@ use tokio::net::UdpSocket;
 /// ```
 #[must_use = "a stream does nothing until it is polled"]
 pub struct DatagramReceiver {
-    pub(super) incoming: Incoming,
+    pub(super) readiness: UdpReadiness,
     pub(super) pool: PollPool,
-    /// What ended a batch that had something in it.
+    /// The error that ended a batch after some datagrams. The next poll returns it.
     pub(super) failed: Option<io::Error>,
 }
 
 impl DatagramReceiver {
-    /// Receives from `socket` into samples of `pool`: a [`&Pool`](Pool), or a [`&Quota`](crate::Quota).
+    /// Creates a receiver from `socket` into samples of `pool`, which is a [`&Pool`](Pool) or a
+    /// [`&Quota`](crate::Quota).
     #[track_caller]
     pub fn new(socket: UdpSocket, pool: impl Into<PollPool>) -> Self {
         DatagramReceiver {
-            incoming: Incoming::new(socket),
+            readiness: UdpReadiness::new(socket),
             pool: pool.into(),
             failed: None,
         }
     }
 
-    /// The socket, to send from it for example.
+    /// Returns a reference to the socket, for example to send from it.
     #[must_use]
     pub fn socket(&self) -> &UdpSocket {
-        self.incoming.socket()
+        self.readiness.socket()
     }
 
-    /// The socket. A datagram that is received from it here is missing in the stream.
+    /// Returns a reference to the socket. A datagram that you receive from it is missing in the stream.
     #[must_use]
     pub fn get_ref(&self) -> &UdpSocket {
-        self.incoming.socket()
+        self.readiness.socket()
     }
 
-    /// The socket. A datagram that is received from it here is missing in the stream.
+    /// Returns a mutable reference to the socket. A datagram that you receive from it is missing in the stream.
     #[must_use]
     pub fn get_mut(&mut self) -> &mut UdpSocket {
-        self.incoming.socket_mut()
+        self.readiness.socket_mut()
     }
 
-    /// The socket, and the pool or quota, with the place in the wait queue that it may have.
+    /// Returns the socket, and the pool or quota. The latter keeps the position in the wait queue, if it has one.
     #[must_use]
     pub fn into_parts(self) -> (UdpSocket, PollPool) {
-        (self.incoming.into_socket(), self.pool)
+        (self.readiness.into_socket(), self.pool)
     }
 
-    /// The socket.
+    /// Returns the socket.
     #[must_use]
     pub fn into_inner(self) -> UdpSocket {
-        self.incoming.into_socket()
+        self.readiness.into_socket()
     }
 
-    /// Waits until there may be a datagram, or for an error.
+    /// Waits until there may be a datagram, or returns an error.
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.failed.take() {
             Some(error) => Poll::Ready(Err(error)),
-            None => self.incoming.poll_ready(cx),
+            None => self.readiness.poll_ready(cx),
         }
     }
 }
@@ -121,8 +122,8 @@ impl Stream for DatagramReceiver {
         loop {
             ready!(this.poll_ready(cx))?;
             let sample = ready!(this.pool.poll_get_buffer(cx))?;
-            match try_receive(this.incoming.socket(), sample) {
-                // It was not readable after all.
+            match try_receive(this.readiness.socket(), sample) {
+                // The readiness was wrong. The buffer is returned to the pool, and the next poll waits again.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(Some(result.map_err(ReadError::from))),
             }
@@ -130,7 +131,7 @@ impl Stream for DatagramReceiver {
     }
 }
 
-/// It never ends.
+/// Never terminated.
 impl FusedStream for DatagramReceiver {
     fn is_terminated(&self) -> bool {
         false
@@ -140,7 +141,7 @@ impl FusedStream for DatagramReceiver {
 impl fmt::Debug for DatagramReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DatagramReceiver")
-            .field("socket", self.incoming.socket())
+            .field("socket", self.readiness.socket())
             .field("pool", &self.pool)
             .finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! How long the rest of a begun frame may take.
+//! The time limit for a partial frame.
 
 use std::{
     future::Future,
@@ -8,11 +8,11 @@ use std::{
 };
 use tokio::time::{Instant, Sleep, sleep};
 
-/// A time limit, and its timer, which is allocated when it is needed for the first time.
+/// A time limit and its timer. The timer is allocated when it is first needed.
 pub(super) struct Deadline {
     limit: Duration,
     timer: Option<Pin<Box<Sleep>>>,
-    runs: bool,
+    is_running: bool,
 }
 
 impl Deadline {
@@ -20,7 +20,7 @@ impl Deadline {
         Deadline {
             limit,
             timer: None,
-            runs: false,
+            is_running: false,
         }
     }
 
@@ -28,13 +28,13 @@ impl Deadline {
         self.limit
     }
 
-    /// Resolves when the time is over. It runs from the first call since the last [`stop`](Deadline::stop).
+    /// Waits until the time is over. The time starts at the first call after [`stop`](Deadline::stop).
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let limit = self.limit;
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
-        if !self.runs {
-            self.runs = true;
-            // A limit that no clock can count to is none.
+        if !self.is_running {
+            self.is_running = true;
+            // A limit that is too long for the clock is no limit.
             if let Some(end) = Instant::now().checked_add(limit) {
                 timer.as_mut().reset(end);
             }
@@ -42,8 +42,8 @@ impl Deadline {
         timer.as_mut().poll(cx)
     }
 
-    /// The frame is complete.
+    /// Stops the time, because the frame is complete.
     pub(super) fn stop(&mut self) {
-        self.runs = false;
+        self.is_running = false;
     }
 }

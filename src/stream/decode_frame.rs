@@ -1,17 +1,17 @@
-//! How frames are found in the bytes that were read.
+//! The decoder of a frame reader, and the errors of both.
 
 use super::read_sample::ReadError;
 use crate::error::GetBufferError;
 use std::{error::Error, io, ops::Range, time::Duration};
 use thiserror::Error;
 
-/// Finds frames in bytes, where they lie.
+/// Finds frames in bytes, without moving them.
 ///
-/// As `tokio_util::codec::Decoder`, but a frame is a range of the bytes and not taken out of a buffer.
+/// Like `tokio_util::codec::Decoder`, but a frame is a range of the bytes instead of bytes that are split off a buffer.
 ///
 /// # Examples
 ///
-/// Lines, without their ends:
+/// Lines without their line ends:
 ///
 /// ```
 /// use futures::StreamExt;
@@ -43,19 +43,22 @@ use thiserror::Error;
 /// # }
 /// ```
 pub trait DecodeFrame {
-    /// What can be wrong with the bytes.
+    /// The error for bytes that are not valid.
     type Error: Error + 'static;
 
-    /// Looks for the first frame. `bytes` is not empty and begins where the last frame was consumed; after
-    /// [`Decoded::Incomplete`], the same bytes come again with more behind them.
+    /// Looks for the first frame in `bytes`.
+    ///
+    /// `bytes` is not empty and starts after the bytes that the last frame consumed. After [`Decoded::Incomplete`], the
+    /// next call gets the same bytes with more appended.
     ///
     /// # Errors
     ///
-    /// When the bytes are no beginning of a frame. The stream ends.
+    /// If the bytes are not the start of a frame. The stream ends with this error.
     fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Self::Error>;
 
-    /// Looks for a frame in what is left at the end of the source. The default asks
-    /// [`decode`](DecodeFrame::decode).
+    /// Looks for a frame in the bytes that are left at the end of the source.
+    ///
+    /// The provided method calls [`decode`](DecodeFrame::decode).
     ///
     /// # Errors
     ///
@@ -65,7 +68,7 @@ pub trait DecodeFrame {
     }
 }
 
-/// What a [`DecodeFrame`] found.
+/// The result of a [`DecodeFrame`].
 ///
 /// # Examples
 ///
@@ -75,20 +78,20 @@ pub trait DecodeFrame {
 pub enum Decoded {
     /// A frame.
     Frame {
-        /// Where in the bytes it is.
+        /// The range of the frame in the bytes.
         frame: Range<usize>,
-        /// How many bytes it takes with all that belongs to it; at least one, and not before the frame's end.
+        /// How many bytes to consume, from the start of the bytes: at least one, and at least up to the end of the frame.
         consumed: usize,
     },
     /// The bytes end before the frame does.
     Incomplete {
-        /// How many bytes it takes to the frame's end, if that is known by now: there will be no other call
-        /// before as many are there.
+        /// How many bytes there must be up to the end of the frame, if that is known. The decoder is not called again
+        /// before so many bytes are there.
         needed: Option<usize>,
     },
 }
 
-/// Why a [`FrameReader`](super::FrameReader) has no frame to give.
+/// The error of a [`FrameReader`](super::FrameReader).
 ///
 /// # Examples
 ///
@@ -105,33 +108,32 @@ pub enum Decoded {
 #[non_exhaustive]
 #[derive(Debug, Error)]
 pub enum FrameError<E: Error + 'static> {
-    /// The pool refused a buffer, or the source failed.
+    /// The pool refused a buffer, or the source failed. After a refusal by the pool, polling again tries again.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// A frame does not fit into a buffer. The stream has ended; larger buffers are the remedy.
+    /// A frame does not fit into a buffer. The stream has ended. Use larger buffers.
     #[error("a frame of at least {frame} bytes does not fit into a buffer of {buffer}")]
     TooLarge {
-        /// How many bytes the frame has; at least, if the decoder does not know its end.
+        /// How many bytes the frame has, or at least has if the decoder does not know its end.
         frame: usize,
-        /// How many bytes a buffer has.
+        /// The size of a buffer in bytes.
         buffer: usize,
     },
-    /// The source ended in the middle of a frame.
+    /// The source ended in the middle of a frame. The stream has ended.
     #[error("the source ended {bytes} bytes into a frame")]
-    Unfinished {
-        /// How many bytes of it had come.
+    UnexpectedEof {
+        /// How many bytes of the frame were read.
         bytes: usize,
     },
-    /// A frame was begun and not complete within the [time limit](super::FrameReader::frame_timeout). The stream has
-    /// ended.
+    /// A frame was not complete within the [time limit](super::FrameReader::frame_timeout). The stream has ended.
     #[error("{bytes} bytes into a frame, the rest did not arrive within {limit:?}")]
     TimedOut {
-        /// How many bytes of it had come.
+        /// How many bytes of the frame were read.
         bytes: usize,
         /// The time limit.
         limit: Duration,
     },
-    /// The decoder refused the bytes. The stream has ended.
+    /// The decoder returned an error. The stream has ended.
     #[error("decoding failed")]
     Decode(#[source] E),
 }

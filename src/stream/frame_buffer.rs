@@ -1,23 +1,25 @@
-//! What was read and is not parsed yet.
+//! The bytes that a frame reader has read and not yielded yet.
 //!
-//! | place     | where the bytes are                     | left by                                              |
-//! |-----------|-----------------------------------------|------------------------------------------------------|
-//! | `Nowhere` | there are none                          | a buffer: `Filling`                                  |
-//! | `Filling` | in a sample, at its end                 | a frame is cut off: `Parsing` or `Nowhere`; the source waits: `Aside` |
-//! | `Parsing` | in a sample that frames were cut off    | more is to be read: `Filling` or `Aside`; the source waits: `Aside` |
-//! | `Aside`   | on the heap                             | a buffer: `Filling`                                  |
+//! | storage   | where the bytes are                | left by                                                  |
+//! |-----------|------------------------------------|----------------------------------------------------------|
+//! | `Empty`   | there are none                     | a buffer: `Filling`                                      |
+//! | `Filling` | in a sample, at its end            | a frame is split off: `Parsing` or `Empty`; the source has nothing to read: `OnHeap` |
+//! | `Parsing` | in a sample that frames were split off | more is to be read: `Filling` or `OnHeap`; the source has nothing to read: `OnHeap` |
+//! | `OnHeap`  | on the heap                        | a buffer: `Filling`                                      |
 //!
-//! If the frames that were cut off are gone, the rest stays in its sample, and is moved to the front when
-//! there is no room behind it. Otherwise it is moved to another sample. No sample is held here while waiting
-//! for another: readers that did could wait for each other for ever, each with the beginning of a frame. So
-//! the bytes are set aside for that time.
+//! If the frames that were split off are dropped, the rest stays in its sample, and is moved to the front when there is
+//! no space behind it. Otherwise it is moved to another sample.
 //!
-//! They are set aside as well while the source has nothing to read. A slow sender would otherwise keep a buffer, and a
-//! few of them all buffers. Up to [`SMALL`] bytes always are: to copy them costs less than to be woken. More are if
-//! another get is queued, or as soon as one is: the pool wakes the reader then. So a large frame that arrives in
-//! many pieces is not copied for each piece while there are buffers for all.
+//! # When the bytes are copied to the heap
+//!
+//! - While the reader waits for another buffer. No sample is held during that wait: readers that held one could wait for
+//!   each other for ever, each with the start of a frame.
+//! - While the source has nothing to read, so that a slow sender does not hold a buffer, and a few of them all buffers.
+//!   Up to [`SMALL`] bytes are always copied, which costs less than a wake-up. More are copied only while another get is
+//!   queued: the pool wakes the reader for that. So a large frame that arrives in many pieces is not copied for each
+//!   piece while there are enough buffers.
 
-use super::heap_copy::Aside;
+use super::heap_copy::HeapCopy;
 use crate::{
     error::GetBufferError, poll_pool::PollPool, sample::Sample, sample_properties::EMPTY,
     shared::SharedSample, status::State,
@@ -29,67 +31,68 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// How many bytes are set aside whether or not another get is queued.
+/// How many bytes are copied to the heap whether or not another get is queued.
 const SMALL: usize = 4096;
 
-/// See the module's documentation.
-pub(super) struct Unparsed {
+/// The bytes, and the pool from which their buffers come.
+pub(super) struct FrameBuffer {
     pool: PollPool,
-    place: Place,
-    /// Empty, but while the place is `Aside`.
-    aside: Aside,
+    storage: Storage,
+    /// Empty unless the storage is `OnHeap`.
+    heap: HeapCopy,
 }
 
-enum Place {
-    Nowhere,
+/// See the table of the module.
+enum Storage {
+    Empty,
     Filling(Sample),
     Parsing(SharedSample),
-    Aside,
+    OnHeap,
 }
 
-/// Why there is nothing to read into.
-pub(super) enum NoRoom {
+/// Why there is no sample to read into.
+pub(super) enum NoSpace {
     GetBuffer(GetBufferError),
     TooLarge { buffer: usize },
 }
 
-impl Unparsed {
+impl FrameBuffer {
     pub(super) fn new(pool: PollPool) -> Self {
-        let aside = Aside::new(pool.pool().engine().wipes());
-        Unparsed {
+        let heap = HeapCopy::new(pool.pool().engine().wipes());
+        FrameBuffer {
             pool,
-            place: Place::Nowhere,
-            aside,
+            storage: Storage::Empty,
+            heap,
         }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        match &self.place {
-            Place::Nowhere => &[],
-            Place::Filling(sample) => sample,
-            Place::Parsing(rest) => rest,
-            Place::Aside => self.aside.bytes(),
+        match &self.storage {
+            Storage::Empty => &[],
+            Storage::Filling(sample) => sample,
+            Storage::Parsing(rest) => rest,
+            Storage::OnHeap => self.heap.bytes(),
         }
     }
 
-    /// Whether there is a sample that can be read into. If not, a source that has nothing to read needs none.
-    pub(super) fn has_room(&self) -> bool {
-        matches!(self.place, Place::Filling(_))
+    /// Returns whether there is a sample to read into. If not, none is needed before the source has something to read.
+    pub(super) fn has_space(&self) -> bool {
+        matches!(self.storage, Storage::Filling(_))
     }
 
-    /// The bytes, without a copy. A sample of which only these are left is released with them.
+    /// Returns the bytes without a copy. Their sample is released when they are dropped.
     pub(super) fn into_bytes(self) -> Bytes {
-        match self.place {
-            Place::Nowhere => Bytes::new(),
-            Place::Filling(sample) => sample.into_bytes(),
-            Place::Parsing(rest) => rest.into_bytes(),
-            Place::Aside => self.aside.into_bytes(),
+        match self.storage {
+            Storage::Empty => Bytes::new(),
+            Storage::Filling(sample) => sample.into_bytes(),
+            Storage::Parsing(rest) => rest.into_bytes(),
+            Storage::OnHeap => self.heap.into_bytes(),
         }
     }
 
-    /// Gives a frame out, and forgets the bytes up to its end.
-    pub(super) fn cut(&mut self, frame: Range<usize>, consumed: usize) -> SharedSample {
-        // A decoder is foreign. Nothing has changed yet if it is wrong.
+    /// Splits off `frame`, and drops the bytes before `consumed`.
+    pub(super) fn split_frame(&mut self, frame: Range<usize>, consumed: usize) -> SharedSample {
+        // A decoder is user code. These checks come first, so nothing has changed if it is wrong.
         assert!(
             frame.end <= consumed && consumed > 0,
             "a frame that ends at {} consumes {consumed} bytes",
@@ -106,126 +109,130 @@ impl Unparsed {
             consumed <= found,
             "a frame consumes {consumed} bytes of {found}"
         );
-        let mut rest = match mem::replace(&mut self.place, Place::Nowhere) {
-            Place::Filling(sample) => sample.freeze(),
-            Place::Parsing(rest) => rest,
-            Place::Nowhere | Place::Aside => unreachable!("frames are looked for in samples"),
+        let mut rest = match mem::replace(&mut self.storage, Storage::Empty) {
+            Storage::Filling(sample) => sample.freeze(),
+            Storage::Parsing(rest) => rest,
+            Storage::Empty | Storage::OnHeap => unreachable!("frames are decoded only in samples"),
         };
         let mut first = rest.split_to(consumed);
         if !rest.is_empty() {
-            self.place = Place::Parsing(rest);
+            self.storage = Storage::Parsing(rest);
         }
         first.advance(frame.start);
         first.split_to(frame.len())
     }
 
-    /// A sample that has the bytes, and room until there are `needed`, which is more than there are now.
-    pub(super) fn poll_room(
+    /// Returns a sample that contains the bytes and has space until there are `needed`, which is more than there are now.
+    pub(super) fn poll_space(
         &mut self,
         needed: usize,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<&mut Sample, NoRoom>> {
-        self.place = match mem::replace(&mut self.place, Place::Nowhere) {
-            Place::Parsing(rest) => match rest.try_into_sample() {
-                Ok(sample) => Place::Filling(sample),
-                Err(rest) => Place::Parsing(rest),
+    ) -> Poll<Result<&mut Sample, NoSpace>> {
+        self.storage = match mem::replace(&mut self.storage, Storage::Empty) {
+            Storage::Parsing(rest) => match rest.try_into_sample() {
+                Ok(sample) => Storage::Filling(sample),
+                Err(rest) => Storage::Parsing(rest),
             },
-            place => place,
+            storage => storage,
         };
-        match &mut self.place {
-            Place::Filling(sample) => {
+        match &mut self.storage {
+            Storage::Filling(sample) => {
                 if needed > sample.len() + sample.spare_capacity() {
                     let buffer = sample.capacity();
                     if needed > buffer {
-                        return Poll::Ready(Err(NoRoom::TooLarge { buffer }));
+                        return Poll::Ready(Err(NoSpace::TooLarge { buffer }));
                     }
                     sample.move_to_front();
                 }
             }
-            Place::Nowhere | Place::Parsing(_) | Place::Aside => {
+            Storage::Empty | Storage::Parsing(_) | Storage::OnHeap => {
                 ready!(self.poll_move(needed, cx))?;
             }
         }
-        match &mut self.place {
-            Place::Filling(sample) => Poll::Ready(Ok(sample)),
-            Place::Nowhere | Place::Parsing(_) | Place::Aside => {
-                unreachable!("the bytes were moved into a sample that is filled")
+        match &mut self.storage {
+            Storage::Filling(sample) => Poll::Ready(Ok(sample)),
+            Storage::Empty | Storage::Parsing(_) | Storage::OnHeap => {
+                unreachable!("`poll_move` moved the bytes into a sample")
             }
         }
     }
 
-    /// Moves the bytes to the start of a fresh sample.
-    fn poll_move(&mut self, needed: usize, cx: &mut Context<'_>) -> Poll<Result<(), NoRoom>> {
-        // Checked before the wait, which could be for frames that the caller keeps. But a pool that is not committed may be
-        // given larger buffers first, and refuses at once.
+    /// Moves the bytes to the start of another sample.
+    fn poll_move(&mut self, needed: usize, cx: &mut Context<'_>) -> Poll<Result<(), NoSpace>> {
+        // Checked before the wait, which may only end when the caller drops the frames that it holds. A pool that is not
+        // committed refuses at once, and can be given larger buffers before it is committed again.
         let pool = self.pool.pool();
         let buffer = pool.properties().size;
         if needed > buffer && pool.state() == State::Committed {
-            return Poll::Ready(Err(NoRoom::TooLarge { buffer }));
+            return Poll::Ready(Err(NoSpace::TooLarge { buffer }));
         }
         let mut sample = match self.pool.poll_get_buffer(cx) {
-            Poll::Ready(result) => result.map_err(NoRoom::GetBuffer)?,
+            Poll::Ready(result) => result.map_err(NoSpace::GetBuffer)?,
             Poll::Pending => {
-                self.set_aside();
+                // No buffer is held during the wait; see the module.
+                self.copy_to_heap();
                 return Poll::Pending;
             }
         };
-        // The pool may have been given other properties during the wait.
+        // The pool can have other properties after the wait.
         if needed > sample.spare_capacity() {
             let buffer = sample.capacity();
-            return Poll::Ready(Err(NoRoom::TooLarge { buffer }));
+            return Poll::Ready(Err(NoSpace::TooLarge { buffer }));
         }
         sample.put_slice(self.bytes());
-        let properties = match &self.place {
-            Place::Parsing(rest) if *rest.properties() != EMPTY => Some(rest.properties().clone()),
-            _ => self.aside.take_properties(),
+        let properties = match &self.storage {
+            Storage::Parsing(rest) if *rest.properties() != EMPTY => {
+                Some(rest.properties().clone())
+            }
+            _ => self.heap.take_properties(),
         };
         if let Some(properties) = properties {
             *sample.properties_mut() = properties;
         }
-        self.aside.clear();
-        self.place = Place::Filling(sample);
+        self.heap.clear();
+        self.storage = Storage::Filling(sample);
         Poll::Ready(Ok(()))
     }
 
-    /// Keeps no buffer that another get needs, while the source has nothing to read. If one is kept, the task is woken
-    /// when another get queues, and calls this again.
+    /// Releases the buffer if another get needs it, because the source has nothing to read. If the buffer is kept, the task
+    /// is woken when another get is queued, and calls this again.
     pub(super) fn wait_for_source(&mut self, cx: &mut Context<'_>) {
         let len = self.bytes().len();
-        match self.place {
-            Place::Nowhere | Place::Aside => {}
-            Place::Filling(_) | Place::Parsing(_) => {
+        match self.storage {
+            Storage::Empty | Storage::OnHeap => {}
+            Storage::Filling(_) | Storage::Parsing(_) => {
                 if len == 0 {
                     self.clear();
                 } else if len <= SMALL || self.pool.poll_reclaim_unbudgeted(cx).is_ready() {
-                    self.set_aside();
+                    self.copy_to_heap();
                 }
             }
         }
-        self.aside.shrink();
+        self.heap.shrink();
     }
 
-    /// Releases the sample, and keeps the bytes; or keeps both, if memory for the bytes is refused.
-    fn set_aside(&mut self) {
-        let (bytes, properties) = match &self.place {
-            Place::Nowhere | Place::Aside => return,
-            Place::Filling(sample) => (&sample[..], sample.properties()),
-            Place::Parsing(rest) => (&rest[..], rest.properties()),
+    /// Copies the bytes to the heap and releases the sample. Keeps the sample if the memory cannot be allocated.
+    fn copy_to_heap(&mut self) {
+        let (bytes, properties) = match &self.storage {
+            Storage::Empty | Storage::OnHeap => return,
+            Storage::Filling(sample) => (&sample[..], sample.properties()),
+            Storage::Parsing(rest) => (&rest[..], rest.properties()),
         };
         let size = self.pool.pool().engine().geometry().size();
-        if self.aside.put(bytes, size, properties) {
-            self.place = Place::Aside;
+        if self.heap.put(bytes, size, properties) {
+            self.storage = Storage::OnHeap;
         }
     }
 
+    /// Drops the bytes, and leaves the wait queue.
     pub(super) fn clear(&mut self) {
-        self.place = Place::Nowhere;
-        self.aside.clear();
+        self.storage = Storage::Empty;
+        self.heap.clear();
         self.pool.cancel();
     }
 
     /// Releases a buffer that nothing was read into.
-    pub(super) fn let_go_if_empty(&mut self) {
+    pub(super) fn release_if_empty(&mut self) {
         if self.bytes().is_empty() {
             self.clear();
         }

@@ -1,9 +1,9 @@
-//! Frames that are slices of the samples that they were read into.
+//! A source of bytes as a stream of frames.
 
 use super::{
     deadline::Deadline,
     decode_frame::{DecodeFrame, Decoded, FrameError},
-    frame_buffer::{NoRoom, Unparsed},
+    frame_buffer::{FrameBuffer, NoSpace},
     read_sample::ReadSample,
 };
 use crate::{poll_pool::PollPool, shared::SharedSample};
@@ -20,42 +20,44 @@ use tokio::task::coop;
 
 /// Reads frames: a [`Stream`] of [`SharedSample`]s, each a slice of the sample that it was read into.
 ///
-/// One read can bring many frames, and they share one buffer, which is returned to the pool with the last of them. The
-/// beginning of a frame stays where it is if the frames before it are dropped, and is otherwise moved to
-/// the start of another buffer. It is moved to the front of its own when there is no room behind it.
+/// One read can bring many frames. They share one buffer, which is returned to the pool when the last of them is dropped.
+/// The start of the next frame stays in the buffer if the frames before it are dropped; it is moved to the front if there
+/// is no space behind it. Otherwise it is moved to the start of another buffer.
 ///
-/// When the pool is exhausted the reader waits in the queue, reads nothing meanwhile, and so slows the source down.
+/// When the pool is exhausted, the reader waits in the wait queue and reads nothing. This is backpressure for the source.
 ///
-/// # A frame that was begun
+/// # Partial frames
 ///
-/// **A slow sender keeps no buffer that another get waits for.** While the source has nothing to read and a frame is
-/// incomplete, its bytes are set aside on the heap and the buffer is released. Up to 4 KiB always are. More than
-/// that are as soon as another get is queued, in the pool or in the reader's quota: the pool wakes the reader for that.
-/// The same happens when the pool drains, and while the reader waits for another buffer. When the source has more, the
-/// reader waits for a buffer again, at the end of the queue, and copies the bytes into it. A source that can tell, as
-/// [`ReadableFirst`](super::ReadableFirst) can, is asked first.
+/// **A slow sender holds no buffer that another get waits for.** While the source has nothing to read and a frame is
+/// incomplete, its bytes are copied to the heap and the buffer is released. Up to 4 KiB are always copied. More are copied
+/// as soon as another get is queued, in the pool or in the reader's quota: the pool wakes the reader for that. The same
+/// happens when the pool drains, and while the reader waits for another buffer. When the source has more to read, the
+/// reader waits for a buffer again, at the end of the queue, and copies the bytes into it. If the source can tell that it
+/// is readable, as [`ReadableFirst`](super::ReadableFirst) can, it is asked before that.
 ///
-/// This memory is bounded. A reader sets aside less than one buffer's size, because a frame that does not fit into a
-/// buffer is an error. All readers together set aside less than that times their number, so limit the number of
-/// connections. Of the memory, a reader keeps up to 4 KiB for its next frame, so a small frame costs no allocation
-/// once it is warm. The pool does not count it. [`zero_on_release`](crate::Builder::zero_on_release) wipes it too.
-/// [`frame_timeout`](FrameReader::frame_timeout) limits for how long.
+/// This memory is limited. A reader copies less than one buffer's size, because a frame that does not fit into a buffer is
+/// an error. All readers together copy less than that times their number, so limit the number of connections. A reader
+/// keeps up to 4 KiB of the memory for its next frame, so a small frame allocates nothing once warm. The pool does not
+/// count this memory. [`zero_on_release`](crate::Builder::zero_on_release) wipes it too.
+/// [`frame_timeout`](FrameReader::frame_timeout) limits how long it is needed.
 ///
-/// A reader must be polled to release anything. One that is not polled keeps the buffer of the frame that it yielded
-/// last if more was read behind it.
+/// A reader releases a buffer only when it is polled. A reader that is not polled holds the buffer of the last frame that
+/// it yielded, if more bytes were read behind that frame.
 ///
-/// The stream ends at the end of the source and after an error, with one exception: when the pool
-/// refuses, it goes on when it is polled again.
+/// # Errors
+///
+/// The stream ends at the end of the source and after an error, with one exception: after a refusal by the pool it
+/// continues when it is polled again.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future of `next()` loses nothing: what was read, and a place in line, stay in the
-/// reader. Dropping the reader loses what was read and not given out.
+/// Dropping the future of `next()` loses nothing: the bytes and the position in the wait queue stay in the reader.
+/// Dropping the reader loses the bytes that were read and not yielded.
 ///
 /// # Panics
 ///
-/// When the decoder says that there is a frame which is not within the bytes that it was shown. With
-/// [`frame_timeout`](FrameReader::frame_timeout), outside a Tokio runtime with a timer.
+/// If the decoder returns a frame that is not within the bytes that it was given. With
+/// [`frame_timeout`](FrameReader::frame_timeout), if it is polled outside a Tokio runtime with a timer.
 ///
 /// # Examples
 ///
@@ -66,31 +68,31 @@ pub struct FrameReader<S, D> {
     #[pin]
     source: S,
     decoder: D,
-    unparsed: Unparsed,
-    /// How many bytes must be there before it is worth while to decode again.
+    buffer: FrameBuffer,
+    /// How many bytes must be there before the decoder is called again.
     needed: usize,
     end: End,
     deadline: Option<Deadline>,
 }
 
-/// How far the source is.
+/// What has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     NotYet,
-    /// There is no more to read; what is there may hold frames.
+    /// The source. The bytes that were read can still contain frames.
     Source,
     Stream,
 }
 
 impl<S: ReadSample, D: DecodeFrame> FrameReader<S, D> {
-    /// Reads `source` into samples of `pool`, a [`&Pool`](crate::Pool) or a [`&Quota`](crate::Quota), and
-    /// finds frames there with `decoder`.
+    /// Creates a reader from `source` into samples of `pool`, which is a [`&Pool`](crate::Pool) or a
+    /// [`&Quota`](crate::Quota). `decoder` finds the frames in them.
     #[track_caller]
     pub fn new(source: S, pool: impl Into<PollPool>, decoder: D) -> Self {
         FrameReader {
             source,
             decoder,
-            unparsed: Unparsed::new(pool.into()),
+            buffer: FrameBuffer::new(pool.into()),
             needed: 1,
             end: End::NotYet,
             deadline: None,
@@ -99,18 +101,17 @@ impl<S: ReadSample, D: DecodeFrame> FrameReader<S, D> {
 }
 
 impl<S, D> FrameReader<S, D> {
-    /// How long a frame may take to arrive, from when the reader first waits for the rest of it. Otherwise, and by
-    /// default, it may take for ever.
+    /// Sets how long a frame may take to arrive. The default is no limit.
     ///
-    /// A frame whose rest is late ends the stream with [`FrameError::TimedOut`]. Bytes that arrive do not set the
-    /// clock back, so a sender of one byte a second is not let through. Time that the reader waits for a buffer counts
-    /// as well, but a frame is late only if the source has nothing to read when the time is over. Between two frames
-    /// the clock stands still: an idle connection is not closed.
+    /// The time starts when the reader first waits for the rest of a frame. If the frame is not complete when it is over,
+    /// the stream ends with [`FrameError::TimedOut`]. Bytes that arrive do not restart the time, so a sender of one byte a
+    /// second is caught. Time that the reader waits for a buffer counts as well, but the error comes only if the source
+    /// has nothing to read when the time is over. Between two frames the time does not run: an idle connection is not
+    /// closed.
     ///
     /// # Panics
     ///
-    /// With a time limit, the reader must be polled in a Tokio runtime with a timer: it panics otherwise, when it waits
-    /// for the rest of a frame.
+    /// With a time limit, the reader panics when it waits for the rest of a frame outside a Tokio runtime with a timer.
     ///
     /// # Examples
     ///
@@ -150,41 +151,42 @@ impl<S, D> FrameReader<S, D> {
         self
     }
 
-    /// The source. Bytes that are read from it here are missing in the frames.
+    /// Returns a reference to the source. Bytes that you read from it are missing in the frames.
     pub fn get_ref(&self) -> &S {
         &self.source
     }
 
-    /// The source. Bytes that are read from it here are missing in the frames.
+    /// Returns a mutable reference to the source. Bytes that you read from it are missing in the frames.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.source
     }
 
-    /// The source, pinned. Bytes that are read from it here are missing in the frames.
+    /// Returns a pinned reference to the source. Bytes that you read from it are missing in the frames.
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut S> {
         self.project().source
     }
 
-    /// The decoder.
+    /// Returns a reference to the decoder.
     pub fn decoder(&self) -> &D {
         &self.decoder
     }
 
-    /// The decoder.
+    /// Returns a mutable reference to the decoder.
     pub fn decoder_mut(&mut self) -> &mut D {
         &mut self.decoder
     }
 
-    /// The source. Bytes that were read and not yielded are lost; [`into_parts`](FrameReader::into_parts) returns them.
+    /// Returns the source. The bytes that were read and not yielded are lost; [`into_parts`](FrameReader::into_parts)
+    /// returns them.
     pub fn into_inner(self) -> S {
         self.source
     }
 
-    /// The source, the decoder, and the bytes that were read and not yielded.
+    /// Returns the source, the decoder, and the bytes that were read and not yielded.
     ///
     /// # Examples
     ///
-    /// A protocol that goes on without frames after its first line:
+    /// A protocol that has one line and then a body without frames:
     ///
     /// ```
     /// use futures::StreamExt;
@@ -209,18 +211,18 @@ impl<S, D> FrameReader<S, D> {
     /// let pool = Pool::builder().size(64).build()?;
     /// let mut reader = FrameReader::new(&b"a line\nand the body"[..], &pool, Line);
     /// assert_eq!(&reader.next().await.expect("one line")?[..], b"a line");
-    /// let (_source, _decoder, unparsed) = reader.into_parts();
-    /// assert_eq!(unparsed, "and the body");
+    /// let (_source, _decoder, buffered) = reader.into_parts();
+    /// assert_eq!(buffered, "and the body");
     /// # Ok(())
     /// # }
     /// ```
     pub fn into_parts(self) -> (S, D, Bytes) {
-        (self.source, self.decoder, self.unparsed.into_bytes())
+        (self.source, self.decoder, self.buffer.into_bytes())
     }
 
-    /// How many bytes were read and not given out.
-    pub fn unparsed(&self) -> usize {
-        self.unparsed.bytes().len()
+    /// Returns how many bytes were read and not yielded.
+    pub fn buffered_len(&self) -> usize {
+        self.buffer.bytes().len()
     }
 }
 
@@ -230,14 +232,14 @@ impl<S: ReadSample, D: DecodeFrame> Stream for FrameReader<S, D> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
         loop {
-            // Each frame, read, error and end spends some budget. Frames that are there already cost no read, and a
-            // source may always be ready: both could otherwise keep the task's thread.
+            // Each frame, read, error and end spends budget. Frames that were read before need no read, and a source can
+            // always be ready: the task would not let other tasks run.
             let proceed = ready!(coop::poll_proceed(cx));
             if *this.end == End::Stream {
                 proceed.made_progress();
                 return Poll::Ready(None);
             }
-            let bytes = this.unparsed.bytes();
+            let bytes = this.buffer.bytes();
             let before = bytes.len();
             if before > 0 && (before >= *this.needed || *this.end == End::Source) {
                 let decoded = match this.end {
@@ -248,8 +250,8 @@ impl<S: ReadSample, D: DecodeFrame> Stream for FrameReader<S, D> {
                     Ok(Decoded::Frame { frame, consumed }) => {
                         proceed.made_progress();
                         *this.needed = 1;
-                        this.stop_the_clock();
-                        return Poll::Ready(Some(Ok(this.unparsed.cut(frame, consumed))));
+                        this.stop_timer();
+                        return Poll::Ready(Some(Ok(this.buffer.split_frame(frame, consumed))));
                     }
                     Ok(Decoded::Incomplete { needed }) => {
                         *this.needed = needed.unwrap_or(0).max(before + 1);
@@ -259,41 +261,41 @@ impl<S: ReadSample, D: DecodeFrame> Stream for FrameReader<S, D> {
             }
             if *this.end == End::Source {
                 if before > 0 {
-                    return this.fail(FrameError::Unfinished { bytes: before });
+                    return this.fail(FrameError::UnexpectedEof { bytes: before });
                 }
                 *this.end = End::Stream;
                 continue;
             }
-            // What was set aside needs a buffer again when there is more of it, and not before.
-            if !this.unparsed.has_room() {
+            // Bytes on the heap need a buffer only when the source has more to read.
+            if !this.buffer.has_space() {
                 match this.source.as_mut().poll_readable(cx) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(error)) => return this.fail(error.into()),
                     Poll::Pending => return this.wait_for_source(cx),
                 }
             }
-            let sample = match ready!(this.unparsed.poll_room(*this.needed, cx)) {
+            let sample = match ready!(this.buffer.poll_space(*this.needed, cx)) {
                 Ok(sample) => sample,
-                Err(NoRoom::GetBuffer(error)) => {
-                    // Dropped without it, it would give back what the pool has spent.
+                Err(NoSpace::GetBuffer(error)) => {
+                    // The pool spent budget for the error. Without this, the drop of `proceed` would restore it.
                     proceed.made_progress();
                     return Poll::Ready(Some(Err(error.into())));
                 }
-                Err(NoRoom::TooLarge { buffer }) => {
+                Err(NoSpace::TooLarge { buffer }) => {
                     let frame = *this.needed;
                     return this.fail(FrameError::TooLarge { frame, buffer });
                 }
             };
             let had = sample.len();
             let read = this.source.as_mut().poll_read_sample(cx, sample);
-            // A source is foreign. What counts is what it appended, not what it says.
+            // A source is user code. What it appended counts, not what it returned.
             let appended = sample.len() > had;
             match read {
                 Poll::Ready(Err(error)) => return this.fail(error.into()),
                 Poll::Ready(Ok(_)) | Poll::Pending if appended => proceed.made_progress(),
                 Poll::Ready(Ok(_)) => {
                     *this.end = End::Source;
-                    this.unparsed.let_go_if_empty();
+                    this.buffer.release_if_empty();
                 }
                 Poll::Pending => return this.wait_for_source(cx),
             }
@@ -302,15 +304,16 @@ impl<S: ReadSample, D: DecodeFrame> Stream for FrameReader<S, D> {
 }
 
 impl<S, D: DecodeFrame> FrameReaderProjection<'_, S, D> {
-    /// The source has nothing to read, and wakes the task when it has.
+    /// The source has nothing to read, and will wake the task. Releases the buffer if another get needs it, and checks the
+    /// time limit.
     fn wait_for_source<T>(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<T, FrameError<D::Error>>>> {
-        self.unparsed.wait_for_source(cx);
-        let bytes = self.unparsed.bytes().len();
+        self.buffer.wait_for_source(cx);
+        let bytes = self.buffer.bytes().len();
         if bytes == 0 {
-            self.stop_the_clock();
+            self.stop_timer();
             return Poll::Pending;
         }
         let Some(deadline) = self.deadline else {
@@ -321,19 +324,19 @@ impl<S, D: DecodeFrame> FrameReaderProjection<'_, S, D> {
         self.fail(FrameError::TimedOut { bytes, limit })
     }
 
-    fn stop_the_clock(&mut self) {
+    fn stop_timer(&mut self) {
         if let Some(deadline) = self.deadline {
             deadline.stop();
         }
     }
 
-    /// Ends the stream, and drops what was read.
+    /// Ends the stream with `error`, and drops the bytes that were read.
     fn fail<T>(
         &mut self,
         error: FrameError<D::Error>,
     ) -> Poll<Option<Result<T, FrameError<D::Error>>>> {
         *self.end = End::Stream;
-        self.unparsed.clear();
+        self.buffer.clear();
         Poll::Ready(Some(Err(error)))
     }
 }
@@ -344,11 +347,11 @@ impl<S: ReadSample, D: DecodeFrame> FusedStream for FrameReader<S, D> {
     }
 }
 
-/// Says how much was read and not given out; never prints the bytes.
+/// Shows how many bytes were read and not yielded; never the bytes.
 impl<S, D> fmt::Debug for FrameReader<S, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FrameReader")
-            .field("unparsed", &self.unparsed())
+            .field("buffered", &self.buffered_len())
             .field("end", &self.end)
             .finish_non_exhaustive()
     }

@@ -1,29 +1,29 @@
-//! Samples where Tokio's readers and writers, streams and sinks are used.
+//! Adapters between samples and Tokio's readers and writers, streams and sinks.
 //!
 //! | | |
 //! |---|---|
-//! | [`SampleReader`] | an `AsyncRead` becomes a `Stream` of samples |
-//! | [`FrameReader`] | an `AsyncRead` becomes a `Stream` of frames that are slices of the samples they were read into |
-//! | [`SampleWriter`] | an `AsyncWrite` becomes a `Sink` of samples or `Bytes`, written many at a time |
+//! | [`SampleReader`] | an `AsyncRead` as a `Stream` of samples |
+//! | [`FrameReader`] | an `AsyncRead` as a `Stream` of frames, which are slices of the samples that they were read into |
+//! | [`SampleWriter`] | an `AsyncWrite` as a `Sink` of samples or `Bytes`, with vectored writes |
 #![cfg_attr(
     feature = "net",
-    doc = "| [`ReadableFirst`] | a socket that takes a buffer only when there is something to read |"
+    doc = "| [`ReadableFirst`] | a socket for which a reader takes a buffer only when there is something to read |"
 )]
 #![cfg_attr(
     feature = "net",
-    doc = "| [`DatagramReceiver`] | a UDP socket becomes a `Stream` of datagrams, each in a sample of its own |"
+    doc = "| [`DatagramReceiver`] | a UDP socket as a `Stream` of datagrams, each in a sample of its own |"
 )]
 //!
-//! All of them wait when the pool is exhausted, in the queue with all others, and so slow their source
-//! down. While they wait for their source they hold no buffer, with two exceptions: a [`SampleReader`] that fills whole
-//! buffers keeps the one that it has begun, and a [`FrameReader`] keeps that of a large begun frame until another get
-//! waits.
-//! Nothing is allocated per sample. [`PollPool`](crate::PollPool) is what they take samples with.
+//! When the pool is exhausted, the readers wait in its wait queue and read nothing. This is backpressure for their
+//! source. While they wait for their source they hold no buffer, with two exceptions: a [`SampleReader`] that
+//! [fills buffers](SampleReader::fill_buffers) holds one that is partly filled, and a [`FrameReader`] holds the buffer of
+//! a large partial frame. Both release it when another get is queued. Nothing is allocated per sample. The readers get
+//! their samples through a [`PollPool`](crate::PollPool).
 //!
-//! The traits with `next`, `send`, `forward` and the like are those of the crate `futures`: `StreamExt` and `SinkExt`.
+//! The methods `next`, `send`, `forward` and so on are those of `StreamExt` and `SinkExt` in the crate `futures`.
 //!
-//! A reader that is not polled can be in line all the same, and be handed a sample that nobody fetches:
-//! drop what you no longer read from.
+//! A reader that is no longer polled can still be in the wait queue, and a sample that is handed off to it stays with
+//! it. Drop a reader that you no longer poll.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What samples are filled from.
+//! The source of bytes that a reader fills samples from.
 
 use crate::{error::GetBufferError, sample::Sample};
 use std::{
@@ -12,12 +12,12 @@ use tokio_util::io::poll_read_buf;
 
 /// A source of bytes that are read into samples.
 ///
-/// Every [`AsyncRead`] is one. Implement it for a source that can tell that there is something to read
-/// before it is given a buffer, or that fills a buffer in a way of its own.
+/// Every [`AsyncRead`] implements it. Implement it for a source that can tell without a buffer whether there is
+/// something to read, or that fills a buffer in another way.
 ///
 /// # Examples
 ///
-/// A source that is no `AsyncRead`:
+/// A source that is not an `AsyncRead`:
 ///
 /// ```
 /// use bytes::BufMut;
@@ -49,23 +49,26 @@ use tokio_util::io::poll_read_buf;
 /// # }
 /// ```
 pub trait ReadSample {
-    /// Waits until it is worth while to take a buffer.
+    /// Waits until there may be something to read.
+    ///
+    /// A reader calls it before it gets a buffer. The provided method is always ready.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the source from telling.
+    /// The error of the source. The stream ends with it.
     fn poll_readable(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let _ = cx;
         Poll::Ready(Ok(()))
     }
 
-    /// Appends to the sample, which has room, and says how many bytes; none is the end.
+    /// Appends bytes to the sample and returns how many; zero is the end of the source.
     ///
-    /// While it is pending nothing was appended, and the sample of the next call may be another.
+    /// The sample has spare capacity. When it returns `Pending`, nothing was appended, and the next call may be given
+    /// another sample.
     ///
     /// # Errors
     ///
-    /// Whatever keeps the source from reading; nothing was appended.
+    /// The error of the source. Nothing was appended, and the stream ends.
     fn poll_read_sample(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -73,7 +76,7 @@ pub trait ReadSample {
     ) -> Poll<io::Result<usize>>;
 }
 
-/// Reads into the spare bytes, which the reader never sees.
+/// Reads into the spare capacity. The `AsyncRead` is not shown the bytes that were there before.
 impl<R: AsyncRead> ReadSample for R {
     fn poll_read_sample(
         self: Pin<&mut Self>,
@@ -84,7 +87,7 @@ impl<R: AsyncRead> ReadSample for R {
     }
 }
 
-/// Why a reader has no sample to give.
+/// The error of a reader.
 ///
 /// # Examples
 ///
@@ -100,7 +103,7 @@ impl<R: AsyncRead> ReadSample for R {
 #[non_exhaustive]
 #[derive(Debug, Error)]
 pub enum ReadError {
-    /// The pool refused a buffer. Nothing was lost: polling again asks again.
+    /// The pool refused a buffer. Nothing was lost, and polling again tries again.
     #[error("no buffer to read into")]
     GetBuffer(#[from] GetBufferError),
     /// The source failed. The stream has ended.
@@ -108,8 +111,8 @@ pub enum ReadError {
     Io(#[from] io::Error),
 }
 
-/// The error of the source itself; or, if the pool refused a buffer, this error inside one of the
-/// [kind that the refusal has](crate::GetBufferError#impl-From<GetBufferError>-for-Error).
+/// Returns the error of the source itself. If the pool refused a buffer, this error is wrapped in an `io::Error` of the
+/// [kind of the refusal](crate::GetBufferError#impl-From<GetBufferError>-for-Error).
 impl From<ReadError> for io::Error {
     fn from(error: ReadError) -> io::Error {
         match error {

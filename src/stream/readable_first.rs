@@ -1,4 +1,4 @@
-//! Sockets that take a buffer only when there is something to read.
+//! Sockets for which a reader takes a buffer only when there is something to read.
 
 use super::read_sample::ReadSample;
 use crate::sample::Sample;
@@ -12,29 +12,29 @@ use tokio::net::{TcpStream, tcp};
 use tokio::net::{UnixStream, unix};
 use tokio::task::coop;
 
-/// A socket that tells when it can be read, and is then read without waiting.
+/// A socket that reports when it is readable, and is then read without waiting.
 ///
-/// Implemented for Tokio's stream sockets, their owned read halves, and the receiving end of a pipe. For a
-/// foreign file descriptor, implement it over `tokio::io::unix::AsyncFd`. A stream socket becomes readable when it has an
-/// error; a descriptor that does not, as a datagram socket, has to be waited for with `Interest::ERROR` as well.
+/// It is implemented for Tokio's stream sockets, their owned read halves, and the receiving end of a pipe. For another
+/// file descriptor, implement it with `tokio::io::unix::AsyncFd`. A stream socket becomes readable when it has an error.
+/// A descriptor that does not, such as a datagram socket, must be waited for with `Interest::ERROR` as well.
 ///
 /// # Examples
 ///
 /// See [`ReadableFirst`].
 pub trait ReadReady {
-    /// Waits until there is something to read, or the end, or an error. It may be wrong.
+    /// Waits until there is something to read, or the end, or an error. It may be ready although there is nothing.
     ///
     /// # Errors
     ///
-    /// Those of the socket.
+    /// The errors of the socket.
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Appends what is there to the sample; zero bytes are the end.
+    /// Appends the bytes that are there to the sample and returns how many; zero is the end.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is nothing, after which
-    /// [`poll_read_ready`](ReadReady::poll_read_ready) waits; otherwise those of the socket.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is nothing to read. Then
+    /// [`poll_read_ready`](ReadReady::poll_read_ready) must wait. Otherwise the errors of the socket.
     fn try_read_sample(&self, sample: &mut Sample) -> io::Result<usize>;
 }
 
@@ -65,15 +65,14 @@ ready_sockets! {
     unix::pipe::Receiver => |pipe| pipe;
 }
 
-/// Reads a socket *readable first*: an idle connection takes no buffer, and no place in line.
+/// Waits until a socket is readable before a buffer is taken: an idle connection takes no buffer and is not queued.
 ///
-/// A [`ReadSample`], so it goes into a [`SampleReader`](super::SampleReader) or a
-/// [`FrameReader`](super::FrameReader) in place of the socket itself. Without it they would take a
-/// buffer to learn that there is nothing to read, and bring it home; with many idle connections on a
-/// small pool that is a queue for nothing.
+/// It is a [`ReadSample`]. Give it to a [`SampleReader`](super::SampleReader) or a [`FrameReader`](super::FrameReader) in
+/// place of the socket. Without it they take a buffer, find that there is nothing to read, and return the buffer to the
+/// pool. With many idle connections on a small pool, these gets fill the wait queue for nothing.
 ///
-/// Tokio takes a connection that it has just accepted for readable, because it often is. If it is not,
-/// the first poll does as others do: it takes a buffer, and brings it home.
+/// Tokio reports a connection that was just accepted as readable, because it often is. If it is not, the first poll takes
+/// a buffer and returns it to the pool.
 ///
 /// # Examples
 ///
@@ -102,24 +101,25 @@ pub struct ReadableFirst<S> {
 }
 
 impl<S: ReadReady> ReadableFirst<S> {
-    /// Reads from `socket`.
+    /// Creates a source that reads from `socket`.
     pub fn new(socket: S) -> Self {
         ReadableFirst { socket }
     }
 }
 
 impl<S> ReadableFirst<S> {
-    /// The socket.
+    /// Returns a reference to the socket.
     pub fn get_ref(&self) -> &S {
         &self.socket
     }
 
-    /// The socket, to be written to for example. Bytes that are read from it are missing in the samples.
+    /// Returns a mutable reference to the socket, for example to write to it. Bytes that you read from it are missing in
+    /// the samples.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.socket
     }
 
-    /// The socket. Nothing was read from it that was not given out.
+    /// Returns the socket. Every byte that was read from it is in a sample.
     pub fn into_inner(self) -> S {
         self.socket
     }
@@ -136,10 +136,10 @@ impl<S: ReadReady + Unpin> ReadSample for ReadableFirst<S> {
         sample: &mut Sample,
     ) -> Poll<io::Result<usize>> {
         loop {
-            // A foreign socket may say for ever that it is ready, and then has nothing.
+            // A socket is user code. It may be ready at each poll and never have anything to read.
             let proceed = ready!(coop::poll_proceed(cx));
             match self.socket.try_read_sample(sample) {
-                // It was not readable after all, or is not any more.
+                // The readiness was wrong or is outdated.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     ready!(self.socket.poll_read_ready(cx))?;
                     proceed.made_progress();

@@ -1,4 +1,4 @@
-//! Receiving a batch of datagrams.
+//! The future that receives a batch of datagrams.
 
 use super::{
     datagram::{Datagram, try_receive},
@@ -16,12 +16,12 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The future of a batch of datagrams; see [`DatagramReceiver::receive_many`].
+/// The future of [`DatagramReceiver::receive_many`].
 #[must_use = "a future does nothing until it is awaited"]
 pub struct ReceiveMany<'a> {
     receiver: &'a mut DatagramReceiver,
     datagrams: &'a mut Vec<Datagram>,
-    most: usize,
+    limit: usize,
     stage: Stage,
     location: &'static Location<'static>,
 }
@@ -34,25 +34,24 @@ enum Stage {
 }
 
 impl DatagramReceiver {
-    /// Waits for a datagram, receives it and what else is there, `most` at most, and appends them to
-    /// `datagrams`; says how many.
+    /// Waits for a datagram, receives up to `limit` datagrams that are there, and appends them to `datagrams`.
     ///
-    /// It waits for one buffer, when there is something to receive, and takes more only while there are datagrams for them
-    /// and buffers are free: see [`try_get_up_to`](Pool::try_get_up_to). So `most` may be more than the pool has. Nothing is
-    /// allocated if the `Vec` has room.
+    /// Returns how many were received, at least one. It waits for one buffer, once there is something to receive. It takes
+    /// more only while there are more datagrams and free buffers, as [`try_get_up_to`](Pool::try_get_up_to) does. So
+    /// `limit` may be larger than the pool. Nothing is allocated if the `Vec` has enough capacity.
     ///
     /// # Errors
     ///
-    /// As [`get_buffer`](Pool::get_buffer), or those of the socket, if nothing was received before. An error after some
-    /// datagrams is returned by the next call.
+    /// The errors of [`get_buffer`](Pool::get_buffer) and those of the socket. An error after some datagrams is returned
+    /// by the next call.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. Nothing was received before it returns. It gives up its place in the queue.
+    /// Cancel safe. A dropped future has received nothing. It loses its position in the wait queue.
     ///
     /// # Panics
     ///
-    /// If `most` is zero, or the future is polled after it has resolved.
+    /// If `limit` is zero, or if the future is polled after it has completed.
     ///
     /// # Examples
     ///
@@ -93,13 +92,13 @@ impl<'a> ReceiveMany<'a> {
     pub(super) fn new(
         receiver: &'a mut DatagramReceiver,
         datagrams: &'a mut Vec<Datagram>,
-        most: usize,
+        limit: usize,
         location: &'static Location<'static>,
     ) -> Self {
         ReceiveMany {
             receiver,
             datagrams,
-            most,
+            limit,
             stage: Stage::New,
             location,
         }
@@ -110,9 +109,9 @@ impl<'a> ReceiveMany<'a> {
         loop {
             ready!(receiver.poll_ready(cx))?;
             let first = ready!(receiver.pool.poll_get_buffer_at(cx, self.location))?;
-            let socket = receiver.incoming.socket();
+            let socket = receiver.readiness.socket();
             let (received, error) = receive_up_to(
-                self.most,
+                self.limit,
                 first,
                 |sample| try_receive(socket, sample),
                 || receiver.pool.try_get_one_more(self.location),
@@ -120,7 +119,7 @@ impl<'a> ReceiveMany<'a> {
             );
             match error {
                 Some(error) if received == 0 => return Poll::Ready(Err(error.into())),
-                // It is about something that was sent, not about these: they come first.
+                // The error is about a datagram that was sent. The received ones are returned first, and are not lost.
                 error => receiver.failed = error,
             }
             if received > 0 {
@@ -130,9 +129,10 @@ impl<'a> ReceiveMany<'a> {
     }
 }
 
-/// Receives until there is no datagram or no `other` sample, `most` at most. Says how many, and which error ended it.
+/// Receives up to `limit` datagrams, until there is no datagram or `other` has no sample. Returns how many were received,
+/// and the error that ended it.
 fn receive_up_to(
-    most: usize,
+    limit: usize,
     first: Sample,
     mut receive: impl FnMut(Sample) -> io::Result<Datagram>,
     mut other: impl FnMut() -> Option<Sample>,
@@ -147,7 +147,7 @@ fn receive_up_to(
             Err(error) => return (received, Some(error)),
         }
         received += 1;
-        next = (received < most).then(&mut other).flatten();
+        next = (received < limit).then(&mut other).flatten();
     }
     (received, None)
 }
@@ -158,7 +158,7 @@ impl Future for ReceiveMany<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         match this.stage {
-            // A place in the wait queue that the stream had would name another line than this.
+            // The stream may be queued already, with another call site than this one.
             Stage::New => this.receiver.pool.cancel(),
             Stage::Waiting => {}
             Stage::Done => panic!("a batch was polled after it had resolved"),
@@ -187,7 +187,7 @@ impl FusedFuture for ReceiveMany<'_> {
 impl fmt::Debug for ReceiveMany<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReceiveMany")
-            .field("most", &self.most)
+            .field("limit", &self.limit)
             .field("stage", &self.stage)
             .finish_non_exhaustive()
     }
@@ -199,7 +199,7 @@ mod tests {
     use crate::Pool;
     use std::net::{Ipv4Addr, SocketAddr};
 
-    /// The system reports an error once, and the datagrams before it are not its fault.
+    /// The system reports an error only once, and the datagrams before it must not be lost either.
     #[test]
     fn an_error_after_some_datagrams_ends_the_batch_and_is_not_lost() {
         let pool = Pool::builder().buffers(4).size(8).build().unwrap();

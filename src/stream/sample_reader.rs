@@ -1,16 +1,16 @@
 //! A source of bytes as a stream of samples.
 //!
-//! | what was begun | where the bytes are | left by                                                               |
-//! |----------------|---------------------|-----------------------------------------------------------------------|
-//! | `Nothing`      | there are none      | a buffer: `Filling`                                                   |
-//! | `Filling`      | in a sample         | yielded: `Nothing`; the source waits, and so does another get: `Aside` |
-//! | `Aside`        | on the heap         | a buffer: `Filling`                                                   |
+//! | partial sample | where the bytes are | left by                                                                    |
+//! |----------------|---------------------|----------------------------------------------------------------------------|
+//! | `None`         | there are none      | a buffer: `Filling`                                                        |
+//! | `Filling`      | in a sample         | yielded: `None`; nothing to read, and another get is queued: `OnHeap`      |
+//! | `OnHeap`       | on the heap         | a buffer: `Filling`                                                        |
 //!
-//! An empty sample is not kept while the source has nothing: it is released, and the next poll takes one. One that has
-//! bytes is kept only as long as no other get waits for it. The end of the source, and its error, come after the bytes.
+//! While the source has nothing to read, an empty sample is released, and the next poll gets another one. A sample that
+//! contains bytes is kept only as long as no other get waits. The end or the error of the source comes after the bytes.
 
 use super::{
-    heap_copy::Aside,
+    heap_copy::HeapCopy,
     read_sample::{ReadError, ReadSample},
 };
 use crate::{coop::spend, error::GetBufferError, poll_pool::PollPool, sample::Sample};
@@ -25,30 +25,31 @@ use std::{
 
 /// Reads a source into samples: a [`Stream`] of them.
 ///
-/// The source is any [`AsyncRead`](tokio::io::AsyncRead), or another [`ReadSample`]. A sample is yielded
-/// as soon as there is something in it, or when it is full, as [asked](SampleReader::whole_buffers).
-/// Then it is yours: set its properties, freeze it, send it.
+/// The source is any [`AsyncRead`](tokio::io::AsyncRead), or another [`ReadSample`]. A sample is yielded as soon as bytes
+/// were read into it, or only when it is full: see [`fill_buffers`](SampleReader::fill_buffers). Samples are yielded in
+/// the order of the bytes, and none is empty. You can set the properties of a sample, freeze it and send it.
 ///
-/// With no buffer free it waits in the pool's queue, reads nothing meanwhile, and so slows the source down. While
-/// it waits for the source it holds no buffer, unless it has begun to fill one that no other get waits for. To learn that
-/// the source has ended it needs a buffer as well.
+/// When the pool is exhausted, the reader waits in the wait queue and reads nothing. This is backpressure for the source.
+/// While it waits for the source it holds no buffer, except one that is partly filled and that no other get waits for.
+/// The reader also needs a buffer to find the end of the source.
 ///
-/// The stream ends at the end of the source, or after the source failed; what was read before comes
-/// first. When the pool refuses, it yields the error and goes on when it is polled again.
+/// # A consumer that keeps a sample while it asks for the next one
 ///
-/// # A consumer that keeps a sample while it asks for the next
-///
-/// Such a consumer needs one buffer more than it keeps; with fewer it waits for itself, and no error tells it.
-/// `tokio_util::io::StreamReader` is one: it keeps the chunk that was read last until it has the next. Over a pool, or
-/// a [`Quota`](crate::Quota), of one buffer it hangs after the first chunk: give each such reader at least two.
-/// [`Pool::report`](crate::Pool::report) then shows the line that made this reader as the holder of the sample, if
+/// Such a consumer needs one buffer more than it keeps. With fewer it waits for itself for ever, without an error.
+/// `tokio_util::io::StreamReader` is one: it keeps the last chunk until it has the next one. With a pool, or a
+/// [`Quota`](crate::Quota), of one buffer it hangs after the first chunk: give each such reader at least two.
+/// [`Pool::report`](crate::Pool::report) then shows the line that created this reader as the holder of the sample, if
 /// [`track_holders`](crate::Builder::track_holders) is set.
+///
+/// # Errors
+///
+/// The stream ends at the end of the source and after an error of the source; the bytes that were read before are yielded
+/// first. If the pool refuses a buffer, it yields that error and continues when it is polled again.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future of `next()` loses nothing: what was read, and a place in line, stay in the
-/// reader. Dropping the reader loses the bytes of a sample that was begun, which
-/// [`into_parts`](SampleReader::into_parts) gives out.
+/// Dropping the future of `next()` loses nothing: the bytes and the position in the wait queue stay in the reader.
+/// Dropping the reader loses the bytes of a partial sample. [`into_parts`](SampleReader::into_parts) returns them.
 ///
 /// # Examples
 ///
@@ -60,7 +61,7 @@ use std::{
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = Pool::builder().buffers(2).size(64).build()?;
 /// let source: &[u8] = &[7; 100];
-/// let mut samples = SampleReader::new(source, &pool).whole_buffers(true);
+/// let mut samples = SampleReader::new(source, &pool).fill_buffers(true);
 /// let mut lengths = Vec::new();
 /// while let Some(sample) = samples.next().await {
 ///     lengths.push(sample?.len());
@@ -94,21 +95,21 @@ pub struct SampleReader<S> {
     #[pin]
     source: S,
     pool: PollPool,
-    whole_buffers: bool,
-    begun: Begun,
-    aside: Aside,
+    fill_buffers: bool,
+    partial: Partial,
+    heap: HeapCopy,
     end: End,
 }
 
-/// See the module's documentation.
+/// See the table of the module.
 #[derive(Debug)]
-enum Begun {
-    Nothing,
+enum Partial {
+    None,
     Filling(Sample),
-    Aside,
+    OnHeap,
 }
 
-/// How far the source is.
+/// Whether the source has ended.
 #[derive(Debug)]
 enum End {
     NotYet,
@@ -117,15 +118,16 @@ enum End {
 }
 
 impl<S: ReadSample> SampleReader<S> {
-    /// Reads `source` into samples of `pool`: a [`&Pool`](crate::Pool), or a [`&Quota`](crate::Quota).
+    /// Creates a reader from `source` into samples of `pool`, which is a [`&Pool`](crate::Pool) or a
+    /// [`&Quota`](crate::Quota).
     #[track_caller]
     pub fn new(source: S, pool: impl Into<PollPool>) -> Self {
         let pool = pool.into();
         SampleReader {
             source,
-            whole_buffers: false,
-            begun: Begun::Nothing,
-            aside: Aside::new(pool.pool().engine().wipes()),
+            fill_buffers: false,
+            partial: Partial::None,
+            heap: HeapCopy::new(pool.pool().engine().wipes()),
             end: End::NotYet,
             pool,
         }
@@ -133,40 +135,39 @@ impl<S: ReadSample> SampleReader<S> {
 }
 
 impl<S> SampleReader<S> {
-    /// Whether a sample is yielded only when it is full, or the source at its end. Otherwise, and by
-    /// default, each read is a sample of its own.
+    /// Sets whether a sample is yielded only when it is full, or when the source ends. The default is `false`: each read
+    /// yields a sample of its own.
     ///
-    /// A slow source would keep the buffer that it began, and a few of them all buffers. So when another get is queued, or the
-    /// pool drains, while the source has nothing to read, the bytes are copied to the heap and the buffer is released. The
-    /// reader waits for one again, at the end of the queue, when there is more to read. That memory is a buffer's size at
-    /// most, is not counted by the pool, and is wiped with [`zero_on_release`](crate::Builder::zero_on_release).
-    pub fn whole_buffers(mut self, yes: bool) -> Self {
-        self.whole_buffers = yes;
+    /// A few slow sources could hold all buffers with partly filled samples. So when the source has nothing to read, and
+    /// another get is queued or the pool drains, the bytes are copied to the heap and the buffer is released. When there is
+    /// more to read, the reader waits for a buffer again, at the end of the queue. The memory is at most one buffer's size.
+    /// The pool does not count it, and [`zero_on_release`](crate::Builder::zero_on_release) wipes it.
+    pub fn fill_buffers(mut self, yes: bool) -> Self {
+        self.fill_buffers = yes;
         self
     }
 
-    /// The source. Bytes that are read from it here are missing in the samples.
+    /// Returns a reference to the source. Bytes that you read from it are missing in the samples.
     pub fn get_ref(&self) -> &S {
         &self.source
     }
 
-    /// The source. Bytes that are read from it here are missing in the samples.
+    /// Returns a mutable reference to the source. Bytes that you read from it are missing in the samples.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.source
     }
 
-    /// The source, pinned. Bytes that are read from it here are missing in the samples.
+    /// Returns a pinned reference to the source. Bytes that you read from it are missing in the samples.
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut S> {
         self.project().source
     }
 
-    /// The source. The bytes of a sample that was begun are lost; [`into_parts`](SampleReader::into_parts) returns them.
+    /// Returns the source. The bytes of a partial sample are lost; [`into_parts`](SampleReader::into_parts) returns them.
     pub fn into_inner(self) -> S {
         self.source
     }
 
-    /// The source, and the bytes of a sample that was begun. An error of the source that was not yielded yet, because the
-    /// bytes before it were first, is lost.
+    /// Returns the source, and the bytes of a partial sample. An error of the source that was not yielded yet is lost.
     ///
     /// # Examples
     ///
@@ -174,60 +175,60 @@ impl<S> SampleReader<S> {
     /// # let pool = sample_pool::Pool::builder().build().unwrap();
     /// use sample_pool::stream::SampleReader;
     ///
-    /// let (source, begun) = SampleReader::new(&b"all of it"[..], &pool).into_parts();
+    /// let (source, partial) = SampleReader::new(&b"all of it"[..], &pool).into_parts();
     /// assert_eq!(source, b"all of it");
-    /// assert!(begun.is_empty());
+    /// assert!(partial.is_empty());
     /// ```
     pub fn into_parts(self) -> (S, Bytes) {
-        let begun = match self.begun {
-            Begun::Nothing => Bytes::new(),
-            Begun::Filling(sample) => sample.into_bytes(),
-            Begun::Aside => self.aside.into_bytes(),
+        let partial = match self.partial {
+            Partial::None => Bytes::new(),
+            Partial::Filling(sample) => sample.into_bytes(),
+            Partial::OnHeap => self.heap.into_bytes(),
         };
-        (self.source, begun)
+        (self.source, partial)
     }
 }
 
 impl<S> SampleReaderProjection<'_, S> {
-    /// Takes a sample, with the bytes that were set aside.
+    /// Gets a sample, and moves the bytes from the heap into it.
     fn poll_begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), GetBufferError>> {
         let mut sample = ready!(self.pool.poll_get_buffer(cx))?;
-        if let Begun::Aside = self.begun {
-            self.aside.move_to(&mut sample);
+        if let Partial::OnHeap = self.partial {
+            self.heap.move_to(&mut sample);
         }
-        *self.begun = Begun::Filling(sample);
+        *self.partial = Partial::Filling(sample);
         Poll::Ready(Ok(()))
     }
 
-    /// The sample that was filled, unless it is empty.
+    /// Takes the sample, unless it is empty.
     fn finish(&mut self) -> Option<Sample> {
-        // The pool may have been given smaller buffers since the bytes were set aside.
-        let rest = match self.aside.bytes() {
-            [] => Begun::Nothing,
-            _ => Begun::Aside,
+        // The pool can have smaller buffers than when the bytes were copied to the heap. Some are then still there.
+        let rest = match self.heap.bytes() {
+            [] => Partial::None,
+            _ => Partial::OnHeap,
         };
-        match mem::replace(self.begun, rest) {
-            Begun::Filling(sample) => Some(sample).filter(|sample| !sample.is_empty()),
-            Begun::Nothing | Begun::Aside => None,
+        match mem::replace(self.partial, rest) {
+            Partial::Filling(sample) => Some(sample).filter(|sample| !sample.is_empty()),
+            Partial::None | Partial::OnHeap => None,
         }
     }
 
-    /// Keeps no buffer that is empty, and none that another get needs, while the source has nothing to read. If one is
-    /// kept, the task is woken when another get queues.
+    /// Releases the buffer if it is empty or another get needs it, because the source has nothing to read. If the buffer is
+    /// kept, the task is woken when another get is queued.
     fn wait_for_source(&mut self, cx: &mut Context<'_>) {
-        let Begun::Filling(sample) = &*self.begun else {
+        let Partial::Filling(sample) = &*self.partial else {
             return;
         };
         if sample.is_empty() {
-            *self.begun = Begun::Nothing;
+            *self.partial = Partial::None;
         } else if self.pool.poll_reclaim_unbudgeted(cx).is_ready() {
             let size = self.pool.pool().engine().geometry().size();
-            // Without memory for a copy it keeps the buffer.
-            if self.aside.put(sample, size, sample.properties()) {
-                *self.begun = Begun::Aside;
+            // Keeps the buffer if the memory cannot be allocated.
+            if self.heap.put(sample, size, sample.properties()) {
+                *self.partial = Partial::OnHeap;
             }
         }
-        self.aside.shrink();
+        self.heap.shrink();
     }
 }
 
@@ -237,13 +238,13 @@ impl<S: ReadSample> Stream for SampleReader<S> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut this = self.project();
         loop {
-            if !matches!(this.begun, Begun::Filling(_)) {
+            if !matches!(this.partial, Partial::Filling(_)) {
                 if let End::NotYet = this.end {
                     if let Err(error) = ready!(this.source.as_mut().poll_readable(cx)) {
                         *this.end = End::Failed(error);
                     }
                 }
-                if let (Begun::Nothing, End::Failed(_) | End::Ended) = (&*this.begun, &*this.end) {
+                if let (Partial::None, End::Failed(_) | End::Ended) = (&*this.partial, &*this.end) {
                     if !spend(cx) {
                         return Poll::Pending;
                     }
@@ -254,8 +255,8 @@ impl<S: ReadSample> Stream for SampleReader<S> {
                 }
                 ready!(this.poll_begin(cx))?;
             }
-            let Begun::Filling(sample) = &mut *this.begun else {
-                unreachable!("a sample was taken if there was none");
+            let Partial::Filling(sample) = &mut *this.partial else {
+                unreachable!("`poll_begin` got a sample");
             };
             let is_over = !matches!(this.end, End::NotYet);
             if is_over || sample.spare_capacity() == 0 {
@@ -266,7 +267,7 @@ impl<S: ReadSample> Stream for SampleReader<S> {
             }
             let had = sample.len();
             let read = this.source.as_mut().poll_read_sample(cx, sample);
-            // A source is user code. What counts is what it appended, not what it says.
+            // A source is user code. What it appended counts, not what it returned.
             let appended = sample.len() > had;
             match read {
                 Poll::Ready(Err(error)) => *this.end = End::Failed(error),
@@ -276,10 +277,10 @@ impl<S: ReadSample> Stream for SampleReader<S> {
                     return Poll::Pending;
                 }
                 Poll::Ready(Ok(_)) | Poll::Pending => {
-                    if !*this.whole_buffers || sample.spare_capacity() == 0 {
+                    if !*this.fill_buffers || sample.spare_capacity() == 0 {
                         return Poll::Ready(this.finish().map(Ok));
                     }
-                    // A source may be ready for ever, and the buffer takes many reads.
+                    // The source can always be ready, and a buffer takes many reads.
                     if !spend(cx) {
                         return Poll::Pending;
                     }
@@ -291,16 +292,16 @@ impl<S: ReadSample> Stream for SampleReader<S> {
 
 impl<S: ReadSample> FusedStream for SampleReader<S> {
     fn is_terminated(&self) -> bool {
-        matches!((&self.begun, &self.end), (Begun::Nothing, End::Ended))
+        matches!((&self.partial, &self.end), (Partial::None, End::Ended))
     }
 }
 
-/// Says how much of a sample was read; never prints the bytes.
+/// Shows how much of a partial sample was read; never the bytes.
 impl<S> fmt::Debug for SampleReader<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SampleReader")
-            .field("begun", &self.begun)
-            .field("aside", &self.aside.bytes().len())
+            .field("partial", &self.partial)
+            .field("on_heap", &self.heap.bytes().len())
             .field("end", &self.end)
             .finish_non_exhaustive()
     }

@@ -1,4 +1,4 @@
-//! A sink of samples that are written, many at a time.
+//! A writer as a sink of samples.
 
 use bytes::Buf;
 use futures::Sink;
@@ -14,23 +14,21 @@ use tokio::{io::AsyncWrite, task::coop};
 
 /// Writes samples, or `Bytes`, in order: a [`Sink`] over any [`AsyncWrite`].
 ///
-/// What was put in waits in a queue of a fixed length, and is written without copying, with
-/// vectored writes where the writer takes them. A sample is dropped when its last byte was taken by
-/// the writer. When the queue is full, the sink is not ready until the first of it was written: a slow
-/// reader at the other end holds at most the queue.
+/// The samples wait in a queue of a fixed length, and are written without copying, with vectored writes if the writer
+/// supports them. A sample is dropped when the writer has taken its last byte. When the queue is full, the sink is not
+/// ready until the first sample was written. So a slow reader at the other end holds at most the samples of the queue.
 ///
-/// Any [`Buf`] can be an item, also one of several chunks. Those of one that shows all its chunks through
-/// [`chunks_vectored`](Buf::chunks_vectored) are written together. One that shows fewer than all of them, as the
-/// provided method does, is written one chunk at a time, and what is behind it in the queue waits for its last.
+/// Any [`Buf`] can be an item, also one of several chunks. If its [`chunks_vectored`](Buf::chunks_vectored) returns all
+/// chunks, they are written together. If it returns fewer, as the provided method does, the chunks are written one at a
+/// time, and the items behind it wait for its last chunk.
 ///
-/// Nothing is written before the queue is full or it is flushed: `send` flushes, `feed` does not.
-/// `close` flushes and shuts the writer down.
+/// Nothing is written before the queue is full or flushed: `send` flushes, `feed` does not. `close` flushes and shuts the
+/// writer down.
 ///
 /// # Cancel safety
 ///
-/// Dropping the futures of `feed` and `send` can lose the item that was not put in yet, as with every
-/// sink; dropping those of `flush` and `close` loses nothing. Dropping the writer loses what is in the
-/// queue.
+/// Dropping the future of `feed` or `send` can lose its item, as with every sink. Dropping the future of `flush` or `close`
+/// loses nothing. Dropping the writer loses the items in the queue.
 ///
 /// # Examples
 ///
@@ -63,23 +61,23 @@ pub struct SampleWriter<W, B> {
     queue: Queue<B>,
 }
 
-/// How many slices one write is given at most.
+/// How many slices one write is given, at most.
 const SLICES: usize = 64;
 
-/// Buffers one after another; none of them is empty.
+/// The items that are not written yet, in order. None of them is empty.
 struct Queue<B> {
     waiting: VecDeque<B>,
     limit: usize,
 }
 
 impl<W: AsyncWrite, B: Buf> SampleWriter<W, B> {
-    /// Writes to `writer`, with at most `limit` buffers in the queue. The queue is allocated here.
+    /// Creates a sink that writes to `writer`, with a queue of at most `limit` buffers.
     ///
     /// # Panics
     ///
-    /// If `limit` is zero, or so large that memory for the queue is refused.
+    /// If `limit` is zero, or if the memory for the queue cannot be allocated. It is allocated here.
     pub fn new(writer: W, limit: usize) -> Self {
-        assert!(limit > 0, "a queue of no buffers takes nothing");
+        assert!(limit > 0, "the limit of the queue must not be zero");
         let mut waiting = VecDeque::new();
         // The number is the user's, so refused memory is a panic and does not abort the process.
         if let Err(error) = waiting.try_reserve_exact(limit) {
@@ -93,33 +91,35 @@ impl<W: AsyncWrite, B: Buf> SampleWriter<W, B> {
 }
 
 impl<W, B> SampleWriter<W, B> {
-    /// How many buffers are in the queue, the one that is being written included.
+    /// Returns how many buffers are in the queue. The one that is being written counts.
     pub fn queued(&self) -> usize {
         self.queue.waiting.len()
     }
 
-    /// The writer. What is written to it here stands in the middle of the queue's bytes.
+    /// Returns a reference to the writer. Bytes that you write to it come before those of the queue, and possibly in the
+    /// middle of a buffer.
     pub fn get_ref(&self) -> &W {
         &self.writer
     }
 
-    /// The writer. What is written to it here stands in the middle of the queue's bytes.
+    /// Returns a mutable reference to the writer. Bytes that you write to it come before those of the queue, and possibly
+    /// in the middle of a buffer.
     pub fn get_mut(&mut self) -> &mut W {
         &mut self.writer
     }
 
-    /// The writer, pinned. What is written to it here stands in the middle of the queue's bytes.
+    /// Returns a pinned reference to the writer. Bytes that you write to it come before those of the queue, and possibly
+    /// in the middle of a buffer.
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut W> {
         self.project().writer
     }
 
-    /// The writer. The buffers in the queue are dropped; [`into_parts`](SampleWriter::into_parts) returns them.
+    /// Returns the writer. The buffers in the queue are dropped; [`into_parts`](SampleWriter::into_parts) returns them.
     pub fn into_inner(self) -> W {
         self.writer
     }
 
-    /// The writer, and the buffers in the queue, the first to be written first. Bytes that were written already are not in
-    /// them.
+    /// Returns the writer, and the buffers in the queue in their order. Bytes that were written are no longer in them.
     ///
     /// # Examples
     ///
@@ -141,7 +141,7 @@ impl<W, B> SampleWriter<W, B> {
 }
 
 impl<W: AsyncWrite, B: Buf> SampleWriter<W, B> {
-    /// Writes until at most `most` buffers are left.
+    /// Writes until at most `most` buffers are in the queue.
     fn poll_write_down_to(
         self: Pin<&mut Self>,
         most: usize,
@@ -159,8 +159,8 @@ impl<W: AsyncWrite, B: Buf> Sink<B> for SampleWriter<W, B> {
     type Error = io::Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // With room in the queue, or a writer that never waits, this is ready at once: a task that only feeds must
-        // let others run.
+        // With a free entry in the queue, or a writer that is always ready, this never waits. A task that only feeds must
+        // let other tasks run.
         let proceed = ready!(coop::poll_proceed(cx));
         let most = self.queue.limit - 1;
         let result = ready!(self.poll_write_down_to(most, cx));
@@ -172,7 +172,7 @@ impl<W: AsyncWrite, B: Buf> Sink<B> for SampleWriter<W, B> {
         let queue = self.project().queue;
         assert!(
             queue.waiting.len() < queue.limit,
-            "an item was put in before the sink was ready"
+            "`start_send` was called before the sink was ready"
         );
         if item.remaining() > 0 {
             queue.waiting.push_back(item);
@@ -197,7 +197,7 @@ impl<W: AsyncWrite, B: Buf> Sink<B> for SampleWriter<W, B> {
 }
 
 impl<B: Buf> Queue<B> {
-    /// Writes at least one byte, of those that are first in the queue.
+    /// Writes at least one byte from the front of the queue.
     fn poll_write_some<W: AsyncWrite>(
         &mut self,
         writer: Pin<&mut W>,
@@ -209,10 +209,12 @@ impl<B: Buf> Queue<B> {
         } else {
             1
         };
-        let slices = self.show(&mut slices[..most]);
+        let slices = self.fill(&mut slices[..most]);
         let shown: usize = slices.iter().map(|slice| slice.len()).sum();
         if shown == 0 {
-            return Poll::Ready(Err(broken("a buffer has bytes left and shows none")));
+            return Poll::Ready(Err(broken(
+                "a buffer has remaining bytes, and its chunk is empty",
+            )));
         }
         let written = match slices {
             [one] => writer.poll_write(cx, one),
@@ -220,9 +222,9 @@ impl<B: Buf> Queue<B> {
         };
         match ready!(written)? {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            // To go on from there would leave out bytes that were never shown.
+            // Advancing by so much would skip bytes that the writer was never given.
             taken if taken > shown => Poll::Ready(Err(broken(
-                "the writer says that it took more than it was given",
+                "the writer returned more bytes than it was given",
             ))),
             taken => {
                 self.advance(taken);
@@ -231,30 +233,30 @@ impl<B: Buf> Queue<B> {
         }
     }
 
-    /// Fills `slices` with the next bytes in order, without a gap.
+    /// Fills `slices` with the next bytes, in order and without a gap.
     ///
-    /// Buffers are foreign. What they promise is `remaining`, `chunk` and `advance`: `chunks_vectored` may leave out
-    /// what follows its first slices, and that of a composed buffer even something in between. So it counts only if
-    /// its slices are all that remains; otherwise `chunk` is the next bytes, and nothing follows it in this write.
-    fn show<'s, 'a>(&'a self, slices: &'s mut [IoSlice<'a>]) -> &'s [IoSlice<'a>] {
+    /// A `Buf` is user code. `chunks_vectored` may leave out the bytes after its first slices, and that of a composed buffer
+    /// even bytes in between. So its slices are used only if they are all that remains. Otherwise `chunk` is the next
+    /// slice, and the last one of this write.
+    fn fill<'s, 'a>(&'a self, slices: &'s mut [IoSlice<'a>]) -> &'s [IoSlice<'a>] {
         let mut filled = 0;
         for buffer in &self.waiting {
-            let room = &mut slices[filled..];
-            if room.is_empty() {
+            let free = &mut slices[filled..];
+            if free.is_empty() {
                 break;
             }
             let remaining = buffer.remaining();
-            let count = match room.len() {
+            let count = match free.len() {
                 1 => 0,
-                most => buffer.chunks_vectored(room).min(most),
+                most => buffer.chunks_vectored(free).min(most),
             };
-            let shown = room[..count].iter().map(|slice| slice.len());
+            let shown = free[..count].iter().map(|slice| slice.len());
             if count > 0 && shown.sum::<usize>() == remaining {
                 filled += count;
                 continue;
             }
             let chunk = buffer.chunk();
-            room[0] = IoSlice::new(&chunk[..chunk.len().min(remaining)]);
+            free[0] = IoSlice::new(&chunk[..chunk.len().min(remaining)]);
             filled += 1;
             if chunk.len() < remaining {
                 break;
@@ -263,7 +265,7 @@ impl<B: Buf> Queue<B> {
         &slices[..filled]
     }
 
-    /// Drops the first `count` bytes, of those that were shown.
+    /// Drops the first `count` bytes.
     fn advance(&mut self, mut count: usize) {
         while let Some(first) = self.waiting.front_mut() {
             let from_first = count.min(first.remaining());
@@ -280,13 +282,13 @@ impl<B: Buf> Queue<B> {
     }
 }
 
-/// An error of foreign code that broke the contract of its trait.
+/// An error of user code that broke the contract of its trait.
 #[cold]
 fn broken(what: &'static str) -> io::Error {
     io::Error::other(what)
 }
 
-/// Says how much is in the queue; never prints the bytes.
+/// Shows how many buffers are in the queue; never the bytes.
 impl<W, B> fmt::Debug for SampleWriter<W, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SampleWriter")

@@ -1,12 +1,12 @@
-//! When a UDP socket has something to receive: a datagram, or an error.
+//! Waits until a UDP socket has something to receive: a datagram or an error.
 //!
-//! Tokio's `poll_recv_ready` waits for datagrams. The system reports an ICMP error of a connected socket as readiness for
-//! an *error*, which is not readable, and Tokio waits for that only in a future that borrows the socket. So the socket is
-//! in an `Arc`, and that future has a clone of it. It lies in a box that is allocated once.
+//! Tokio's `poll_recv_ready` waits for datagrams only. The system reports an ICMP error of a connected socket as *error*
+//! readiness, not as readable, and Tokio waits for that only in a future that borrows the socket. So the socket is in an
+//! `Arc`, and the future owns a clone of it. The future is in a box that is allocated once.
 //!
 //! # Invariants
 //!
-//! - **I1** The future has the only other reference to the socket. `stream::parts`
+//! - **I1** The future owns the only other reference to the socket. `stream::parts`
 
 use crate::coop::spend;
 use std::{
@@ -17,16 +17,16 @@ use std::{
 use tokio::{io::Interest, net::UdpSocket};
 use tokio_util::sync::ReusableBoxFuture;
 
-/// A UDP socket and the wait for what comes in.
-pub(super) struct Incoming {
+/// A UDP socket that can be polled for datagrams and errors.
+pub(super) struct UdpReadiness {
     socket: Arc<UdpSocket>,
-    /// Waits for an error, from the first time that there was no datagram.
+    /// The wait for an error, from the first time that there was no datagram.
     error: Option<ReusableBoxFuture<'static, io::Result<()>>>,
 }
 
-impl Incoming {
+impl UdpReadiness {
     pub(super) fn new(socket: UdpSocket) -> Self {
-        Incoming {
+        UdpReadiness {
             socket: Arc::new(socket),
             error: None,
         }
@@ -37,10 +37,11 @@ impl Incoming {
     }
 
     pub(super) fn socket_mut(&mut self) -> &mut UdpSocket {
+        // Drops the future, so that this is the only reference (I1).
         self.error = None;
         match Arc::get_mut(&mut self.socket) {
             Some(socket) => socket,
-            None => unreachable!("the future that had the other reference was dropped (I1)"),
+            None => unreachable!("the future that owned the other reference was dropped (I1)"),
         }
     }
 
@@ -48,18 +49,18 @@ impl Incoming {
         drop(self.error);
         match Arc::into_inner(self.socket) {
             Some(socket) => socket,
-            None => unreachable!("the future that had the other reference was dropped (I1)"),
+            None => unreachable!("the future that owned the other reference was dropped (I1)"),
         }
     }
 
-    /// Waits until there may be a datagram, or until the socket has an error, and takes that.
+    /// Waits until there may be a datagram, or until the socket has an error, which is taken and returned.
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if let Poll::Ready(result) = self.socket.poll_recv_ready(cx) {
                 return Poll::Ready(result);
             }
             ready!(self.poll_error_ready(cx))?;
-            // Before the error is taken, because it is gone then. The readiness stays until the next poll.
+            // Before the error is taken: after that only this poll could return it. The readiness stays until the next poll.
             if !spend(cx) {
                 return Poll::Pending;
             }
@@ -70,18 +71,18 @@ impl Incoming {
     }
 
     fn poll_error_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let waits = match &mut self.error {
-            Some(waits) => waits,
+        let wait = match &mut self.error {
+            Some(wait) => wait,
             None => self
                 .error
                 .insert(ReusableBoxFuture::new(error_ready(self.socket.clone()))),
         };
-        let result = ready!(waits.poll(cx));
-        waits.set(error_ready(self.socket.clone()));
+        let result = ready!(wait.poll(cx));
+        wait.set(error_ready(self.socket.clone()));
         Poll::Ready(result)
     }
 
-    /// Takes the error of the socket; if it has none, the socket is not ready for errors any more.
+    /// Takes the error of the socket. If it has none, its error readiness is cleared.
     fn take_error(&self) -> Option<io::Error> {
         let take = || match self.socket.take_error() {
             Ok(Some(error)) | Err(error) => Ok(error),

@@ -56,7 +56,7 @@ impl AsyncRead for Slow {
 /// Readers and writers that never wait, so that what is counted is the adapters' own.
 pub(crate) fn readers_and_writers(pool: &Pool) {
     for whole in [false, true] {
-        let mut reader = SampleReader::new(tokio::io::repeat(7), pool).whole_buffers(whole);
+        let mut reader = SampleReader::new(tokio::io::repeat(7), pool).fill_buffers(whole);
         assert_allocates(0, "a reader of samples", || {
             drop(at_once(reader.next()).expect("endless").expect("no error"));
         });

@@ -89,7 +89,7 @@ fn one_slow_sender_per_buffer_does_not_stop_the_others() {
     send(&mut fifth, &frame(100, 1));
     assert_eq!(next(&mut reader), bytes(100, 1));
     for (client, reader) in &mut slow {
-        assert_eq!(reader.unparsed(), 1);
+        assert_eq!(reader.buffered_len(), 1);
         send(client, &frame(10, 7)[1..]);
         assert_eq!(next(reader), bytes(10, 7));
     }
@@ -207,7 +207,7 @@ fn a_frame_that_was_begun_does_not_hold_up_a_drain() {
     drained.expect_ready();
     drop((small_waits, large_waits));
     for (client, reader) in &mut readers {
-        send(client, &frame(LARGE, 3)[reader.unparsed()..]);
+        send(client, &frame(LARGE, 3)[reader.buffered_len()..]);
         let refused = at_once(reader.next()).expect("not at the end");
         let not_committed = GetBufferError::NotCommitted;
         assert!(
@@ -362,7 +362,7 @@ fn a_reader_that_waits_for_its_source_holds_no_buffer() {
         assert_eq!(pool.free_count(), 1);
         if expected == b"two" {
             drop(Polled::waiting(reader.next()));
-            assert_eq!((pool.free_count(), reader.unparsed()), (1, 1));
+            assert_eq!((pool.free_count(), reader.buffered_len()), (1, 1));
         }
         let frame = at_once(reader.next())
             .expect("not at the end")

@@ -24,7 +24,7 @@ type Reader = SampleReader<DuplexStream>;
 
 fn connected(pool: impl Into<PollPool>) -> (DuplexStream, Reader) {
     let (client, server) = duplex(1 << 16);
-    (client, SampleReader::new(server, pool).whole_buffers(true))
+    (client, SampleReader::new(server, pool).fill_buffers(true))
 }
 
 fn send(client: &mut DuplexStream, bytes: &[u8]) {
@@ -34,7 +34,7 @@ fn send(client: &mut DuplexStream, bytes: &[u8]) {
 /// A reader of `bytes` that had a buffer and does not have it any more, because another get was queued.
 fn set_aside(pool: &Pool, bytes: &'static [u8], rest: Step) -> SampleReader<Script> {
     let script = Script::new([Step::Bytes(bytes), Step::Pending, Step::Pending, rest]);
-    let mut reader = SampleReader::new(script, pool).whole_buffers(true);
+    let mut reader = SampleReader::new(script, pool).fill_buffers(true);
     let mut next = Polled::waiting(reader.next());
     let other = Polled::waiting(pool.get_buffers(pool.properties().buffers));
     next.expect_pending();
@@ -133,7 +133,7 @@ fn a_begun_sample_does_not_hold_up_a_drain_and_goes_on_in_smaller_buffers() {
         Step::Pending,
         Step::Bytes(b"89"),
     ];
-    let mut reader = SampleReader::new(Script::new(script), &pool).whole_buffers(true);
+    let mut reader = SampleReader::new(Script::new(script), &pool).fill_buffers(true);
     let mut next = Polled::waiting(reader.next());
     pool.decommit();
     next.expect_pending();

@@ -56,7 +56,7 @@ fn a_frame_that_is_not_within_the_bytes_panics_and_loses_none_of_them() {
         let panic = panic.expect_err("it is wrong");
         let said = panic.downcast_ref::<String>().expect("a message");
         assert!(said.contains(expected), "{said}");
-        assert_eq!(frames.unparsed(), 3);
+        assert_eq!(frames.buffered_len(), 3);
         *frames.decoder_mut() = Says(1..1, 1);
         let frame = at_once(frames.next()).expect("a frame").expect("no error");
         assert!(frame.is_empty());
@@ -166,17 +166,17 @@ fn what_a_source_appended_counts_for_samples_too() {
         Poll::Ready(usize::MAX),
         Poll::Pending,
     ] {
-        for whole_buffers in [false, true] {
+        for fill_buffers in [false, true] {
             let pool = pool(1, 8);
             let mut reader = SampleReader::new(Source(Some(b"one."), says), &pool);
-            reader = reader.whole_buffers(whole_buffers);
+            reader = reader.fill_buffers(fill_buffers);
             let one = at_once(reader.next()).expect("a sample").expect("no error");
             assert_eq!(&one[..], b"one.", "{says:?}");
             drop(one);
             assert!(at_once(reader.next()).is_none(), "{says:?}");
 
             let mut reader = SampleReader::new(Source(Some(b""), says), &pool);
-            reader = reader.whole_buffers(whole_buffers);
+            reader = reader.fill_buffers(fill_buffers);
             match says {
                 Poll::Pending => drop(Polled::waiting(reader.next())),
                 Poll::Ready(_) => assert!(at_once(reader.next()).is_none(), "{says:?}"),

@@ -95,7 +95,7 @@ fn frames_of_one_read_are_slices_of_one_sample() {
         [&b"one"[..], b"two", b""]
     );
     assert_eq!(pool.free_count(), 1);
-    assert_eq!(lines.unparsed(), 3);
+    assert_eq!(lines.buffered_len(), 3);
     let start = frames[0].as_ptr() as usize;
     assert_eq!(frames[1].as_ptr() as usize - start, 4, "it was not moved");
     drop(frames);
@@ -281,7 +281,7 @@ fn a_source_that_ends_in_a_frame_is_an_error() {
     drop(next(&mut frames));
     assert!(matches!(
         error(&mut frames),
-        FrameError::Unfinished { bytes: 3 }
+        FrameError::UnexpectedEof { bytes: 3 }
     ));
 }
 

@@ -45,17 +45,17 @@ fn a_frame_reader_gives_back_its_source_its_decoder_and_every_byte_not_yielded()
     assert_eq!(reader.get_mut().left(), 3);
     reader.decoder_mut().0 = 40;
 
-    let (source, _, unparsed) = FrameReader::new(Script::new([]), &pool, Twos(0)).into_parts();
-    assert_eq!((source.left(), unparsed), (0, Bytes::new()));
+    let (source, _, buffered) = FrameReader::new(Script::new([]), &pool, Twos(0)).into_parts();
+    assert_eq!((source.left(), buffered), (0, Bytes::new()));
 
     // The rest of the sample with the frames.
     let first = reader.next().now_or_never().unwrap().unwrap().unwrap();
     assert_eq!(&first[..], b"aa");
-    let (source, decoder, unparsed) = reader.into_parts();
+    let (source, decoder, buffered) = reader.into_parts();
     assert_eq!((source.left(), decoder.0), (2, 41));
-    assert_eq!(unparsed, "bbc");
+    assert_eq!(buffered, "bbc");
     assert_eq!(pool.free_count(), 0, "nothing was copied");
-    drop((first, unparsed));
+    drop((first, buffered));
     assert_eq!(pool.free_count(), 1);
 
     // A sample that is being filled.
@@ -80,7 +80,7 @@ fn a_frame_reader_gives_back_its_source_its_decoder_and_every_byte_not_yielded()
 #[test]
 fn a_reader_and_a_writer_give_back_what_they_adapt_and_what_they_hold() {
     let pool = pool(1, 8);
-    let mut reader = SampleReader::new(&b"bytes"[..], &pool).whole_buffers(true);
+    let mut reader = SampleReader::new(&b"bytes"[..], &pool).fill_buffers(true);
     *reader.get_mut() = b"other";
     assert_eq!(reader.get_ref(), b"other");
     assert_eq!(reader.into_inner(), b"other");

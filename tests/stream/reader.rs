@@ -46,7 +46,7 @@ fn each_read_is_a_sample_of_its_own() {
 #[test]
 fn whole_buffers_are_filled_over_several_reads_and_the_last_has_what_is_left() {
     let script = Script::new([Step::Bytes(b"01"), Step::Bytes(b"23456"), Step::Bytes(b"7")]);
-    let mut reader = SampleReader::new(script, &pool(4, 3)).whole_buffers(true);
+    let mut reader = SampleReader::new(script, &pool(4, 3)).fill_buffers(true);
     let samples = [(); 3].map(|()| next(&mut reader));
     assert_eq!(
         samples.each_ref().map(|sample| &sample[..]),
@@ -66,7 +66,7 @@ fn a_dropped_next_loses_no_byte_that_was_read() {
         Step::Pending,
         Step::Bytes(b"6789"),
     ]);
-    let mut reader = SampleReader::new(script, &pool).whole_buffers(true);
+    let mut reader = SampleReader::new(script, &pool).fill_buffers(true);
     drop(Polled::waiting(reader.next()));
     assert_eq!(pool.free_count(), 0, "it has begun to fill one");
     drop(Polled::waiting(reader.next()));
@@ -78,7 +78,7 @@ fn a_dropped_next_loses_no_byte_that_was_read() {
 #[test]
 fn a_sample_that_was_begun_is_given_out_with_the_source() {
     let script = Script::new([Step::Bytes(b"0123"), Step::Pending, Step::Bytes(b"45")]);
-    let mut reader = SampleReader::new(script, &pool(1, 8)).whole_buffers(true);
+    let mut reader = SampleReader::new(script, &pool(1, 8)).fill_buffers(true);
     drop(Polled::waiting(reader.next()));
     let (source, begun) = reader.into_parts();
     assert_eq!(source.left(), 1);
@@ -167,7 +167,7 @@ fn a_foreign_reader_is_shown_no_byte_of_an_earlier_owner() {
 fn what_was_read_comes_before_the_error_and_the_end_after_it() {
     let pool = pool(1, 8);
     let script = Script::new([Step::Bytes(b"0123"), Step::Error, Step::Bytes(b"never")]);
-    let mut reader = SampleReader::new(script, &pool).whole_buffers(true);
+    let mut reader = SampleReader::new(script, &pool).fill_buffers(true);
     assert_eq!(&next(&mut reader)[..], b"0123");
     match at_once(reader.next()) {
         Some(Err(ReadError::Io(error))) => {

@@ -380,14 +380,17 @@ fn a_hundred_buffers_are_written_in_as_few_calls_as_slices_allow() {
     assert!((0..100).eq(written.chunks(2).map(|pair| pair[0])));
 }
 
-/// A `Buf` that has bytes left and shows none cannot be written; to ask it for ever would be to spin.
+/// A `Buf` that has remaining bytes and an empty chunk cannot be written. Polling it again and again would spin.
 #[test]
 fn a_buffer_that_shows_nothing_of_what_it_has_is_an_error() {
     let mut writer = SampleWriter::new(Slow::new(100), 1);
     let broken = Chunks::new(&[b"", b"abc"], Show::First);
     at_once(writer.feed(broken)).expect("there is room");
     let error = at_once(writer.flush()).expect_err("it shows nothing");
-    assert_eq!(error.to_string(), "a buffer has bytes left and shows none");
+    assert_eq!(
+        error.to_string(),
+        "a buffer has remaining bytes, and its chunk is empty"
+    );
     assert_eq!(writer.queued(), 1);
 }
 
@@ -423,7 +426,7 @@ fn a_writer_that_took_more_than_it_was_given_is_an_error() {
     let error = at_once(writer.flush()).expect_err("it says what cannot be");
     assert_eq!(
         error.to_string(),
-        "the writer says that it took more than it was given"
+        "the writer returned more bytes than it was given"
     );
     assert_eq!((writer.queued(), &writer.get_ref().0[..]), (2, &[3][..]));
 }
