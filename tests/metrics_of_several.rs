@@ -426,8 +426,8 @@ fn the_last_counts_of_a_fan_out_are_recorded_after_it_is_gone() {
     drop(fan_out);
     assert!(!told.record(|| metrics.record()));
     assert_eq!(told.counter("fan_out_sent_total{fan_out=camera}"), 5);
-    let delivery = at_once(slow.next()).expect("the backlog");
-    assert_eq!(delivery.missed(), 3);
+    let delivery = at_once(slow.recv()).expect("the backlog");
+    assert_eq!(delivery.skipped(), 3);
     for _ in 0..2 {
         assert!(!told.record(|| metrics.record()));
         assert_eq!(told.counter("fan_out_sent_total{fan_out=camera}"), 5);
@@ -435,7 +435,7 @@ fn the_last_counts_of_a_fan_out_are_recorded_after_it_is_gone() {
     }
 }
 
-/// The places can be shared, and would be counted once for each fan-out that shares them.
+/// The hold limit can be shared, and its samples would be counted once for each fan-out that shares it.
 #[test]
 fn a_fan_out_counts_as_held_only_what_is_its_own() {
     let pool = unnamed(8);

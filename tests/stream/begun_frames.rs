@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
-/// What is set aside whether or not others wait.
+/// How many bytes are copied to the heap whether or not another get is queued.
 const SMALL: usize = 4096;
 const LARGE: usize = 3 * SMALL;
 
@@ -95,7 +95,7 @@ fn one_slow_sender_per_buffer_does_not_stop_the_others() {
     }
 }
 
-/// To copy a large frame for each of its pieces would cost the square of its size, so it stays while nobody waits.
+/// To copy a large frame for each of its pieces would cost the square of its size, so it stays while no get is queued.
 #[test]
 fn a_large_frame_keeps_its_buffer_until_another_get_is_queued() {
     let pool = pool(4, 2 * LARGE);
@@ -134,7 +134,7 @@ fn a_large_frame_keeps_its_buffer_until_another_get_is_queued() {
 
 /// It would be woken by the next get only, and the one that waits has been already.
 #[test]
-fn a_large_frame_that_is_begun_while_a_get_is_queued_is_set_aside_at_once() {
+fn a_large_partial_frame_is_copied_to_the_heap_while_a_get_is_queued() {
     let pool = pool(1, 2 * LARGE);
     let held = pool.try_get_buffer().expect("one is free");
     let (mut client, mut reader) = connected(&pool);
@@ -148,7 +148,7 @@ fn a_large_frame_that_is_begun_while_a_get_is_queued_is_set_aside_at_once() {
     drop(get.expect_ready().expect("committed"));
 }
 
-/// The rest of a frame must not overtake those who waited before it came.
+/// The rest of a frame must not overtake gets that were queued before it came.
 #[test]
 fn the_rest_of_a_frame_waits_for_a_buffer_in_its_turn() {
     let pool = pool(1, 64);
@@ -296,7 +296,7 @@ fn frames_do_not_depend_on_when_others_wait() {
     }
 }
 
-/// Appends what it has and says for whom, as a source that knows when a packet came does.
+/// Appends bytes and sets the user property, as a source does that knows when a packet arrived.
 struct Stamped(VecDeque<Option<&'static [u8]>>);
 
 impl ReadSample for Stamped {
@@ -344,7 +344,7 @@ fn the_properties_of_a_sample_go_with_the_beginning_of_a_frame() {
     assert_ne!(one.index(), two.index());
 }
 
-/// Who waits between two frames must keep nothing, and so must who is at a frame's first byte.
+/// A reader between two frames must hold no buffer, and neither must one at the first byte of a frame.
 #[test]
 fn a_reader_that_waits_for_its_source_holds_no_buffer() {
     let pool = pool(1, 16);
@@ -373,7 +373,7 @@ fn a_reader_that_waits_for_its_source_holds_no_buffer() {
 
 /// `into_parts` takes the bytes from wherever they are.
 #[test]
-fn bytes_that_are_set_aside_are_among_the_parts() {
+fn into_parts_returns_bytes_that_are_on_the_heap() {
     let (mut client, mut reader) = connected(&pool(1, 64));
     send(&mut client, &frame(10, 7)[..6]);
     drop(Polled::waiting(reader.next()));
@@ -404,7 +404,7 @@ async fn a_frame_that_is_not_complete_in_time_ends_the_stream() {
     trickle.abort();
 }
 
-/// Each frame has the whole time, and the time between two is nobody's.
+/// Each frame has the whole time, and the time between two frames does not count.
 #[tokio::test(start_paused = true)]
 async fn the_clock_stands_still_between_two_frames() {
     let pool = pool(1, 64);

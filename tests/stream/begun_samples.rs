@@ -95,7 +95,7 @@ fn one_slow_source_per_buffer_does_not_stop_the_others() {
 
 /// What was read comes before the end and before an error, wherever it is.
 #[test]
-fn bytes_that_were_set_aside_are_not_lost_at_the_end_of_the_source() {
+fn bytes_on_the_heap_are_not_lost_at_the_end_of_the_source() {
     let pool = pool(1, 8);
     let mut reader = set_aside(&pool, b"1234", Step::Bytes(b"56"));
     let sample = at_once(reader.next())

@@ -205,7 +205,7 @@ async fn it_takes_a_buffer_when_there_is_a_datagram_and_waits_for_one() {
 
 /// The point of a batch is that many come with one wait; the rest must not stay out.
 #[tokio::test]
-async fn a_batch_has_all_that_is_there_up_to_its_limit_and_the_rest_go_home() {
+async fn a_batch_receives_what_is_there_up_to_its_limit_and_frees_the_rest() {
     let pool = pool(10, 16);
     let (mut receiver, address) = receiver(&pool).await;
     let sender = sender().await;

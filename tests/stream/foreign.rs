@@ -1,4 +1,4 @@
-//! Sources and decoders are user code, and what they say need not be true.
+//! Sources and decoders are user code, and can return wrong results.
 
 use crate::{
     polling::{Polled, at_once},
@@ -22,7 +22,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Finds what it is told to find.
+/// Returns the given results.
 struct Says(Range<usize>, usize);
 
 impl DecodeFrame for Says {
@@ -36,8 +36,8 @@ impl DecodeFrame for Says {
     }
 }
 
-/// Behind the bytes are an earlier owner's, a frame that ends before it begins is none, and one that consumes nothing
-/// comes again for ever.
+/// Behind the bytes are those of an earlier owner, a frame cannot end before it starts, and one that consumes nothing
+/// would be returned again for ever.
 #[test]
 fn a_frame_that_is_not_within_the_bytes_panics_and_loses_none_of_them() {
     #[expect(clippy::reversed_empty_ranges, reason = "that is what it is about")]
@@ -82,7 +82,7 @@ impl ReadReady for AlwaysReady {
     }
 }
 
-/// It was asked again and again within one poll, which never ended.
+/// The reader once polled it again and again within one poll, which never ended.
 #[tokio::test]
 async fn a_socket_that_is_ready_and_has_nothing_lets_other_tasks_run() {
     let pool = pool(1, 8);
@@ -112,7 +112,7 @@ impl DecodeFrame for Sentences {
     }
 }
 
-/// Appends, and says something else; then it is at its end.
+/// Appends bytes and returns another number; then it ends.
 struct Source(Option<&'static [u8]>, Poll<usize>);
 
 impl ReadSample for Source {
@@ -131,10 +131,10 @@ impl ReadSample for Source {
     }
 }
 
-/// To believe one that appended nothing and says that it did is to ask it for ever; to believe one that says *nothing*
-/// is to lose what it appended.
+/// If it returns a number and appended nothing, to believe it would mean to poll it for ever. If it returns zero and
+/// appended something, to believe it would lose those bytes.
 #[test]
-fn what_a_source_appended_counts_and_not_what_it_says() {
+fn what_a_source_appended_counts_and_not_what_it_returns() {
     for says in [
         Poll::Ready(0),
         Poll::Ready(3),
@@ -157,7 +157,7 @@ fn what_a_source_appended_counts_and_not_what_it_says() {
     }
 }
 
-/// As above: an empty sample for each read that appended nothing would be a stream without end.
+/// As above: an empty sample for each read that appended nothing would be an endless stream.
 #[test]
 fn what_a_source_appended_counts_for_samples_too() {
     for says in [

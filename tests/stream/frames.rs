@@ -104,7 +104,7 @@ fn frames_of_one_read_are_slices_of_one_sample() {
     assert_eq!(pool.free_count(), 2);
 }
 
-/// Whoever only sends after the other side has ended would keep a buffer for nothing.
+/// A connection that only sends after its peer has ended would hold a buffer for nothing.
 #[test]
 fn a_source_that_ends_behind_a_frame_leaves_no_buffer_with_the_reader() {
     let pool = pool(2, 16);
@@ -127,7 +127,7 @@ fn a_frame_that_crosses_is_moved_while_earlier_ones_are_held() {
     assert_ne!(one.index(), two.index());
 }
 
-/// With nobody looking on and room behind it, it need not be copied.
+/// If no frame is held and there is space behind the rest, it need not be copied.
 #[test]
 fn a_frame_that_crosses_is_read_on_in_its_place_when_earlier_ones_are_gone() {
     let pool = pool(1, 8);
@@ -214,7 +214,7 @@ fn frames_do_not_depend_on_where_reads_end() {
     }
 }
 
-/// Both sizes are what tells whoever runs the server what to change.
+/// Both sizes tell the operator of the server what to change.
 #[test]
 fn a_frame_that_is_larger_than_a_buffer_is_an_error_with_both_sizes() {
     let pool = pool(2, 8);
@@ -235,7 +235,7 @@ fn a_frame_that_is_larger_than_a_buffer_is_an_error_with_both_sizes() {
 
 /// With all buffers held it would wait for ever for a buffer that does not help.
 #[test]
-fn that_a_frame_is_too_large_is_told_before_a_wait() {
+fn a_frame_that_is_too_large_is_an_error_before_a_wait() {
     let pool = pool(1, 8);
     let script = Script::new([Step::Bytes(b"\x02ab\x09c")]);
     let mut frames = FrameReader::new(script, &pool, LengthDelimited::default());
@@ -326,7 +326,7 @@ fn it_goes_on_after_the_pool_refused() {
     assert_eq!(&next(&mut lines)[..], b"second");
 }
 
-/// Who tries again until the flush is over waits for somebody who ends it, perhaps on this thread.
+/// A task that tries again until the flush is over must let the task run that ends it, perhaps on this thread.
 #[tokio::test]
 async fn a_reader_that_is_refused_lets_other_tasks_run() {
     let pool = pool(1, 8);

@@ -1,4 +1,4 @@
-//! `SampleReader`: which bytes are in which sample, and who holds a buffer while nothing comes.
+//! `SampleReader`: which bytes are in which sample, and when it holds a buffer while there is nothing to read.
 
 use crate::{
     polling::{Polled, at_once, poll_once},
@@ -24,7 +24,7 @@ fn next<S: sample_pool::stream::ReadSample + Unpin>(reader: &mut SampleReader<S>
         .expect("no error")
 }
 
-/// Whoever sends what came at once must not wait for a buffer to be full.
+/// A server that passes bytes on at once must not wait until a buffer is full.
 #[test]
 fn each_read_is_a_sample_of_its_own() {
     let script = Script::new([
@@ -44,7 +44,7 @@ fn each_read_is_a_sample_of_its_own() {
 
 /// The second read goes behind the first, and the end cuts the last sample short.
 #[test]
-fn whole_buffers_are_filled_over_several_reads_and_the_last_has_what_is_left() {
+fn full_buffers_are_yielded_and_the_last_has_the_rest() {
     let script = Script::new([Step::Bytes(b"01"), Step::Bytes(b"23456"), Step::Bytes(b"7")]);
     let mut reader = SampleReader::new(script, &pool(4, 3)).fill_buffers(true);
     let samples = [(); 3].map(|()| next(&mut reader));
@@ -55,7 +55,7 @@ fn whole_buffers_are_filled_over_several_reads_and_the_last_has_what_is_left() {
     assert!(at_once(reader.next()).is_none());
 }
 
-/// The bytes left the source when they were read, so nobody else could bring them back.
+/// The bytes left the source when they were read, so a lost sample could not be read again.
 #[test]
 fn a_dropped_next_loses_no_byte_that_was_read() {
     let pool = pool(1, 8);
@@ -102,7 +102,7 @@ fn it_reads_nothing_while_the_pool_is_exhausted() {
     assert_eq!(&sample[..], b"bytes");
 }
 
-/// As above: when the future of `next` is dropped in line, the reader must not fall behind others.
+/// As above: if the future of `next` is dropped while queued, the reader must keep its position in the queue.
 #[test]
 fn a_dropped_next_keeps_its_place_in_line() {
     let pool = pool(1, 8);
@@ -151,9 +151,9 @@ impl AsyncRead for Nosy {
     }
 }
 
-/// A foreign reader is safe code, and what it is shown it can send to somebody else.
+/// An `AsyncRead` is safe user code, and could pass on every byte that it is shown.
 #[test]
-fn a_foreign_reader_is_shown_no_byte_of_an_earlier_owner() {
+fn an_async_read_is_shown_no_byte_of_an_earlier_owner() {
     let pool = pool(1, 8);
     let mut secret = pool.try_get_buffer().expect("one is home");
     secret.put_slice(b"password");

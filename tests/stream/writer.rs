@@ -1,4 +1,4 @@
-//! `SampleWriter`: what is written when, and when a sample goes home.
+//! `SampleWriter`: what is written when, and when a sample is returned to the pool.
 
 use crate::{
     polling::{Polled, at_once},
@@ -53,9 +53,9 @@ fn a_writer_that_takes_one_buffer_at_a_time_gets_them_in_order() {
     assert_eq!(writer.into_inner().written, b"onetwothree");
 }
 
-/// Four bytes at a time end in the middle of one sample or in the next: each goes home with its last.
+/// Four bytes at a time end in the middle of a sample. Each sample is returned with its last byte.
 #[test]
-fn a_sample_goes_home_when_its_last_byte_is_written_and_not_before() {
+fn a_sample_is_returned_when_its_last_byte_is_written_and_not_before() {
     let pool = pool(3, 8);
     let mut slow = Slow::new(4);
     slow.pauses = true;
@@ -101,7 +101,7 @@ async fn a_client_that_does_not_read_holds_the_queue_and_no_more() {
     assert_eq!(pool.free_count(), 6, "the first is home");
 }
 
-/// Nothing says so but the number: to go on would be to spin.
+/// Only the zero tells it. To continue would be to spin.
 #[test]
 fn a_writer_that_takes_nothing_is_an_error() {
     let pool = pool(1, 8);
@@ -112,7 +112,7 @@ fn a_writer_that_takes_nothing_is_an_error() {
     assert_eq!(writer.queued(), 1, "it is still there");
 }
 
-/// An empty item would never be let go of, because no write ends it; and would look like a full writer.
+/// An empty item would never be dropped, because no write takes its last byte, and would look like a full writer.
 #[test]
 fn an_empty_sample_is_let_go_of_at_once() {
     let pool = pool(1, 8);
@@ -262,7 +262,7 @@ fn kinds() -> Vec<(String, Make)> {
     kinds
 }
 
-/// Takes as many bytes at each call as `lengths` says, and all from then on.
+/// Takes as many bytes at each call as `lengths` contains, and then all.
 struct Short {
     lengths: VecDeque<usize>,
     written: Vec<u8>,
@@ -308,7 +308,7 @@ impl AsyncWrite for Short {
     }
 }
 
-/// Every way to write eight bytes in one or more calls: a bit says that a call ends behind that byte.
+/// Every way to write eight bytes in one or more calls: a set bit means that a call ends after that byte.
 fn short_writes() -> impl Iterator<Item = VecDeque<usize>> {
     (0..1_u32 << 7).map(|ends| {
         let ends = (1..8).filter(|byte| ends >> (byte - 1) & 1 == 1).chain([8]);
@@ -394,7 +394,7 @@ fn a_buffer_that_shows_nothing_of_what_it_has_is_an_error() {
     assert_eq!(writer.queued(), 1);
 }
 
-/// Says that it took one byte more than it was given.
+/// Returns one byte more than it was given.
 struct Greedy(Vec<usize>);
 
 impl AsyncWrite for Greedy {
