@@ -2,8 +2,8 @@
 //!
 //! | token        | says                                                  | becomes                      |
 //! |--------------|-------------------------------------------------------|------------------------------|
-//! | [`OwnedSlot`] | one owner, who may write (S1)                        | [`SharedSlot`], or home      |
-//! | [`SharedSlot`] | one of `references` readers (S3)                    | [`OwnedSlot`] again, by the last |
+//! | [`OwnedSlot`] | one owner, who may write (S1)                        | [`SharedSlot`](super::shared_slot::SharedSlot), or home |
+//! | `SharedSlot` | one of `references` readers (S3)                    | [`OwnedSlot`] again, by the last |
 //! | [`Chain`](super::chain::Chain) | several owned slots, linked through their headers | owned slots        |
 
 use crate::{

@@ -5,6 +5,8 @@ use super::{
     datagram_receiver::DatagramReceiver,
     read_sample::ReadError,
 };
+#[cfg(doc)]
+use crate::Pool;
 use crate::sample::Sample;
 use futures::future::FusedFuture;
 use std::{
