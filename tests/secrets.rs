@@ -258,7 +258,7 @@ const SET_ASIDE: [SetAside; 2] = [
     }),
     ("a sample reader", |pool, source| {
         let reader = sample_pool::stream::SampleReader::new(source, pool);
-        let mut reader = reader.whole_buffers(true);
+        let mut reader = reader.fill_buffers(true);
         let others = pool.try_get_buffers(BUFFERS - 1).expect("home");
         let next = futures::StreamExt::next(&mut reader).now_or_never();
         assert!(next.is_none(), "the sample is not full");

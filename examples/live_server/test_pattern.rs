@@ -147,7 +147,7 @@ mod tests {
         memory::{self, FEWEST_BUFFERS},
     };
     use bytes::Bytes;
-    use sample_pool::fan_out::Hands;
+    use sample_pool::fan_out::HoldLimit;
 
     #[tokio::test]
     async fn each_picture_is_a_jpeg_of_its_own_and_they_differ() {
@@ -186,7 +186,7 @@ mod tests {
     #[tokio::test]
     async fn it_ends_when_its_channel_is_removed() {
         let pool = memory::pool(FEWEST_BUFFERS, 100_000).unwrap();
-        let channels = Channels::new(&pool, &Hands::new(FEWEST_BUFFERS / 2));
+        let channels = Channels::new(&pool, &HoldLimit::new(FEWEST_BUFFERS / 2));
         let source = channels.open("test").unwrap();
         let running = tokio::spawn(run(pool, source, 100_000, Instant::now()));
         // The first picture finds out by itself.

@@ -83,10 +83,10 @@ impl DatagramReceiver {
     pub fn receive_many<'a>(
         &'a mut self,
         datagrams: &'a mut Vec<Datagram>,
-        most: usize,
+        limit: usize,
     ) -> ReceiveMany<'a> {
-        assert!(most > 0, "to receive no datagrams is not to receive");
-        ReceiveMany::new(self, datagrams, most, Location::caller())
+        assert!(limit > 0, "the limit of a batch must not be zero");
+        ReceiveMany::new(self, datagrams, limit, Location::caller())
     }
 }
 

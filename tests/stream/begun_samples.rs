@@ -167,7 +167,7 @@ fn a_reader_whose_budget_is_spent_releases_a_buffer_that_others_wait_for() {
     runtime.expect("a runtime").block_on(async {
         let pool = pool(1, 8);
         let script = Script::new([Step::Bytes(b"abc"), Step::Pending, Step::Pending]);
-        let mut reader = SampleReader::new(script, &pool).whole_buffers(true);
+        let mut reader = SampleReader::new(script, &pool).fill_buffers(true);
         let mut next = Polled::waiting(reader.next());
         let mut other = Polled::waiting(pool.get_buffer());
         while let Poll::Ready(budget) = coop::poll_proceed(&mut Context::from_waker(Waker::noop()))
