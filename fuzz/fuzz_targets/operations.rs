@@ -1,21 +1,21 @@
-//! Any sequence of operations on a pool does what the model of `tests/model` does, and shows nobody a
+//! Any sequence of operations on a pool does what the model of `tests/it/model` does, and shows nobody a
 //! byte of somebody else.
 
 #![no_main]
 
-#[path = "../../tests/model/accounts.rs"]
+#[path = "../../tests/it/model/accounts.rs"]
 mod accounts;
-#[path = "../../tests/model/asked.rs"]
+#[path = "../../tests/it/model/asked.rs"]
 mod asked;
-#[path = "../../tests/model/expected.rs"]
+#[path = "../../tests/it/model/expected.rs"]
 mod expected;
-#[path = "../../tests/model/held.rs"]
+#[path = "../../tests/it/model/held.rs"]
 mod held;
-#[path = "../../tests/model/operations.rs"]
+#[path = "../../tests/it/model/operations.rs"]
 mod operations;
-#[path = "../../tests/polling/mod.rs"]
+#[path = "../../tests/it/polling.rs"]
 mod polling;
-#[path = "../../tests/model/world.rs"]
+#[path = "../../tests/it/model/world.rs"]
 mod world;
 
 use arbitrary::{Result, Unstructured};

@@ -15,10 +15,7 @@ use std::{
 };
 
 fn pool(buffers: usize, reserve: usize) -> (Pool, Quota) {
-    let pool = Pool::builder()
-        .buffers(buffers)
-        .size(64)
-        .priority_buffers(reserve);
+    let pool = Pool::builder().buffers(buffers).size(64).priority_buffers(reserve);
     let pool = pool.build().expect("small");
     let quota = pool.priority_quota("control", 2 * buffers);
     (pool, quota)

@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use sample_pool::{GetBufferOwned, Pool, Stall};
+use sample_pool::{GetBufferOwned, Stall, Pool};
 use std::{
     future::Future,
     time::{Duration, Instant},

@@ -77,11 +77,7 @@ fn number(of: &BTreeMap<(String, String), DebugValue>, pool: &str, name: &str) -
 /// One that is mixed up with its neighbour is worse than none.
 #[test]
 fn each_metric_is_what_the_status_says() {
-    let pool = builder()
-        .buffers(5)
-        .priority_buffers(1)
-        .build()
-        .expect("small");
+    let pool = builder().buffers(5).priority_buffers(1).build().expect("small");
     let mut held = pool.try_get_buffers(4).expect("home");
     held[0].put_slice(&[7; 100]);
     assert!(pool.try_get_buffer().is_err());
@@ -95,7 +91,7 @@ fn each_metric_is_what_the_status_says() {
     for (name, value) in [
         ("buffers", 5.0),
         ("free", 1.0),
-        ("priority_free", 1.0),
+        ("reserved", 1.0),
         ("outstanding", 4.0),
         ("used_bytes", 100.0),
         ("pinned_bytes", 4096.0),

@@ -319,7 +319,7 @@ async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
     for field in [
         "pool=\"relay\"",
         "quota=\"camera\"",
-        "in_use=1",
+        "charged=1",
         "limit=1",
         "waiting=1",
     ] {

@@ -22,7 +22,7 @@ impl Settings {
             .size(0)
             .align(1)
             .max_waiters(self.max_waiters)
-            .priority_buffers(self.reserve)
+            .reserve(self.reserve)
             .track_holders(self.track_holders)
             .zero_on_release(self.zero_on_release)
             .measure_waits(self.measure_waits)
