@@ -1,9 +1,8 @@
 //! What the adapters allocate: nothing per sample, frame or write.
 
 use crate::{
-    assert_allocates,
+    allocations::{assert_allocates, take},
     polling::{at_once, poll_once},
-    take,
 };
 use bytes::BufMut;
 use futures::{SinkExt, StreamExt};

@@ -1,75 +1,21 @@
 //! Nothing is allocated per get, release, freeze, clone or slice, waiting or not, once warm.
 //!
 //! The count is of the threads that take part, all together: the test harness has threads too. So
-//! everything is one test, and no other runs beside it.
+//! everything is one test, since two would count each other.
 
-#[cfg(feature = "stream")]
-mod adapting;
-mod polling;
-
+use crate::counting::{allocations, take_part};
+use crate::polling::poll_once;
 use bytes::{BufMut, Bytes};
 use futures::StreamExt;
-use polling::poll_once;
 use sample_pool::{Builder, PollPool, Pool, ReferenceTime, Sample, SharedSample, fan_out::FanOut};
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
     future::Future,
     pin::pin,
-    sync::{
-        Barrier,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Barrier,
     task::{Context, Poll, Waker},
     thread,
     time::Duration,
 };
-
-/// The system's allocator, with a count of what it was asked for.
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    /// Whether this thread takes part. Neither making nor dropping it allocates.
-    static COUNTED: Cell<bool> = const { Cell::new(false) };
-}
-
-fn count() {
-    if COUNTED.get() {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-// SAFETY: every call goes to the system's allocator, which keeps the promises of the trait, with the
-// arguments that came from the caller, who keeps those of each method.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller promises what the system's allocator asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: as above, and `at` came from the system's allocator.
-        unsafe { System.realloc(at, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const ROUNDS: usize = 50;
 
@@ -78,15 +24,15 @@ const WARM_UP: usize = 20;
 
 /// Runs `operation` until it is warm, and then asserts how often it allocates.
 #[track_caller]
-fn assert_allocates(expected: usize, what: &str, mut operation: impl FnMut()) {
+pub(crate) fn assert_allocates(expected: usize, what: &str, mut operation: impl FnMut()) {
     for _ in 0..WARM_UP {
         operation();
     }
-    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    let before = allocations();
     for _ in 0..ROUNDS {
         operation();
     }
-    let counted = ALLOCATIONS.load(Ordering::SeqCst) - before;
+    let counted = allocations() - before;
     assert_eq!(counted, expected * ROUNDS, "{what}, {ROUNDS} times");
 }
 
@@ -95,15 +41,15 @@ async fn assert_await_allocates_nothing<F: Future>(what: &str, mut operation: im
     for _ in 0..WARM_UP {
         operation().await;
     }
-    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    let before = allocations();
     for _ in 0..ROUNDS {
         operation().await;
     }
-    let counted = ALLOCATIONS.load(Ordering::SeqCst) - before;
+    let counted = allocations() - before;
     assert_eq!(counted, 0, "{what}, {ROUNDS} times");
 }
 
-fn take(pool: &Pool) -> Sample {
+pub(crate) fn take(pool: &Pool) -> Sample {
     pool.try_get_buffer().expect("one is home")
 }
 
@@ -328,7 +274,7 @@ fn between_threads(pool: &Pool) {
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                COUNTED.set(true);
+                take_part();
                 let work = |count: usize| {
                     for _ in 0..count {
                         let both = futures::executor::block_on(pool.get_buffer());
@@ -344,10 +290,10 @@ fn between_threads(pool: &Pool) {
             });
         }
         steps.wait();
-        let before = ALLOCATIONS.load(Ordering::SeqCst);
+        let before = allocations();
         steps.wait();
         steps.wait();
-        let counted = ALLOCATIONS.load(Ordering::SeqCst) - before;
+        let counted = allocations() - before;
         steps.wait();
         assert_eq!(counted, 0, "two threads that share two samples");
     });
@@ -365,7 +311,7 @@ fn fanning_out(pool: &Pool) {
     assert_allocates(0, "a fan-out to two", || {
         fan_out.send(take(pool).freeze()).expect("open");
         for subscriber in &mut subscribers {
-            drop(polling::at_once(subscriber.recv()).expect("it goes on"));
+            drop(crate::polling::at_once(subscriber.recv()).expect("it goes on"));
         }
     });
     fan_out.clear();
@@ -383,7 +329,7 @@ fn fanning_out(pool: &Pool) {
         let mut sample = take(pool);
         sample.put_slice(b"payload");
         fan_out.send(sample.freeze()).expect("open");
-        let received = polling::at_once(subscribers[0].recv()).expect("it goes on");
+        let received = crate::polling::at_once(subscribers[0].recv()).expect("it goes on");
         drop(received.into_bytes());
     });
     fan_out.clear();
@@ -413,7 +359,7 @@ fn receiving(pool: &Pool) {
         let mut before = 0;
         for round in 0..WARM_UP + ROUNDS {
             if round == WARM_UP {
-                before = ALLOCATIONS.load(Ordering::SeqCst);
+                before = allocations();
             }
             sender.send_to(b"one", address).await.expect("loopback");
             drop(datagrams.next().await.expect("endless").expect("no error"));
@@ -424,7 +370,7 @@ fn receiving(pool: &Pool) {
             client.write_all(b"three").await.expect("it is open");
             drop(reads.next().await.expect("it is open").expect("no error"));
         }
-        let counted = ALLOCATIONS.load(Ordering::SeqCst) - before;
+        let counted = allocations() - before;
         assert_eq!(counted, 0, "datagrams and reads, {ROUNDS} times");
     });
 }
@@ -437,7 +383,7 @@ fn small() -> Builder {
 /// would be as slow as no pool, and nothing else would show it.
 #[test]
 fn nothing_is_allocated_once_warm_but_what_a_vec_and_bytes_need() {
-    COUNTED.set(true);
+    take_part();
     let configurations = [
         ("plain", small()),
         ("with a callback", small().on_release(|_pool| {})),
@@ -463,7 +409,7 @@ fn nothing_is_allocated_once_warm_but_what_a_vec_and_bytes_need() {
         quotas(&pool);
         fanning_out(&pool);
         #[cfg(feature = "stream")]
-        adapting::readers_and_writers(&pool);
+        crate::adapting::readers_and_writers(&pool);
         #[cfg(feature = "net")]
         receiving(&pool);
     }

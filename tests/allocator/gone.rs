@@ -3,13 +3,10 @@
 //! Each test runs on one thread and counts the bytes that this thread has allocated and not freed, so tests that
 //! run beside it are not in its count.
 
-mod polling;
-
-use polling::{Polled, poll_once};
+use crate::counting::live;
+use crate::polling::{Polled, poll_once};
 use sample_pool::{GetBufferError, NotifyRelease, Pool, Sample};
 use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
     sync::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, Ordering},
@@ -18,54 +15,6 @@ use std::{
     task::Poll,
     thread::{self, JoinHandle},
 };
-
-/// The system's allocator, with a count of the bytes that each thread has.
-struct Counting;
-
-thread_local! {
-    /// Neither making nor dropping it allocates.
-    static LIVE: Cell<isize> = const { Cell::new(0) };
-}
-
-fn add(bytes: usize) {
-    LIVE.set(LIVE.get() + isize::try_from(bytes).expect("as layouts promise"));
-}
-
-fn subtract(bytes: usize) {
-    LIVE.set(LIVE.get() - isize::try_from(bytes).expect("as layouts promise"));
-}
-
-// SAFETY: every call goes to the system's allocator, which keeps the promises of the trait, with the
-// arguments that came from the caller, who keeps those of each method.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        add(layout.size());
-        // SAFETY: the caller promises what the system's allocator asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        add(layout.size());
-        // SAFETY: as above.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        add(size);
-        subtract(layout.size());
-        // SAFETY: as above, and `at` came from the system's allocator.
-        unsafe { System.realloc(at, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        subtract(layout.size());
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// What an empty map, a list of a few and the like may keep.
 const LITTLE: isize = 16 << 10;
@@ -76,9 +25,9 @@ const KEPT: isize = 4 << 20;
 /// Asserts that no more than `most` bytes are left of what `operation` allocates.
 #[track_caller]
 fn assert_leaves(most: isize, what: &str, operation: impl FnOnce()) {
-    let before = LIVE.get();
+    let before = live();
     operation();
-    let left = LIVE.get() - before;
+    let left = live() - before;
     assert!(left <= most, "{what}: {left} bytes are left, not {most}");
 }
 

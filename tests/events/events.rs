@@ -3,13 +3,9 @@
 
 #![forbid(unsafe_code)]
 
-mod entry_points;
-mod polling;
-mod recorder;
-
-use entry_points::{BUFFERS, ENTRIES, Scene};
-use polling::{Polled, at_once, poll_once};
-use recorder::{Recorder, Told};
+use crate::entry_points::{BUFFERS, ENTRIES, Scene};
+use crate::polling::{Polled, at_once, poll_once};
+use crate::recorder::{Recorder, Told};
 use sample_pool::{GetBufferError, Pool};
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -329,7 +325,7 @@ async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
     for site in sites {
         assert_eq!(site.message, "samples are held, while a get waits");
         assert!(
-            site.fields["location"].contains("tests/events.rs:"),
+            site.fields["location"].contains("tests/events/events.rs:"),
             "{site:?}"
         );
         for field in ["pool=\"relay\"", "samples=1", "handles=1"] {

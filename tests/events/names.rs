@@ -3,11 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-#[cfg(feature = "tracing")]
-mod recorder;
-
-use polling::{Polled, at_once};
+use crate::polling::{Polled, at_once};
 use sample_pool::{Builder, MediaType, PollPool, Pool, fan_out::FanOut};
 use std::{
     fmt::{Debug, Display},
@@ -52,7 +48,7 @@ fn named() -> Builder {
 async fn no_display_or_debug_prints_a_name_as_it_is() {
     // A call site that is met first without a subscriber would stay off for the test of events beside this one.
     #[cfg(feature = "tracing")]
-    let _guard = tracing::subscriber::set_default(recorder::Recorder::new(|_told| {}));
+    let _guard = tracing::subscriber::set_default(crate::recorder::Recorder::new(|_told| {}));
     debugs(&named());
     let pool = named().build().unwrap();
     let quota = pool.quota(NAME, 1);
@@ -112,7 +108,7 @@ async fn no_display_or_debug_prints_a_name_as_it_is() {
 #[cfg(feature = "tracing")]
 #[tokio::test]
 async fn no_event_has_a_name_as_it_is() {
-    use recorder::Recorder;
+    use crate::recorder::Recorder;
 
     let recorder = Recorder::new(|_told| {});
     let guard = tracing::subscriber::set_default(recorder.clone());

@@ -1,5 +1,5 @@
 //! A subscriber that writes down the events of pools, and does what a test wants inside of each.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::{
     collections::BTreeMap,

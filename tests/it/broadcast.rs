@@ -3,10 +3,8 @@
 //! A producer never waits if *capacity, rounded up to a power of two, + samples that subscribers hold + 1* is at
 //! most the number of buffers.
 
-mod polling;
-
+use crate::polling::Polled;
 use bytes::{BufMut, Bytes};
-use polling::Polled;
 use sample_pool::{GetBufferError, Pool};
 use tokio::sync::broadcast;
 

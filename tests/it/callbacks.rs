@@ -3,9 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
-use polling::{Polled, at_once, poll_once};
+use crate::polling::{Polled, at_once, poll_once};
 use sample_pool::{Pool, Sample, State};
 use std::{
     sync::{

@@ -2,10 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
+use crate::polling::{Polled, at_once, poll_once};
 use futures::future::poll_fn;
-use polling::{Polled, at_once, poll_once};
 use sample_pool::{GetBufferError, Pool, Sample, Status};
 use std::{
     sync::{

@@ -2,10 +2,8 @@
 
 #![deny(unsafe_code)]
 
-mod polling;
-
+use crate::polling::{Polled, at_once};
 use bytes::BufMut;
-use polling::{Polled, at_once};
 use sample_pool::{
     Pool, SharedSample,
     fan_out::{FanOut, SendError, Subscriber},

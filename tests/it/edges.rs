@@ -3,10 +3,8 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
+use crate::polling::at_once;
 use bytes::{Buf, BufMut};
-use polling::at_once;
 use proptest::prelude::*;
 use sample_pool::{
     BufferOverflow, CommitError, GetBufferError, Pool, Properties, ReferenceTime,

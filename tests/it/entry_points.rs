@@ -74,7 +74,9 @@ pub(crate) const ENTRIES: &[(&str, Entry)] = &[
     ("report, and its Display", |s| {
         assert!(s.pool.report().to_string().starts_with("pool"));
     }),
-    ("wait_histogram", |s| assert!(s.pool.wait_histogram().is_some())),
+    ("wait_histogram", |s| {
+        assert!(s.pool.wait_histogram().is_some())
+    }),
     ("detect_stalls, and its drop", |s| {
         drop(s.pool.detect_stalls(Duration::ZERO, |_| {}));
     }),

@@ -2,11 +2,9 @@
 
 #![deny(unsafe_code)]
 
-mod polling;
-mod wakers;
-
+use crate::polling::{Polled, at_once};
+use crate::wakers::{Moment, hooked_at};
 use bytes::BufMut;
-use polling::{Polled, at_once};
 use sample_pool::{
     Pool, SharedSample,
     fan_out::{Delivery, FanOut, HoldLimit, Subscriber},
@@ -20,7 +18,6 @@ use std::{
     thread,
     time::Duration,
 };
-use wakers::{Moment, hooked_at};
 
 fn pool() -> Pool {
     Pool::builder().buffers(32).size(8).build().expect("small")

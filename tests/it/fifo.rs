@@ -2,10 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
+use crate::polling::{Polled, Wakes, at_once};
 use futures::{FutureExt, future::poll_fn};
-use polling::{Polled, Wakes, at_once};
 use sample_pool::{GetBufferError, Pool, Sample};
 use std::{
     pin::pin,

@@ -3,10 +3,8 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
+use crate::polling::{Polled, at_once, poll_once};
 use bytes::BufMut;
-use polling::{Polled, at_once, poll_once};
 use sample_pool::{Pool, Sample, State};
 use std::{
     mem,

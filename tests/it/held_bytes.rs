@@ -3,10 +3,8 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
+use crate::polling::Polled;
 use bytes::{BufMut, Bytes};
-use polling::Polled;
 use sample_pool::{Pool, Sample};
 
 const STRIDE: usize = 128;

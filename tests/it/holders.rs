@@ -2,10 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
+use crate::polling::Polled;
 use futures::{FutureExt, StreamExt, future::LocalBoxFuture, future::poll_fn};
-use polling::Polled;
 use sample_pool::{Holder, PollPool, Pool, Quota};
 use std::{any::Any, thread, time::Duration};
 

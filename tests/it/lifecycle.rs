@@ -6,11 +6,9 @@ mod configuring;
 mod draining;
 mod flushing;
 mod handles;
-#[path = "../polling/mod.rs"]
-mod polling;
 
+use crate::polling::at_once;
 use bytes::BufMut;
-use polling::at_once;
 use sample_pool::{GetBufferError, Pool, Properties, Sample, State};
 use std::time::Duration;
 

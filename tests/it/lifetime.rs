@@ -3,11 +3,9 @@
 
 #![deny(unsafe_code)]
 
-mod polling;
-mod wakers;
-
+use crate::polling::{Polled, at_once, poll_once};
+use crate::wakers::hooked;
 use bytes::{BufMut, Bytes};
-use polling::{Polled, at_once, poll_once};
 use sample_pool::{GetBufferError, Pool, Sample, SharedSample, State, WeakPool};
 use std::{
     cell::RefCell,
@@ -21,7 +19,6 @@ use std::{
     task::{Context, Poll, Waker},
     thread,
 };
-use wakers::hooked;
 
 /// Counts how often a pool was freed: its callback goes with it.
 struct Freed(Arc<AtomicUsize>);

@@ -3,8 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
+use crate::polling::Polled;
 use bytes::BufMut;
 use metrics::{
     Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
@@ -14,7 +13,6 @@ use metrics_util::{
     MetricKind,
     debugging::{DebugValue, DebuggingRecorder, Snapshotter},
 };
-use polling::Polled;
 use sample_pool::{
     Builder, Pool,
     fan_out::FanOut,
@@ -77,7 +75,11 @@ fn number(of: &BTreeMap<(String, String), DebugValue>, pool: &str, name: &str) -
 /// One that is mixed up with its neighbour is worse than none.
 #[test]
 fn each_metric_is_what_the_status_says() {
-    let pool = builder().buffers(5).priority_buffers(1).build().expect("small");
+    let pool = builder()
+        .buffers(5)
+        .priority_buffers(1)
+        .build()
+        .expect("small");
     let mut held = pool.try_get_buffers(4).expect("home");
     held[0].put_slice(&[7; 100]);
     assert!(pool.try_get_buffer().is_err());
@@ -162,12 +164,12 @@ fn each_wait_is_recorded_once_with_how_long_it_took() {
         drop(Polled::waiting(pool.get_buffer()));
     }
     assert_eq!(waits(&record(&mut metrics)).len(), 2);
-    assert_eq!(waits(&record(&mut metrics)), []);
+    assert!(waits(&record(&mut metrics)).is_empty());
     let pause = Duration::from_millis(20);
     let long = Polled::waiting(pool.get_buffer());
     thread::sleep(pause);
     let told = record(&mut metrics);
-    assert_eq!(waits(&told), [], "it has not ended");
+    assert!(waits(&told).is_empty(), "it has not ended");
     let oldest = number(&told, "relay", "sample_pool_oldest_wait_seconds");
     assert!(oldest >= pause.as_secs_f64());
     drop(long);

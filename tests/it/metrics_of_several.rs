@@ -2,13 +2,11 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
+use crate::polling::{Polled, at_once};
 use metrics::{
     Counter, Gauge, GaugeFn, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
     with_local_recorder,
 };
-use polling::{Polled, at_once};
 use sample_pool::{
     Pool,
     fan_out::FanOut,

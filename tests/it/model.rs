@@ -10,8 +10,6 @@ mod asked;
 mod expected;
 mod held;
 mod operations;
-#[path = "../polling/mod.rs"]
-mod polling;
 mod strategies;
 mod world;
 

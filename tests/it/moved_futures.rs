@@ -3,10 +3,8 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
+use crate::polling::{Polled, Wakes, poll_once};
 use futures::future::FusedFuture;
-use polling::{Polled, Wakes, poll_once};
 use sample_pool::{GetBufferError, Pool, Sample};
 use std::{
     future::Future,

@@ -3,9 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
-use polling::poll_once;
+use crate::polling::poll_once;
 use sample_pool::{NotifyRelease, Pool, Sample, WeakPool};
 use std::{
     cell::Cell,

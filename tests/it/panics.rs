@@ -3,11 +3,9 @@
 
 #![deny(unsafe_code)]
 
-mod polling;
-mod wakers;
-
+use crate::polling::{Polled, at_once, poll_once};
+use crate::wakers::{Moment, hooked, hooked_at};
 use futures::{FutureExt, TryFutureExt};
-use polling::{Polled, at_once, poll_once};
 use sample_pool::{GetBufferError, Pool, Sample, State};
 use std::{
     future::Future,
@@ -20,7 +18,6 @@ use std::{
     task::{Context, Poll, Waker},
     thread,
 };
-use wakers::{Moment, hooked, hooked_at};
 
 fn pool(buffers: usize) -> Pool {
     let built = Pool::builder().buffers(buffers).size(64).build();

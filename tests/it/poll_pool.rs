@@ -2,10 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
+use crate::polling::{Wakes, at_once, poll_once};
 use futures::{StreamExt, stream};
-use polling::{Wakes, at_once, poll_once};
 use sample_pool::{GetBufferError, PollPool, Pool};
 use std::{
     future::{Future, poll_fn},
@@ -186,7 +184,7 @@ fn a_task_that_keeps_a_sample_is_woken_once_when_a_get_queues() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("one is free");
     let mut keeper = PollPool::new(&pool);
-    let mut keeps = polling::Polled::waiting(wanted(&mut keeper));
+    let mut keeps = crate::polling::Polled::waiting(wanted(&mut keeper));
     assert!(pool.try_get_buffer().is_err());
     assert_eq!(keeps.wakes(), 0, "that one does not wait");
     let mut first = pool.get_buffer();
@@ -235,9 +233,9 @@ fn a_get_through_a_quota_asks_those_who_keep_samples_of_that_quota() {
         .map(|quota| quota.try_get_buffer().expect("there is room"));
     let mut keepers = quotas.each_ref().map(PollPool::from);
     let [one, another] = &mut keepers;
-    let mut one = polling::Polled::waiting(wanted(one));
-    let mut another = polling::Polled::waiting(wanted(another));
-    let get = polling::Polled::waiting(quotas[0].get_buffer());
+    let mut one = crate::polling::Polled::waiting(wanted(one));
+    let mut another = crate::polling::Polled::waiting(wanted(another));
+    let get = crate::polling::Polled::waiting(quotas[0].get_buffer());
     assert_eq!((one.wakes(), another.wakes()), (1, 0));
     one.expect_ready();
     another.expect_pending();
@@ -255,8 +253,8 @@ fn a_get_that_may_not_queue_asks_for_samples_that_are_kept() {
     let charged = quota.try_get_buffer().expect("there is room");
     let mut keepers = [PollPool::new(&pool), PollPool::from(&quota)];
     let [of_pool, of_quota] = &mut keepers;
-    let mut of_pool = polling::Polled::waiting(wanted(of_pool));
-    let mut of_quota = polling::Polled::waiting(wanted(of_quota));
+    let mut of_pool = crate::polling::Polled::waiting(wanted(of_pool));
+    let mut of_quota = crate::polling::Polled::waiting(wanted(of_quota));
     let refused = Err(GetBufferError::TooManyWaiters);
 
     assert_eq!(at_once(quota.get_buffer()).map(drop), refused);

@@ -1,6 +1,6 @@
 //! Polling futures by hand, so that a test decides who is polled when, and sees who was woken.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::{
     future::Future,

@@ -2,13 +2,9 @@
 
 mod boundary;
 mod foreign;
-#[path = "../polling/mod.rs"]
-mod polling;
 mod waiting;
-#[path = "../wakers/mod.rs"]
-mod wakers;
 
-use polling::{Polled, at_once};
+use crate::polling::{Polled, at_once};
 use sample_pool::{GetBufferError, Pool, Quota, QuotaStatus, Sample};
 use std::{
     sync::{
@@ -160,7 +156,7 @@ fn samples_outlive_their_quota() {
     let quota = pool.quota("camera", 1);
     let sample = quota.try_get_buffer().unwrap();
     drop(quota);
-    assert_eq!(pool.quotas()[0].charged, 1, "a sample is charged to it");
+    assert_eq!(pool.quotas()[0].in_use, 1, "a sample is charged to it");
     let weak = pool.downgrade();
     drop(pool);
     drop(sample.freeze().into_bytes());

@@ -3,12 +3,9 @@
 
 #![deny(unsafe_code)]
 
-mod entry_points;
-mod polling;
-mod wakers;
-
-use entry_points::{BUFFERS, ENTRIES, Scene};
-use polling::{Polled, poll_once};
+use crate::entry_points::{BUFFERS, ENTRIES, Scene};
+use crate::polling::{Polled, poll_once};
+use crate::wakers::{Moment, hooked_at};
 use sample_pool::{PollPool, Pool};
 use std::{
     future::{Future, poll_fn},
@@ -23,7 +20,6 @@ use std::{
     thread,
     time::Duration,
 };
-use wakers::{Moment, hooked_at};
 
 /// Brings `act` to run at a place, once, with the pool in the middle of something.
 type Place = fn(&Scene, Act);

@@ -2,11 +2,9 @@
 
 #![deny(unsafe_code)]
 
-mod polling;
-mod wakers;
-
+use crate::polling::{Polled, at_once, poll_once};
+use crate::wakers::{Moment, hooked_at};
 use bytes::BufMut;
-use polling::{Polled, at_once, poll_once};
 use sample_pool::{
     GetBufferError, MediaType, Pool, Properties, ReferenceTime, Sample, SetPropertiesError, State,
 };
@@ -21,7 +19,6 @@ use std::{
     thread,
     time::Duration,
 };
-use wakers::{Moment, hooked_at};
 
 fn pool(buffers: usize) -> Pool {
     let built = Pool::builder().buffers(buffers).size(64).prefix(8).build();

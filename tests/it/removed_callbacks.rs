@@ -3,9 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
-use polling::at_once;
+use crate::polling::at_once;
 use sample_pool::{NotifyGuard, NotifyRelease, Pool, Sample};
 use std::{
     future::Future,

@@ -2,11 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
+use crate::polling::Polled;
 use bytes::BufMut;
 use futures::future::BoxFuture;
-use polling::Polled;
 use sample_pool::{Builder, CallSite, GetBufferError, PollPool, Pool, Sample};
 use std::{future::poll_fn, thread, time::Duration};
 
@@ -119,15 +117,15 @@ fn it_reads_as_a_head_line_and_a_line_for_each_call_site() {
         "{said}"
     );
     assert!(largest.starts_with("  3 samples for "), "{said}");
-    let middle = "s, 1.5 KiB used of 192.0 KiB pinned, 3 handles: tests/report.rs:";
+    let middle = "s, 1.5 KiB used of 192.0 KiB pinned, 3 handles: tests/it/report.rs:";
     assert!(largest.contains(middle), "{said}");
     assert!(smallest.starts_with("  1 sample for "), "{said}");
-    let middle = "s, 0 bytes used of 64.0 KiB pinned, 1 handle: tests/report.rs:";
+    let middle = "s, 0 bytes used of 64.0 KiB pinned, 1 handle: tests/it/report.rs:";
     assert!(smallest.contains(middle), "{said}");
     drop(last);
     let said = pool.report().to_string();
     let gathered = "1 sample on the way, gathered for a get that waits for more";
-    let last = format!("\n  {gathered}: tests/report.rs:{asked}:");
+    let last = format!("\n  {gathered}: tests/it/report.rs:{asked}:");
     assert!(said.contains(&last), "{said}");
     assert_eq!(said.matches("on the way").count(), 1, "{said}");
     drop((waiting, held));
@@ -203,7 +201,7 @@ fn quotas_are_told_and_samples_of_one_line_are_told_apart_by_them() {
     for part in [
         ": 5 of 8 free, 1 of them reserved, 3 out, ",
         "\n  quota camera: 2 of 2, 0 waiting\n  quota relay: 1 of 4, 0 waiting\n",
-        " pinned, 2 handles, of camera: tests/report.rs:",
+        " pinned, 2 handles, of camera: tests/it/report.rs:",
     ] {
         assert!(said.contains(part), "{said}");
     }
@@ -244,7 +242,7 @@ fn a_sample_that_was_handed_to_a_get_is_told_with_the_line_of_the_get() {
         );
         let said = report.to_string();
         let expected = format!(
-            "\n  1 sample on the way, handed to a get that was not polled since: tests/report.rs:{line}:"
+            "\n  1 sample on the way, handed to a get that was not polled since: tests/it/report.rs:{line}:"
         );
         assert!(said.contains(&expected), "{said}");
         assert_eq!(said.matches("on the way").count(), 1, "{said}");

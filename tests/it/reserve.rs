@@ -2,9 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
-use polling::{Polled, at_once};
+use crate::polling::{Polled, at_once};
 use sample_pool::{GetBufferError, Pool, Properties, Quota, Sample};
 use std::{
     sync::{
@@ -15,7 +13,10 @@ use std::{
 };
 
 fn pool(buffers: usize, reserve: usize) -> (Pool, Quota) {
-    let pool = Pool::builder().buffers(buffers).size(64).priority_buffers(reserve);
+    let pool = Pool::builder()
+        .buffers(buffers)
+        .size(64)
+        .priority_buffers(reserve);
     let pool = pool.build().expect("small");
     let quota = pool.priority_quota("control", 2 * buffers);
     (pool, quota)

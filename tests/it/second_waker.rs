@@ -3,10 +3,8 @@
 
 #![deny(unsafe_code)]
 
-mod polling;
-mod wakers;
-
-use polling::poll_once;
+use crate::polling::poll_once;
+use crate::wakers::{Moment, hooked_at};
 use sample_pool::{GetBufferError, Pool, Sample};
 use std::{
     future::Future,
@@ -20,7 +18,6 @@ use std::{
     thread,
     time::Duration,
 };
-use wakers::{Moment, hooked_at};
 
 /// Runs `scene` on a thread of its own, and fails instead of hanging.
 fn within_bounds(scene: impl FnOnce() + Send + 'static) {

@@ -2,10 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
+use crate::polling::{Polled, at_once, poll_once};
 use bytes::BufMut;
-use polling::{Polled, at_once, poll_once};
 use sample_pool::{Builder, GetBufferError, Holder, Pool, Sample, State};
 use std::{
     panic::Location,

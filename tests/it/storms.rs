@@ -3,9 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
-use polling::poll_once;
+use crate::polling::poll_once;
 use proptest::prelude::*;
 use sample_pool::{GetBufferError, GetBufferOwned, Pool, Sample, Status};
 use std::{

@@ -2,9 +2,6 @@
 
 #![forbid(unsafe_code)]
 
-#[path = "../polling/mod.rs"]
-mod polling;
-
 mod begun_frames;
 mod begun_samples;
 mod datagrams;

@@ -3,10 +3,8 @@
 
 #![deny(unsafe_code)]
 
-mod polling;
-mod wakers;
-
-use polling::{Polled, poll_once};
+use crate::polling::{Polled, poll_once};
+use crate::wakers::{Moment, hooked_at};
 use sample_pool::{GetBufferError, Pool, Sample, State};
 use std::{
     cell::RefCell,
@@ -21,7 +19,6 @@ use std::{
     thread,
     time::Duration,
 };
-use wakers::{Moment, hooked_at};
 
 fn pool(buffers: usize) -> Pool {
     let built = Pool::builder().buffers(buffers).size(64).build();

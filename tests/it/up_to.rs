@@ -2,9 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
-use polling::{Polled, at_once};
+use crate::polling::{Polled, at_once};
 use sample_pool::{GetBufferError, Pool, Sample};
 
 fn pool(buffers: usize) -> Pool {

@@ -2,9 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-mod polling;
-
-use polling::Polled;
+use crate::polling::Polled;
 use sample_pool::{GetBufferError, Pool, Sample};
 use std::{
     thread,

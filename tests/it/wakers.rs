@@ -1,6 +1,6 @@
 //! Wakers that run a test's code at the moment when they are cloned, woken or dropped.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(
     unsafe_code,
     reason = "only a table of functions of its own tells a waker that it is cloned"

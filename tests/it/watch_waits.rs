@@ -3,7 +3,7 @@
 
 #![forbid(unsafe_code)]
 
-use sample_pool::{GetBufferOwned, Stall, Pool};
+use sample_pool::{GetBufferOwned, Pool, Stall};
 use std::{
     future::Future,
     time::{Duration, Instant},
@@ -75,7 +75,7 @@ async fn a_get_that_waits_for_too_long_is_told_with_who_holds_the_samples() {
     assert!(wait.report.status.oldest_wait >= Some(wait.waited));
     let said = wait.to_string();
     assert!(said.starts_with("a get has waited for "), "{said}");
-    assert!(said.contains("tests/watch_waits.rs:"), "{said}");
+    assert!(said.contains("tests/it/watch_waits.rs:"), "{said}");
     drop(held);
     assert!(get.await.expect("no panic").is_ok());
 }

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use sample_pool::{GetBufferOwned, Stall, Pool};
+use sample_pool::{GetBufferOwned, Pool, Stall};
 use std::{
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},

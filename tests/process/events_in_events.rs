@@ -1,11 +1,10 @@
-//! Holds the promise that a subscriber for the whole program is not told of what it does itself. Alone in
-//! its file: such a subscriber is there for good.
+//! Holds the promise that a subscriber for the whole program is not told of what it does itself. In a child, since
+//! such a subscriber is there for good.
 
 #![forbid(unsafe_code)]
 
-mod recorder;
-
-use recorder::Recorder;
+use crate::child::in_a_child;
+use crate::recorder::Recorder;
 use sample_pool::Pool;
 use tracing::Level;
 
@@ -13,6 +12,14 @@ use tracing::Level;
 /// stack ends. `tracing` keeps a subscriber of one thread from that, and not one of the program.
 #[test]
 fn a_subscriber_that_finds_its_own_pool_exhausted_is_told_once() {
+    let test = "events_in_events::a_subscriber_that_finds_its_own_pool_exhausted_is_told_once";
+    in_a_child(test, || {
+        a_subscriber_finds_its_own_pool_exhausted();
+        Ok(())
+    });
+}
+
+fn a_subscriber_finds_its_own_pool_exhausted() {
     let pool = Pool::builder().buffers(1).build().expect("small");
     let held = pool.try_get_buffer().expect("home");
     let its_own = pool.clone();

@@ -1,55 +1,19 @@
 //! Memory that is locked, and memory that the system does not take back.
 //!
-//! Locking all memory, and refusing a system call, are for a whole process: each test runs itself again in a child.
+//! Locking all memory, and refusing a system call, are for a whole process: each test runs in a child.
 
-#![cfg(target_os = "linux")]
 #![allow(
     unsafe_code,
     reason = "locking memory and refusing system calls are calls of libc's"
 )]
 
-#[cfg(feature = "tracing")]
-mod recorder;
-
+use crate::child::in_a_child;
 use bytes::BufMut;
 use sample_pool::{Builder, Pool, Properties, State, Status};
-use std::{env, fs, io, process::Command};
+use std::{fs, io};
 
 const MIB: usize = 1 << 20;
 const BUFFERS: usize = 64;
-
-/// Says that the child got to its end; a filter that matches no test would end well, too.
-const DONE: &str = "every assertion of the child held";
-const NOT_RUN: &str = "NOT RUN: ";
-
-/// Runs `scene` in a child of its own. An error of it is that the system does not let it begin.
-fn in_a_child(test: &str, scene: impl FnOnce() -> io::Result<()>) {
-    const CHILD: &str = "LOCKED_MEMORY_CHILD";
-    if env::var_os(CHILD).is_some() {
-        match scene() {
-            Ok(()) => println!("{DONE}"),
-            Err(refused) => println!("{NOT_RUN}{refused}"),
-        }
-        return;
-    }
-    let child = Command::new(env::current_exe().expect("the test itself"))
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(CHILD, "1")
-        .output()
-        .expect("it was started once");
-    let said = String::from_utf8_lossy(&child.stdout);
-    let complained = String::from_utf8_lossy(&child.stderr);
-    let ended = child.status;
-    assert!(ended.success(), "{ended:?}\n{said}\n{complained}");
-    if let Some((_, why)) = said.split_once(NOT_RUN) {
-        // Not caught by the harness, which shows nothing of a test that passes.
-        let why = why.lines().next().unwrap_or_default();
-        let line = format!("{NOT_RUN}{test}: {why}\n");
-        io::Write::write_all(&mut io::stderr(), line.as_bytes()).expect("a standard error");
-        return;
-    }
-    assert!(said.contains(DONE), "{said}\n{complained}");
-}
 
 /// A line of the kernel's report on this process, in bytes.
 fn of_the_process(name: &str) -> usize {
@@ -111,7 +75,7 @@ fn assert_about(bytes: usize, expected: usize) {
 #[test]
 fn a_decommit_gives_locked_memory_back_and_a_commit_locks_it_again() {
     in_a_child(
-        "a_decommit_gives_locked_memory_back_and_a_commit_locks_it_again",
+        "locked_memory::a_decommit_gives_locked_memory_back_and_a_commit_locks_it_again",
         || {
             lock_all(libc::MCL_FUTURE)?;
             let (unused, unlocked) = (resident(), locked());
@@ -151,7 +115,7 @@ fn a_decommit_gives_locked_memory_back_and_a_commit_locks_it_again() {
 #[test]
 fn memory_that_is_locked_when_it_is_used_is_not_backed_by_a_commit() {
     in_a_child(
-        "memory_that_is_locked_when_it_is_used_is_not_backed_by_a_commit",
+        "locked_memory::memory_that_is_locked_when_it_is_used_is_not_backed_by_a_commit",
         || {
             lock_all(libc::MCL_FUTURE | libc::MCL_ONFAULT)?;
             let (unused, unlocked) = (resident(), locked());
@@ -227,7 +191,7 @@ const DONTNEED_LOCKED: u32 = 24;
 #[test]
 fn an_older_kernel_takes_locked_memory_as_well_and_locks_it_again() {
     in_a_child(
-        "an_older_kernel_takes_locked_memory_as_well_and_locks_it_again",
+        "locked_memory::an_older_kernel_takes_locked_memory_as_well_and_locks_it_again",
         || {
             refuse(libc::SYS_madvise, Some(DONTNEED_LOCKED), libc::EINVAL)?;
             lock_all(libc::MCL_FUTURE)?;
@@ -259,7 +223,7 @@ fn an_older_kernel_takes_locked_memory_as_well_and_locks_it_again() {
 #[test]
 fn an_older_kernel_keeps_what_is_locked_when_it_is_used_and_that_is_told() {
     in_a_child(
-        "an_older_kernel_keeps_what_is_locked_when_it_is_used_and_that_is_told",
+        "locked_memory::an_older_kernel_keeps_what_is_locked_when_it_is_used_and_that_is_told",
         || {
             refuse(libc::SYS_madvise, Some(DONTNEED_LOCKED), libc::EINVAL)?;
             lock_all(libc::MCL_FUTURE | libc::MCL_ONFAULT)?;
@@ -280,73 +244,79 @@ fn an_older_kernel_keeps_what_is_locked_when_it_is_used_and_that_is_told() {
 /// An operator who decommits idle pools would wonder why the process does not become smaller.
 #[test]
 fn memory_that_the_system_does_not_take_back_is_told() {
-    in_a_child("memory_that_the_system_does_not_take_back_is_told", || {
-        let pool = build(builder().name("idle"))?;
-        use_all(&pool);
-        let before = resident();
-        refuse(libc::SYS_madvise, None, libc::EPERM)?;
-        let kept = |status: Status| (status.state, status.memory_kept);
+    in_a_child(
+        "locked_memory::memory_that_the_system_does_not_take_back_is_told",
+        || {
+            let pool = build(builder().name("idle"))?;
+            use_all(&pool);
+            let before = resident();
+            refuse(libc::SYS_madvise, None, libc::EPERM)?;
+            let kept = |status: Status| (status.state, status.memory_kept);
 
-        let decommit = || pool.decommit();
-        #[cfg(feature = "tracing")]
-        let told = {
-            let recorder = recorder::Recorder::new(|_told| {});
-            tracing::subscriber::with_default(recorder.clone(), decommit);
-            recorder.take()
-        };
-        #[cfg(not(feature = "tracing"))]
-        decommit();
+            let decommit = || pool.decommit();
+            #[cfg(feature = "tracing")]
+            let told = {
+                let recorder = crate::recorder::Recorder::new(|_told| {});
+                tracing::subscriber::with_default(recorder.clone(), decommit);
+                recorder.take()
+            };
+            #[cfg(not(feature = "tracing"))]
+            decommit();
 
-        let bytes = pool.region().map_or(BUFFERS * MIB, |region| region.len());
-        assert_eq!(kept(pool.status()), (State::Configured, bytes));
-        assert_about(resident(), before);
-        #[cfg(feature = "tracing")]
-        {
-            let last = told.last().expect("events");
-            assert_eq!(last.level, tracing::Level::WARN);
-            assert!(last.message.contains("did not take back"), "{last:?}");
-            assert_eq!(last.fields["bytes"], bytes.to_string());
-            assert!(last.fields["reason"].contains("not permitted"), "{last:?}");
-            assert_eq!(last.message.lines().count(), 1);
-        }
-        // It works nevertheless.
-        pool.commit().expect("the same memory");
-        assert_eq!(kept(pool.status()), (State::Committed, 0));
-        use_all(&pool);
+            let bytes = pool.region().map_or(BUFFERS * MIB, |region| region.len());
+            assert_eq!(kept(pool.status()), (State::Configured, bytes));
+            assert_about(resident(), before);
+            #[cfg(feature = "tracing")]
+            {
+                let last = told.last().expect("events");
+                assert_eq!(last.level, tracing::Level::WARN);
+                assert!(last.message.contains("did not take back"), "{last:?}");
+                assert_eq!(last.fields["bytes"], bytes.to_string());
+                assert!(last.fields["reason"].contains("not permitted"), "{last:?}");
+                assert_eq!(last.message.lines().count(), 1);
+            }
+            // It works nevertheless.
+            pool.commit().expect("the same memory");
+            assert_eq!(kept(pool.status()), (State::Committed, 0));
+            use_all(&pool);
 
-        // The last release of a drain ends it as a decommit does.
-        let held = pool.try_get_buffer().expect("all are free");
-        pool.decommit();
-        assert_eq!(kept(pool.status()), (State::Draining, 0));
-        drop(held);
-        assert_eq!(kept(pool.status()), (State::Configured, bytes));
-        // What is unmapped is the system's in any case.
-        pool.set_properties(pool.properties())
-            .expect("it has drained");
-        assert_eq!(kept(pool.status()), (State::Configured, 0));
-        assert_about(resident(), before - bytes);
-        Ok(())
-    });
+            // The last release of a drain ends it as a decommit does.
+            let held = pool.try_get_buffer().expect("all are free");
+            pool.decommit();
+            assert_eq!(kept(pool.status()), (State::Draining, 0));
+            drop(held);
+            assert_eq!(kept(pool.status()), (State::Configured, bytes));
+            // What is unmapped is the system's in any case.
+            pool.set_properties(pool.properties())
+                .expect("it has drained");
+            assert_eq!(kept(pool.status()), (State::Configured, 0));
+            assert_about(resident(), before - bytes);
+            Ok(())
+        },
+    );
 }
 
 /// The hint is refused by a kernel that was built without huge pages. The pool works, and an event says so.
 #[cfg(feature = "tracing")]
 #[test]
 fn huge_pages_that_are_refused_are_told_once() {
-    in_a_child("huge_pages_that_are_refused_are_told_once", || {
-        refuse(libc::SYS_madvise, None, libc::EPERM)?;
-        let recorder = recorder::Recorder::new(|_told| {});
-        tracing::subscriber::with_default(recorder.clone(), || {
-            let pool = build(builder().huge_pages(true)).expect("it is a hint");
-            use_all(&pool);
-            pool.decommit();
-            pool.commit().expect("the same memory");
-        });
-        let told = recorder.take();
-        let refusals = told
-            .iter()
-            .filter(|told| told.message.contains("huge pages"));
-        assert_eq!(refusals.count(), 1, "{told:?}");
-        Ok(())
-    });
+    in_a_child(
+        "locked_memory::huge_pages_that_are_refused_are_told_once",
+        || {
+            refuse(libc::SYS_madvise, None, libc::EPERM)?;
+            let recorder = crate::recorder::Recorder::new(|_told| {});
+            tracing::subscriber::with_default(recorder.clone(), || {
+                let pool = build(builder().huge_pages(true)).expect("it is a hint");
+                use_all(&pool);
+                pool.decommit();
+                pool.commit().expect("the same memory");
+            });
+            let told = recorder.take();
+            let refusals = told
+                .iter()
+                .filter(|told| told.message.contains("huge pages"));
+            assert_eq!(refusals.count(), 1, "{told:?}");
+            Ok(())
+        },
+    );
 }

@@ -1,7 +1,6 @@
 //! Holds the promise about memory: it is the system's until it is used, goes back with a decommit, and
 //! little of it is in use while few samples are.
 
-#![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
 use bytes::BufMut;

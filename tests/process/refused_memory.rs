@@ -1,22 +1,21 @@
 //! Holds the promise about memory that the system refuses: a clear error, nothing half done, and a pool
 //! that works as soon as it asks for less or there is more.
 //!
-//! The limit is one of a whole process, so each test runs itself again in a child that has it.
+//! The limit is one of a whole process, so each test runs in a child that has it.
 
-#![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
-mod polling;
-
+use crate::child::in_a_child_of;
+use crate::polling::{Polled, at_once};
 use bytes::BufMut;
-use polling::{Polled, at_once};
 use sample_pool::{
     BuildError, CommitError, GetBufferError, Pool, Properties, State,
     fan_out::{FanOut, HoldLimit},
 };
 use std::{
-    env, hint,
+    hint,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     process::Command,
 };
 
@@ -24,36 +23,26 @@ use std::{
 const LIMIT_KIB: usize = 1 << 20;
 const MIB: usize = 1 << 20;
 
-/// Says that the child got to its end; a filter that matches no test would end well, too.
-const DONE: &str = "every assertion of the child held";
-
 /// Runs `scene` in a child that may map no more than the limit.
 fn under_the_limit(test: &str, scene: impl FnOnce()) {
-    const CHILD: &str = "REFUSED_MEMORY_CHILD";
-    if env::var_os(CHILD).is_some() {
+    let limited = |program: &Path| {
+        let mut shell = Command::new("sh");
+        shell
+            .args([
+                "-c",
+                &format!("ulimit -v {LIMIT_KIB} && exec \"$0\" \"$@\""),
+            ])
+            .arg(program)
+            // Otherwise glibc reserves 64 MiB of addresses for the test's thread, and serves it from there.
+            .env("MALLOC_ARENA_MAX", "1")
+            // A trace of a panic that is expected would map the whole program.
+            .env("RUST_BACKTRACE", "0");
+        shell
+    };
+    in_a_child_of(&format!("refused_memory::{test}"), limited, || {
         scene();
-        println!("{DONE}");
-        return;
-    }
-    let limited = format!("ulimit -v {LIMIT_KIB} && exec \"$0\" \"$@\"");
-    let child = Command::new("sh")
-        .args(["-c", &limited])
-        .arg(env::current_exe().expect("the test itself"))
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(CHILD, "1")
-        // Otherwise glibc reserves 64 MiB of addresses for the test's thread, and serves it from there.
-        .env("MALLOC_ARENA_MAX", "1")
-        // A trace of a panic that is expected would map the whole program.
-        .env("RUST_BACKTRACE", "0")
-        .output()
-        .expect("a shell");
-    let said = String::from_utf8_lossy(&child.stdout);
-    let complained = String::from_utf8_lossy(&child.stderr);
-    assert!(
-        child.status.success() && said.contains(DONE),
-        "{:?}\n{said}\n{complained}",
-        child.status
-    );
+        Ok(())
+    });
 }
 
 fn of_a_mib(buffers: usize) -> Properties {

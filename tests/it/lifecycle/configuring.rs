@@ -1,10 +1,7 @@
 //! Setting properties and committing.
 
-use crate::{
-    SMALL, STATES, addresses, assert_all_refused, committed,
-    polling::{Polled, at_once},
-    pool_in, properties,
-};
+use super::{SMALL, STATES, addresses, assert_all_refused, committed, pool_in, properties};
+use crate::polling::{Polled, at_once};
 use sample_pool::{
     BuildError, CommitError, GetBufferError, Pool, Properties, Sample, SetPropertiesError, State,
 };

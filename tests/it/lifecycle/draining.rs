@@ -1,10 +1,7 @@
 //! Decommitting, and what is told when the last sample is home.
 
-use crate::{
-    SMALL, STATES, addresses, assert_all_refused, committed,
-    polling::{Polled, at_once},
-    pool_in,
-};
+use super::{SMALL, STATES, addresses, assert_all_refused, committed, pool_in};
+use crate::polling::{Polled, at_once};
 use bytes::BufMut;
 use sample_pool::{GetBufferError, Pool, State};
 use std::thread;

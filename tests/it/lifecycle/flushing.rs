@@ -1,6 +1,7 @@
 //! Flushing: gets fail, memory stays.
 
-use crate::{SMALL, STATES, addresses, assert_all_refused, committed, polling::Polled, pool_in};
+use super::{SMALL, STATES, addresses, assert_all_refused, committed, pool_in};
+use crate::polling::Polled;
 use sample_pool::{GetBufferError, State};
 
 /// Samples are home while a pool flushes, so looking at the free list first would hand them out.

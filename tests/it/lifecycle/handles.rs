@@ -1,6 +1,7 @@
 //! Pool handles that go before the samples do, and what never calls the callback.
 
-use crate::{committed, polling::Polled, pool_in};
+use super::{committed, pool_in};
+use crate::polling::Polled;
 use bytes::BufMut;
 use sample_pool::{GetBufferError, Pool, State};
 use std::{

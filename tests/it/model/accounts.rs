@@ -1,6 +1,6 @@
 //! The model of quotas: how much is charged to each, and who waits for room.
 
-use crate::operations::{Payer, Settings};
+use super::operations::{Payer, Settings};
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use sample_pool::{GetBufferError, Quota};
 use std::collections::{HashMap, VecDeque};

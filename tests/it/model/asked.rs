@@ -1,6 +1,6 @@
 //! The model of a get: what it wants, and how far it is.
 
-use crate::operations::Payer;
+use super::operations::Payer;
 use sample_pool::GetBufferError;
 
 /// Where a get stands.

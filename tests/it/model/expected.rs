@@ -1,6 +1,6 @@
 //! The model: what a pool is expected to do, written as plainly as can be.
 
-use crate::{
+use super::{
     accounts::Accounts,
     asked::{Asked, Stage},
     operations::{Happening, Payer, Settings},

@@ -1,6 +1,6 @@
 //! What can be done to a pool.
 
-use crate::held::Edit;
+use super::held::Edit;
 use sample_pool::{Pool, Properties};
 
 /// How the pool is built. It starts unconfigured in all but name: the first operations configure it.
@@ -22,7 +22,7 @@ impl Settings {
             .size(0)
             .align(1)
             .max_waiters(self.max_waiters)
-            .reserve(self.reserve)
+            .priority_buffers(self.reserve)
             .track_holders(self.track_holders)
             .zero_on_release(self.zero_on_release)
             .measure_waits(self.measure_waits)

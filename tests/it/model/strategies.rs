@@ -1,6 +1,6 @@
 //! How often each thing is done.
 
-use crate::{
+use super::{
     held::Edit,
     operations::{Ask, Happening, Operation, Payer, Settings},
 };

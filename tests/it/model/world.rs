@@ -1,11 +1,11 @@
 //! The real pool beside the model, step by step.
 
-use crate::{
+use super::{
     expected::Expected,
     held::{Edit, Held},
     operations::{Ask, Happening, Operation, Payer, Settings},
-    polling::Polled,
 };
+use crate::polling::Polled;
 use futures::future::{BoxFuture, FutureExt, TryFutureExt};
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use sample_pool::{

@@ -6,7 +6,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::{assert_nothing_is_lost, assert_used, polling::Polled, pool};
+use super::{assert_nothing_is_lost, assert_used, pool};
+use crate::polling::Polled;
 use sample_pool::{
     GetBufferError, Holder, PollPool, Pool, Quota, QuotaStatus, Sample, SharedSample, WeakPool,
 };

@@ -2,12 +2,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::{
-    assert_nothing_is_lost, assert_used,
-    polling::Polled,
-    pool,
-    wakers::{Moment, hooked_at},
-};
+use super::{assert_nothing_is_lost, assert_used, pool};
+use crate::polling::Polled;
+use crate::wakers::{Moment, hooked_at};
 use sample_pool::State;
 use std::{
     future::Future,

@@ -2,11 +2,8 @@
 
 #![forbid(unsafe_code)]
 
-use super::{
-    assert_nothing_is_lost, assert_used,
-    polling::{Polled, at_once},
-    pool,
-};
+use super::{assert_nothing_is_lost, assert_used, pool};
+use crate::polling::{Polled, at_once};
 use sample_pool::{GetBufferError, Pool};
 use std::{
     panic::{self, AssertUnwindSafe},

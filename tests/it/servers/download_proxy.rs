@@ -1,10 +1,10 @@
 //! `examples/download_proxy.rs`
 
-#[path = "../../examples/download_proxy.rs"]
+#[path = "../../../examples/download_proxy.rs"]
 #[allow(dead_code, reason = "its `main` is for the example")]
 mod example;
 
-use crate::{ask, body, listener, pattern, until};
+use super::{ask, body, listener, pattern, until};
 use axum::{Router, body::Body, routing::get};
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, StatusCode};

@@ -1,10 +1,10 @@
 //! `examples/tcp_relay.rs`
 
-#[path = "../../examples/tcp_relay.rs"]
+#[path = "../../../examples/tcp_relay.rs"]
 #[allow(dead_code, reason = "its `main` is for the example")]
 mod example;
 
-use crate::{listener, pattern, until, within};
+use super::{listener, pattern, until, within};
 use sample_pool::Pool;
 use socket2::{SockRef, Socket};
 use std::net::SocketAddr;

@@ -1,10 +1,10 @@
 //! `examples/udp_fan_out.rs`
 
-#[path = "../../examples/udp_fan_out.rs"]
+#[path = "../../../examples/udp_fan_out.rs"]
 #[allow(dead_code, reason = "its `main` is for the example")]
 mod example;
 
-use crate::within;
+use super::within;
 use sample_pool::Pool;
 use std::{io, net::SocketAddr, time::Duration};
 use tokio::{

@@ -1,10 +1,10 @@
 //! `examples/upload_to_disk.rs`
 
-#[path = "../../examples/upload_to_disk.rs"]
+#[path = "../../../examples/upload_to_disk.rs"]
 #[allow(dead_code, reason = "its `main` is for the example")]
 mod example;
 
-use crate::{ask, body, listener, pattern, until, within};
+use super::{ask, body, listener, pattern, until, within};
 use http_body_util::Full;
 use hyper::{Request, StatusCode};
 use sample_pool::Pool;

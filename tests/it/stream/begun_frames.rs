@@ -1,10 +1,10 @@
 //! `FrameReader`: a frame that was begun keeps no buffer that others wait for.
 
-use crate::{
-    polling::{Polled, at_once},
+use super::{
     pool,
     script::{Script, Step},
 };
+use crate::polling::{Polled, at_once};
 use bytes::BufMut;
 use futures::StreamExt;
 use sample_pool::{

@@ -1,10 +1,10 @@
 //! `SampleReader` that fills its buffers: one that was begun is not kept while others wait for it.
 
-use crate::{
-    polling::{Polled, at_once},
+use super::{
     pool,
     script::{Script, Step},
 };
+use crate::polling::{Polled, at_once};
 use futures::StreamExt;
 use sample_pool::{
     GetBufferError, PollPool, Pool, Properties,

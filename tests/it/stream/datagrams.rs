@@ -1,6 +1,7 @@
 //! `DatagramReceiver`: one datagram a sample, and no buffer taken before there is one.
 
-use crate::{polling::Polled, pool};
+use super::pool;
+use crate::polling::Polled;
 use futures::{FutureExt, StreamExt};
 use sample_pool::{
     Pool,

@@ -1,10 +1,10 @@
 //! Sources and decoders are user code, and can return wrong results.
 
-use crate::{
-    polling::{Polled, at_once},
+use super::{
     pool,
     script::{Script, Step},
 };
+use crate::polling::{Polled, at_once};
 use bytes::BufMut;
 use futures::StreamExt;
 use sample_pool::{

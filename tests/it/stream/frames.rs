@@ -1,10 +1,10 @@
 //! `FrameReader`: frames are found wherever the reads cut them, and copied only where they must be.
 
-use crate::{
-    polling::{Polled, at_once},
+use super::{
     pool,
     script::{Script, Step},
 };
+use crate::polling::{Polled, at_once};
 use futures::StreamExt;
 use sample_pool::{
     GetBufferError, Pool, Properties, SharedSample,

@@ -1,10 +1,10 @@
 //! What an adapter is made of can be reached, and comes back when it is taken apart.
 
-use crate::{
-    polling::{Polled, at_once},
+use super::{
     pool,
     script::{Script, Step},
 };
+use crate::polling::{Polled, at_once};
 use bytes::Bytes;
 use futures::{FutureExt, SinkExt, StreamExt, stream::FusedStream};
 use sample_pool::{

@@ -1,6 +1,7 @@
 //! `ReadableFirst`: who has nothing to read takes no buffer, and no place in line for one.
 
-use crate::{polling::Polled, pool};
+use super::pool;
+use crate::polling::Polled;
 use futures::StreamExt;
 use sample_pool::stream::{ReadReady, ReadSample, ReadableFirst, SampleReader};
 use socket2::SockRef;

@@ -1,10 +1,10 @@
 //! `SampleReader`: which bytes are in which sample, and when it holds a buffer while there is nothing to read.
 
-use crate::{
-    polling::{Polled, at_once, poll_once},
+use super::{
     pool,
     script::{Script, Step},
 };
+use crate::polling::{Polled, at_once, poll_once};
 use bytes::BufMut;
 use futures::StreamExt;
 use sample_pool::{

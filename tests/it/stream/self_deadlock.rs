@@ -33,7 +33,7 @@ fn a_stream_reader_needs_two_buffers_and_the_report_names_the_reader_of_one_that
             Poll::Pending => {
                 assert_eq!((buffers, pool.status().waiting), (1, 1));
                 let said = pool.report().to_string();
-                let holder = format!(": tests/stream/self_deadlock.rs:{line}:");
+                let holder = format!(": tests/it/stream/self_deadlock.rs:{line}:");
                 assert!(said.contains(&holder), "{said}");
                 continue;
             }
@@ -56,7 +56,7 @@ fn a_get_that_is_kept_while_another_is_awaited_is_named_by_the_report() {
     assert_eq!(second.wakes(), 0);
     let said = pool.report().to_string();
     let named = format!(
-        "1 sample on the way, handed to a get that was not polled since: tests/stream/self_deadlock.rs:{line}:"
+        "1 sample on the way, handed to a get that was not polled since: tests/it/stream/self_deadlock.rs:{line}:"
     );
     assert!(said.contains(&named), "{said}");
 }

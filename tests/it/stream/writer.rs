@@ -1,10 +1,7 @@
 //! `SampleWriter`: what is written when, and when a sample is returned to the pool.
 
-use crate::{
-    polling::{Polled, at_once},
-    pool,
-    script::Slow,
-};
+use super::{pool, script::Slow};
+use crate::polling::{Polled, at_once};
 use bytes::{Buf, BufMut, Bytes};
 use futures::SinkExt;
 use sample_pool::{Pool, SharedSample, stream::SampleWriter};

@@ -1,12 +1,8 @@
 //! A subscriber as a stream: it delivers and ends as `recv` does, and no wake-up is lost.
 
-#![deny(unsafe_code)]
-
-mod polling;
-
+use crate::polling::{Polled, at_once};
 use bytes::BufMut;
 use futures::{FutureExt, StreamExt, stream::FusedStream};
-use polling::{Polled, at_once};
 use sample_pool::{
     Pool, SharedSample,
     fan_out::{Delivery, FanOut, Subscriber},

@@ -1,0 +1,65 @@
+//! The promises of the pool, a module for each.
+//!
+//! All in one binary, because each binary links the library and what it depends on once more. The tests share a process,
+//! and `cargo test` runs them on several threads: none may change what belongs to the whole process, nor count what
+//! others do meanwhile. Those that must are in binaries of their own, whose heads say why: `allocator`, `events` and
+//! `process`.
+
+mod entry_points;
+mod polling;
+mod wakers;
+
+mod auto_traits;
+mod broadcast;
+mod bytes;
+mod callbacks;
+mod cancellation;
+mod closed_fan_out;
+mod cooperative_budget;
+mod copy_out;
+mod edges;
+mod errors;
+mod fan_out;
+mod fifo;
+mod filling;
+mod forgotten;
+mod held_bytes;
+mod holders;
+mod lifecycle;
+mod lifetime;
+mod many;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "metrics")]
+mod metrics_of_several;
+mod model;
+mod moved_futures;
+mod notify;
+mod panics;
+mod poll_pool;
+mod properties;
+mod quotas;
+mod reentrancy;
+mod refusals;
+mod release_order;
+mod removed_callbacks;
+mod report;
+mod reserve;
+mod sample_properties;
+mod second_waker;
+#[cfg(feature = "net")]
+mod servers;
+mod sharing;
+mod stale_bytes;
+mod status;
+mod storms;
+#[cfg(feature = "net")]
+mod stream;
+mod stress;
+mod subscriber_stream;
+mod unwinding;
+mod up_to;
+mod waits;
+mod waits_paused;
+mod watch_waits;
+mod watch_waits_paused;
