@@ -21,7 +21,7 @@
 //!
 //! - **L1** No slot is home while anyone waits. loom `no_slot_is_home_while_anyone_waits`
 //! - **L2** Home + outstanding = committed; slots that were gathered or handed over are outstanding.
-//!   `tests/model`
+//!   `tests/it/model`
 //! - **L3** No foreign code runs under the lock: waiters are told under it, woken and dropped after.
 //!   `reentrancy: *`
 //! - **L4** Only the front gathers, and a front that a privileged one came before: every other seat in

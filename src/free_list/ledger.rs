@@ -12,7 +12,7 @@
 //!
 //! - **F1** A word is in `open` if and only if its bit says so. `word: tests`, loom `*`
 //! - **F2** A parked word is in `stocked` if and only if one of its slots is home.
-//!   `tests/model`
+//!   `tests/it/model`
 //! - **F3** `parked_out`, `parked_claims` and `parked_leases` are what is out and held of all parked
 //!   words together; so with every word parked they are those of the pool.
 //!   loom `the_last_sample_frees_the_pool_once`
