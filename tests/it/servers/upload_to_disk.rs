@@ -8,7 +8,7 @@ use super::{ask, body, listener, pattern, until, within};
 use http_body_util::Full;
 use hyper::{Request, StatusCode};
 use sample_pool::Pool;
-use std::{fs, net::SocketAddr, path::PathBuf, sync::mpsc};
+use std::{fs, net::SocketAddr, path::PathBuf, process, sync::mpsc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -21,6 +21,8 @@ struct Directory(PathBuf);
 
 impl Directory {
     fn new(name: &str) -> Self {
+        // Another process may run the same test.
+        let name = format!("{name}-{}", process::id());
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_dir_all(&path);
         fs::create_dir(&path).expect("it was removed");
