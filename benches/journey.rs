@@ -6,10 +6,10 @@
 
 mod measured;
 
-#[path = "../examples/live_server/jpeg/part.rs"]
+#[path = "../examples/live_server/src/jpeg/part.rs"]
 #[allow(dead_code, unused_imports, reason = "its tests run with the example")]
 mod part;
-#[path = "../examples/live_server/piece.rs"]
+#[path = "../examples/live_server/src/piece.rs"]
 #[allow(dead_code, unused_imports, reason = "its tests run with the example")]
 mod piece;
 

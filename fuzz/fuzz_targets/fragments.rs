@@ -5,7 +5,7 @@
 #![no_main]
 
 mod heap;
-#[path = "../../examples/live_server/mp4/mod.rs"]
+#[path = "../../examples/live_server/src/mp4/mod.rs"]
 mod mp4;
 
 use bytes::Bytes;

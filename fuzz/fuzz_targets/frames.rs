@@ -3,7 +3,7 @@
 #![no_main]
 
 mod heap;
-#[path = "../../examples/live_server/jpeg/parser.rs"]
+#[path = "../../examples/live_server/src/jpeg/parser.rs"]
 mod parser;
 mod stream;
 

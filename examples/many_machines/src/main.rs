@@ -24,47 +24,47 @@
 
 #![forbid(unsafe_code)]
 
-#[path = "../../live_server/arguments.rs"]
+#[path = "../../live_server/src/arguments.rs"]
 mod arguments;
-#[path = "../../live_server/channel.rs"]
+#[path = "../../live_server/src/channel.rs"]
 mod channel;
-#[path = "../../live_server/connection.rs"]
+#[path = "../../live_server/src/connection.rs"]
 mod connection;
-#[path = "../../live_server/ingest/mod.rs"]
+#[path = "../../live_server/src/ingest/mod.rs"]
 mod ingest;
-#[path = "../../live_server/jpeg/mod.rs"]
+#[path = "../../live_server/src/jpeg/mod.rs"]
 mod jpeg;
-#[path = "../../live_server/life.rs"]
+#[path = "../../live_server/src/life.rs"]
 mod life_of_a_server;
-#[path = "../../live_server/limits.rs"]
+#[path = "../../live_server/src/limits.rs"]
 mod limits;
-#[path = "../../live_server/memory.rs"]
+#[path = "../../live_server/src/memory.rs"]
 mod memory;
-#[path = "../../live_server/mp4/mod.rs"]
+#[path = "../../live_server/src/mp4/mod.rs"]
 mod mp4;
-#[path = "../../live_server/pace.rs"]
+#[path = "../../live_server/src/pace.rs"]
 mod pace;
-#[path = "../../live_server/page.rs"]
+#[path = "../../live_server/src/page.rs"]
 mod page;
-#[path = "../../live_server/piece.rs"]
+#[path = "../../live_server/src/piece.rs"]
 mod piece;
-#[path = "../../live_server/prometheus.rs"]
+#[path = "../../live_server/src/prometheus.rs"]
 mod prometheus;
-#[path = "../../live_server/server.rs"]
+#[path = "../../live_server/src/server.rs"]
 mod server;
-#[path = "../../live_server/serving.rs"]
+#[path = "../../live_server/src/serving.rs"]
 mod serving;
-#[path = "../../live_server/status.rs"]
+#[path = "../../live_server/src/status.rs"]
 mod status;
-#[path = "../../live_server/test_pattern.rs"]
+#[path = "../../live_server/src/test_pattern.rs"]
 mod test_pattern;
-#[path = "../../live_server/token.rs"]
+#[path = "../../live_server/src/token.rs"]
 mod token;
-#[path = "../../live_server/viewer.rs"]
+#[path = "../../live_server/src/viewer.rs"]
 mod viewer;
-#[path = "../../live_server/viewers.rs"]
+#[path = "../../live_server/src/viewers.rs"]
 mod viewers;
-#[path = "../../live_server/watching.rs"]
+#[path = "../../live_server/src/watching.rs"]
 mod watching;
 
 mod broker;
