@@ -1,6 +1,6 @@
-"""What a client may cost: the limits of examples/live_server/limits.rs, with real sockets. See scripts/limits.
+"""What a client may cost: the limits of examples/live_server/src/limits.rs, with real sockets. See scripts/limits.
 
-What is not broken here: the bytes of a fragment, of an init segment and of a `moof` are in tests/end_to_end_mp4.py, the
+What is not broken here: the bytes of a fragment, of an init segment and of a `moof` are in end_to_end_mp4.py, the
 time for a fragment in ingest/tests.rs of the example, and how channels and viewers share the pool in its channel_tests.rs
 and viewers_tests.rs.
 """

@@ -1,4 +1,4 @@
-"""The machines of tests/many_machines.py: each a process that can be killed and started again, on the same port."""
+"""The machines of many_machines.py: each a process that can be killed and started again, on the same port."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""The sources and viewers of tests/many_machines.py: real sockets, and every byte is looked at."""
+"""The sources and viewers of many_machines.py: real sockets, and every byte is looked at."""
 
 import hashlib
 import re

@@ -18,7 +18,7 @@ WAITS = [(4e-5, 4), (6e-5, 4), (0.5, 2)]
 VIEWER = {"channel": "<b>concert", "address": "192.0.2.7:5000", "lag": 3, "skipped": 4, "holds": 65536, "since": 75.5}
 VIEWERS = [["Channel", "Address", "Lag", "Skipped", "Holds", "Watching"],
            ["<b>concert", "192.0.2.7:5000", "3", "4", "64 KiB", "1 min 15 s"]]
-HOLDER = {"where": "examples/live_server/ingest.rs:123:45", "samples": 5, "oldest": 0.12, "bytes_used": 1536,
+HOLDER = {"where": "examples/live_server/src/ingest.rs:123:45", "samples": 5, "oldest": 0.12, "bytes_used": 1536,
           "bytes_pinned": 4096, "handles": 7}
 HOLDERS = [["Where", "Samples", "Oldest", "Bytes", "Handles"], ["ingest.rs:123:45", "5", "120 ms", "1.5 KiB", "7"]]
 REPORT = "5 samples\n  of <i>all"

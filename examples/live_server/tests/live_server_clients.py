@@ -1,4 +1,4 @@
-"""Clients for tests/live_server_limits.py: a server, what is sent to it, and what comes back."""
+"""Clients for live_server_limits.py: a server, what is sent to it, and what comes back."""
 
 import atexit
 import http.client

@@ -1,4 +1,4 @@
-"""Whoever reaches the broker can publish: what tests/many_machines.py does as one of them."""
+"""Whoever reaches the broker can publish: what many_machines.py does as one of them."""
 
 import socket
 import time

@@ -29,7 +29,7 @@ CUT = "() => Array.from(document.querySelectorAll('.scroll'), place => place.scr
 NAME = "a-channel-with-a-name-as-long-32"
 VIEWER = {"channel": NAME, "address": "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535", "lag": 12345, "skipped": 123456,
           "holds": 65536000, "since": 123456.5}
-HOLDER = {"where": "examples/live_server/ingest/mod.rs:123:45", "samples": 12345, "oldest": 123456.7, "bytes_used": 1 << 29,
+HOLDER = {"where": "examples/live_server/src/ingest/mod.rs:123:45", "samples": 12345, "oldest": 123456.7, "bytes_used": 1 << 29,
           "bytes_pinned": 1 << 30, "handles": 123456}
 
 
