@@ -15,14 +15,14 @@ test_modules() {
         shift
     done
     shift
-    listed=$("$@" --test it -- --list)
+    listed=$("$@" -p sample-pool --test it -- --list)
     for module in "${modules[@]}"; do
         mapfile -t of_module < <(sed -n "s/^\($module::.*\): test$/\1/p" <<<"$listed")
         [[ ${#of_module[@]} -ge 1 ]] || fail "tests/it has no test in a module $module"
         names+=("${of_module[@]}")
     done
     [[ -z $skipped ]] || mapfile -t names < <(printf '%s\n' "${names[@]}" | grep -Ev "$skipped")
-    "$@" --test it -- --exact "${names[@]}" | tee "$log"
+    "$@" -p sample-pool --test it -- --exact "${names[@]}" | tee "$log"
     passed=$(sed -n 's/^test result: ok\. \([0-9]*\) passed.*/\1/p' "$log")
     [[ $passed == "${#names[@]}" ]] || fail "${passed:-none} of ${#names[@]} tests passed"
     echo "$passed tests of ${#modules[@]} modules passed"

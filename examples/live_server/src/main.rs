@@ -1,7 +1,7 @@
 //! A live video relay: sources post fragmented MP4 or motion JPEG, any number of viewers watch it.
 //!
 //! ```text
-//! cargo run --release --example live_server
+//! cargo run --release
 //! ffmpeg -re -i film.mp4 -c copy -movflags frag_keyframe+empty_moov+default_base_moof -f mp4 -method POST http://127.0.0.1:8000/ingest/film
 //! ffmpeg -re -i film.mp4 -f mpjpeg -method POST http://127.0.0.1:8000/ingest/cam
 //! ```

@@ -29,7 +29,7 @@ def printf(text):
 
 class Server:
     def __init__(self, *more):
-        command = [TARGET / "release/examples/live_server", "--listen", "127.0.0.1:0", *more]
+        command = [TARGET / "release/live_server", "--listen", "127.0.0.1:0", *more]
         environment = {**os.environ, "INGEST_TOKEN": TOKEN}
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         self.url = self.process.stdout.readline().strip()

@@ -31,7 +31,7 @@ PART = re.compile(rb"Content-Length: (\d+)\r\nX-Timestamp: ([\d.]+)\r\nX-Sequenc
 class Server:
     def __init__(self, buffers=BUFFERS):
         self.buffers = buffers
-        command = [TARGET / "release/examples/live_server", "--listen", "127.0.0.1:0"]
+        command = [TARGET / "release/live_server", "--listen", "127.0.0.1:0"]
         command += ["--buffers", str(buffers), "--size", str(SIZE)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().strip()

@@ -37,9 +37,11 @@ pub struct Label {
     pub origin: u64,
     /// Counted by the origin: fragments can be played with the init segment of the same stream, and no other.
     pub stream: u64,
+    /// What the payload is a part of.
     pub kind: Kind,
     /// The number of the frame in its channel.
     pub sequence: u64,
+    /// The place of the piece in its frame.
     pub piece: Place,
     /// The place of the payload in its piece.
     pub part: Place,
@@ -49,18 +51,23 @@ pub struct Label {
     pub time: Option<i64>,
 }
 
-/// What the payload is a part of.
+/// What an origin publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// A picture.
     Jpeg,
+    /// A fragment.
     Mp4,
+    /// An init segment.
     Init,
 }
 
 /// One of several, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
+    /// Which of them.
     pub index: u16,
+    /// How many there are.
     pub of: u16,
 }
 
@@ -68,6 +75,7 @@ impl Place {
     /// All there is.
     pub const ONLY: Place = Place { index: 0, of: 1 };
 
+    /// Whether none follows.
     #[must_use]
     pub fn is_last(self) -> bool {
         self.index + 1 == self.of
@@ -77,10 +85,17 @@ impl Place {
 /// Why a message is not one of an origin's.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum Nonsense {
+    /// A header that each message has.
     #[error("no header {0}")]
     Missing(&'static str),
+    /// A header with a value that no origin writes.
     #[error("{name} cannot be {value:?}")]
-    Unreadable { name: &'static str, value: String },
+    Unreadable {
+        /// The header.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+    },
 }
 
 impl Label {

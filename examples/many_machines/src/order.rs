@@ -7,9 +7,15 @@ use crate::label::{Label, Place};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A frame begins with it; what there is of another is lost.
-    Begin { whole: bool },
+    Begin {
+        /// Whether it is all of the frame.
+        whole: bool,
+    },
     /// The frame goes on with it.
-    GoOn { whole: bool },
+    GoOn {
+        /// Whether it is the last of the frame.
+        whole: bool,
+    },
     /// Something before it is missing: it, and what there is of the frame, is lost.
     Lost,
 }

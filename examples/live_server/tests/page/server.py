@@ -30,7 +30,7 @@ def wait_for(what, holds, limit=15, every=0.1):
 
 class Server:
     def __init__(self, target, listen="127.0.0.1:0", buffers=512):
-        command = [target / "release/examples/live_server", "--listen", listen, "--buffers", str(buffers)]
+        command = [target / "release/live_server", "--listen", listen, "--buffers", str(buffers)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().strip()
         assert self.url.startswith("http://127.0.0.1:"), self.url
