@@ -1,222 +1,183 @@
-//! What the server is told on its command line.
+//! The command line.
 
 use crate::{
     limits::{Limits, SOURCE_TIMEOUT},
     memory::{FEWEST_BUFFERS, MOST_BUFFERS},
 };
 use axum::http::Uri;
-use std::{fmt, net::SocketAddr, time::Duration};
+use clap::{Args, Parser, builder::RangedU64ValueParser};
+use std::{
+    ffi::OsString,
+    net::{Ipv4Addr, SocketAddr},
+    ops::{RangeBounds, RangeInclusive},
+    time::Duration,
+};
 
-/// How to call the program.
-pub(crate) const USAGE: &str = "\
-live_server [--listen ADDR] [--buffers N] [--size BYTES] [--connections N] [--per-address N] [--source-timeout SECONDS] [--allow-origin ORIGIN]
-
-  --listen ADDR          address and port to listen on (default 127.0.0.1:8000; port 0 picks one)
-  --buffers N            how many buffers the pool has (default 256, at least 32, at most 1000000); 42 for MP4
-  --size BYTES           the largest picture, and an eighth of the largest fragment (default 524288)
-  --connections N        how many connections there may be (default 900, at least 1)
-  --per-address N        how many of them from one address (default 300, at least 1)
-  --source-timeout SECONDS
-                         how long a source may be silent between two pictures (default 10, at least 1), and three times
-                         as long between two fragments; a timelapse camera needs more
-  --allow-origin ORIGIN  the site whose pages may read what is shown here, such as https://example.org,
-                         or * for all (default none)
-
-With INGEST_TOKEN in the environment, sources must send it as Authorization: Bearer TOKEN, and so must whoever removes
-a channel: DELETE /ingest/CHANNEL ends its source and its viewers.";
+const BUFFERS: RangeInclusive<u64> = FEWEST_BUFFERS as u64..=MOST_BUFFERS as u64;
 
 /// The smallest frame that a camera sends is larger than this.
-const SMALLEST_SIZE: usize = 1024;
+const SMALLEST_SIZE: u64 = 1024;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// More seconds than these are no time that a clock can add.
+const MOST_SECONDS: u64 = u32::MAX as u64;
+
+/// What `--help` says below the options.
+pub(crate) const ENVIRONMENT: &str = "\
+With INGEST_TOKEN in the environment, sources must send it as Authorization: Bearer TOKEN, and so must a client that
+removes a channel: DELETE /ingest/CHANNEL ends its source and its viewers.";
+
+/// The options of a live server, on one machine or on many.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Arguments {
+    /// Address and port to listen on; port 0 picks one
+    #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)))]
     pub(crate) listen: SocketAddr,
+
+    /// Buffers of the pool, at least 32 and at most 1000000; MP4 needs 42
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = within::<usize>(BUFFERS))]
     pub(crate) buffers: usize,
+
+    /// The largest picture, and an eighth of the largest fragment
+    #[arg(long, value_name = "BYTES", default_value_t = 512 * 1024, value_parser = within::<usize>(SMALLEST_SIZE..))]
     pub(crate) size: usize,
-    pub(crate) limits: Limits,
-    /// How long a source may take for a picture.
-    pub(crate) source_timeout: Duration,
-    /// Whose pages may read what is shown; `*` for all.
+
+    /// Connections together
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections, value_parser = within::<usize>(1..))]
+    connections: usize,
+
+    /// Connections from one address
+    #[arg(long, value_name = "N", default_value_t = Limits::default().per_address, value_parser = within::<usize>(1..))]
+    per_address: usize,
+
+    /// Longest time between two pictures of a source, three times as long between two fragments; a timelapse camera needs
+    /// more
+    #[arg(long, value_name = "SECONDS", default_value_t = SOURCE_TIMEOUT.as_secs(), value_parser = within::<u64>(1..=MOST_SECONDS))]
+    source_timeout: u64,
+
+    /// The site whose pages may read what is shown, such as https://example.org, or * for all
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
     pub(crate) allow_origin: Option<String>,
 }
 
-/// Why the arguments cannot be used.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// It was asked how to call the program.
-    Help,
-    Wrong(String),
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Refused::Help => f.write_str(USAGE),
-            Refused::Wrong(what) => write!(f, "{what}\n\n{USAGE}"),
-        }
-    }
-}
-
 impl Arguments {
-    pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self, Refused> {
-        let mut parsed = Arguments {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
-            buffers: 256,
-            size: 512 * 1024,
-            limits: Limits::default(),
-            source_timeout: SOURCE_TIMEOUT,
-            allow_origin: None,
-        };
-        let mut arguments = arguments.into_iter();
-        while let Some(name) = arguments.next() {
-            match name.as_str() {
-                "--help" | "-h" => return Err(Refused::Help),
-                "--listen" => parsed.listen = value(&name, arguments.next())?,
-                "--buffers" => parsed.buffers = value(&name, arguments.next())?,
-                "--size" => parsed.size = value(&name, arguments.next())?,
-                "--connections" => parsed.limits.connections = value(&name, arguments.next())?,
-                "--per-address" => parsed.limits.per_address = value(&name, arguments.next())?,
-                "--source-timeout" => {
-                    // More seconds than these are no time that a clock can add.
-                    let seconds: u32 = value(&name, arguments.next())?;
-                    parsed.source_timeout = Duration::from_secs(seconds.into());
-                }
-                "--allow-origin" => {
-                    parsed.allow_origin = Some(origin(value(&name, arguments.next())?)?)
-                }
-                _ => {
-                    return Err(Refused::Wrong(format!(
-                        "unknown argument {}",
-                        name.escape_debug()
-                    )));
-                }
-            }
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            connections: self.connections,
+            per_address: self.per_address,
         }
-        at_least("--buffers", parsed.buffers, FEWEST_BUFFERS)?;
-        at_most("--buffers", parsed.buffers, MOST_BUFFERS)?;
-        at_least("--size", parsed.size, SMALLEST_SIZE)?;
-        at_least("--connections", parsed.limits.connections, 1)?;
-        at_least("--per-address", parsed.limits.per_address, 1)?;
-        if parsed.source_timeout.is_zero() {
-            at_least("--source-timeout", 0, 1)?;
-        }
-        Ok(parsed)
+    }
+
+    /// How long a source may take for a picture.
+    pub(crate) fn source_timeout(&self) -> Duration {
+        Duration::from_secs(self.source_timeout)
     }
 }
 
-fn value<T: std::str::FromStr>(name: &str, value: Option<String>) -> Result<T, Refused> {
-    let value = value.ok_or_else(|| Refused::Wrong(format!("{name} needs a value")))?;
-    value
-        .parse()
-        .map_err(|_unreadable| Refused::Wrong(format!("{name} cannot be {}", value.escape_debug())))
+/// What is given on the command line of `P`.
+///
+/// Scripts pass on what they are given, and an error repeats it on a terminal or in a log. No option takes a control
+/// character, so they are escaped before anything else is done.
+pub(crate) fn parse<P: Parser>(
+    given: impl IntoIterator<Item = OsString>,
+) -> Result<P, clap::Error> {
+    P::try_parse_from(given.into_iter().map(|argument| {
+        let argument = argument.to_string_lossy();
+        let printable = argument.chars().map(|c| match c {
+            ' '..='~' => c.to_string(),
+            other => other.escape_debug().to_string(),
+        });
+        printable.collect::<String>()
+    }))
+}
+
+fn within<T: TryFrom<u64>>(range: impl RangeBounds<u64>) -> RangedU64ValueParser<T> {
+    RangedU64ValueParser::new().range(range)
 }
 
 /// Browsers compare it letter by letter with what they call the site themselves.
-fn origin(origin: String) -> Result<String, Refused> {
+fn origin(origin: &str) -> Result<String, &'static str> {
     let as_written = || {
         let site: Uri = origin.parse().ok()?;
         let name = format!("{}://{}", site.scheme()?, site.authority()?);
         Some(name.to_ascii_lowercase() == origin)
     };
     if origin == "*" || as_written() == Some(true) {
-        return Ok(origin);
+        return Ok(origin.to_owned());
     }
-    let said = "is one site as browsers write it, such as https://example.org, or *";
-    Err(Refused::Wrong(format!(
-        "--allow-origin {said}, and not {}",
-        origin.escape_debug()
-    )))
-}
-
-fn at_least(name: &str, value: usize, least: usize) -> Result<(), Refused> {
-    if value < least {
-        return Err(Refused::Wrong(format!("{name} must be at least {least}")));
-    }
-    Ok(())
-}
-
-fn at_most(name: &str, value: usize, most: usize) -> Result<(), Refused> {
-    if value > most {
-        return Err(Refused::Wrong(format!("{name} must be at most {most}")));
-    }
-    Ok(())
+    Err("it is one site as browsers write it, such as https://example.org, or *")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token;
+    use crate::{CommandLine, token};
+    use clap::{CommandFactory, error::ErrorKind};
 
-    fn parse(line: &str) -> Result<Arguments, Refused> {
-        Arguments::parse(line.split_whitespace().map(String::from))
+    fn given(arguments: &[&str]) -> Result<Arguments, clap::Error> {
+        let given = ["live_server"].iter().chain(arguments);
+        parse::<CommandLine>(given.map(OsString::from)).map(|line| line.arguments)
+    }
+
+    fn line(line: &str) -> Result<Arguments, clap::Error> {
+        given(&line.split_whitespace().collect::<Vec<_>>())
     }
 
     #[test]
-    fn every_flag_is_read_and_the_rest_has_its_default() {
-        let default = parse("").unwrap();
-        assert_eq!(default.listen.port(), 8000);
+    fn every_option_is_read_and_the_rest_has_its_default() {
+        CommandLine::command().debug_assert();
+        let default = line("").unwrap();
+        assert_eq!(default.listen.to_string(), "127.0.0.1:8000");
+        assert_eq!((default.buffers, default.size), (256, 512 * 1024));
+        assert_eq!(default.limits(), Limits::default());
+        assert_eq!(default.source_timeout(), SOURCE_TIMEOUT);
         assert_eq!(default.allow_origin, None);
-        let limits = default.limits;
-        assert_eq!((limits.connections, limits.per_address), (900, 300));
-        assert_eq!(default.source_timeout, Duration::from_secs(10));
-        let given = parse(
+
+        let given = line(
             "--listen 0.0.0.0:0 --buffers 32 --size 4096 --connections 2000 --per-address 1000 --source-timeout 3600 --allow-origin *",
         )
         .unwrap();
-        assert_eq!(given.allow_origin.as_deref(), Some("*"));
-        let limits = given.limits;
-        assert_eq!((limits.connections, limits.per_address), (2000, 1000));
-        assert_eq!(given.source_timeout, Duration::from_secs(3600));
-        assert_eq!((given.buffers, given.size), (32, 4096));
         assert_eq!(given.listen.to_string(), "0.0.0.0:0");
+        assert_eq!((given.buffers, given.size), (32, 4096));
+        let limits = given.limits();
+        assert_eq!((limits.connections, limits.per_address), (2000, 1000));
+        assert_eq!(given.source_timeout(), Duration::from_secs(3600));
+        assert_eq!(given.allow_origin.as_deref(), Some("*"));
     }
 
+    /// The numbers in the text are constants of the program.
     #[test]
-    fn what_is_said_of_the_defaults_is_true() {
-        let default = parse("").unwrap();
-        for (flag, value) in [
-            ("--buffers", default.buffers),
-            ("--size", default.size),
-            ("--connections", default.limits.connections),
-            ("--per-address", default.limits.per_address),
-        ] {
-            let line = USAGE.lines().find(|line| line.trim().starts_with(flag));
-            let line = line.expect("each has a line");
-            assert!(line.contains(&format!("(default {value}")), "{line}");
+    fn the_help_tells_the_bounds_and_what_comes_from_the_environment() {
+        let help = line("--help").unwrap_err();
+        assert_eq!((help.kind(), help.exit_code()), (ErrorKind::DisplayHelp, 0));
+        let help = help.to_string();
+        let buffers = format!("at least {FEWEST_BUFFERS} and at most {MOST_BUFFERS};");
+        for said in [&*buffers, token::VARIABLE, "DELETE /ingest/"] {
+            assert!(help.contains(said), "{said}: {help}");
         }
-        let buffers = format!("at least {FEWEST_BUFFERS}, at most {MOST_BUFFERS})");
-        assert!(USAGE.contains(&buffers));
-        let seconds = default.source_timeout.as_secs();
-        let said =
-            format!("how long a source may be silent between two pictures (default {seconds},");
-        assert!(USAGE.contains(&said));
-        assert!(USAGE.contains("DELETE /ingest/"));
-        assert!(USAGE.contains(token::VARIABLE));
     }
 
-    /// Scripts pass on what they are given, and the message goes to a terminal or a log.
+    /// A line break would begin another line of a log, and an escape would reach the terminal.
     #[test]
-    fn what_is_refused_is_printed_escaped() {
+    fn an_error_repeats_what_was_given_without_its_control_characters() {
         let forged = "cam\nERROR forged\x1b[31m";
         for arguments in [
-            vec![forged],
-            vec!["--buffers", forged],
-            vec!["--allow-origin", forged],
+            &[forged][..],
+            &["--buffers", forged],
+            &["--allow-origin", forged],
         ] {
-            let refused = Arguments::parse(arguments.iter().map(ToString::to_string)).unwrap_err();
-            let told = refused.to_string();
-            assert!(told.contains(r"cam\nERROR forged\u{1b}[31m"), "{told}");
+            let error = given(arguments).unwrap_err().to_string();
+            assert!(error.contains(r"cam\nERROR forged\u{1b}[31m"), "{error}");
             assert!(
-                !told.contains('\x1b') && !told.contains("\nERROR"),
-                "{told}"
+                !error.contains('\x1b') && !error.contains("\nERROR"),
+                "{error}"
             );
         }
     }
 
     #[test]
-    fn a_site_that_no_browser_would_name_so_is_refused() {
+    fn a_site_that_no_browser_would_name_so_is_an_error() {
         for site in ["*", "https://example.org", "http://[::1]:8000"] {
-            let given = parse(&format!("--allow-origin {site}")).unwrap();
+            let given = given(&["--allow-origin", site]).unwrap();
             assert_eq!(given.allow_origin.as_deref(), Some(site));
         }
         for site in [
@@ -228,33 +189,57 @@ mod tests {
             "null",
             "**",
         ] {
-            let refused = parse(&format!("--allow-origin {site}")).unwrap_err();
-            let refused = refused.to_string();
-            assert!(refused.starts_with("--allow-origin is one site"), "{site}");
+            let error = given(&["--allow-origin", site]).unwrap_err().to_string();
+            assert!(
+                error.contains("it is one site as browsers write it"),
+                "{error}"
+            );
         }
     }
 
     #[test]
-    fn what_cannot_be_used_is_named() {
-        for (line, named) in [
-            ("--buffers", "--buffers needs a value"),
-            ("--buffers many", "--buffers cannot be many"),
-            ("--buffers 31", "--buffers must be at least 32"),
-            ("--buffers 4294967295", "--buffers must be at most 1000000"),
-            ("--size 10", "--size must be at least 1024"),
-            ("--connections 0", "--connections must be at least 1"),
-            ("--per-address 0", "--per-address must be at least 1"),
-            ("--source-timeout 0", "--source-timeout must be at least 1"),
-            ("--source-timeout 1.5", "--source-timeout cannot be 1.5"),
+    fn an_error_names_the_option_and_what_it_takes() {
+        for (given, option, why) in [
+            ("--buffers", "--buffers <N>", "a value is required"),
+            ("--buffers many", "--buffers <N>", "invalid digit"),
+            ("--buffers 31", "--buffers <N>", "31 is not in 32..=1000000"),
+            (
+                "--buffers 4294967295",
+                "--buffers <N>",
+                "not in 32..=1000000",
+            ),
+            ("--size 10", "--size <BYTES>", "10 is not in 1024.."),
+            ("--connections 0", "--connections <N>", "0 is not in 1.."),
+            ("--per-address 0", "--per-address <N>", "0 is not in 1.."),
+            (
+                "--source-timeout 0",
+                "--source-timeout <SECONDS>",
+                "0 is not in 1..",
+            ),
+            (
+                "--source-timeout 1.5",
+                "--source-timeout <SECONDS>",
+                "invalid digit",
+            ),
             (
                 "--source-timeout 4294967296",
-                "--source-timeout cannot be 4294967296",
+                "--source-timeout <SECONDS>",
+                "is not in 1..",
             ),
-            ("--port 80", "unknown argument --port"),
+            ("--port 80", "--port", "unexpected argument"),
+            (
+                "--buffers 32 --buffers 33",
+                "--buffers <N>",
+                "multiple times",
+            ),
         ] {
-            let refused = parse(line).unwrap_err().to_string();
-            assert!(refused.starts_with(named), "{line}: {refused}");
+            let error = line(given).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{given}");
+            let error = error.to_string();
+            assert!(
+                error.contains(option) && error.contains(why),
+                "{given}: {error}"
+            );
         }
-        assert_eq!(parse("--help"), Err(Refused::Help));
     }
 }

@@ -51,7 +51,7 @@ pub(crate) async fn begin(arguments: &Arguments) -> Result<Begun, Error> {
         channels: Channels::new(&pool, viewers.hold_limit()),
         viewers,
         most: arguments.size,
-        source_timeout: arguments.source_timeout,
+        source_timeout: arguments.source_timeout(),
         epoch: Instant::now(),
         ending,
         token,

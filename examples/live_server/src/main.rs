@@ -57,24 +57,23 @@ mod viewer;
 mod viewers;
 mod watching;
 
-use arguments::{Arguments, Refused};
+use arguments::{Arguments, ENVIRONMENT};
+use clap::Parser;
 use life::{Begun, Error};
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
+
+/// A live video relay: sources post fragmented MP4 or motion JPEG, any number of viewers watch it
+#[derive(Debug, Parser)]
+#[command(name = "live_server", after_help = ENVIRONMENT)]
+struct CommandLine {
+    #[command(flatten)]
+    arguments: Arguments,
+}
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = match Arguments::parse(std::env::args().skip(1)) {
-        Ok(arguments) => arguments,
-        Err(Refused::Help) => {
-            println!("{}", Refused::Help);
-            return ExitCode::SUCCESS;
-        }
-        Err(refused) => {
-            eprintln!("live_server: {refused}");
-            return ExitCode::from(2);
-        }
-    };
-    match serve(arguments).await {
+    let line: CommandLine = arguments::parse(env::args_os()).unwrap_or_else(|error| error.exit());
+    match serve(line.arguments).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -99,7 +98,7 @@ async fn serve(arguments: Arguments) -> Result<bool, Error> {
     } = life::begin(&arguments).await?;
     life::start_test_pattern(&server)?;
     let routes = life::allow(arguments.allow_origin.as_deref(), life::routes(&server))?;
-    let serving = serving::serve(listener, routes, arguments.limits, server.ending.clone());
+    let serving = serving::serve(listener, routes, arguments.limits(), server.ending.clone());
     let serving = tokio::spawn(serving);
     life::told_to_end().await?;
     end.send_replace(true);

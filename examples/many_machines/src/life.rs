@@ -40,7 +40,7 @@ pub(crate) async fn serve(
         Role::Edge => without_ingest(routes),
     };
     let routes = life_of_a_server::allow(arguments.allow_origin.as_deref(), routes)?;
-    let serving = serving::serve(listener, routes, arguments.limits, server.ending.clone());
+    let serving = serving::serve(listener, routes, arguments.limits(), server.ending.clone());
     let serving = task::spawn(serving);
     life_of_a_server::told_to_end().await?;
     end.send_replace(true);

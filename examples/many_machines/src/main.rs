@@ -78,41 +78,38 @@ mod incoming;
 mod life;
 mod publish;
 
-use arguments::{Arguments, Refused};
+use arguments::{Arguments, ENVIRONMENT};
 use async_nats::ServerAddr;
-use std::process::ExitCode;
+use clap::{Parser, ValueEnum};
+use std::{env, process::ExitCode};
 
-const USAGE: &str = "\
-many_machines origin|edge [--nats ADDR[,ADDR...]] [what live_server can be told]
+/// The live server on many machines: one origin takes in what sources send, any number of edges show it
+#[derive(Debug, Parser)]
+#[command(name = "many_machines", after_help = ENVIRONMENT)]
+struct CommandLine {
+    role: Role,
 
-  origin           takes in what sources send, shows it, and publishes it
-  edge             shows what an origin publishes
-  --nats ADDR,...  servers of one NATS cluster (default nats://127.0.0.1:4222)
+    /// Servers of one NATS cluster, with commas between them
+    #[arg(long, value_name = "ADDR", value_delimiter = ',', default_value = "nats://127.0.0.1:4222", value_parser = nats)]
+    nats: Vec<ServerAddr>,
 
-What live_server can be told:
-";
+    #[command(flatten)]
+    arguments: Arguments,
+}
 
 /// Which of the two a process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
+    /// Takes in what sources send, shows it, and publishes it
     Origin,
+    /// Shows what an origin publishes
     Edge,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let (role, servers, arguments) = match parse(std::env::args().skip(1)) {
-        Ok(parsed) => parsed,
-        Err(Refused::Help) => {
-            println!("{USAGE}{}", arguments::USAGE);
-            return ExitCode::SUCCESS;
-        }
-        Err(Refused::Wrong(what)) => {
-            eprintln!("many_machines: {what}\n\n{USAGE}{}", arguments::USAGE);
-            return ExitCode::from(2);
-        }
-    };
-    match life::serve(role, servers, arguments).await {
+    let line: CommandLine = arguments::parse(env::args_os()).unwrap_or_else(|error| error.exit());
+    match life::serve(line.role, line.nats, line.arguments).await {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -128,47 +125,11 @@ fn in_full(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
-fn parse(
-    mut given: impl Iterator<Item = String>,
-) -> Result<(Role, Vec<ServerAddr>, Arguments), Refused> {
-    let wrong = |what: String| Refused::Wrong(what);
-    let role = match given.next().as_deref() {
-        Some("origin") => Role::Origin,
-        Some("edge") => Role::Edge,
-        Some("--help" | "-h") => return Err(Refused::Help),
-        other => {
-            return Err(wrong(format!(
-                "origin or edge, not {}",
-                other.unwrap_or("nothing").escape_debug()
-            )));
-        }
-    };
-    let mut servers = "nats://127.0.0.1:4222".to_owned();
-    let mut rest = Vec::new();
-    while let Some(name) = given.next() {
-        if name == "--nats" {
-            servers = given
-                .next()
-                .ok_or_else(|| wrong("--nats needs a value".to_owned()))?;
-        } else {
-            rest.push(name);
-        }
+/// The address of a broker that this is built for.
+fn nats(address: &str) -> Result<ServerAddr, String> {
+    let parsed: ServerAddr = address.parse().map_err(|error| format!("{error}"))?;
+    match parsed.scheme() {
+        "nats" => Ok(parsed),
+        scheme => Err(format!("this is built without what {scheme}:// needs")),
     }
-    let servers = servers.split(',').map(|server| {
-        let parsed = server.parse::<ServerAddr>();
-        let parsed =
-            parsed.map_err(|error| wrong(format!("--nats cannot be {server:?}: {error}")))?;
-        match parsed.scheme() {
-            "nats" => Ok(parsed),
-            scheme => Err(wrong(format!(
-                "this is built without what {}:// needs",
-                scheme.escape_debug()
-            ))),
-        }
-    });
-    Ok((
-        role,
-        servers.collect::<Result<_, _>>()?,
-        Arguments::parse(rest)?,
-    ))
 }
