@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod download_proxy;
+mod motion_jpeg;
 mod tcp_relay;
 mod udp_fan_out;
 mod upload_to_disk;

@@ -1,0 +1,129 @@
+//! A live picture for any number of browsers: one source, a fan-out, and motion JPEG over HTTP.
+//!
+//! ```text
+//! cargo run --example motion_jpeg
+//! ```
+//!
+//! Then open the address that it prints. The source draws a picture ten times in a second, in place of a camera. Each picture
+//! is one sample, which all viewers are sent without a copy. A viewer has at most one sample at a time, so a slow one
+//! skips pictures, and the source waits for none.
+//!
+//! What a server in the open needs beside this (limits, time-outs, viewers that stall) is in the live server:
+//! `cargo run --release` in the repository.
+
+use axum::{Router, body::Body, http::header, response::IntoResponse, routing::get};
+use bytes::BufMut;
+use futures::{StreamExt, stream};
+use sample_pool::{Pool, fan_out::FanOut};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, time};
+
+/// Viewers of these pictures begin and go on with any: each is whole. Two are kept for viewers that are a little late, and
+/// viewers hold at most 8 others.
+pub(crate) const BACKLOG: usize = 2;
+const HELD: usize = 8;
+
+/// So the source, which fills one, never waits.
+const BUFFERS: usize = BACKLOG + HELD + 1;
+
+/// Room in front of a picture for the header of its part, and for the picture with the boundary behind it.
+const HEADROOM: usize = 64;
+const SIZE: usize = 1024;
+
+/// Browsers show a picture when they see the boundary behind it.
+const BOUNDARY: &[u8] = b"\r\n--frame\r\n";
+const CONTENT_TYPE: &str = "multipart/x-mixed-replace; boundary=frame";
+
+/// Sends a picture every tenth of a second.
+async fn produce(pool: &Pool, pictures: &FanOut) -> io::Result<()> {
+    let mut clock = time::interval(Duration::from_millis(100));
+    for number in 0.. {
+        clock.tick().await;
+        let mut sample = pool.get_buffer().await?;
+        draw(&mut sample, number % BLOCKS);
+        let length = sample.len();
+        let head = format!("Content-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n");
+        // Into the headroom: how long the picture is was not known before.
+        sample.prepend(head.as_bytes()).map_err(io::Error::other)?;
+        sample.put_slice(BOUNDARY);
+        pictures.send(sample.freeze()).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
+/// The response to a viewer: pictures until it leaves.
+fn show(pictures: &FanOut) -> impl IntoResponse + use<> {
+    let begin = stream::iter([Ok::<_, Infallible>(BOUNDARY.into())]);
+    let viewer = pictures.subscribe(1);
+    let parts = viewer.map(|picture| Ok(picture.into_bytes()));
+    let body = Body::from_stream(begin.chain(parts));
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], body)
+}
+
+/// Serves until it is dropped.
+pub(crate) async fn serve(pool: Pool, listener: TcpListener) -> io::Result<()> {
+    let pictures = Arc::new(FanOut::new(BACKLOG, HELD));
+    let shown = pictures.clone();
+    let router = Router::new().route("/", get(async move || show(&shown)));
+    tokio::select! {
+        ended = produce(&pool, &pictures) => ended,
+        ended = axum::serve(listener, router) => ended,
+    }
+}
+
+pub(crate) fn pool() -> Result<Pool, sample_pool::BuildError> {
+    let pool = Pool::builder().buffers(BUFFERS).size(SIZE).prefix(HEADROOM);
+    pool.build()
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let listener = TcpListener::bind("127.0.0.1:8000").await?;
+    println!("http://{}", listener.local_addr()?);
+    serve(pool()?, listener).await?;
+    Ok(())
+}
+
+/// A picture of 320 × 240 has so many blocks of 8 × 8.
+const BLOCKS: usize = 40 * 30;
+
+/// All of a JPEG up to its blocks. Two Huffman codes for how a block differs from the one before it: `0` for not at all, `10` for
+/// by eight bits, which follow; and one code, `0`, for a block that has one brightness.
+const JPEG_HEAD: [&[u8]; 6] = [
+    b"\xff\xd8\xff\xdb\x00\x43\x00", // the steps of brightness: 4 for all
+    &[4; 64],
+    b"\xff\xc0\x00\x0b\x08\x00\xf0\x01\x40\x01\x01\x11\x00", // 240 lines of 320 grey pixels
+    b"\xff\xc4\x00\x15\x00\x01\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x00\x08", // codes of differences
+    b"\xff\xc4\x00\x14\x10\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x00", // codes within a block
+    b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00",
+];
+
+/// Draws a white square on grey.
+fn draw(jpeg: &mut impl BufMut, square: usize) {
+    for part in JPEG_HEAD {
+        jpeg.put_slice(part);
+    }
+    let (mut bits, mut count) = (0u32, 0);
+    let mut put = |code: u32, length: u32| {
+        bits = bits << length | code;
+        count += length;
+        while count >= 8 {
+            count -= 8;
+            let byte = (bits >> count) as u8;
+            jpeg.put_u8(byte);
+            // Otherwise it would be read as the beginning of a marker.
+            if byte == 0xff {
+                jpeg.put_u8(0);
+            }
+        }
+    };
+    for block in 0..BLOCKS {
+        match block.wrapping_sub(square) {
+            0 => put(0b101_1111_1110, 11), // brighter by 255 steps
+            1 => put(0b100_0000_0000, 11), // and darker again
+            _ => put(0b00, 2),
+        }
+    }
+    put(0x7f, 7); // what is left of the last byte is ones
+    jpeg.put_slice(b"\xff\xd9");
+}
