@@ -1,6 +1,6 @@
 """Films, cameras, sound and bursts through the live server. Called by scripts/end_to_end with the target directory.
 
-Each input is made with ffmpeg here. The commands are the README's own, but for the speed and the camera, which is a
+Each input is made with ffmpeg here. The commands are those of README.md, but for the speed and the camera, which is a
 picture of ffmpeg's.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from end_to_end import BUFFERS, WORK, Server, check_end, ffmpeg, parts, run
 from end_to_end_mp4 import MOST_FRAGMENT, Source, Viewer, boxes, split, wait_for_viewers
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+README = Path(__file__).resolve().parents[1] / "README.md"
 LIVE = ["-movflags", "frag_keyframe+empty_moov+default_base_moof", "-f", "mp4"]
 FRAGMENTS = 574
 PICTURES = 171

@@ -23,7 +23,7 @@ from windows import check_windows
 
 TARGET = Path(sys.argv[1]).resolve()
 WORK = TARGET / "page"
-PICTURE = Path(__file__).resolve().parents[4] / "docs/live_server.png"
+PICTURE = Path(__file__).resolve().parents[2] / "live_server.png"
 
 
 def with_server(check):
