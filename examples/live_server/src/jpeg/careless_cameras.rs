@@ -353,3 +353,16 @@ fn a_part_without_all_of_its_picture_is_skipped_alone() {
     ];
     check("parts", &parts.concat(), &three(), 13, 1);
 }
+
+/// The length of a segment is wrong by a few bytes, so that the walk breaks at the line break in front of the next part, which
+/// may begin the boundary: `printf 'Content-Type: image/jpeg\r\n\r\n'` behind a picture that is cut in its header.
+#[test]
+fn a_picture_that_breaks_at_a_line_break_loses_nothing_of_the_next_part() {
+    let kind = b"\r\nContent-Type: image/jpeg\r\n\r\n";
+    // The walk gives up at the 65th byte that belongs to no marker.
+    let broken = [b"\xff\xd8\xff\xe0\x00\x02", &[b'x'; 63][..]].concat();
+    let whole = b"\xff\xd8\xff\xda\x00\x03x12345\xff\xd9".to_vec();
+    let stream = [&b"--b"[..], kind, &broken, kind, &whole, b"\r\n"].concat();
+    let skipped = broken.len() as u64 + 1;
+    check("a line break", &stream, &[whole], skipped, 1);
+}

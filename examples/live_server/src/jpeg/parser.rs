@@ -366,6 +366,13 @@ impl FrameParser {
             }
             let mut held = delimiter.slice(..mem::take(&mut self.matched));
             let piece = self.pass(&mut held, usize::MAX)?;
+            if let (Some(b'\n'), State::Broken(then)) = (held.first(), &mut self.state) {
+                // The line that the picture broke in ends here, and what is behind the line break begins the next one: it may
+                // be a header of the next part, as it is when no chunk ends in it.
+                *then = Then::Any(Head::Nothing);
+                self.line.begin(&held[1..]);
+                return Ok(piece);
+            }
             // What of it belongs to no picture is no line either.
             return self.skip(held.len()).map(|()| piece);
         }
