@@ -366,3 +366,54 @@ fn a_picture_that_breaks_at_a_line_break_loses_nothing_of_the_next_part() {
     let skipped = broken.len() as u64 + 1;
     check("a line break", &stream, &[whole], skipped, 1);
 }
+
+/// `printf '\0' | cat - A.jpg`, and more, as the body of a part. ffmpeg looks for the start marker in all of a part.
+#[test]
+fn what_stands_in_a_part_before_its_picture_is_skipped() {
+    let pictures = three();
+    let most = [0x55; 64];
+    for stray in [
+        &b"\0"[..],
+        b"\0\0\0",
+        b"\xff",
+        b"\xff\x00\xff\xd8\x00",
+        b"x\r\ny",
+        &most,
+    ] {
+        for announce in [true, false] {
+            let parts = pictures
+                .iter()
+                .map(|picture| part(&[stray, picture].concat(), announce));
+            let stream: Vec<u8> = parts.flatten().collect();
+            let text = stray.contains(&b'\n') && !announce;
+            // Of a line, its line break is not counted where no length says that it belongs to the part.
+            let bytes = 3 * (stray.len() as u64 - if text { 2 } else { 0 });
+            let what = format!("{} in front, announced: {announce}", stray.escape_ascii());
+            check(&what, &stream, &pictures, bytes, 0);
+        }
+    }
+    // More than that is no picture.
+    let [a, b, c] = three();
+    let far = [&most[..], b"\0", &b].concat();
+    let stream = [part(&a, true), part(&far, true), part(&c, true)].concat();
+    check("too far", &stream, &[a, c], far.len() as u64, 0);
+}
+
+/// A part that says that it is longer than it is, and has no picture: the next part is none of its bytes.
+#[test]
+fn a_search_for_a_picture_ends_at_the_boundary() {
+    let [a, b, c] = three();
+    let lines = b"--ffmpeg\r\nContent-Length: 60\r\n\r\n";
+    let empty = [&lines[..], b"\0\0\r\n"].concat();
+    let stream = [
+        part(&a, true),
+        empty.clone(),
+        part(&b, true),
+        part(&c, false),
+    ]
+    .concat();
+    check("announced", &stream, &three(), 4, 0);
+    let stream = [part(&a, true), part(&b, false), part(&c, true), empty].concat();
+    let stream = [&stream[..], b"--ffmpeg--\r\n\xff\xd8\xff\xe0"].concat();
+    check("the last", &stream, &three(), 4, 0);
+}

@@ -17,6 +17,7 @@
 //! | a picture without an end marker                 | ends with the next picture or boundary, and gets a marker   |
 //! | a picture whose markers make no sense           | abandoned; if its part has a length, passed on as it is     |
 //! | two start markers                               | one of them is skipped                                      |
+//! | up to 64 bytes in a part before its picture     | skipped                                                     |
 //! | a length that is none of a picture              | ignored                                                     |
 //! | a length that is too small                      | the picture ends where its markers say                      |
 //! | a length beyond the next boundary               | the picture ends at the boundary                            |
@@ -117,8 +118,12 @@ enum State {
     Boundary,
     /// In the header lines of a part.
     Headers(Header, usize),
-    /// A picture is due; how many bytes are left of its part, if that is known.
-    Due { head: Head, left: Option<usize> },
+    /// A picture is due; how many bytes are left of its part, if that is known, and how many are in it before the picture.
+    Due {
+        head: Head,
+        left: Option<usize>,
+        stray: u8,
+    },
     /// In a part that is no picture.
     Other { left: usize },
     /// In a picture.
@@ -264,7 +269,11 @@ impl FrameParser {
                         self.header_line(&line)?;
                     }
                 }
-                State::Due { .. } => self.due(chunk, first)?,
+                State::Due { .. } => {
+                    if let Some(length) = self.due(chunk, first)? {
+                        return Ok(Some(self.begin(length, HEAD)));
+                    }
+                }
                 State::Other { left } => {
                     let count = chunk.len().min(*left);
                     *left -= count;
@@ -295,10 +304,11 @@ impl FrameParser {
                 picture.passed = picture.head.len();
                 return Some(Event::Piece(Bytes::from_static(picture.head)));
             }
-            // A part is one picture or none, so that there is no need to see more of it.
+            // What a part begins with is a picture or none, so that there is no need to see more of it.
             State::Due {
                 head: Head::Start,
                 left,
+                stray: 0,
             } => {
                 let length = left.map(|left| left + START.len());
                 return Some(self.begin(length, START));
@@ -317,6 +327,7 @@ impl FrameParser {
             Then::Again { left } => State::Due {
                 head: Head::Start,
                 left,
+                stray: 0,
             },
             Then::Any(_) | Then::RestOfLine => State::Boundary,
         };
@@ -330,6 +341,7 @@ impl FrameParser {
     fn begin(&mut self, announced: Option<usize>, head: &'static [u8]) -> Event {
         self.begun = true;
         self.matched = 0;
+        self.line.begin(&[]);
         self.state = State::Picture(Picture {
             walk: MarkerWalk::behind(head),
             head,

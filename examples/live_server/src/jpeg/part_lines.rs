@@ -2,7 +2,7 @@
 
 use super::{
     FrameError, FrameParser, State,
-    walk::{HEAD, Head},
+    walk::{HEAD, Head, MOST_STRAY},
 };
 use bytes::{Buf, Bytes};
 
@@ -157,9 +157,7 @@ impl FrameParser {
         };
         if head.is_complete(first) {
             let others = self.line.bytes.len() - HEAD.len();
-            let before = self.before.take().map_or(0, |before| before.len());
-            self.line.bytes.clear();
-            return self.skip(others + before).map(|()| true);
+            return self.skip_line(others).map(|()| true);
         }
         if self.found.is_empty() && matches!(first, b'\r' | b'\n') {
             chunk.advance(1);
@@ -225,8 +223,11 @@ impl FrameParser {
             return Ok(());
         };
         if line.is_empty() {
-            let (head, left) = (Head::Nothing, header.length);
-            self.state = State::Due { head, left };
+            self.state = State::Due {
+                head: Head::Nothing,
+                left: header.length,
+                stray: 0,
+            };
             return Ok(());
         }
         if self.boundary.is(line) == Some(true) {
@@ -260,35 +261,68 @@ impl FrameParser {
         Ok(())
     }
 
-    /// Reads a byte where a picture is due, with which none begins yet.
-    pub(super) fn due(&mut self, chunk: &mut Bytes, first: u8) -> Result<(), FrameError> {
-        let State::Due { head, left } = &mut self.state else {
-            return Ok(());
+    /// Reads a byte where a picture is due. If one begins with it and what was read before, how long it is as far as that is
+    /// known.
+    ///
+    /// What stands before the picture is kept as a line until it is known to be none of the part: a part without a picture
+    /// may be shorter than its length says, or have none, and then the boundary comes.
+    pub(super) fn due(
+        &mut self,
+        chunk: &mut Bytes,
+        first: u8,
+    ) -> Result<Option<Option<usize>>, FrameError> {
+        let State::Due { head, left, stray } = self.state else {
+            return Ok(None);
         };
         // Some senders end the headers twice.
-        if *head == Head::Nothing && matches!(first, b'\r' | b'\n') {
+        if head == Head::Nothing && stray == 0 && matches!(first, b'\r' | b'\n') {
             chunk.advance(1);
-            return Ok(());
+            return Ok(None);
         }
+        if head.is_complete(first) {
+            let others = self.line.bytes.len() - HEAD.len();
+            self.skip_line(others)?;
+            return Ok(Some(left.map(|left| left + HEAD.len())));
+        }
+        // No picture: the rest is skipped, or read line by line if nobody knows how long that is.
+        if stray > MOST_STRAY || (head == Head::Nothing && left == Some(0)) {
+            let Some(left) = left else {
+                self.state = State::Boundary;
+                return Ok(None);
+            };
+            self.state = match left {
+                0 => State::Boundary,
+                left => State::Other { left },
+            };
+            return self.skip_line(self.line.bytes.len()).map(|()| None);
+        }
+        chunk.advance(1);
+        self.line.bytes.push(first);
         let next = head.push(first);
-        let (before, left) = (head.len(), *left);
-        if next != Head::Nothing {
-            chunk.advance(1);
-            // A start marker that comes twice is left out.
-            let dropped = before + 1 - next.len();
-            let left = left.and_then(|left| left.checked_sub(1));
-            self.state = State::Due { head: next, left };
-            return self.skip(dropped);
-        }
-        // No picture. What was taken of it is skipped, and so is the rest, or the line if nobody knows how long that is.
-        self.state = match left {
-            Some(left) if left > 0 => State::Other { left },
-            _ => State::Boundary,
+        let dropped = head.len() + 1 - next.len();
+        let left = left.and_then(|left| left.checked_sub(1));
+        self.state = State::Due {
+            head: next,
+            left,
+            stray: stray.saturating_add(dropped as u8),
         };
-        if before > 0 && matches!(self.state, State::Boundary) {
-            self.line.discard();
+        if first != b'\n' {
+            return Ok(None);
         }
-        self.skip(before)
+        let line = self.line.bytes.trim_ascii_end();
+        if left.is_some() && self.boundary.is(line).is_none() {
+            return self.skip_line(self.line.bytes.len()).map(|()| None);
+        }
+        let line = line.to_vec();
+        self.line.bytes.clear();
+        self.line_between(line).map(|()| None)
+    }
+
+    /// Skips so many bytes of the line that is read, and the one before.
+    fn skip_line(&mut self, bytes: usize) -> Result<(), FrameError> {
+        let before = self.before.take().map_or(0, |before| before.len());
+        self.line.bytes.clear();
+        self.skip(bytes + before)
     }
 
     /// Why a stream without a whole picture is refused.

@@ -48,8 +48,8 @@ impl Head {
     }
 }
 
-/// More bytes that belong to no marker than any camera puts before one. Decoders skip them.
-const MOST_STRAY: u8 = 64;
+/// More bytes that belong to no marker than any camera puts before one, or before the first. Decoders skip them.
+pub(super) const MOST_STRAY: u8 = 64;
 
 /// A place in a JPEG file, between two bytes: what the next one has to be.
 #[derive(Clone, Copy, Debug)]
