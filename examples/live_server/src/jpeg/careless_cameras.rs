@@ -417,3 +417,59 @@ fn a_search_for_a_picture_ends_at_the_boundary() {
     let stream = [&stream[..], b"--ffmpeg--\r\n\xff\xd8\xff\xe0"].concat();
     check("the last", &stream, &three(), 4, 0);
 }
+
+/// Coded data may have any bytes, so also those of a short boundary behind a line break.
+#[test]
+fn a_picture_in_which_a_boundary_seems_to_stand_is_not_cut() {
+    let with = |data: &[u8]| [b"\xff\xd8\xff\xda\x00\x02", data, b"\xff\xd9"].concat();
+    let parts = |boundary: &str, pictures: &[Vec<u8>]| {
+        let lines = format!("{boundary}\r\nContent-Type: image/jpeg\r\n\r\n");
+        let parts = pictures
+            .iter()
+            .map(|picture| [lines.as_bytes(), picture, b"\r\n"].concat());
+        [
+            parts.collect::<Vec<_>>().concat(),
+            format!("{boundary}--\r\n").into(),
+        ]
+        .concat()
+    };
+    for (boundary, data) in [
+        ("b", &b"x\nbx"[..]),
+        ("b", b"x\nb\r\n"),
+        ("frame", b"\nframe\r\n"),
+        ("--b", b"x\n--bx"),
+        ("--b", b"\n--b-\n--bXYZ\n--b"),
+        ("--b", b"\n--b\xff\x00\n--b-\xff\x00"),
+        ("frames", b"\nframesx"),
+    ] {
+        let pictures = [with(data), with(b"1"), with(&[data, b".", data].concat())];
+        let what = format!("{boundary}, and {}", data.escape_ascii());
+        check(&what, &parts(boundary, &pictures), &pictures, 0, 0);
+    }
+    // Without an end marker it ends at the boundary all the same, if that is long enough to be one.
+    for (boundary, end) in [
+        ("--b", ""),
+        ("--b", " "),
+        ("frames", ""),
+        ("------------------------1", "\t"),
+    ] {
+        let cut = |tag: u8| {
+            b"\xff\xd8\xff\xda\x00\x02\n--x"
+                .iter()
+                .copied()
+                .chain([tag])
+                .collect::<Vec<u8>>()
+        };
+        let pictures = [cut(1), cut(2), cut(3)];
+        let mended = pictures
+            .each_ref()
+            .map(|cut| [&cut[..], b"\r\xff\xd9"].concat());
+        let stream = parts(&format!("{boundary}{end}"), &pictures);
+        let stream = match end {
+            "" => stream,
+            // The last line would end with the space before its dashes.
+            end => [&stream[..stream.len() - 4 - end.len()], b"--\r\n"].concat(),
+        };
+        check(boundary, &stream, &mended, 0, 0);
+    }
+}

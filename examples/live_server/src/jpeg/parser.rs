@@ -23,6 +23,7 @@
 //! | a length beyond the next boundary               | the picture ends at the boundary                            |
 //! | a part that is no JPEG                          | skipped                                                     |
 //! | a boundary that is missing, doubled, or undashed | a line `Content-Type` or `Content-Length` begins a part too |
+//! | a boundary of less than 6 bytes without dashes  | ends no picture, for a picture may have these bytes in it   |
 //!
 //! A stream in which no picture begins soon is refused: it is no motion JPEG.
 
@@ -32,7 +33,7 @@ mod part_lines;
 mod walk;
 
 use bytes::{Buf, Bytes};
-use part_lines::{Boundary, Header, Line};
+use part_lines::{Boundary, Header, Line, Match};
 use std::{fmt, mem};
 use walk::{END, HEAD, Head, MarkerWalk, START, Step};
 
@@ -361,21 +362,30 @@ impl FrameParser {
         let left = picture.left();
         let mut most = left.unwrap_or(usize::MAX);
         // A part may end with its boundary alone, unless its length says where.
-        let delimiter = self.boundary.delimiter();
-        let bounded = !delimiter.is_empty() && (picture.over || left.is_none());
+        let bounded = self.boundary.ends_pictures() && (picture.over || left.is_none());
         if bounded && self.matched > 0 {
-            let alike = delimiter[self.matched..].iter().zip(chunk.iter());
-            let alike = alike.take_while(|(one, other)| one == other).count();
-            let alike = alike.min(most - self.matched);
-            self.matched += alike;
-            chunk.advance(alike);
-            let is_all = self.matched == delimiter.len();
-            if is_all {
-                return self.ends_with_boundary().map(|()| None);
+            let whole = self.boundary.line().len() + 1;
+            loop {
+                // A length that ends right behind the boundary is not believed either.
+                if self.matched == most && self.matched >= whole {
+                    return self.ends_with_boundary().map(|()| None);
+                }
+                if self.matched == most {
+                    break;
+                }
+                let Some(&next) = chunk.first() else {
+                    return Ok(None);
+                };
+                match self.boundary.is_matched(self.matched, next) {
+                    Match::On => {
+                        self.matched += 1;
+                        chunk.advance(1);
+                    }
+                    Match::Whole => return self.ends_with_boundary().map(|()| None),
+                    Match::None => break,
+                }
             }
-            if chunk.is_empty() && self.matched < most {
-                return Ok(None);
-            }
+            let delimiter = self.boundary.delimiter();
             let mut held = delimiter.slice(..mem::take(&mut self.matched));
             let piece = self.pass(&mut held, usize::MAX)?;
             if let (Some(b'\n'), State::Broken(then)) = (held.first(), &mut self.state) {
@@ -470,7 +480,7 @@ impl FrameParser {
         Ok((!piece.is_empty()).then_some(piece))
     }
 
-    /// The boundary that ends a picture was read, but for the end of its line.
+    /// The boundary that ends a picture was read, but for what follows in its line.
     fn ends_with_boundary(&mut self) -> Result<(), FrameError> {
         let State::Picture(picture) = &self.state else {
             return Ok(());
@@ -478,7 +488,8 @@ impl FrameParser {
         let (whole, passed) = (picture.over, picture.passed);
         let mend = picture.walk.is_in_coded_data();
         let then = Then::Any(Head::Nothing);
-        self.line.begin(self.boundary.line());
+        // Behind it one dash may have been read.
+        self.line.begin(&self.boundary.delimiter()[1..self.matched]);
         if whole || mend {
             let mend = !whole;
             self.state = State::Over { mend, then };

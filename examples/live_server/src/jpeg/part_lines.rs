@@ -25,36 +25,75 @@ pub(super) struct Header {
     folded: bool,
 }
 
+/// A boundary without dashes that is shorter does not end a picture: its few bytes may stand in coded data behind a line
+/// break. It separates lines all the same.
+const SHORTEST_UNDASHED: usize = 6;
+
 /// The line that separates two parts.
 #[derive(Debug, Default)]
 pub(super) struct Boundary {
-    /// Behind a line break; empty as long as none is known.
+    /// Between a line break and the first of the two dashes that may follow; empty as long as none is known.
     delimiter: Bytes,
 }
 
+/// What a byte makes of a boundary of which a part was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Match {
+    /// It goes on.
+    On,
+    /// The boundary is complete in front of this byte.
+    Whole,
+    /// It is none.
+    None,
+}
+
 impl Boundary {
+    /// The line break and the line, and the first dash of those that follow the last boundary.
     pub(super) fn delimiter(&self) -> &Bytes {
         &self.delimiter
     }
 
     pub(super) fn line(&self) -> &[u8] {
-        self.delimiter.get(1..).unwrap_or_default()
+        let end = self.delimiter.len().saturating_sub(1);
+        self.delimiter.get(1..end).unwrap_or_default()
     }
 
     fn set(&mut self, line: &[u8]) {
         // No picture can end with a marker in the middle of one.
         let printable = line.iter().all(|byte| matches!(byte, b' '..=b'~'));
         if printable && line.len() <= LONGEST_BOUNDARY {
-            self.delimiter = [b"\n", line].concat().into();
+            self.delimiter = [b"\n", line, b"-"].concat().into();
+        }
+    }
+
+    /// Whether a picture whose length is not known ends with it.
+    pub(super) fn ends_pictures(&self) -> bool {
+        let line = self.line();
+        line.starts_with(b"--") || line.len() >= SHORTEST_UNDASHED
+    }
+
+    /// What `next` makes of the first `matched` bytes of it. A line that only begins as the boundary does is none.
+    pub(super) fn is_matched(&self, matched: usize, next: u8) -> Match {
+        let is_next = self.delimiter.get(matched) == Some(&next);
+        match self.delimiter.len() - matched {
+            // Two dashes behind the last one, and white space that some senders leave there.
+            0 if next == b'-' => Match::Whole,
+            0 => Match::None,
+            1 if matches!(next, b'\r' | b'\n' | b' ' | b'\t') => Match::Whole,
+            _ if is_next => Match::On,
+            _ => Match::None,
         }
     }
 
     /// How many of `bytes` come before the first of it, or of what may become it.
     pub(super) fn before(&self, bytes: &[u8]) -> usize {
         let is_here = |&at: &usize| {
-            let rest = &bytes[at..];
-            let count = rest.len().min(self.delimiter.len());
-            rest[..count] == self.delimiter[..count]
+            let mut rest = bytes[at..].iter().enumerate();
+            let end = rest.find_map(|(matched, &next)| match self.is_matched(matched, next) {
+                Match::On => None,
+                end => Some(end),
+            });
+            end != Some(Match::None)
         };
         let mut breaks = (0..bytes.len()).filter(|&at| bytes[at] == b'\n');
         breaks.find(is_here).unwrap_or(bytes.len())
