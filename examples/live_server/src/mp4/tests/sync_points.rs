@@ -123,3 +123,43 @@ fn without_a_time_the_fragments_are_counted() {
     let first = counted.take_while(|sync| !sync).count();
     assert_eq!(first, 7, "the eighth is one to begin with");
 }
+
+/// A picture each two seconds, as a camera that saves its battery sends them, and sound all the time: who began with the
+/// sound in between saw nothing until the next key frame.
+#[test]
+fn a_picture_that_comes_rarely_has_not_ended() {
+    let [picture, sound] = [track(1, true), track(2, false)];
+    let mut points = SyncPoints::new(vec![picture, sound]);
+    let mut sync = |track, start| points.begins_with_sync(&[run(track, Some(start), true)]);
+    // The first time nobody knows how long it takes.
+    for start in [0, 20] {
+        assert!(sync(picture, start));
+        sync(sound, start + 5);
+        sync(sound, start + 15);
+    }
+    for start in [40, 60, 80, 118] {
+        assert!(sync(picture, start), "{start}");
+        for since in [0, 5, 10, 15, 19] {
+            assert!(!sync(sound, start + since), "{since} after {start}");
+        }
+    }
+    // Twice the longest time that it was away for.
+    assert!(!sync(sound, 118 + 75));
+    assert!(sync(sound, 118 + 76));
+    assert!(sync(sound, 118 + 100));
+}
+
+/// Or a camera that was without a picture for an hour could be joined two hours after it has lost it again.
+#[test]
+fn a_picture_that_had_ended_for_long_does_not_make_the_next_end_later() {
+    let [picture, sound] = [track(1, true), track(2, false)];
+    let mut points = SyncPoints::new(vec![picture, sound]);
+    let mut sync = |track, start| points.begins_with_sync(&[run(track, Some(start), true)]);
+    assert!(sync(picture, 0));
+    assert!(sync(picture, 36_000));
+    // A clock that is set back tells nothing.
+    assert!(sync(picture, 100));
+    assert!(!sync(sound, 100));
+    assert!(!sync(sound, 109));
+    assert!(sync(sound, 110));
+}
