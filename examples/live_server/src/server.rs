@@ -83,7 +83,7 @@ impl From<Rejected> for Failure {
     fn from(rejected: Rejected) -> Self {
         let code = match rejected {
             Rejected::NotFrames(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Rejected::Empty => StatusCode::BAD_REQUEST,
+            Rejected::Empty | Rejected::NothingWhole(_) => StatusCode::BAD_REQUEST,
             // Not for want of room, so what it says is how to send less.
             Rejected::BrokenMp4(Mp4Error::TooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
             Rejected::BrokenMp4(Mp4Error::NoInit) => StatusCode::UNSUPPORTED_MEDIA_TYPE,

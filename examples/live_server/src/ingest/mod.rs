@@ -116,6 +116,17 @@ impl Reader {
         }
     }
 
+    /// The source has ended, and nothing can be shown of it. Why not?
+    fn nothing(&self) -> Rejected {
+        match self {
+            // Line breaks alone.
+            Reader::Jpeg(pictures) if pictures.is_between() => Rejected::Empty,
+            Reader::Jpeg(_) => Rejected::NothingWhole("picture"),
+            Reader::Mp4(fragments) if fragments.has_init() => Rejected::NothingWhole("fragment"),
+            Reader::Mp4(_) => Rejected::NothingWhole("init segment"),
+        }
+    }
+
     fn skipped(&self) -> Skipped {
         match self {
             Reader::Jpeg(pictures) => pictures.skipped(),
@@ -153,9 +164,8 @@ impl Ingest<'_> {
         }
         reader.finish()?;
         let cut = !reader.is_between_frames();
-        if frames == 0 && !cut && matches!(reader, Reader::Jpeg(_)) {
-            // Line breaks alone.
-            return Err(Rejected::Empty);
+        if frames == 0 {
+            return Err(reader.nothing());
         }
         Ok(Ingested {
             frames,

@@ -34,6 +34,11 @@ impl Fragments {
         self.parser.is_between_fragments()
     }
 
+    /// Whether an init segment has come, and no fragment behind it.
+    pub(super) fn has_init(&self) -> bool {
+        self.coming.is_some()
+    }
+
     pub(super) async fn read(
         &mut self,
         ingest: &Ingest<'_>,

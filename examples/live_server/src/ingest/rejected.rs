@@ -14,6 +14,8 @@ pub(crate) enum Rejected {
     NotFrames(FrameError),
     /// There was no body, or nothing in it.
     Empty,
+    /// It ended before the first of these was whole.
+    NothingWhole(&'static str),
     /// MP4 that cannot be passed on.
     BrokenMp4(Mp4Error),
     /// What does not fit: what it is, how many bytes it has as far as that is known, and how many it may have.
@@ -39,6 +41,9 @@ impl fmt::Display for Rejected {
             Rejected::Empty => f.write_str(
                 "nothing was sent: a stream needs the header Content-Length, or Transfer-Encoding: chunked",
             ),
+            Rejected::NothingWhole(what) => {
+                write!(f, "nothing can be shown: the stream ended before its first {what} was whole")
+            }
             Rejected::BrokenMp4(error) => error.fmt(f),
             Rejected::TooLarge { what, bytes, most } => {
                 match bytes {

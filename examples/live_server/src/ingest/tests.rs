@@ -114,6 +114,33 @@ async fn a_source_that_ends_before_it_sent_a_picture_is_refused() {
     assert_eq!(pool.free_count(), FEWEST_BUFFERS);
 }
 
+/// `head --bytes=N` of a film or of a picture, and the boxes by `printf`: the answer was 200, and the log had no line.
+#[tokio::test]
+async fn a_source_that_shows_nothing_is_refused_with_what_is_missing() {
+    let pool = pool();
+    let moof = places(b"moof")[0];
+    for (nothing, missing) in [
+        (&FILM[..moof], "fragment"),
+        (&FILM[..moof + 20], "fragment"),
+        (&FILM[..places(b"mdat")[0] + 100], "fragment"),
+        (&FILM[..8], "init segment"),
+        (&FILM[..moof - 1], "init segment"),
+        (b"\0\0\0\x10free\0\0\0\0\0\0\0\0", "init segment"),
+        (&PART[..PART.len() - 3], "picture"),
+        (b"\xff\xd8\xff\xe0\0\x10", "picture"),
+    ] {
+        let (answer, shown) = send(&pool, &[nothing]).await;
+        let rejected = answer.unwrap_err();
+        let said = rejected.to_string();
+        assert!(
+            said.contains(&format!("first {missing} was whole")),
+            "{said}"
+        );
+        assert!(shown.is_empty());
+    }
+    assert_eq!(pool.free_count(), FEWEST_BUFFERS);
+}
+
 /// A picture that was begun in a buffer would keep it, and be shown with the next one behind it.
 #[tokio::test]
 async fn what_is_skipped_is_counted_and_its_buffer_is_free_for_the_next_picture() {
