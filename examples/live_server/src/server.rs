@@ -32,6 +32,9 @@ use tokio::sync::watch;
 const POLITE_BYTES: usize = 1 << 20;
 const POLITE_TIME: Duration = Duration::from_millis(500);
 
+/// How many characters of a name are shown that is none of a channel's: one more than those have.
+const LONGEST_SHOWN: usize = 33;
+
 /// What every request needs.
 #[derive(Clone)]
 pub(crate) struct Server {
@@ -122,7 +125,7 @@ async fn live(
     })?;
     let missing = |what: String| Failure(StatusCode::NOT_FOUND, what);
     let channel = server.channels.find(name);
-    let channel = channel.ok_or_else(|| missing(format!("no channel {}", name.escape_debug())))?;
+    let channel = channel.ok_or_else(|| no_channel(name))?;
     let no_frame = || match *server.ending.borrow() {
         true => Rejected::Ending.into(),
         false => missing(format!("no frame of {name} yet")),
@@ -155,9 +158,8 @@ async fn ingest(
         Ok(ingested) => Ok(format!("{ingested}\n")),
         Err(failure) => {
             // ffmpeg does not show the answer, only that the connection broke.
-            // The name is what the sender wrote, line breaks and all.
-            // Nobody needs more of a name than one may have, and whoever read this may be gone.
-            let name: String = name.chars().take(33).collect();
+            // Whoever read this may be gone.
+            let name = shortened(&name);
             let told = format!("ingest {name:?}: {} {}\n", failure.0.as_u16(), failure.1);
             let _unread = io::stderr().write_all(told.as_bytes());
             // Whether the sender was done by then or not: it gets its answer.
@@ -176,7 +178,7 @@ async fn remove(
     may_feed(&server, &headers)?;
     match server.channels.remove(&name) {
         true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Failure(StatusCode::NOT_FOUND, format!("no channel {name}"))),
+        false => Err(no_channel(&name)),
     }
 }
 
@@ -214,6 +216,19 @@ async fn read(server: &Server, name: &str, body: &mut BodyDataStream) -> Result<
     }
 }
 
+fn no_channel(name: &str) -> Failure {
+    let name = shortened(name);
+    let said = format!("no channel {}", name.escape_debug());
+    Failure(StatusCode::NOT_FOUND, said)
+}
+
+/// A name is what a client wrote, line breaks and all, as long as it likes. To know it again nobody needs more of it than a
+/// channel's may have. It has to be escaped still.
+fn shortened(name: &str) -> &str {
+    let end = name.char_indices().nth(LONGEST_SHOWN);
+    end.map_or(name, |(end, _)| &name[..end])
+}
+
 async fn throw_away(mut body: BodyDataStream) {
     let mut read = 0;
     while let Some(Ok(chunk)) = body.next().await {
@@ -221,5 +236,21 @@ async fn throw_away(mut body: BodyDataStream) {
         if read > POLITE_BYTES {
             break;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is asked for goes to a terminal, as `curl` prints it, or into the log of whoever asks.
+    #[test]
+    fn a_channel_that_is_not_there_is_named_escaped_and_not_at_length() {
+        let forged = "cam\nERROR forged\x1b[31m";
+        let Failure(code, said) = no_channel(forged);
+        assert_eq!(code, StatusCode::NOT_FOUND);
+        assert_eq!(said, r"no channel cam\nERROR forged\u{1b}[31m");
+        let Failure(_, said) = no_channel(&"\u{202e}".repeat(10_000));
+        assert!(said.len() < 500, "{} bytes", said.len());
     }
 }
