@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::boxes::Kind;
 
-/// What makes ffmpeg write what is asked for.
-const HOW: &str = "ffmpeg needs -movflags frag_keyframe+empty_moov+default_base_moof";
+/// What makes ffmpeg write what is asked for, all of it: without the last its fragments may be too large, and with the cover
+/// of an album nothing plays.
+const HOW: &str = "ffmpeg needs -map 0:V? -map 0:a? -movflags frag_keyframe+empty_moov+default_base_moof -frag_duration 500000";
 /// What keeps the cover of an album out of the moov.
 const NO_COVER: &str = "-map 0:V? -map 0:a? leaves out the cover of an album";
 /// What makes its fragments short, whatever their bit rate: a time in microseconds.
@@ -79,7 +80,7 @@ impl fmt::Display for Mp4Error {
                     "moof" => write!(f, "that of a short fragment is small: ffmpeg needs {SHORTER}"),
                     _ => write!(
                         f,
-                        "that of a fragmented MP4 is small: {HOW}, and {NO_COVER}"
+                        "that of a fragmented MP4 without the cover of an album is small: {HOW}"
                     ),
                 }
             }

@@ -31,7 +31,7 @@ fn an_ordinary_film_is_refused_with_what_ffmpeg_needs() {
         assert_eq!(error, Mp4Error::NotFragmented);
         assert_eq!(
             error.to_string(),
-            "the MP4 is not fragmented: ffmpeg needs -movflags frag_keyframe+empty_moov+default_base_moof"
+            "the MP4 is not fragmented: ffmpeg needs -map 0:V? -map 0:a? -movflags frag_keyframe+empty_moov+default_base_moof -frag_duration 500000"
         );
     }
 }
@@ -245,4 +245,30 @@ fn what_cannot_be_read_is_refused_with_where_and_why() {
     let why = "traf: there is no tfhd in it".to_owned();
     let stream = [init, moof].concat();
     assert_eq!(refused(&stream), Mp4Error::BrokenMoof(why));
+}
+
+/// Who follows half of the advice is refused again: for fragments that are too large, or for the cover of an album.
+#[test]
+fn what_ffmpeg_needs_is_said_in_full() {
+    let (kind, found) = (kind(b"free"), [0; 8]);
+    let (bytes, most) = (2, 1);
+    let too_large = |what| Mp4Error::TooLarge { what, bytes, most };
+    for error in [
+        Mp4Error::ToTheEnd { kind },
+        too_large("init segment"),
+        Mp4Error::NotFragmented,
+        Mp4Error::StrayMedia,
+        Mp4Error::AbsoluteOffsets,
+    ] {
+        let said = error.to_string();
+        for flag in [
+            "-map 0:V? -map 0:a?",
+            "-movflags frag_keyframe+empty_moov+default_base_moof",
+            "-frag_duration 500000",
+        ] {
+            assert_eq!(said.matches(flag).count(), 1, "{said}");
+        }
+    }
+    // What is no film at all needs none of them.
+    assert!(!Mp4Error::NotMp4 { found }.to_string().contains("ffmpeg"));
 }
