@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release
-//! ffmpeg -re -i film.mp4 -c copy -movflags frag_keyframe+empty_moov+default_base_moof -f mp4 -method POST http://127.0.0.1:8000/ingest/film
+//! ffmpeg -re -i film.mp4 -map "0:V?" -map "0:a?" -c copy -movflags frag_keyframe+empty_moov+default_base_moof -frag_duration 500000 -f mp4 -method POST http://127.0.0.1:8000/ingest/film
 //! ffmpeg -re -i film.mp4 -f mpjpeg -method POST http://127.0.0.1:8000/ingest/cam
 //! ```
 //!

@@ -1,9 +1,11 @@
 """Films, cameras, sound and bursts through the live server. Called by scripts/end_to_end with the target directory.
 
-Each input is made with ffmpeg here. The commands are those of README.md, but for the speed and the camera, which is a
-picture of ffmpeg's.
+Each input is made with ffmpeg here. The commands are those that the tree gives its readers, each of them, but for the speed and
+the camera, which is a picture of ffmpeg's.
 """
 
+import html
+import os
 import re
 import shlex
 from pathlib import Path
@@ -11,7 +13,11 @@ from pathlib import Path
 from end_to_end import BUFFERS, WORK, Server, check_end, ffmpeg, parts, run
 from end_to_end_mp4 import MOST_FRAGMENT, Source, Viewer, boxes, split, wait_for_viewers
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+TREE = Path(__file__).resolve().parents[1]
+# Where commands are for a reader to copy.
+TEXTS = {".md", ".rs", ".html", ".js"}
+# The fewest: the README, the page, the program's own documentation, and the example of many machines.
+PLACES = 4
 LIVE = ["-movflags", "frag_keyframe+empty_moov+default_base_moof", "-f", "mp4"]
 FRAGMENTS = 574
 PICTURES = 171
@@ -24,19 +30,35 @@ def post(server, name, body):
     return code, said.decode()
 
 
-def readme_commands():
-    commands = [shlex.split(line) for line in README.read_text().splitlines() if re.match("ffmpeg .*/ingest/", line)]
-    return {command[-1].rsplit("/", 1)[1]: command for command in commands}
+def commands(text):
+    """The commands in a text that send something to a channel."""
+    # As a reader sees it: no tags, no comment marks, and no line breaks in the middle.
+    text = re.sub(r"\\\n\s*", "", html.unescape(re.sub(r"</?(?:span|code|pre)[^>]*>", "", text)))
+    lines = [re.sub(r"^\s*(//[/!]\s*)?", "", line) for line in text.splitlines()]
+    return [shlex.split(line) for line in lines if re.match(r"ffmpeg .*/ingest/\w+$", line)]
 
 
-def send(server, command, inputs):
-    """Runs a command of the README, as fast as it can be."""
+def name_of(command):
+    return command[-1].rsplit("/", 1)[1]
+
+
+def all_commands():
+    """Where each stands, and the command."""
+    paths = []
+    for directory, inside, files in os.walk(TREE):
+        inside[:] = sorted(name for name in inside if name != "target" and not name.startswith("."))
+        paths += [Path(directory, file) for file in sorted(files) if Path(file).suffix in TEXTS]
+    found = {path.relative_to(TREE): commands(path.read_text()) for path in paths}
+    return [(place, command) for place, of in found.items() for command in of]
+
+
+def send(server, name, command, inputs):
+    """Runs a command, as fast as it can be."""
     arguments = [inputs.get(argument, argument) for argument in command[1:-1] if argument != "-re"]
     if "v4l2" in arguments:
         at = arguments.index("v4l2")
         arguments[at:at + 3] = ["lavfi", "-t", "4", "-i", "testsrc2=size=320x180:rate=25"]
-    path = command[-1].partition(":8000")[2]
-    run(*ffmpeg(*arguments, server.url + path))
+    run(*ffmpeg(*arguments, f"{server.url}/ingest/{name}"))
 
 
 def make_album():
@@ -62,23 +84,30 @@ def make_ordinary_film():
     return film
 
 
-def check_readme(server, film, album):
+def check_commands(server, film, album):
     inputs = {"film.mp4": str(film), "album.m4a": str(album)}
-    commands = readme_commands()
-    assert sorted(commands) == ["cam", "camera", "film", "sound"], sorted(commands)
-    for name, (fragments, begins) in {"film": (24, 'video/mp4; codecs="avc1.'), "camera": (8, 'video/mp4; codecs="avc1.'),
-                                      "sound": (8, 'audio/mp4; codecs="mp4a.40.2"'), "cam": (300, "multipart/")}.items():
-        send(server, commands[name], inputs)
+    expected = {"film": (24, 'video/mp4; codecs="avc1.'), "camera": (8, 'video/mp4; codecs="avc1.'),
+                "sound": (8, 'audio/mp4; codecs="mp4a.40.2"'), "cam": (300, "multipart/")}
+    everything = all_commands()
+    assert {name_of(command) for place, command in everything if place == Path("README.md")} == set(expected)
+    assert len({place for place, _ in everything}) >= PLACES, everything
+    for place, command in everything:
+        name = name_of(command)
+        fragments, begins = expected[name]
+        send(server, name, command, inputs)
         channel = server.channel(name)
-        assert channel["media_type"].startswith(begins), channel
-        assert abs(channel["sequence"] - fragments) <= 1, (name, channel["sequence"])
-        assert Viewer(server, f"/live/{name}?limit=1").bytes(), name
+        assert channel["media_type"].startswith(begins), (place, channel)
+        assert abs(channel["sequence"] - fragments) <= 1, (place, name, channel["sequence"])
+        assert Viewer(server, f"/live/{name}?limit=1").bytes(), (place, name)
+        assert server.request("DELETE", f"/ingest/{name}")[0] == 204, (place, name)
     whole = run(*ffmpeg("-i", film, "-c", "copy", *LIVE, "-")).stdout
     # Its size is told by the head of its mdat.
     code, said = post(server, "refused", whole[:100_000])
     assert code == 413 and "-frag_duration" in said, (code, said)
-    print("the README's commands send an ordinary film, a camera, sound alone and motion JPEG; without -frag_duration")
-    print("  the film is refused with what to change")
+    places = sorted({str(place) for place, _ in everything})
+    print(f"{len(everything)} commands of {places}")
+    print("  send an ordinary film, a camera, sound alone and motion JPEG; without -frag_duration the film is refused with")
+    print("  what to change")
 
 
 def check_cover(server, album):
@@ -139,7 +168,7 @@ def main():
     film, album = make_ordinary_film(), make_album()
     server = Server(CHANNELS * BUFFERS)
     try:
-        check_readme(server, film, album)
+        check_commands(server, film, album)
         check_cover(server, album)
         check_burst(server)
         check_end(server)
