@@ -144,7 +144,7 @@ impl Incoming {
             return Ok(taken);
         }
         let done = match self.append(server, name, label, payload).await {
-            Ok(()) if whole => self.show(numbers, label).await,
+            Ok(()) if whole => self.show(numbers, label),
             appended => appended.map(|()| None),
         };
         if done.is_err() {
@@ -219,7 +219,10 @@ impl Incoming {
     }
 
     /// Gives a whole frame to viewers, and tells how many are missing before it.
-    async fn show(&mut self, numbers: &mut Numbers, label: &Label) -> Result<Option<u64>, Untaken> {
+    ///
+    /// Not as an origin does, which waits for viewers that read at once: all channels come through one task here, and
+    /// the viewers of one would hold up the others.
+    fn show(&mut self, numbers: &mut Numbers, label: &Label) -> Result<Option<u64>, Untaken> {
         let pieces = std::mem::take(&mut self.filling);
         if pieces.is_empty() {
             return Err(Untaken::Empty);
@@ -241,7 +244,6 @@ impl Incoming {
             source.begin(kind)?;
             self.begun = Some(label.stream);
         }
-        let _waited = source.room(pieces.len()).await;
         source.number_from(admitted.number);
         match label.kind {
             label::Kind::Mp4 => source.publish_fragment(pieces, label.sync),
