@@ -7,12 +7,16 @@ use crate::{
     Role,
     broker::{self, PREFIX, RETRY},
     figures::{Connection, Figures},
-    incoming::{Incoming, Untaken},
+    incoming::{Incoming, Taken, Untaken},
     server::Server,
 };
 use async_nats::{Message, ServerAddr, Subscriber};
+use bytes::Bytes;
 use futures::StreamExt;
-use many_machines::{label::Label, numbers::Numbers};
+use many_machines::{
+    label::{self, Label},
+    numbers::Numbers,
+};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::{self, Instant};
 
@@ -125,14 +129,16 @@ impl Edge {
             }
         };
         let name = message.subject.strip_prefix(PREFIX).unwrap_or_default();
-        let followed = self.channels.entry(name.to_owned()).or_default();
-        let Some((numbers, incoming)) = followed.incoming(label.origin) else {
-            self.figures
-                .refuse(format!("{name}: another origin publishes it"));
+        if label.kind == label::Kind::Removed {
+            self.remove(name, label.origin);
             return Ok(());
-        };
-        let taken = incoming.take(&self.server, name, numbers, &label, message.payload);
-        match taken.await {
+        }
+        // Out of the map meanwhile: others may be removed to make room for it.
+        let mut followed = self.channels.remove(name).unwrap_or_default();
+        let taken = self.show(&mut followed, name, &label, message.payload);
+        let taken = taken.await;
+        self.channels.insert(name.to_owned(), followed);
+        match taken {
             Ok(taken) => self.figures.count(|counts| {
                 counts.frames += u64::from(taken.shown);
                 counts.missing += taken.missing;
@@ -142,6 +148,33 @@ impl Edge {
             Err(untaken) => self.figures.refuse(format!("{name}: {untaken}")),
         }
         Ok(())
+    }
+
+    async fn show(
+        &mut self,
+        followed: &mut Followed,
+        name: &str,
+        label: &Label,
+        payload: Bytes,
+    ) -> Result<Taken, Untaken> {
+        let incoming = followed.incoming(label.origin);
+        let (numbers, incoming) = incoming.ok_or(Untaken::OfAnotherOrigin)?;
+        let Edge {
+            server, channels, ..
+        } = self;
+        let make_room = || remove_longest_silent(channels, server);
+        let taken = incoming.take(server, name, numbers, label, payload, make_room);
+        taken.await
+    }
+
+    /// The origin has removed a channel: so does the edge, with its viewers, and the next of its name begins anew.
+    fn remove(&mut self, name: &str, origin: u64) {
+        // What is shown may be another origin's.
+        let followed = self.channels.get(name);
+        if followed.is_some_and(|followed| followed.origin == origin) {
+            self.channels.remove(name);
+            self.server.channels.remove(name);
+        }
     }
 
     /// Channels of which nothing comes are not live.
@@ -157,4 +190,18 @@ impl Edge {
         self.channels
             .retain(|name, followed| followed.incoming.is_some() || channels.find(name).is_some());
     }
+}
+
+/// Removes the channel of which nothing has come for longest, of those that are not live: its origin may have removed it while
+/// nobody told this edge. Whether there was one.
+fn remove_longest_silent(channels: &mut BTreeMap<String, Followed>, server: &Server) -> bool {
+    let silent = channels.iter().filter(|(name, followed)| {
+        followed.incoming.is_none() && server.channels.find(name).is_some()
+    });
+    let longest = silent.min_by_key(|(_, followed)| followed.heard);
+    let Some(name) = longest.map(|(name, _)| name.clone()) else {
+        return false;
+    };
+    channels.remove(&name);
+    server.channels.remove(&name)
 }

@@ -46,6 +46,8 @@ pub(crate) enum Untaken {
     NoSample,
     #[error("a frame of more than {most} bytes; see --size")]
     TooLarge { most: usize },
+    #[error("another origin publishes it")]
+    OfAnotherOrigin,
     #[error("a frame of no bytes")]
     Empty,
     #[error("an init segment in parts: the broker's max_payload is too small for it")]
@@ -110,7 +112,8 @@ impl Incoming {
         self.shown.elapsed() >= most + AFTER_THE_ORIGIN
     }
 
-    /// Takes a message of channel `name`. One that is not taken leaves nothing behind.
+    /// Takes a message of channel `name`. One that is not taken leaves nothing behind. Where there is no room for the channel,
+    /// `make_room` may remove another, and tells whether it has.
     pub(crate) async fn take(
         &mut self,
         server: &Server,
@@ -118,6 +121,7 @@ impl Incoming {
         numbers: &mut Numbers,
         label: &Label,
         payload: Bytes,
+        make_room: impl FnMut() -> bool,
     ) -> Result<Taken, Untaken> {
         if label.kind == label::Kind::Init {
             if label.part != Place::ONLY {
@@ -143,7 +147,11 @@ impl Incoming {
             self.order.give_up();
             return Ok(taken);
         }
-        let done = match self.append(server, name, label, payload).await {
+        let done = match self.admit(server, name, label, make_room) {
+            Ok(()) => self.append(server, label, payload).await,
+            Err(refused) => Err(refused.into()),
+        };
+        let done = match done {
             Ok(()) if whole => self.show(numbers, label),
             appended => appended.map(|()| None),
         };
@@ -175,24 +183,48 @@ impl Incoming {
         can_be_played && admitted.is_some()
     }
 
-    /// Copies to the end of the last sample, and goes on in another.
-    async fn append(
+    /// Opens the channel, with room for what it carries now. Another stream of the same channel may need more.
+    fn admit(
         &mut self,
         server: &Server,
         name: &str,
         label: &Label,
+        mut make_room: impl FnMut() -> bool,
+    ) -> Result<(), Unavailable> {
+        if self.source.is_some() && self.begun == Some(label.stream) {
+            return Ok(());
+        }
+        loop {
+            match self.try_admit(server, name, label) {
+                Err(Unavailable::NoRoom { .. }) if make_room() => {}
+                admitted => return admitted,
+            }
+        }
+    }
+
+    fn try_admit(&mut self, server: &Server, name: &str, label: &Label) -> Result<(), Unavailable> {
+        let source = match self.source.take() {
+            Some(source) => source,
+            None => server.channels.open(name)?,
+        };
+        let reserved = match label.kind {
+            label::Kind::Mp4 => source.reserve_fragments(),
+            _ => Ok(()),
+        };
+        self.source = Some(source);
+        reserved
+    }
+
+    /// Copies to the end of the last sample, and goes on in another.
+    async fn append(
+        &mut self,
+        server: &Server,
+        label: &Label,
         mut from: Bytes,
     ) -> Result<(), Untaken> {
-        if self.source.is_none() {
-            let source = server.channels.open(name)?;
-            if label.kind == label::Kind::Mp4 {
-                source.reserve_fragments()?;
-            }
-            self.source = Some(source);
-        }
         let samples = match label.kind {
             label::Kind::Mp4 => MOST_PIECES,
-            label::Kind::Jpeg | label::Kind::Init => 1,
+            _ => 1,
         };
         while from.has_remaining() {
             let taken = self.filling.len();

@@ -5,6 +5,7 @@
 //! Live-Origin    18235f3ab2c41d07      who publishes; another one after its restart
 //! Live-Stream    3                     another one when the origin follows the channel anew
 //! Live-Kind      jpeg | mp4 | init     a picture, a fragment, or the init segment of a stream's fragments
+//!                removed               none of these: the origin has removed the channel; no bytes
 //! Live-Sequence  1042                  the number of the frame in its channel
 //! Live-Piece     0/2                   this piece of so many: a fragment is one or more samples of the origin's pool
 //! Live-Part      1/3                   this part of the piece: a piece can be larger than a message may be
@@ -60,6 +61,8 @@ pub enum Kind {
     Mp4,
     /// An init segment.
     Init,
+    /// The channel is removed, and nothing more of it comes from this origin.
+    Removed,
 }
 
 /// One of several, counted from 0.
@@ -99,6 +102,21 @@ pub enum Nonsense {
 }
 
 impl Label {
+    /// What says that the origin has removed the channel.
+    #[must_use]
+    pub fn removal(origin: u64) -> Self {
+        Label {
+            origin,
+            stream: 0,
+            kind: Kind::Removed,
+            sequence: 0,
+            piece: Place::ONLY,
+            part: Place::ONLY,
+            sync: true,
+            time: None,
+        }
+    }
+
     /// The headers of the message.
     #[must_use]
     pub fn headers(&self) -> HeaderMap {
@@ -166,6 +184,7 @@ impl fmt::Display for Kind {
             Kind::Jpeg => "jpeg",
             Kind::Mp4 => "mp4",
             Kind::Init => "init",
+            Kind::Removed => "removed",
         })
     }
 }
@@ -178,6 +197,7 @@ impl FromStr for Kind {
             "jpeg" => Ok(Kind::Jpeg),
             "mp4" => Ok(Kind::Mp4),
             "init" => Ok(Kind::Init),
+            "removed" => Ok(Kind::Removed),
             _ => Err(()),
         }
     }
@@ -225,7 +245,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        for kind in [Kind::Jpeg, Kind::Mp4, Kind::Init] {
+        for kind in [Kind::Jpeg, Kind::Mp4, Kind::Init, Kind::Removed] {
             for (sync, time) in [(true, None), (false, Some(-1)), (true, Some(i64::MAX))] {
                 let label = Label {
                     kind,

@@ -121,16 +121,18 @@ impl Publisher {
     async fn publish(&self, client: &Client, subject: &str, channel: &Channel) -> Result<(), Gone> {
         loop {
             let (is_removed, generation) = channel.removal();
+            // Its numbers begin anew, as those of another origin do.
+            let origin = self.origin.wrapping_add(generation);
             if is_removed {
-                return Ok(());
+                // Edges would keep it with its room, and refuse the next of its name as another origin's.
+                let removal = Label::removal(origin);
+                return self.send(client, subject, removal, Bytes::new()).await;
             }
             // The server ends.
             let Some(following) = channel.follow() else {
                 time::sleep(LOOK).await;
                 continue;
             };
-            // Its numbers begin anew, as those of another origin do.
-            let origin = self.origin.wrapping_add(generation);
             self.publish_stream(client, subject, origin, following)
                 .await?;
         }

@@ -14,6 +14,7 @@ from pathlib import Path
 from many_machines_clients import FilmViewer, Pictures, Viewer
 from many_machines_clients import holes, missing, number_of, picture, when
 from many_machines_processes import Broker, Process, Server, wait_for
+from many_machines_removed import check_removed, check_room, check_steady
 from many_machines_strangers import check_strangers, check_torn
 
 PROGRAM = Path(sys.argv[1])
@@ -355,9 +356,12 @@ def main():
         check_fed_by_the_origin(scene)
         check_strangers(scene)
         check_torn(scene)
+        check_steady(scene)
+        check_removed(scene)
         check_edge_killed(scene)
         check_broker_killed(scene)
         check_silence(scene, large)
+        check_room(scene, SILENCE)
         check_edge_stops(scene)
         check_broker_stops(scene)
         check_film_decodes(scene)

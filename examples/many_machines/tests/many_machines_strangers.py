@@ -20,12 +20,19 @@ JPEG = {
 
 def publish(port, subject, headers, payload):
     """Publishes what it likes, as anybody can who reaches the broker."""
+    publish_all(port, [(subject, headers, payload)])
+
+
+def publish_all(port, messages):
+    """The same, several at once."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as broker:
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        head = f"NATS/1.0\r\n{lines}\r\n".encode()
+        sent = b""
+        for subject, headers, payload in messages:
+            lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+            head = f"NATS/1.0\r\n{lines}\r\n".encode()
+            sent += f"HPUB {subject} {len(head)} {len(head) + len(payload)}\r\n".encode() + head + payload + b"\r\n"
         broker.sendall(b'CONNECT {"verbose":false,"headers":true}\r\n')
-        broker.sendall(f"HPUB {subject} {len(head)} {len(head) + len(payload)}\r\n".encode() + head + payload + b"\r\n")
-        broker.sendall(b"PING\r\n")
+        broker.sendall(sent + b"PING\r\n")
         answer = b""
         while b"PONG" not in answer:
             more = broker.recv(4096)
