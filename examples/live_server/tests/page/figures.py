@@ -107,19 +107,35 @@ def check_tables(browser, server):
 
 def check_before_the_first_answer(browser, server):
     """What is not known is not said: it said "Nothing is out" beside 17 that were outstanding."""
-    told = set()
+    sections = {"status": "pool", "viewers": "viewers", "holders": "holders"}
+    answered, held = set(), []
 
     def hold(page):
-        for path in ("status", "viewers", "holders"):
+        for path in sections:
             # Each is answered when its turn comes, and until then not at all.
-            page.route(f"**/{path}", lambda route, *, path=path: route.continue_() if path in told else None)
+            page.route(f"**/{path}", lambda route, *, path=path: route.continue_() if path in answered else held.append((path, route)))
+
+    def answer(path):
+        answered.add(path)
+        for _, route in [(of, route) for of, route in held if of == path]:
+            route.continue_()
+        held[:] = [(of, route) for of, route in held if of != path]
+
+    def says(section):
+        said = page.page.locator(f"#{section} :is(dd, .count, .none, td, .plot span):visible").all_inner_texts()
+        return "".join(said)
 
     page = Page(browser, server.url, before=hold)
     page.wait_for("it asks", lambda: {"/status", "/viewers"} <= set(page.asked))
-    for section in ("pool", "viewers", "holders"):
-        said = page.page.locator(f"#{section} :is(dd, .count, .none, td, .plot span):visible").all_inner_texts()
-        assert not set("".join(said)) - {"–", " "}, f"before the first answer {section} says {said}"
-    assert page.page.locator(".none:visible, .scroll:visible").count() == 0
+    # The pool is known before the viewers, and those before the holders.
+    for path in (None, *sections):
+        if path:
+            answer(path)
+            page.wait_for(f"what {path} says", lambda: set(says(sections[path])) - {"–", " "})
+        for unknown, section in sections.items():
+            if unknown not in answered:
+                assert not set(says(section)) - {"–", " "}, f"before the answer of {unknown} {section} says {says(section)}"
+                assert page.page.locator(f"#{section} :is(.none, .scroll):visible").count() == 0, (path, section)
     # Not `close`, which waits for all answers.
     page.context.close()
 
