@@ -8,6 +8,9 @@ use std::{
 };
 use tokio::time;
 
+/// Of a reason no more is kept: it may be as long as what a stranger publishes.
+const LONGEST_REASON: usize = 300;
+
 /// How it stands with the broker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Connection {
@@ -50,7 +53,8 @@ impl Figures {
     pub(crate) fn refuse(&self, reason: impl ToString) {
         self.count(|counts| {
             counts.refused += 1;
-            counts.reason = reason.to_string();
+            let reason = reason.to_string();
+            counts.reason = reason.chars().take(LONGEST_REASON).collect();
         });
     }
 

@@ -47,6 +47,7 @@ def check_strangers(scene):
     for subject, headers, payload, reason in [
         ("live.cam", {}, b"hello", "no header Live-Origin"),
         ("live.cam", {**JPEG, "Live-Piece": "1/1"}, b"hello", "Live-Piece cannot be"),
+        ("live.cam", {**JPEG, "Live-Sync": "2" * 3000}, b"hello", "Live-Sync cannot be"),
         ("live.cam", JPEG, picture(7), "cam: another origin publishes it"),
         ("live.No", JPEG, picture(7), "No: a channel's name is"),
         ("live.none", JPEG, b"", "none: a frame of no bytes"),
@@ -57,6 +58,7 @@ def check_strangers(scene):
         publish(scene.broker.port, subject, headers, payload)
         for edge in scene.edges if reason else []:
             wait_for(reason, lambda: reason in edge.json("/broker")["reason"], 5)
+            assert len(edge.json("/broker")["reason"]) <= 300, "no more than is needed is kept of it"
     # Another origin, with a channel of the same name.
     other = scene.add_origin("other")
     reason = "test: another origin publishes it"
