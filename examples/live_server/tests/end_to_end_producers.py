@@ -13,7 +13,7 @@ from pathlib import Path
 from end_to_end import BUFFERS, WORK, Server, check_end, ffmpeg, parts, run
 from end_to_end_mp4 import MOST_FRAGMENT, Source, Viewer, boxes, split, wait_for_viewers
 
-TREE = Path(__file__).resolve().parents[1]
+TREE = Path(__file__).resolve().parents[3]
 # Where commands are for a reader to copy.
 TEXTS = {".md", ".rs", ".html", ".js"}
 # The fewest: the README, the page, the program's own documentation, and the example of many machines.
