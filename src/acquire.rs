@@ -65,15 +65,9 @@ impl Acquire {
         None
     }
 
-    /// The get has what it wanted.
-    #[inline]
-    pub(crate) fn finish(&mut self) {
-        *self = Acquire::Done;
-    }
-
     /// The task has used up its budget: it yields, and its waker is woken at once.
     #[cold]
-    pub(crate) fn keep_in_hand(&mut self, slot: OwnedSlot) {
+    fn keep_in_hand(&mut self, slot: OwnedSlot) {
         slot.mark_used();
         let mut slots = Chain::default();
         slots.push(slot);

@@ -76,9 +76,12 @@ impl Pool {
 
     /// Waits for a sample and takes it; the future owns a handle to the pool, so it is `'static`.
     ///
-    /// Otherwise as [`get_buffer`](Pool::get_buffer), at the price of one more atomic read-modify-write of
-    /// the line that a get writes anyway. Only a future that has to wait, or one of many that were made
-    /// and not polled, is counted with the pool's handles, on a line that all threads share.
+    /// Otherwise as [`get_buffer`](Pool::get_buffer). The handle is counted at the call, as
+    /// [`clone`](Pool::clone) does, and given up when the future resolves: a sample keeps the pool alive by
+    /// itself. Both write the pool's count of handles, which all threads share. So where many threads get at
+    /// the same time, borrow the pool, if the task has a handle of its own, and use `get_buffer`.
+    ///
+    /// It has no place in the wait queue before its first poll.
     ///
     /// # Errors
     ///

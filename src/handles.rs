@@ -72,6 +72,7 @@ impl Handles {
     }
 
     /// Counts a handle beside one that exists.
+    #[inline]
     pub(crate) fn count_one_more(&self) {
         abort_if_near_the_end(self.0.fetch_add(1, Ordering::Relaxed));
     }

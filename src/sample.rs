@@ -104,14 +104,6 @@ impl Sample {
         Sample { bytes }
     }
 
-    /// A sample whose slot is all that keeps its pool alive.
-    #[inline]
-    pub(crate) fn of_slot(slot: OwnedSlot, location: &'static Location<'static>) -> Self {
-        let (prefix, size) = hand_out(handle::engine_of(&slot), &slot, location);
-        let bytes = OwnedBytes::fresh(slot, prefix, size);
-        Sample { bytes }
-    }
-
     /// The slot, which is not released now.
     #[inline]
     pub(crate) fn into_slot(self) -> OwnedSlot {

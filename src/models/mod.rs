@@ -9,10 +9,10 @@
 mod crowd;
 mod decommit;
 mod get;
-mod lease;
 mod lifetime;
 mod line;
 mod notify;
+mod owned;
 mod quota;
 mod reclaim;
 mod shared;

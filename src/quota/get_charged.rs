@@ -44,12 +44,7 @@ impl Future for GetCharged {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         if let Stage::Asked(admission) = &mut this.charge {
-            let Poll::Ready(admitted) = Pin::new(admission).poll(cx) else {
-                // Leases are few, and this may wait for long.
-                this.get.hold_by_handle();
-                return Poll::Pending;
-            };
-            let charge = admitted?;
+            let charge = ready!(Pin::new(admission).poll(cx))?;
             this.charge = Stage::Charged(charge);
         }
         let got = ready!(Pin::new(&mut this.get).poll(cx));

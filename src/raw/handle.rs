@@ -6,7 +6,6 @@
 //! | a [`Guest`]             | there too, apart                       | the last one under the lock        |
 //! | a slot that is out      | its bit                                | by the exchange that puts it home  |
 //! | a [`Claim`]             | in the word the slot went home to      | by an exchange, or under the lock  |
-//! | a [`Lease`](super::tie::Lease) | in the word its owner looks at first | by the exchange that takes a slot |
 //!
 //! When all are gone, the one who saw it under the lock frees the pool. Samples are not counted
 //! anywhere: cloning an `Arc` for each would be two more writes of a line that all threads share.
@@ -149,6 +148,7 @@ impl Pool {
 }
 
 impl Clone for Pool {
+    #[inline]
     fn clone(&self) -> Self {
         self.engine().handles.count_one_more();
         Pool {
@@ -217,12 +217,6 @@ pub(crate) fn engine_of_shared(slot: &SharedSlot) -> &Engine {
     // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is out,
     // and the reference is bound to the slot's token (S2).
     unsafe { &*engine }
-}
-
-/// A counted handle to the pool of a slot.
-pub(crate) fn of_slot(slot: &OwnedSlot) -> Pool {
-    engine_of(slot).handles.count_one_more();
-    Pool::at(engine_at(slot.owner()))
 }
 
 /// A handle to a pool that does not keep it alive.

@@ -154,7 +154,7 @@ fn a_polled_quota_waits_for_room_and_its_samples_are_charged() {
     assert_eq!(pool.free_count(), 3);
 }
 
-/// It has a lease or a handle from the beginning, as an owned get has.
+/// It has a handle from the beginning, as an owned get has.
 #[test]
 fn a_polled_quota_keeps_the_pool_alive() {
     let pool = pool(1);

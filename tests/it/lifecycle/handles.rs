@@ -3,6 +3,7 @@
 use super::{committed, pool_in};
 use crate::polling::Polled;
 use bytes::BufMut;
+use futures::FutureExt;
 use sample_pool::{GetBufferError, Pool, State};
 use std::{
     sync::{
@@ -122,7 +123,33 @@ fn a_callback_can_have_the_pool_again_after_it_dropped_the_last_handle() {
     drop(pool.set_notify(None));
 }
 
-/// An owned get that was not polled yet is counted where nobody looks while all goes well.
+/// The sample is enough: a future that nobody drops would keep a pool of which nothing is used.
+#[test]
+fn an_owned_get_is_no_handle_once_it_has_resolved() {
+    let pool = committed();
+    let weak = pool.downgrade();
+    // The first get goes under the lock, and those after it need not.
+    drop(pool.try_get_buffer().expect("all are home"));
+    let (mut served, mut refused) = (pool.get_buffer_owned(), pool.get_buffer_owned());
+    let (mut handed, mut failed) = (pool.get_buffer_owned(), pool.get_buffer_owned());
+    let sample = (&mut served).now_or_never().expect("all are home");
+    let mut others = pool.try_get_buffers(3).expect("all are home");
+    assert!((&mut handed).now_or_never().is_none());
+    assert!((&mut failed).now_or_never().is_none());
+    others.pop();
+    let after_a_wait = (&mut handed).now_or_never().expect("one came home");
+    pool.set_flushing(true);
+    let while_it_waits = (&mut failed).now_or_never().expect("a flush fails it");
+    assert!(while_it_waits.is_err());
+    let at_once = (&mut refused).now_or_never().expect("a flush fails it");
+    assert!(at_once.is_err());
+    drop(pool);
+    assert!(weak.upgrade().is_none(), "four futures and three samples");
+    drop((sample, after_a_wait, others));
+    drop((served, refused, handed, failed));
+}
+
+/// An owned get that was not polled yet has a handle, and gives it up with the slot in its place.
 #[test]
 fn an_owned_get_that_was_never_polled_keeps_the_pool_and_lets_it_go() {
     let pool = committed();
