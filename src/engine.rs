@@ -308,13 +308,13 @@ impl Shared {
         drained
     }
 
-    /// Whether no handle, no claim, no lease and no sample is left. If so the caller frees the pool, and
+    /// Whether no handle, no claim and no sample is left. If so the caller frees the pool, and
     /// nobody else does.
     pub(crate) fn claim_end(&mut self, engine: &Engine) -> bool {
         let ended = engine.handles.none_and_no_guests(self.guests.entered())
             && self.ledger.all_parked()
             && self.ledger.parked_out() == self.reserve.len()
-            && self.ledger.parked_ties() == 0
+            && self.ledger.parked_claims() == 0
             && !self.ended;
         self.ended |= ended;
         ended

@@ -30,7 +30,7 @@ use crate::{
     status::State,
     sync::LockGuard,
     trace,
-    word::{Tie, Word},
+    word::Word,
 };
 use std::{io, mem, sync::Arc, task::Waker};
 
@@ -298,7 +298,7 @@ impl Engine {
     /// With no handle and no claim left, whoever is still in line is a future that was forgotten, and
     /// nobody will poll it: what it has or would be given goes home instead.
     fn turn_away_the_forgotten(&self, shared: &mut Shared) {
-        if !self.handles.any() && shared.ledger.parked_ties() == 0 {
+        if !self.handles.any() && shared.ledger.parked_claims() == 0 {
             let forgotten = self.turn_away(shared, GetBufferError::NotCommitted);
             shared.forgotten.extend(forgotten);
         }
@@ -319,16 +319,16 @@ impl Engine {
 
     /// Whether a handle is left that another one can be made of.
     pub(crate) fn can_be_had(&self, shared: &Shared) -> bool {
-        // A claim is a handle too, that of a releaser who calls the callback, and so is a lease. With no
-        // other handle left every word is parked, so all of them are counted here.
-        !shared.ended && (self.handles.any() || shared.ledger.parked_ties() > 0)
+        // A claim is a handle too, that of a releaser who calls the callback. With no other handle left
+        // every word is parked, so all of them are counted here.
+        !shared.ended && (self.handles.any() || shared.ledger.parked_claims() > 0)
     }
 
-    /// Drops a claim or lease whose word was parked. `true` if nothing is left: the caller frees the pool.
-    pub(crate) fn drop_tie(&self, word: &Word, tie: Tie, retired: &mut Vec<Callback>) -> bool {
+    /// Drops a claim whose word was parked. `true` if nothing is left: the caller frees the pool.
+    pub(crate) fn drop_claim(&self, word: &Word, retired: &mut Vec<Callback>) -> bool {
         loop {
             let mut shared = self.lock();
-            if shared.ledger.untie(word, tie) {
+            if shared.ledger.drop_claim(word) {
                 if shared.ledger.parked_claims() == 0 {
                     *retired = mem::take(&mut shared.retired);
                     shared.ledger.hold_claims = false;
@@ -338,7 +338,7 @@ impl Engine {
             }
             drop(shared);
             // The word was opened in between.
-            if word.untie(tie) {
+            if word.drop_claim() {
                 return false;
             }
         }

@@ -1,8 +1,8 @@
 //! One word of the free list: which of its slots are out, and what a thread without the lock may do.
 //!
 //! ```text
-//!  bit 63   62       61 .. 56   55 .. 52   51 ............................. 0
-//!     OPEN  NOTIFY   claims     leases     slots: 1 = out (or not there), 0 = home
+//!  bit 63   62       61 .. 56   55 ........................................ 0
+//!     OPEN  NOTIFY   claims     slots: 1 = out (or not there), 0 = home
 //! ```
 //!
 //! The flags stand in the same word as the slots, so that one compare-exchange moves a slot *and*
@@ -19,10 +19,9 @@
 //! are counted there. Zero is a parked word whose slots are all home, so a fresh mapping is a free list
 //! with every slot in it.
 //!
-//! Claims and leases keep the pool alive without a write to a line that all threads share. A claim is
-//! a releaser's who calls the callback. A lease is a future's that owns what it needs of the pool and
-//! was not polled yet; the exchange that takes its slot gives it up. Where there are too many of either,
-//! the lock and a counted handle take their place.
+//! A claim keeps the pool alive while a releaser, whose slot is home, calls the callback, without a
+//! write to a line that all threads share. Where there are too many, the lock and a counted handle take
+//! their place.
 //!
 //! # Orderings
 //!
@@ -30,9 +29,8 @@
 //! |--------------------------|-----------|---------------------------|----------------------------------|
 //! | [`Word::put`]            | `AcqRel`  | [`Word::take`], `park`    | the slot's header and bytes, reset |
 //! | [`Word::take`]           | `Acquire` | [`Word::put`], `open`     | the same, and the slot's set-up  |
-//! | [`Word::lease`]          | `Acquire` | `open`                    | the word's owner                 |
-//! | [`Word::open`]           | `Release` | `take`, `lease`, the claim in `put` | the slots' set-up, the owner, the callback |
-//! | [`Word::park`]           | `AcqRel`  | `put`, [`Word::untie`]    | the end of a call of the callback |
+//! | [`Word::open`]           | `Release` | `take`, the claim in `put` | the slots' set-up, the owner, the callback |
+//! | [`Word::park`]           | `AcqRel`  | `put`, [`Word::drop_claim`] | the end of a call of the callback |
 
 #![forbid(unsafe_code)]
 
@@ -46,11 +44,9 @@ pub(crate) const SLOTS_PER_WORD: usize = SLOT_BITS as usize;
 #[cfg(all(test, loom))]
 pub(crate) const SLOTS_PER_WORD: usize = 4;
 
-const SLOT_BITS: u32 = 52;
+const SLOT_BITS: u32 = 56;
 const SLOTS: u64 = (1 << SLOT_BITS) - 1;
-const LEASE: u64 = 1 << SLOT_BITS;
-const LEASES: u64 = 15 * LEASE;
-const CLAIM: u64 = 1 << 56;
+const CLAIM: u64 = 1 << SLOT_BITS;
 const CLAIMS: u64 = 63 * CLAIM;
 const NOTIFY: u64 = 1 << 62;
 const OPEN: u64 = 1 << 63;
@@ -62,24 +58,6 @@ const CLAIM_LIMIT: u64 = CLAIMS;
 /// A model cannot have 63 calls in flight.
 #[cfg(all(test, loom))]
 const CLAIM_LIMIT: u64 = 2 * CLAIM;
-
-/// What keeps the pool alive and is counted in a word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tie {
-    /// A releaser's, who calls the callback.
-    Claim,
-    /// A future's that was not polled yet.
-    Lease,
-}
-
-impl Tie {
-    fn unit(self) -> u64 {
-        match self {
-            Tie::Claim => CLAIM,
-            Tie::Lease => LEASE,
-        }
-    }
-}
 
 /// A word, and beside it on the same cache line what else a get may have to know.
 #[derive(Debug)]
@@ -114,22 +92,11 @@ pub(crate) enum Put {
     Refused,
 }
 
-/// What came of asking for a lease.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Leased {
-    Yes,
-    /// The word is parked, or has no lease left.
-    Refused,
-    /// Somebody else wrote the word at the same moment.
-    Contended,
-}
-
 /// What a word held when it was parked.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parked {
     pub(crate) out: usize,
     pub(crate) claims: usize,
-    pub(crate) leases: usize,
 }
 
 impl Parked {
@@ -137,7 +104,6 @@ impl Parked {
         Parked {
             out: (bits & SLOTS & !absent).count_ones() as usize,
             claims: ((bits & CLAIMS) / CLAIM) as usize,
-            leases: ((bits & LEASES) / LEASE) as usize,
         }
     }
 }
@@ -177,34 +143,6 @@ impl Word {
         match self.exchange(seen, lowest_taken(seen), Ordering::Acquire) {
             Ok(_) => Take::Bit(bit),
             Err(_) => contended(),
-        }
-    }
-
-    /// Takes the lowest slot that is home and gives up a lease of this word, in one step.
-    #[inline]
-    pub(crate) fn take_for_lease(&self) -> Take {
-        let seen = self.bits.load(Ordering::Relaxed);
-        let Some(bit) = lowest_home(seen) else {
-            return Take::Dry;
-        };
-        match self.exchange(seen, lowest_taken(seen) - LEASE, Ordering::Acquire) {
-            Ok(_) => Take::Bit(bit),
-            Err(_) => contended(),
-        }
-    }
-
-    /// Takes a lease, if the word is open and has one left.
-    #[inline]
-    pub(crate) fn lease(&self) -> Leased {
-        let seen = self.bits.load(Ordering::Relaxed);
-        if seen & OPEN == 0 || seen & LEASES == LEASES {
-            return Leased::Refused;
-        }
-        // A handle keeps the pool alive, but it may be older than the word's owner, which was set up
-        // when the word was opened: that is what the lease is followed to, also once the word is parked.
-        match self.exchange(seen, seen + LEASE, Ordering::Acquire) {
-            Ok(_) => Leased::Yes,
-            Err(_) => Leased::Contended,
         }
     }
 
@@ -277,12 +215,12 @@ impl Word {
         }
     }
 
-    /// Drops a claim or a lease if the word is open; otherwise it is dropped under the lock.
+    /// Drops a claim if the word is open; otherwise it is dropped under the lock.
     #[inline]
-    pub(crate) fn untie(&self, tie: Tie) -> bool {
+    pub(crate) fn drop_claim(&self) -> bool {
         let mut seen = self.bits.load(Ordering::Relaxed);
         while seen & OPEN != 0 {
-            match self.exchange(seen, seen - tie.unit(), Ordering::Release) {
+            match self.exchange(seen, seen - CLAIM, Ordering::Release) {
                 Ok(_) => return true,
                 Err(now) => seen = now,
             }
@@ -336,9 +274,9 @@ impl Word {
         self.bits.fetch_and(!(1 << bit), Ordering::AcqRel);
     }
 
-    /// Drops a claim or a lease of a parked word.
-    pub(crate) fn untie_parked(&self, tie: Tie) {
-        self.bits.fetch_sub(tie.unit(), Ordering::AcqRel);
+    /// Drops a claim of a parked word.
+    pub(crate) fn drop_claim_parked(&self) {
+        self.bits.fetch_sub(CLAIM, Ordering::AcqRel);
     }
 
     #[cfg(all(test, not(loom)))]

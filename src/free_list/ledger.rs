@@ -13,8 +13,8 @@
 //! - **F1** A word is in `open` if and only if its bit says so. `word: tests`, loom `*`
 //! - **F2** A parked word is in `stocked` if and only if one of its slots is home.
 //!   `tests/it/model`
-//! - **F3** `parked_out`, `parked_claims` and `parked_leases` are what is out and held of all parked
-//!   words together; so with every word parked they are those of the pool.
+//! - **F3** `parked_out` and `parked_claims` are what is out and held of all parked words together; so
+//!   with every word parked they are those of the pool.
 //!   loom `the_last_sample_frees_the_pool_once`
 //! - **F4** A word's slots are set up before the word is opened or taken from for the first time
 //!   since the commit. `stale_bytes: *`
@@ -31,7 +31,7 @@ use crate::{
     },
     stripe,
     sync::Ordering,
-    word::{SLOTS_PER_WORD, Tie, Word, absent},
+    word::{SLOTS_PER_WORD, Word, absent},
 };
 use std::{io, mem, sync::Arc};
 
@@ -99,7 +99,6 @@ pub(crate) struct Ledger {
     used: BitSet,
     parked_out: usize,
     parked_claims: usize,
-    parked_leases: usize,
     /// Whether words are opened with the flag that tells releases of a callback.
     pub(crate) notify: bool,
     /// Whether words stay parked, because a claim may still use a replaced callback. All of them, not only those
@@ -171,18 +170,6 @@ impl Ledger {
     /// How many claims are held, in parked words.
     pub(crate) fn parked_claims(&self) -> usize {
         self.parked_claims
-    }
-
-    /// How many claims and leases are held, in parked words.
-    pub(crate) fn parked_ties(&self) -> usize {
-        self.parked_claims + self.parked_leases
-    }
-
-    fn parked(&mut self, tie: Tie) -> &mut usize {
-        match tie {
-            Tie::Claim => &mut self.parked_claims,
-            Tie::Lease => &mut self.parked_leases,
-        }
     }
 
     pub(crate) fn all_parked(&self) -> bool {
@@ -269,13 +256,13 @@ impl Ledger {
         self.publish_reachable(list);
     }
 
-    /// Drops a claim or lease of a word that is parked. `false` if it is open, and the tie still held.
-    pub(crate) fn untie(&mut self, word: &Word, tie: Tie) -> bool {
+    /// Drops a claim of a word that is parked. `false` if it is open, and the claim still held.
+    pub(crate) fn drop_claim(&mut self, word: &Word) -> bool {
         if word.is_open() {
             return false;
         }
-        word.untie_parked(tie);
-        *self.parked(tie) -= 1;
+        word.drop_claim_parked();
+        self.parked_claims -= 1;
         true
     }
 
@@ -287,7 +274,6 @@ impl Ledger {
             let held = word.open(self.absent(index), self.notify);
             self.parked_out -= held.out;
             self.parked_claims -= held.claims;
-            self.parked_leases -= held.leases;
             self.open.insert(index);
             self.stocked.remove(index);
         }
@@ -298,7 +284,6 @@ impl Ledger {
             let held = word.park(self.absent(index));
             self.parked_out += held.out;
             self.parked_claims += held.claims;
-            self.parked_leases += held.leases;
             self.open.remove(index);
             if held.out < self.members(index) {
                 self.stocked.insert(index);

@@ -18,7 +18,7 @@ use crate::{
     raw::{block::BlockRef, chain::Chain, shelf::Shelf, slot::OwnedSlot},
     stripe,
     sync::{AtomicUsize, Ordering},
-    word::{Leased, Word},
+    word::Word,
 };
 use crossbeam_utils::CachePadded;
 use std::io;
@@ -61,20 +61,6 @@ impl FreeList {
                 .take()
                 .or_else(|contended| self.take_elsewhere(contended)),
             None => Err(Miss::Unsure),
-        }
-    }
-
-    /// Takes a lease in the word where this thread looks first, for who has a handle to the pool.
-    #[inline]
-    pub(crate) fn lease(&self) -> Option<BlockRef<'_>> {
-        let word = self.cursor(self.stripe())?;
-        match word.lease() {
-            Leased::Yes => Some(word),
-            Leased::Refused => None,
-            Leased::Contended => {
-                stripe::move_on();
-                None
-            }
         }
     }
 

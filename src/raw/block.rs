@@ -40,25 +40,6 @@ impl<'a> BlockRef<'a> {
         }
     }
 
-    /// The word's address, through which the whole block can be reached.
-    #[inline]
-    pub(crate) fn address(self) -> NonNull<Word> {
-        self.block.cast()
-    }
-
-    /// The block of a word.
-    ///
-    /// # Safety
-    ///
-    /// The word's address came from [`address`](BlockRef::address), and the block stays for `'a`.
-    #[inline]
-    pub(crate) unsafe fn of(word: NonNull<Word>) -> Self {
-        BlockRef {
-            block: word.cast(),
-            _shelf: PhantomData,
-        }
-    }
-
     /// Whether both are the same block.
     pub(crate) fn is(self, other: BlockRef<'_>) -> bool {
         self.block == other.block
@@ -74,16 +55,6 @@ impl<'a> BlockRef<'a> {
     #[inline]
     pub(crate) fn take(self) -> Result<OwnedSlot, bool> {
         match Word::take(&self) {
-            Take::Bit(bit) => Ok(self.owned(bit)),
-            Take::Dry => Err(false),
-            Take::Contended => Err(true),
-        }
-    }
-
-    /// Takes the lowest slot that is home and gives up a lease of the word, in one step.
-    #[inline]
-    pub(crate) fn take_for_lease(self) -> Result<OwnedSlot, bool> {
-        match Word::take_for_lease(&self) {
             Take::Bit(bit) => Ok(self.owned(bit)),
             Take::Dry => Err(false),
             Take::Contended => Err(true),

@@ -8,12 +8,8 @@ fn open_word(members: usize, notify: bool) -> Word {
     word
 }
 
-fn parked(out: usize, claims: usize, leases: usize) -> Parked {
-    Parked {
-        out,
-        claims,
-        leases,
-    }
+fn parked(out: usize, claims: usize) -> Parked {
+    Parked { out, claims }
 }
 
 #[test]
@@ -22,8 +18,7 @@ fn a_parked_word_gives_and_accepts_nothing() {
     assert_eq!(word.take(), Take::Dry);
     assert_eq!(word.take_many(3), 0);
     assert_eq!(word.put(0), Put::Refused);
-    assert!(!word.untie(Tie::Claim));
-    assert_eq!(word.lease(), Leased::Refused);
+    assert!(!word.drop_claim());
 }
 
 #[test]
@@ -38,7 +33,7 @@ fn an_open_word_gives_its_lowest_slot_first_and_absent_slots_never() {
 }
 
 #[test]
-fn a_full_word_gives_all_52_slots() {
+fn a_full_word_gives_all_its_slots() {
     let word = open_word(SLOTS_PER_WORD, true);
     for bit in 0..SLOTS_PER_WORD as u32 {
         assert_eq!(word.take(), Take::Bit(bit));
@@ -62,12 +57,12 @@ fn a_release_takes_a_claim_only_while_there_is_a_callback() {
     assert_eq!(word.take(), Take::Bit(0));
     assert_eq!(word.put(0), Put::Claimed);
     assert!(word.has_claims());
-    assert_eq!(word.park(absent(2)), parked(0, 1, 0));
+    assert_eq!(word.park(absent(2)), parked(0, 1));
     assert!(
-        !word.untie(Tie::Claim),
+        !word.drop_claim(),
         "a parked word's claims drop under the lock"
     );
-    word.untie_parked(Tie::Claim);
+    word.drop_claim_parked();
     word.open(absent(2), false);
     assert_eq!(word.take(), Take::Bit(0));
     assert_eq!(word.put(0), Put::Home);
@@ -83,37 +78,20 @@ fn claims_never_spill_into_the_flags() {
     }
     assert_eq!(word.take(), Take::Bit(0));
     assert_eq!(word.put(0), Put::Refused);
-    assert_eq!(word.park(absent(1)), parked(1, 63, 0));
-}
-
-#[test]
-fn leases_never_spill_into_the_claims_and_one_goes_with_a_slot() {
-    let word = open_word(2, true);
-    for _ in 0..15 {
-        assert_eq!(word.lease(), Leased::Yes);
-    }
-    assert_eq!(word.lease(), Leased::Refused);
-    assert_eq!(word.take_for_lease(), Take::Bit(0));
-    assert_eq!(word.take_for_lease(), Take::Bit(1));
-    assert_eq!(word.take_for_lease(), Take::Dry, "and keeps its lease");
-    assert!(word.untie(Tie::Lease));
-    assert_eq!(word.park(absent(2)), parked(2, 0, 12));
-    assert!(!word.untie(Tie::Lease));
-    word.untie_parked(Tie::Lease);
-    assert_eq!(word.open(absent(2), false), parked(2, 0, 11));
+    assert_eq!(word.park(absent(1)), parked(1, 63));
 }
 
 #[test]
 fn parking_counts_what_is_out_and_forgets_nothing() {
     let word = open_word(4, false);
     assert_eq!(word.take_many(2), 0b11);
-    assert_eq!(word.park(absent(4)), parked(2, 0, 0));
+    assert_eq!(word.park(absent(4)), parked(2, 0));
     word.put_locked(0);
     assert_eq!(word.take_parked(absent(4)), Some(0));
     assert_eq!(word.take_parked(absent(4)), Some(2));
     assert_eq!(word.take_parked(absent(4)), Some(3));
     assert_eq!(word.take_parked(absent(4)), None);
-    assert_eq!(word.open(absent(4), false), parked(4, 0, 0));
+    assert_eq!(word.open(absent(4), false), parked(4, 0));
 }
 
 /// Each bit by itself, in a word that is otherwise full: a put that turned another one would be seen.
@@ -184,15 +162,11 @@ fn a_word_knows_whether_it_is_open_and_what_is_home_in_it() {
 fn a_word_may_be_parked_and_opened_again() {
     let word = open_word(2, true);
     assert_eq!(word.take_many(2), 0b11);
-    assert_eq!(word.park(absent(2)), parked(2, 0, 0));
-    assert_eq!(
-        word.park(absent(2)),
-        parked(2, 0, 0),
-        "twice changes nothing"
-    );
+    assert_eq!(word.park(absent(2)), parked(2, 0));
+    assert_eq!(word.park(absent(2)), parked(2, 0), "twice changes nothing");
     assert!(!word.is_open());
     assert_eq!(word.put(1), Put::Refused);
-    assert_eq!(word.open(absent(2), true), parked(2, 0, 0));
+    assert_eq!(word.open(absent(2), true), parked(2, 0));
     assert_eq!(word.put(1), Put::Claimed);
     assert_eq!(word.take(), Take::Bit(1));
     assert_eq!(word.take(), Take::Dry);
