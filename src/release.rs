@@ -26,10 +26,10 @@ use crate::{
     raw::{
         bytes::{self, Release},
         chain::Chain,
+        claim::Claim,
         handle::{self, Guest, Homecoming, Pool},
         payer,
         slot::OwnedSlot,
-        tie::Claim,
     },
     sync::Ordering,
     trace,

@@ -17,7 +17,7 @@
 use crate::{
     engine::{Engine, Shared},
     handles::Holding,
-    raw::{bytes::Geometry, header::Owner, shared_slot::SharedSlot, slot::OwnedSlot, tie::Claim},
+    raw::{bytes::Geometry, claim::Claim, header::Owner, shared_slot::SharedSlot, slot::OwnedSlot},
     sync::Arc,
     word::Put,
 };

@@ -18,13 +18,14 @@
 //! | **W1** | A waiter's node lives as long as its line: the pool's, or that of a quota's account. Whoever has its ticket keeps that alive. A node that the line abandons, in the store of its outcome or at the call of its future, is not reached through the line again, and lives until its ticket is given back. | loom `an_owned_waiter_is_served_after_the_last_handle_went`, `models::crowd` |
 //! | **W2** | Only the future that holds the [`Ticket`](waiter::Ticket) touches the node's timer, and it stops it before it gives the node back. | loom `cancel_meets_hand_over` |
 //! | **W3** | An outcome is moved out once, by the ticket, or by its owner under the lock. | loom `a_slot_has_one_owner` |
-//! | **H1** | A [`Pool`](handle::Pool) counts one handle, but for the one that a claim lends to the callback; a guest is counted beside the handles until it leaves or becomes one; a [`Claim`](tie::Claim) is one claim in a word. Each keeps the engine alive. | loom `an_unpolled_owned_get_keeps_the_pool`, `the_last_release_calls_back_before_the_pool_is_freed` |
+//! | **H1** | A [`Pool`](handle::Pool) counts one handle, but for the one that a claim lends to the callback; a guest is counted beside the handles until it leaves or becomes one; a [`Claim`](claim::Claim) is one claim in a word. Each keeps the engine alive. | loom `an_unpolled_owned_get_keeps_the_pool`, `the_last_release_calls_back_before_the_pool_is_freed` |
 
 #![allow(unsafe_code, reason = "this is the one room for it")]
 
 pub(crate) mod block;
 pub(crate) mod bytes;
 pub(crate) mod chain;
+pub(crate) mod claim;
 pub(crate) mod handle;
 pub(crate) mod header;
 pub(crate) mod layout;
@@ -43,5 +44,4 @@ mod sample;
 pub(crate) mod shared_slot;
 pub(crate) mod shelf;
 pub(crate) mod slot;
-pub(crate) mod tie;
 pub(crate) mod waiter;
