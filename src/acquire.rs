@@ -26,7 +26,7 @@ use crate::{
         slot::OwnedSlot,
         waiter::{Outcome, Ticket, Timer},
     },
-    request::{Rank, Wanted, Why},
+    request::{Wanted, Why},
     take::Found,
     trace,
 };
@@ -39,7 +39,7 @@ use std::{
 /// Where a get stands.
 #[derive(Debug)]
 pub(crate) enum Acquire {
-    New(Rank),
+    New(Wanted),
     InLine(Ticket),
     InHand(Chain),
     Refused(GetBufferError),
@@ -47,7 +47,7 @@ pub(crate) enum Acquire {
 }
 
 impl Acquire {
-    /// The first poll for one slot, if one is home and the task has budget left. Otherwise
+    /// The first poll of a get that wants one slot, if one is home and the task has budget left. Otherwise
     /// [`begin`](Acquire::begin) or [`go_on`](Acquire::go_on) goes on from here.
     #[inline]
     pub(crate) fn poll_hit(&mut self, engine: &Engine, cx: &mut Context<'_>) -> Option<OwnedSlot> {
@@ -79,15 +79,14 @@ impl Acquire {
         matches!(self, Acquire::New(_))
     }
 
-    /// Polls for `wanted` slots.
+    /// Polls for the slots that are wanted.
     pub(crate) fn poll(
         &mut self,
         engine: &Engine,
-        wanted: usize,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Chain, GetBufferError>> {
         match self {
-            Acquire::New(_) => self.begin(engine, wanted, cx),
+            Acquire::New(_) => self.begin(engine, cx),
             _ => self.go_on(engine, cx),
         }
     }
@@ -98,15 +97,12 @@ impl Acquire {
     pub(crate) fn begin(
         &mut self,
         engine: &Engine,
-        wanted: usize,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Chain, GetBufferError>> {
-        let rank = match self {
-            Acquire::New(rank) => *rank,
-            _ => unreachable!("a get begins once"),
+        let Acquire::New(wanted) = *self else {
+            unreachable!("a get begins once");
         };
-        let slots = wanted;
-        match engine.take_or_join(Wanted { slots, rank }, cx.waker()) {
+        match engine.take_or_join(wanted, cx.waker()) {
             Ok(Found::Place(ticket)) => {
                 *self = Acquire::InLine(ticket);
                 Poll::Pending
@@ -253,15 +249,20 @@ impl Acquire {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::Pool;
+    use crate::{Pool, request::Rank};
     use std::task::Waker;
     use tokio::task::coop;
 
+    const ONE: Wanted = Wanted {
+        slots: 1,
+        rank: Rank::Ordinary,
+    };
+
     /// A get of the one slot of `pool`, which is out.
     fn in_line(pool: &Pool) -> Acquire {
-        let mut acquire = Acquire::New(Rank::Ordinary);
+        let mut acquire = Acquire::New(ONE);
         let cx = &mut Context::from_waker(Waker::noop());
-        assert!(acquire.poll(pool.engine(), 1, cx).is_pending());
+        assert!(acquire.poll(pool.engine(), cx).is_pending());
         acquire
     }
 
@@ -297,9 +298,9 @@ mod tests {
         while coop::has_budget_remaining() {
             coop::consume_budget().await;
         }
-        let mut acquire = Acquire::New(Rank::Ordinary);
+        let mut acquire = Acquire::New(ONE);
         let cx = &mut Context::from_waker(Waker::noop());
-        assert!(acquire.poll(pool.engine(), 1, cx).is_pending());
+        assert!(acquire.poll(pool.engine(), cx).is_pending());
         assert!(acquire.timer().is_none(), "it does not wait for a sample");
         let told = acquire.time_out(pool.engine());
         assert_eq!(told, Err(GetBufferError::Flushing));

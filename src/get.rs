@@ -3,8 +3,13 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    acquire::Acquire, clock, error::GetBufferError, get_owned::GetBufferOwned, raw::handle::Pool,
-    request::Rank, sample::Sample, sync::assert_may_block,
+    clock,
+    error::GetBufferError,
+    get_owned::GetBufferOwned,
+    raw::handle::Pool,
+    sample::Sample,
+    source::{Get, Source},
+    sync::assert_may_block,
 };
 use futures::future::FusedFuture;
 use std::{
@@ -15,7 +20,7 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 impl Pool {
     /// Waits for a sample and takes it.
@@ -71,7 +76,7 @@ impl Pool {
     #[inline]
     #[track_caller]
     pub fn get_buffer(&self) -> GetBuffer<'_> {
-        GetBuffer::new(self, Rank::Ordinary, Location::caller())
+        GetBuffer::new(self, Location::caller())
     }
 
     /// Waits for a sample and takes it; the future owns a handle to the pool, so it is `'static`.
@@ -110,7 +115,7 @@ impl Pool {
     #[inline]
     #[track_caller]
     pub fn get_buffer_owned(&self) -> GetBufferOwned {
-        GetBufferOwned::new(self, Rank::Ordinary, Location::caller())
+        GetBufferOwned::new(self, Location::caller())
     }
 
     /// Waits for a sample for at most `limit` and takes it.
@@ -151,8 +156,7 @@ impl Pool {
     #[inline]
     #[track_caller]
     pub fn get_buffer_timeout(&self, limit: Duration) -> GetBufferTimeout<'_> {
-        let get = GetBuffer::new(self, Rank::Ordinary, Location::caller());
-        GetBufferTimeout::new(get, limit)
+        GetBufferTimeout::new(self, limit, Location::caller())
     }
 
     /// Takes a sample if one is home and nobody is in line.
@@ -217,94 +221,73 @@ impl Pool {
     }
 }
 
-/// The future of a sample; see [`Pool::get_buffer`].
+/// The future of a sample; see [`Pool::get_buffer`] and [`Quota::get_buffer`](crate::Quota::get_buffer).
 #[must_use = "a future does nothing until it is awaited"]
-pub struct GetBuffer<'a> {
-    pool: &'a Pool,
-    acquire: Acquire,
-    location: &'static Location<'static>,
+pub struct GetBuffer<'a, S: Source = Pool> {
+    source: &'a S,
+    get: Get<S>,
 }
 
-impl<'a> GetBuffer<'a> {
+impl<'a, S: Source> GetBuffer<'a, S> {
     #[inline]
-    pub(crate) fn new(pool: &'a Pool, rank: Rank, location: &'static Location<'static>) -> Self {
-        GetBuffer {
-            pool,
-            acquire: Acquire::New(rank),
-            location,
-        }
-    }
-
-    /// Two functions, because neither needs all the registers that both together would have to save.
-    #[cold]
-    #[inline(never)]
-    fn poll_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sample, GetBufferError>> {
-        match self.acquire.is_new() {
-            true => self.begin(cx),
-            false => self.go_on(cx),
-        }
-    }
-
-    #[inline(never)]
-    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sample, GetBufferError>> {
-        let engine = self.pool.engine();
-        let polled = self.acquire.begin(engine, 1, cx);
-        self.acquire.locate(engine, self.location);
-        let slots = ready!(polled)?;
-        Poll::Ready(Ok(Sample::new(engine, slots.into_only(), self.location)))
-    }
-
-    #[inline(never)]
-    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sample, GetBufferError>> {
-        let engine = self.pool.engine();
-        let slots = ready!(self.acquire.go_on(engine, cx))?;
-        Poll::Ready(Ok(Sample::new(engine, slots.into_only(), self.location)))
+    pub(crate) fn new(source: &'a S, location: &'static Location<'static>) -> Self {
+        let get = Get::new(source, 1, location);
+        GetBuffer { source, get }
     }
 }
 
-impl Future for GetBuffer<'_> {
+impl<S: Source> Future for GetBuffer<'_, S> {
     type Output = Result<Sample, GetBufferError>;
 
-    // Always: called, it hands the sample back through memory, and a get and drop takes a tenth longer.
+    // Always, as in what it calls.
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let engine = this.pool.engine();
-        match this.acquire.poll_hit(engine, cx) {
-            Some(slot) => Poll::Ready(Ok(Sample::new(engine, slot, this.location))),
-            None => this.poll_slowly(cx),
-        }
+        this.get.poll_one(this.source, cx)
     }
 }
 
-impl Drop for GetBuffer<'_> {
+impl<S: Source> Drop for GetBuffer<'_, S> {
     #[inline]
     fn drop(&mut self) {
-        self.acquire.cancel(self.pool.engine());
+        self.get.cancel(self.source);
     }
 }
 
-/// The future of a sample with a time limit; see [`Pool::get_buffer_timeout`].
+/// The future of a sample with a time limit; see [`Pool::get_buffer_timeout`] and
+/// [`Quota::get_buffer_timeout`](crate::Quota::get_buffer_timeout).
 #[must_use = "a future does nothing until it is awaited"]
-pub struct GetBufferTimeout<'a> {
-    get: GetBuffer<'a>,
+pub struct GetBufferTimeout<'a, S: Source = Pool> {
+    get: GetBuffer<'a, S>,
     limit: Duration,
+    /// When it had to wait for the first time: what it waits for later has the rest of the limit.
+    begun: Option<Instant>,
 }
 
-impl<'a> GetBufferTimeout<'a> {
-    pub(crate) fn new(get: GetBuffer<'a>, limit: Duration) -> Self {
-        GetBufferTimeout { get, limit }
+impl<'a, S: Source> GetBufferTimeout<'a, S> {
+    pub(crate) fn new(
+        source: &'a S,
+        limit: Duration,
+        location: &'static Location<'static>,
+    ) -> Self {
+        GetBufferTimeout {
+            get: GetBuffer::new(source, location),
+            limit,
+            begun: None,
+        }
     }
 
     /// Polls the timer of a get that is in line; sets it first, if it is not set yet.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(timer) = self.get.acquire.timer() else {
+        let Some(timer) = self.get.get.timer() else {
             // A sample is in hand, and beats the deadline.
             return Poll::Pending;
         };
         let timer = timer.get_or_insert_with(|| Box::pin(None));
         if timer.is_none() {
-            timer.as_mut().set(Some(sleep(self.limit)));
+            let begun = *self.begun.get_or_insert_with(Instant::now);
+            let left = self.limit.saturating_sub(begun.elapsed());
+            timer.as_mut().set(Some(sleep(left)));
         }
         match timer.as_mut().as_pin_mut() {
             Some(sleep) => sleep.poll(cx),
@@ -313,34 +296,35 @@ impl<'a> GetBufferTimeout<'a> {
     }
 }
 
-impl Future for GetBufferTimeout<'_> {
+impl<S: Source> Future for GetBufferTimeout<'_, S> {
     type Output = Result<Sample, GetBufferError>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(result) = Pin::new(&mut self.get).poll(cx) {
-            return Poll::Ready(result);
+        loop {
+            if let Poll::Ready(result) = Pin::new(&mut self.get).poll(cx) {
+                return Poll::Ready(result);
+            }
+            ready!(self.poll_timer(cx));
+            let GetBuffer { source, get } = &mut self.get;
+            get.time_out(source)?;
+            // It was given what it waits for between its poll and the end of the time.
         }
-        ready!(self.poll_timer(cx));
-        let engine = self.get.pool.engine();
-        self.get.acquire.time_out(engine)?;
-        // It was handed a sample between its poll and the end of the time.
-        Pin::new(&mut self.get).poll(cx)
     }
 }
 
 macro_rules! terminates {
-    ($($future:ident $(<$life:lifetime>)?, $($acquire:ident).+;)*) => {$(
-        impl FusedFuture for $future $(<$life>)? {
+    ($($future:ident, $($get:ident).+;)*) => {$(
+        impl<S: Source> FusedFuture for $future<'_, S> {
             fn is_terminated(&self) -> bool {
-                self.$($acquire).+.is_done()
+                self.$($get).+.is_done()
             }
         }
 
-        impl fmt::Debug for $future $(<$life>)? {
+        impl<S: Source> fmt::Debug for $future<'_, S> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($future))
-                    .field("acquire", &self.$($acquire).+)
+                    .field("acquire", self.$($get).+.acquire())
                     .finish_non_exhaustive()
             }
         }
@@ -348,6 +332,6 @@ macro_rules! terminates {
 }
 
 terminates! {
-    GetBuffer<'_>, acquire;
-    GetBufferTimeout<'_>, get.acquire;
+    GetBuffer, get;
+    GetBufferTimeout, get.get;
 }

@@ -3,12 +3,11 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    acquire::Acquire,
-    engine::Engine,
     error::GetBufferError,
-    raw::{chain::Chain, handle::Pool},
+    raw::handle::Pool,
     request::{Rank, Wanted},
     sample::Sample,
+    source::{Get, Source, hand_out},
 };
 use futures::future::FusedFuture;
 use std::{
@@ -53,7 +52,7 @@ impl Pool {
     /// ```
     #[track_caller]
     pub fn get_buffers(&self, count: usize) -> GetBuffers<'_> {
-        GetBuffers::new(self, count, Rank::Ordinary, Location::caller())
+        GetBuffers::new(self, count, Location::caller())
     }
 
     /// Waits for `count` samples and appends them to `samples`, all or nothing.
@@ -93,8 +92,7 @@ impl Pool {
         samples: &'a mut Vec<Sample>,
         count: usize,
     ) -> GetBuffersInto<'a> {
-        let get = GetBuffers::new(self, count, Rank::Ordinary, Location::caller());
-        GetBuffersInto::new(get, samples)
+        GetBuffersInto::new(self, samples, count, Location::caller())
     }
 
     /// Takes `count` samples if as many are home and nobody is in line.
@@ -206,135 +204,83 @@ pub(crate) fn try_get(
     Ok(samples)
 }
 
-/// A request for several samples.
-struct Request<'a> {
-    pool: &'a Pool,
-    acquire: Acquire,
-    count: usize,
-    location: &'static Location<'static>,
-}
-
-impl Request<'_> {
-    fn poll_into(
-        &mut self,
-        samples: &mut Vec<Sample>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), GetBufferError>> {
-        let engine = self.pool.engine();
-        // With one that is home it is a get like any other, which does without the lock.
-        if self.count == 1 {
-            if let Some(slot) = self.acquire.poll_hit(engine, cx) {
-                samples.push(Sample::new(engine, slot, self.location));
-                return Poll::Ready(Ok(()));
-            }
-        }
-        let polled = self.acquire.poll(engine, self.count, cx);
-        self.acquire.locate(engine, self.location);
-        let slots = ready!(polled)?;
-        Poll::Ready(hand_out(engine, slots, samples, self.location))
-    }
-}
-
-impl Drop for Request<'_> {
-    fn drop(&mut self) {
-        self.acquire.cancel(self.pool.engine());
-    }
-}
-
-/// Appends a sample for each slot of the chain. Chains grow at the front, so they are turned round: the
-/// lowest come first. If memory for so many is refused, all slots are free again: their number is the user's, and must
-/// not abort the process.
-pub(crate) fn hand_out(
-    engine: &Engine,
-    mut slots: Chain,
-    samples: &mut Vec<Sample>,
-    location: &'static Location<'static>,
-) -> Result<(), GetBufferError> {
-    if samples.try_reserve(slots.len()).is_err() {
-        engine.put_back(slots);
-        return Err(GetBufferError::TooMany);
-    }
-    let first = samples.len();
-    while let Some(slot) = slots.pop() {
-        samples.push(Sample::new(engine, slot, location));
-    }
-    samples[first..].reverse();
-    Ok(())
-}
-
-/// The future of several samples; see [`Pool::get_buffers`].
+/// The future of several samples; see [`Pool::get_buffers`] and [`Quota::get_buffers`](crate::Quota::get_buffers).
 #[must_use = "a future does nothing until it is awaited"]
-pub struct GetBuffers<'a> {
-    request: Request<'a>,
+pub struct GetBuffers<'a, S: Source = Pool> {
+    source: &'a S,
+    get: Get<S>,
 }
 
-impl<'a> GetBuffers<'a> {
-    pub(crate) fn new(
-        pool: &'a Pool,
-        count: usize,
-        rank: Rank,
-        location: &'static Location<'static>,
-    ) -> Self {
-        let acquire = Acquire::New(rank);
-        GetBuffers {
-            request: Request {
-                pool,
-                acquire,
-                count,
-                location,
-            },
-        }
+impl<'a, S: Source> GetBuffers<'a, S> {
+    pub(crate) fn new(source: &'a S, count: usize, location: &'static Location<'static>) -> Self {
+        let get = Get::new(source, count, location);
+        GetBuffers { source, get }
     }
 }
 
-impl Future for GetBuffers<'_> {
+impl<S: Source> Future for GetBuffers<'_, S> {
     type Output = Result<Vec<Sample>, GetBufferError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
         let mut samples = Vec::new();
-        ready!(self.request.poll_into(&mut samples, cx))?;
+        ready!(this.get.poll_many(this.source, &mut samples, cx))?;
         Poll::Ready(Ok(samples))
     }
 }
 
-/// The future of several samples in a `Vec` of the caller's; see [`Pool::get_buffers_into`].
+/// The future of several samples in a `Vec` of the caller's; see [`Pool::get_buffers_into`] and
+/// [`Quota::get_buffers_into`](crate::Quota::get_buffers_into).
 #[must_use = "a future does nothing until it is awaited"]
-pub struct GetBuffersInto<'a> {
-    request: Request<'a>,
+pub struct GetBuffersInto<'a, S: Source = Pool> {
+    source: &'a S,
+    get: Get<S>,
     samples: &'a mut Vec<Sample>,
 }
 
-impl<'a> GetBuffersInto<'a> {
-    pub(crate) fn new(get: GetBuffers<'a>, samples: &'a mut Vec<Sample>) -> Self {
+impl<'a, S: Source> GetBuffersInto<'a, S> {
+    pub(crate) fn new(
+        source: &'a S,
+        samples: &'a mut Vec<Sample>,
+        count: usize,
+        location: &'static Location<'static>,
+    ) -> Self {
+        let get = Get::new(source, count, location);
         GetBuffersInto {
-            request: get.request,
+            source,
+            get,
             samples,
         }
     }
 }
 
-impl Future for GetBuffersInto<'_> {
+impl<S: Source> Future for GetBuffersInto<'_, S> {
     type Output = Result<(), GetBufferError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        this.request.poll_into(this.samples, cx)
+        this.get.poll_many(this.source, this.samples, cx)
     }
 }
 
 macro_rules! terminates {
     ($($future:ident),*) => {$(
-        impl FusedFuture for $future<'_> {
-            fn is_terminated(&self) -> bool {
-                self.request.acquire.is_done()
+        impl<S: Source> Drop for $future<'_, S> {
+            fn drop(&mut self) {
+                self.get.cancel(self.source);
             }
         }
 
-        impl fmt::Debug for $future<'_> {
+        impl<S: Source> FusedFuture for $future<'_, S> {
+            fn is_terminated(&self) -> bool {
+                self.get.is_done()
+            }
+        }
+
+        impl<S: Source> fmt::Debug for $future<'_, S> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($future))
-                    .field("count", &self.request.count)
-                    .field("acquire", &self.request.acquire)
+                    .field("acquire", self.get.acquire())
                     .finish_non_exhaustive()
             }
         }

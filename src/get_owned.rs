@@ -9,7 +9,10 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    acquire::Acquire, error::GetBufferError, raw::handle::Pool, request::Rank, sample::Sample,
+    error::GetBufferError,
+    raw::handle::Pool,
+    sample::Sample,
+    source::{Get, Source},
 };
 use futures::future::FusedFuture;
 use std::{
@@ -20,79 +23,61 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The future of a sample that owns a handle to its pool; see [`Pool::get_buffer_owned`].
+/// The future of a sample that owns a handle to its pool or quota; see [`Pool::get_buffer_owned`] and
+/// [`Quota::get_buffer_owned`](crate::Quota::get_buffer_owned).
 #[must_use = "a future does nothing until it is awaited"]
-pub struct GetBufferOwned {
+pub struct GetBufferOwned<S: Source = Pool> {
+    // Before the handle, which keeps what this gives back when it is dropped.
+    get: Get<S>,
     /// `None` once it has resolved.
-    pool: Option<Pool>,
-    acquire: Acquire,
-    location: &'static Location<'static>,
+    source: Option<S>,
 }
 
-impl GetBufferOwned {
+impl<S: Source> GetBufferOwned<S> {
     #[inline]
-    pub(crate) fn new(pool: &Pool, rank: Rank, location: &'static Location<'static>) -> Self {
+    pub(crate) fn new(source: &S, location: &'static Location<'static>) -> Self {
         GetBufferOwned {
-            pool: Some(pool.clone()),
-            acquire: Acquire::New(rank),
-            location,
+            get: Get::new(source, 1, location),
+            source: Some(source.clone()),
         }
     }
-
-    #[cold]
-    #[inline(never)]
-    fn poll_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Result<Sample, GetBufferError>> {
-        let Some(pool) = &self.pool else {
-            panic!("a get was polled after it had resolved");
-        };
-        let engine = pool.engine();
-        let polled = self.acquire.poll(engine, 1, cx);
-        self.acquire.locate(engine, self.location);
-        let result =
-            ready!(polled).map(|slots| Sample::new(engine, slots.into_only(), self.location));
-        self.pool = None;
-        Poll::Ready(result)
-    }
 }
 
-impl Future for GetBufferOwned {
+impl<S: Source> Future for GetBufferOwned<S> {
     type Output = Result<Sample, GetBufferError>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Some(pool) = &this.pool {
-            let engine = pool.engine();
-            if let Some(slot) = this.acquire.poll_hit(engine, cx) {
-                let sample = Sample::new(engine, slot, this.location);
-                // Only now: from here on the slot keeps the pool alive.
-                this.pool = None;
-                return Poll::Ready(Ok(sample));
-            }
-        }
-        this.poll_slowly(cx)
+        let Some(source) = &this.source else {
+            panic!("a get was polled after it had resolved");
+        };
+        let result = ready!(this.get.poll_one(source, cx));
+        // Only now: from here on the sample's slot keeps the pool alive.
+        this.source = None;
+        Poll::Ready(result)
     }
 }
 
-impl Drop for GetBufferOwned {
+impl<S: Source> Drop for GetBufferOwned<S> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(pool) = &self.pool {
-            self.acquire.cancel(pool.engine());
+        if let Some(source) = &self.source {
+            self.get.cancel(source);
         }
     }
 }
 
-impl FusedFuture for GetBufferOwned {
+impl<S: Source> FusedFuture for GetBufferOwned<S> {
     fn is_terminated(&self) -> bool {
-        self.acquire.is_done()
+        self.get.is_done()
     }
 }
 
-impl fmt::Debug for GetBufferOwned {
+impl<S: Source> fmt::Debug for GetBufferOwned<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GetBufferOwned")
-            .field("acquire", &self.acquire)
+            .field("acquire", self.get.acquire())
             .finish_non_exhaustive()
     }
 }

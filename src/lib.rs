@@ -213,6 +213,7 @@ mod sample;
 mod sample_properties;
 mod shared;
 mod signal;
+mod source;
 mod stall;
 #[cfg(feature = "tracing")]
 mod stall_event;
@@ -253,6 +254,7 @@ pub use report::{CallSite, Report};
 pub use sample::Sample;
 pub use sample_properties::SampleProperties;
 pub use shared::SharedSample;
+pub use source::Source;
 pub use stall::Stall;
 pub use status::{Holder, State, Status};
 pub use undelivered::Undelivered;

@@ -5,17 +5,16 @@
 use crate::{
     coop::spend,
     error::GetBufferError,
-    get_owned::GetBufferOwned,
-    quota::{GetCharged, Quota},
+    quota::Quota,
     raw::handle::Pool,
     registration::Registration,
     request::Rank,
     sample::Sample,
+    source::{Get, Source},
 };
 use futures::{Stream, stream::FusedStream};
 use std::{
     fmt,
-    future::Future,
     panic::Location,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -25,7 +24,7 @@ use std::{
 ///
 /// For `poll` functions that are written by hand: they cannot keep the future of
 /// [`get_buffer`](Pool::get_buffer), which borrows the pool, and would have to box what they keep. This
-/// keeps a [`GetBufferOwned`], in place, and makes one when it is needed. Nothing is allocated. With a
+/// has a handle of its own, and keeps in place what a get has between its polls. Nothing is allocated. With a
 /// [`Quota`] in place of the pool, all of it goes through that.
 ///
 /// It is a [`Stream`] of fresh samples as well, one that never ends: when the pool refuses, it yields
@@ -57,22 +56,58 @@ use std::{
 /// # }
 /// ```
 pub struct PollPool {
-    source: Source,
-    get: Option<Get>,
+    asked: Asked,
     location: &'static Location<'static>,
     /// Once it was asked for.
     registration: Option<Registration>,
 }
 
-#[derive(Clone)]
-enum Source {
-    Pool(Pool),
-    Quota(Quota),
+enum Asked {
+    Pool(Polled<Pool>),
+    Quota(Polled<Quota>),
 }
 
-enum Get {
-    Free(GetBufferOwned),
-    Charged(GetCharged),
+/// A handle, and the get that goes on between polls.
+struct Polled<S: Source> {
+    // Before the handle, which keeps what this gives back when it is dropped.
+    get: Option<Get<S>>,
+    source: S,
+}
+
+impl<S: Source> Polled<S> {
+    fn new(source: &S) -> Self {
+        Polled {
+            get: None,
+            source: source.clone(),
+        }
+    }
+
+    #[inline]
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        location: &'static Location<'static>,
+    ) -> Poll<Result<Sample, GetBufferError>> {
+        let source = &self.source;
+        let get = self
+            .get
+            .get_or_insert_with(|| Get::new(source, 1, location));
+        let result = ready!(get.poll_one(source, cx));
+        self.get = None;
+        Poll::Ready(result)
+    }
+
+    fn cancel(&mut self) {
+        if let Some(mut get) = self.get.take() {
+            get.cancel(&self.source);
+        }
+    }
+}
+
+impl<S: Source> Drop for Polled<S> {
+    fn drop(&mut self) {
+        self.cancel();
+    }
 }
 
 impl PollPool {
@@ -87,18 +122,20 @@ impl PollPool {
     /// The pool behind it. Never public: a quota is a boundary, and this leads past it.
     #[cfg(feature = "stream")]
     pub(crate) fn pool(&self) -> &Pool {
-        match &self.source {
-            Source::Pool(pool) => pool,
-            Source::Quota(quota) => quota.pool(),
+        match &self.asked {
+            Asked::Pool(polled) => &polled.source,
+            Asked::Quota(polled) => polled.source.pool(),
         }
     }
 
     /// Takes another sample from the same source, if one is free and no waiter comes first.
     #[cfg(feature = "net")]
     pub(crate) fn try_get_one_more(&self, location: &'static Location<'static>) -> Option<Sample> {
-        match &self.source {
-            Source::Pool(pool) => crate::get_many::try_get_one_more(pool, Rank::Ordinary, location),
-            Source::Quota(quota) => quota.try_get_one_more(location),
+        match &self.asked {
+            Asked::Pool(polled) => {
+                crate::get_many::try_get_one_more(&polled.source, Rank::Ordinary, location)
+            }
+            Asked::Quota(polled) => polled.source.try_get_one_more(location),
         }
     }
 
@@ -154,16 +191,10 @@ impl PollPool {
         cx: &mut Context<'_>,
         location: &'static Location<'static>,
     ) -> Poll<Result<Sample, GetBufferError>> {
-        let get = self.get.get_or_insert_with(|| match &self.source {
-            Source::Pool(pool) => Get::Free(GetBufferOwned::new(pool, Rank::Ordinary, location)),
-            Source::Quota(quota) => Get::Charged(GetCharged::new(quota, location)),
-        });
-        let result = ready!(match get {
-            Get::Free(get) => Pin::new(get).poll(cx),
-            Get::Charged(get) => Pin::new(get).poll(cx),
-        });
-        self.get = None;
-        Poll::Ready(result)
+        match &mut self.asked {
+            Asked::Pool(polled) => polled.poll(cx, location),
+            Asked::Quota(polled) => polled.poll(cx, location),
+        }
     }
 
     /// Resolves when another get waits for a sample that a task could release, and otherwise registers the waker for
@@ -221,9 +252,9 @@ impl PollPool {
     /// As [`poll_reclaim_requested`](PollPool::poll_reclaim_requested), whether or not the task has budget left. For a
     /// caller that does not ask again after the answer, and must not take a lack of budget for "nothing is requested".
     pub(crate) fn poll_reclaim_unbudgeted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let registration = self.registration.get_or_insert_with(|| match &self.source {
-            Source::Pool(pool) => Registration::new(pool, None),
-            Source::Quota(quota) => quota.registration(),
+        let registration = self.registration.get_or_insert_with(|| match &self.asked {
+            Asked::Pool(polled) => Registration::new(&polled.source, None),
+            Asked::Quota(polled) => polled.source.registration(),
         });
         registration.poll(cx)
     }
@@ -247,13 +278,19 @@ impl PollPool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn cancel(&mut self) {
-        self.get = None;
+        match &mut self.asked {
+            Asked::Pool(polled) => polled.cancel(),
+            Asked::Quota(polled) => polled.cancel(),
+        }
     }
 
     /// Whether it is in line, or was handed a sample that was not fetched.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        self.get.is_some()
+        match &self.asked {
+            Asked::Pool(polled) => polled.get.is_some(),
+            Asked::Quota(polled) => polled.get.is_some(),
+        }
     }
 }
 
@@ -262,8 +299,7 @@ impl From<&Pool> for PollPool {
     #[track_caller]
     fn from(pool: &Pool) -> Self {
         PollPool {
-            source: Source::Pool(pool.clone()),
-            get: None,
+            asked: Asked::Pool(Polled::new(pool)),
             location: Location::caller(),
             registration: None,
         }
@@ -293,8 +329,7 @@ impl From<&Quota> for PollPool {
     #[track_caller]
     fn from(quota: &Quota) -> Self {
         PollPool {
-            source: Source::Quota(quota.clone()),
-            get: None,
+            asked: Asked::Quota(Polled::new(quota)),
             location: Location::caller(),
             registration: None,
         }
@@ -305,8 +340,10 @@ impl From<&Quota> for PollPool {
 impl Clone for PollPool {
     fn clone(&self) -> Self {
         PollPool {
-            source: self.source.clone(),
-            get: None,
+            asked: match &self.asked {
+                Asked::Pool(polled) => Asked::Pool(Polled::new(&polled.source)),
+                Asked::Quota(polled) => Asked::Quota(Polled::new(&polled.source)),
+            },
             location: self.location,
             registration: None,
         }

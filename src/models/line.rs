@@ -7,7 +7,7 @@ use super::{
 use crate::{
     GetBufferError,
     acquire::Acquire,
-    request::Rank,
+    request::{Rank, Wanted},
     sync::{Ordering, StatisticBool},
 };
 use loom::{future::block_on, thread};
@@ -18,6 +18,11 @@ use std::{
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
 };
+
+fn wanted(slots: usize) -> Wanted {
+    let rank = Rank::Ordinary;
+    Wanted { slots, rank }
+}
 
 /// A waker that remembers that it was woken.
 #[derive(Default)]
@@ -238,9 +243,9 @@ fn time_out_meets_a_hand_over() {
     loom::model(|| {
         let pool = pool(1);
         let sample = pool.try_get_buffer().unwrap();
-        let mut late = Acquire::New(Rank::Ordinary);
+        let mut late = Acquire::New(wanted(1));
         let cx = &mut Context::from_waker(Waker::noop());
-        assert!(late.poll(pool.engine(), 1, cx).is_pending());
+        assert!(late.poll(pool.engine(), cx).is_pending());
         let mut next = pool.get_buffer();
         assert!(poll_once(&mut next).is_pending());
         let thread = spawn(move || drop(sample));
@@ -268,9 +273,9 @@ fn time_out_meets_a_decommit() {
     loom::model(|| {
         let pool = pool(1);
         let sample = pool.try_get_buffer().unwrap();
-        let mut late = Acquire::New(Rank::Ordinary);
+        let mut late = Acquire::New(wanted(1));
         let cx = &mut Context::from_waker(Waker::noop());
-        assert!(late.poll(pool.engine(), 1, cx).is_pending());
+        assert!(late.poll(pool.engine(), cx).is_pending());
         let other = pool.clone();
         let thread = spawn(move || other.decommit());
         let error = late.time_out(pool.engine()).unwrap_err();
@@ -314,19 +319,19 @@ fn two_large_requests_do_not_hold_half_each() {
         let cx = &mut Context::from_waker(Waker::noop());
         let other = pool.clone();
         let thread = thread::spawn(move || {
-            let mut get = Acquire::New(Rank::Ordinary);
+            let mut get = Acquire::New(wanted(2));
             let cx = &mut Context::from_waker(Waker::noop());
-            let polled = get.poll(other.engine(), 2, cx);
+            let polled = get.poll(other.engine(), cx);
             (get, polled)
         });
-        let mut get = Acquire::New(Rank::Ordinary);
-        let polled = get.poll(pool.engine(), 2, cx);
+        let mut get = Acquire::New(wanted(2));
+        let polled = get.poll(pool.engine(), cx);
         let mut gets = [(get, polled), thread.join().unwrap()];
         // Twice, because one of them may wait for what the other gives back.
         for _ in 0..2 {
             for (get, polled) in &mut gets {
                 if polled.is_pending() {
-                    *polled = get.poll(pool.engine(), 2, cx);
+                    *polled = get.poll(pool.engine(), cx);
                 }
                 if let Poll::Ready(both) = polled {
                     let both = both.as_mut().map(mem::take).unwrap();

@@ -36,7 +36,7 @@ use crate::{
     line::{KEPT_BY_A_QUOTA, Left, Line, SeatNumber},
     raw::{
         chain::Chain,
-        waiter::{Outcome, Ticket},
+        waiter::{Outcome, Ticket, Timer},
     },
     reclaim::{Key, Reclaim},
     request::{Rank, Wanted, Why},
@@ -123,6 +123,12 @@ impl fmt::Debug for Account {
             .field("limit", &self.limit)
             .field("charged", &self.charged())
             .finish_non_exhaustive()
+    }
+}
+
+impl Place {
+    pub(super) fn timer(&mut self) -> &mut Option<Timer> {
+        self.ticket.timer()
     }
 }
 

@@ -15,7 +15,7 @@ use super::{
     Quota,
     account::{Account, Asked, Place},
 };
-use crate::{coop::spend, error::GetBufferError, request::Why, sample::Sample};
+use crate::{coop::spend, error::GetBufferError, raw::waiter::Timer, request::Why, sample::Sample};
 use std::{
     future::Future,
     mem,
@@ -70,9 +70,13 @@ impl Charge {
     pub(super) fn onto_each(mut self, samples: &mut [Sample]) {
         debug_assert_eq!(self.count, samples.len());
         if let Some(account) = self.account.take() {
-            for sample in samples {
+            let Some((last, others)) = samples.split_last_mut() else {
+                return;
+            };
+            for sample in others {
                 sample.charge_to(account.clone());
             }
+            last.charge_to(account);
         }
     }
 }
@@ -88,7 +92,7 @@ impl Drop for Charge {
 /// Waits until a quota has room.
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub(super) struct Admission {
+pub(crate) struct Admission {
     account: Arc<Account>,
     count: usize,
     stage: Stage,
@@ -142,9 +146,12 @@ impl Admission {
         Poll::Ready(Err(error))
     }
 
-    /// Whether it waits for room, and not for the budget alone.
-    pub(super) fn is_in_line(&self) -> bool {
-        matches!(self.stage, Stage::InLine(_))
+    /// The timer of one that waits for room, and not for the budget alone.
+    pub(super) fn timer(&mut self) -> Option<&mut Option<Timer>> {
+        match &mut self.stage {
+            Stage::InLine(place) => Some(place.timer()),
+            Stage::New | Stage::Refused(_) | Stage::Done => None,
+        }
     }
 
     fn charged(&self) -> Charge {

@@ -3,28 +3,18 @@
 
 #![forbid(unsafe_code)]
 
-use super::{
-    Quota,
-    charge::{Admission, Charge},
-    get_charged::GetCharged,
-};
+use super::{Quota, charge::Charge};
 use crate::{
     clock,
     error::GetBufferError,
     get::{GetBuffer, GetBufferTimeout},
     get_many::{self, GetBuffers, GetBuffersInto},
+    get_owned::GetBufferOwned,
     request::Wanted,
     sample::Sample,
     sync::assert_may_block,
 };
-use std::{
-    future::{Future, poll_fn},
-    panic::Location,
-    pin::Pin,
-    task::Poll,
-    time::Duration,
-};
-use tokio::time::{Instant, timeout};
+use std::{panic::Location, time::Duration};
 
 impl Quota {
     /// Waits for room in the quota, then for a sample, and takes it.
@@ -56,15 +46,8 @@ impl Quota {
     /// # }
     /// ```
     #[track_caller]
-    pub fn get_buffer(
-        &self,
-    ) -> impl Future<Output = Result<Sample, GetBufferError>> + Send + use<'_> {
-        let location = Location::caller();
-        async move {
-            let charge = self.charge(1).await?;
-            let sample = GetBuffer::new(&self.pool, self.account.rank(), location).await?;
-            Ok(charge.onto(sample))
-        }
+    pub fn get_buffer(&self) -> GetBuffer<'_, Quota> {
+        GetBuffer::new(self, Location::caller())
     }
 
     /// As [`get_buffer`](Quota::get_buffer), with a future that owns a handle to the quota.
@@ -94,10 +77,8 @@ impl Quota {
     /// # }
     /// ```
     #[track_caller]
-    pub fn get_buffer_owned(
-        &self,
-    ) -> impl Future<Output = Result<Sample, GetBufferError>> + Send + use<> {
-        GetCharged::new(self, Location::caller())
+    pub fn get_buffer_owned(&self) -> GetBufferOwned<Quota> {
+        GetBufferOwned::new(self, Location::caller())
     }
 
     /// As [`get_buffer`](Quota::get_buffer), for at most `limit`, both waits together.
@@ -137,16 +118,8 @@ impl Quota {
     /// # }
     /// ```
     #[track_caller]
-    pub fn get_buffer_timeout(
-        &self,
-        limit: Duration,
-    ) -> impl Future<Output = Result<Sample, GetBufferError>> + Send + use<'_> {
-        let location = Location::caller();
-        async move {
-            let (charge, left) = self.admission_within(limit).await?;
-            let get = GetBuffer::new(&self.pool, self.account.rank(), location);
-            Ok(charge.onto(GetBufferTimeout::new(get, left).await?))
-        }
+    pub fn get_buffer_timeout(&self, limit: Duration) -> GetBufferTimeout<'_, Quota> {
+        GetBufferTimeout::new(self, limit, Location::caller())
     }
 
     /// Takes a sample if one is home, nobody is in line who comes first, and the quota has room.
@@ -221,18 +194,8 @@ impl Quota {
     /// # }
     /// ```
     #[track_caller]
-    pub fn get_buffers(
-        &self,
-        count: usize,
-    ) -> impl Future<Output = Result<Vec<Sample>, GetBufferError>> + Send + use<'_> {
-        let location = Location::caller();
-        async move {
-            let charge = self.charge(count).await?;
-            let get = GetBuffers::new(&self.pool, count, self.account.rank(), location);
-            let mut samples = get.await?;
-            charge.onto_each(&mut samples);
-            Ok(samples)
-        }
+    pub fn get_buffers(&self, count: usize) -> GetBuffers<'_, Quota> {
+        GetBuffers::new(self, count, Location::caller())
     }
 
     /// As [`get_buffers`](Quota::get_buffers), and appends them to `samples`, which is untouched on error.
@@ -265,16 +228,8 @@ impl Quota {
         &'a self,
         samples: &'a mut Vec<Sample>,
         count: usize,
-    ) -> impl Future<Output = Result<(), GetBufferError>> + Send + use<'a> {
-        let location = Location::caller();
-        async move {
-            let charge = self.charge(count).await?;
-            let first = samples.len();
-            let get = GetBuffers::new(&self.pool, count, self.account.rank(), location);
-            GetBuffersInto::new(get, samples).await?;
-            charge.onto_each(&mut samples[first..]);
-            Ok(())
-        }
+    ) -> GetBuffersInto<'a, Quota> {
+        GetBuffersInto::new(self, samples, count, Location::caller())
     }
 
     /// Takes `count` samples if as many are home, nobody is in line who comes first, and the quota has
@@ -374,18 +329,9 @@ impl Quota {
 
     /// The charge for `count` samples if there is room, or if they are none.
     #[inline]
-    fn charge_at_once(&self, count: usize) -> Option<Charge> {
+    pub(super) fn charge_at_once(&self, count: usize) -> Option<Charge> {
         let charged = count == 0 || self.account.try_charge(count);
         charged.then(|| Charge::of(&self.account, count))
-    }
-
-    /// Waits for room for `count` samples.
-    #[inline]
-    async fn charge(&self, count: usize) -> Result<Charge, GetBufferError> {
-        match self.charge_at_once(count) {
-            Some(charge) => Ok(charge),
-            None => Admission::new(self, count).await,
-        }
     }
 
     fn try_charge(&self, count: usize) -> Result<Charge, GetBufferError> {
@@ -399,28 +345,5 @@ impl Quota {
             return Err(GetBufferError::TooMany);
         }
         Err(engine.exhausted(count))
-    }
-
-    /// Waits for room for one sample, and says how much time is left.
-    async fn admission_within(
-        &self,
-        limit: Duration,
-    ) -> Result<(Charge, Duration), GetBufferError> {
-        if let Some(charge) = self.charge_at_once(1) {
-            return Ok((charge, limit));
-        }
-        let begun = Instant::now();
-        let mut admission = Admission::new(self, 1);
-        // Only who has to wait needs a timer, and a runtime that has one.
-        let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut admission).poll(cx))).await;
-        let charge = match first {
-            Poll::Ready(admitted) => admitted?,
-            Poll::Pending if !admission.is_in_line() => admission.await?,
-            Poll::Pending => match timeout(limit, &mut admission).await {
-                Ok(admitted) => admitted?,
-                Err(_elapsed) => admission.time_out()?,
-            },
-        };
-        Ok((charge, limit.saturating_sub(begun.elapsed())))
     }
 }

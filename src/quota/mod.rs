@@ -13,13 +13,12 @@ mod account;
 mod accounts;
 mod charge;
 mod get;
-mod get_charged;
 mod registry;
+mod room;
 mod status;
 
 pub(crate) use account::{Account, QuotaPool};
 pub(crate) use accounts::Accounts;
-pub(crate) use get_charged::GetCharged;
 pub use status::QuotaStatus;
 
 use crate::{raw::handle::Pool, registration::Registration, request::Rank};
@@ -132,8 +131,7 @@ impl Pool {
 /// the pool. Once there is room, a get joins the pool's queue at its next poll. A decommit or a flush fails both
 /// kinds of waiters.
 ///
-/// The futures of its gets have no names and are not `Unpin`. To poll one by reference, pin it with
-/// [`std::pin::pin!`], or use a [`PollPool`](crate::PollPool) made from the quota, which needs no pinning.
+/// The futures of its gets are those of a pool, with the quota as a parameter: [`GetBuffer<'_, Quota>`](crate::GetBuffer).
 ///
 /// A get through a quota costs two more atomic operations than one of the pool, an owned one four, and the
 /// release of its sample two. They write two cache lines that only the users of this quota write.

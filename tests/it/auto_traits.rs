@@ -58,21 +58,9 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
     owns::<(Pool, WeakPool, Builder, Sample, SharedSample)>();
     owns::<(SampleProperties, MediaType, NotifyGuard, Status, Holder)>();
     owns::<(Report, CallSite, WaitHistogram, Stall)>();
-    owns::<(GetBufferOwned, Drained, Quota, QuotaStatus)>();
+    owns::<(GetBufferOwned, GetBufferOwned<Quota>)>();
+    owns::<(Drained, Quota, QuotaStatus)>();
     owns::<StallDetector<fn(Stall)>>();
-}
-
-/// Those of a quota have no names.
-#[test]
-fn every_future_of_a_quota_goes_to_other_threads() {
-    fn goes<T: Send>(_: T) {}
-    fn may_be_spawned<T: Send + 'static>(_: T) {}
-    let pool = Pool::builder().buffers(1).size(8).build().expect("small");
-    let quota = pool.quota("one", 1);
-    goes(quota.get_buffer());
-    goes(quota.get_buffers(1));
-    goes(quota.get_buffer_timeout(std::time::Duration::ZERO));
-    may_be_spawned(quota.get_buffer_owned());
 }
 
 /// A server's connection is one task, and goes to whatever thread is free.
@@ -139,6 +127,11 @@ fn every_future_moves_between_threads_and_needs_no_pinning() {
     is_future::<GetBufferTimeout<'_>>();
     is_future::<GetBuffers<'_>>();
     is_future::<GetBuffersInto<'_>>();
+    is_future::<GetBuffer<'_, Quota>>();
+    is_future::<GetBufferOwned<Quota>>();
+    is_future::<GetBufferTimeout<'_, Quota>>();
+    is_future::<GetBuffers<'_, Quota>>();
+    is_future::<GetBuffersInto<'_, Quota>>();
     is_future::<Released<'_>>();
     is_future::<Drained>();
     is_future::<StallDetector<fn(Stall)>>();
@@ -148,6 +141,9 @@ fn every_future_moves_between_threads_and_needs_no_pinning() {
     gives::<GetBufferTimeout<'_>, Result<Sample, GetBufferError>>();
     gives::<GetBuffers<'_>, Result<Vec<Sample>, GetBufferError>>();
     gives::<GetBuffersInto<'_>, Result<(), GetBufferError>>();
+    gives::<GetBuffer<'_, Quota>, Result<Sample, GetBufferError>>();
+    gives::<GetBufferOwned<Quota>, Result<Sample, GetBufferError>>();
+    gives::<GetBuffers<'_, Quota>, Result<Vec<Sample>, GetBufferError>>();
     gives::<Released<'_>, ()>();
     gives::<Drained, ()>();
     gives::<StallDetector<fn(Stall)>, ()>();

@@ -5,7 +5,7 @@
 
 use crate::polling::{Polled, Wakes, poll_once};
 use futures::future::FusedFuture;
-use sample_pool::{GetBufferError, Pool, Sample};
+use sample_pool::{GetBufferError, Pool, Quota, Sample};
 use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -55,11 +55,17 @@ where
 }
 
 /// One of each kind of get that waits without a timer; all of them ask for one sample.
-fn each_kind(pool: &Pool) -> Vec<(&'static str, Gets<'_>)> {
+fn each_kind<'a>(pool: &'a Pool, quota: &'a Quota) -> Vec<(&'static str, Gets<'a>)> {
     vec![
         ("get_buffer", Box::new(One(pool.get_buffer()))),
         ("get_buffer_owned", Box::new(One(pool.get_buffer_owned()))),
         ("get_buffers", Box::new(Many(pool.get_buffers(1)))),
+        ("quota: get_buffer", Box::new(One(quota.get_buffer()))),
+        (
+            "quota: get_buffer_owned",
+            Box::new(One(quota.get_buffer_owned())),
+        ),
+        ("quota: get_buffers", Box::new(Many(quota.get_buffers(1)))),
     ]
 }
 
@@ -88,9 +94,10 @@ fn poll_elsewhere(get: &mut Gets<'_>) -> (Poll<Result<Vec<Sample>, GetBufferErro
 #[test]
 fn a_get_may_be_polled_on_ever_other_threads_and_wakes_the_last_one() {
     let pool = pool(1);
-    for kind in 0..each_kind(&pool).len() {
+    let quota = pool.quota("one", 1);
+    for kind in 0..each_kind(&pool, &quota).len() {
         let held = take(&pool);
-        let (name, mut get) = each_kind(&pool).remove(kind);
+        let (name, mut get) = each_kind(&pool, &quota).remove(kind);
         let mut wakes = Vec::new();
         for _ in 0..5 {
             let (polled, woken) = poll_elsewhere(&mut get);
@@ -121,10 +128,11 @@ fn a_get_may_be_polled_on_ever_other_threads_and_wakes_the_last_one() {
 #[test]
 fn a_get_may_be_dropped_on_another_thread_than_any_that_polled_it() {
     let pool = pool(1);
-    for kind in 0..each_kind(&pool).len() {
+    let quota = pool.quota("one", 1);
+    for kind in 0..each_kind(&pool, &quota).len() {
         for handed in [false, true] {
             let held = take(&pool);
-            let (name, mut get) = each_kind(&pool).remove(kind);
+            let (name, mut get) = each_kind(&pool, &quota).remove(kind);
             let mut next = Polled::new(pool.get_buffer());
             assert!(poll_elsewhere(&mut get).0.is_pending(), "{name}");
             next.expect_pending();
@@ -146,9 +154,10 @@ fn a_get_may_be_dropped_on_another_thread_than_any_that_polled_it() {
 #[test]
 fn a_get_that_is_polled_after_it_has_resolved_panics_and_takes_nothing() {
     let pool = pool(2);
-    for kind in 0..each_kind(&pool).len() {
+    let quota = pool.quota("one", 1);
+    for kind in 0..each_kind(&pool, &quota).len() {
         for waits in [false, true] {
-            let (name, mut get) = each_kind(&pool).remove(kind);
+            let (name, mut get) = each_kind(&pool, &quota).remove(kind);
             let held = waits.then(|| pool.try_get_buffers(2).expect("home"));
             let mut poll = || get.poll_get(&mut Context::from_waker(Waker::noop()));
             if let Some(held) = held {
@@ -171,13 +180,54 @@ fn a_get_that_is_polled_after_it_has_resolved_panics_and_takes_nothing() {
     }
 }
 
+/// A get of a quota waits twice, and each wait may end it. What it was charged is given back when it fails, and not
+/// only when it is dropped.
+#[test]
+fn a_get_of_a_quota_is_over_after_either_wait_and_gives_back_what_it_was_charged() {
+    let pool = pool(1);
+    let quota = pool.quota("one", 1);
+    let kinds = each_kind(&pool, &quota).len();
+    for kind in 3..kinds {
+        for admitted in [false, true] {
+            let (name, mut get) = each_kind(&pool, &quota).remove(kind);
+            let mut poll = || get.poll_get(&mut Context::from_waker(Waker::noop()));
+            let held = quota.try_get_buffer().expect("there is room");
+            assert!(poll().is_pending(), "{name}");
+            if admitted {
+                // The room is free, and the sample goes to another.
+                drop(held);
+                let other = take(&pool);
+                assert!(poll().is_pending(), "{name}");
+                assert_eq!(quota.status().in_use, 1, "{name}");
+                pool.set_flushing(true);
+                drop(other);
+            } else {
+                pool.set_flushing(true);
+                drop(held);
+            }
+            pool.set_flushing(false);
+            let failed = poll();
+            assert!(
+                matches!(failed, Poll::Ready(Err(GetBufferError::Flushing))),
+                "{name}"
+            );
+            let status = quota.status();
+            assert_eq!((status.in_use, status.waiting), (0, 0), "{name}");
+            assert!(catch_unwind(AssertUnwindSafe(poll)).is_err(), "{name}");
+            assert!(get.is_over(), "{name}");
+            assert_eq!(quota.status().in_use, 0, "{name}");
+        }
+    }
+}
+
 /// The same for one that failed: it is out of the line, and must not join it again.
 #[test]
 fn a_get_that_failed_panics_when_it_is_polled_again_and_joins_no_line() {
     let pool = pool(1);
+    let quota = pool.quota("one", 1);
     let held = take(&pool);
-    for kind in 0..each_kind(&pool).len() {
-        let (name, mut get) = each_kind(&pool).remove(kind);
+    for kind in 0..each_kind(&pool, &quota).len() {
+        let (name, mut get) = each_kind(&pool, &quota).remove(kind);
         let mut poll = || get.poll_get(&mut Context::from_waker(Waker::noop()));
         assert!(poll().is_pending(), "{name}");
         pool.set_flushing(true);
