@@ -17,6 +17,7 @@ use crate::{
 use std::{
     fmt,
     panic::Location,
+    slice,
     task::{Context, Poll, ready},
 };
 
@@ -36,6 +37,9 @@ impl<S: Asked> Source for S {}
 pub(crate) trait Asked: Clone + Unpin + fmt::Debug {
     /// The room that a get was given before it asks the pool. What is in it is given back when it is dropped.
     type Room: Default + Unpin + fmt::Debug;
+
+    /// Whether there is anything to do for the room. What is not done costs nothing.
+    const HAS_ROOM: bool;
 
     fn pool(&self) -> &Pool;
 
@@ -63,6 +67,8 @@ pub(crate) trait Asked: Clone + Unpin + fmt::Debug {
 impl Asked for Pool {
     /// The pool is all the room that there is.
     type Room = ();
+
+    const HAS_ROOM: bool = false;
 
     #[inline]
     fn pool(&self) -> &Pool {
@@ -129,22 +135,36 @@ impl<S: Asked> Get<S> {
         source: &S,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sample, GetBufferError>> {
-        ready!(self.poll_room(source, cx))?;
+        if S::HAS_ROOM {
+            ready!(self.poll_room(source, cx))?;
+        }
         let engine = source.pool().engine();
         let polled = match self.acquire.poll_hit(engine, cx) {
             Some(slot) => Poll::Ready(Ok(Sample::new(engine, slot, self.location))),
+            // The answer of a get of a pool is handed on as it is: to look into it takes some twenty instructions.
             None => poll_slowly(&mut self.acquire, engine, self.location, cx),
         };
-        match polled {
-            Poll::Ready(Ok(mut sample)) => {
-                S::charge(&mut self.room, std::slice::from_mut(&mut sample));
+        match S::HAS_ROOM {
+            true => self.use_room(polled),
+            false => polled,
+        }
+    }
+
+    /// The sample takes its part of the room, or an error gives it back.
+    #[inline]
+    fn use_room(
+        &mut self,
+        polled: Poll<Result<Sample, GetBufferError>>,
+    ) -> Poll<Result<Sample, GetBufferError>> {
+        match ready!(polled) {
+            Ok(mut sample) => {
+                S::charge(&mut self.room, slice::from_mut(&mut sample));
                 Poll::Ready(Ok(sample))
             }
-            Poll::Ready(Err(error)) => {
+            Err(error) => {
                 self.give_room_back();
                 Poll::Ready(Err(error))
             }
-            Poll::Pending => Poll::Pending,
         }
     }
 

@@ -68,6 +68,8 @@ impl Room {
 impl Asked for Quota {
     type Room = Room;
 
+    const HAS_ROOM: bool = true;
+
     #[inline]
     fn pool(&self) -> &Pool {
         &self.pool
