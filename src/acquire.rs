@@ -47,7 +47,8 @@ pub(crate) enum Acquire {
 }
 
 impl Acquire {
-    /// The first poll of a get that wants one slot, if one is home and the task has budget left. Otherwise
+    /// The first poll of a get that wants one slot: the slot, if one is home and the task has budget left. The caller
+    /// [finishes](Acquire::finish) the get when it has made a sample of it. Without an answer
     /// [`begin`](Acquire::begin) or [`go_on`](Acquire::go_on) goes on from here.
     #[inline]
     pub(crate) fn poll_hit(&mut self, engine: &Engine, cx: &mut Context<'_>) -> Option<OwnedSlot> {
@@ -58,11 +59,17 @@ impl Acquire {
         let (slot, has_budget) =
             foreign::holding(slot, || spend(cx), |slot| self.keep_in_hand(slot));
         if has_budget {
-            *self = Acquire::Done;
             return Some(slot);
         }
         self.keep_in_hand(slot);
         None
+    }
+
+    /// The get has what it wanted. Inlined behind all that is not, so that the compiler sees that a drop has nothing
+    /// to give back.
+    #[inline(always)]
+    pub(crate) fn finish(&mut self) {
+        *self = Acquire::Done;
     }
 
     /// The task has used up its budget: it yields, and its waker is woken at once.
@@ -74,34 +81,27 @@ impl Acquire {
         *self = Acquire::InHand(slots);
     }
 
-    #[inline]
-    pub(crate) fn is_new(&self) -> bool {
-        matches!(self, Acquire::New(_))
-    }
-
     /// Polls for the slots that are wanted.
     pub(crate) fn poll(
         &mut self,
         engine: &Engine,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Chain, GetBufferError>> {
-        match self {
-            Acquire::New(_) => self.begin(engine, cx),
+        match *self {
+            Acquire::New(wanted) => self.begin(engine, wanted, cx),
             _ => self.go_on(engine, cx),
         }
     }
 
-    /// The first poll: takes what is wanted, or joins the line.
+    /// The first poll of a get that is `New(wanted)`: takes that, or joins the line.
     // Always, here and below: called, they hand on what they got through memory, at each hand-over.
     #[inline(always)]
     pub(crate) fn begin(
         &mut self,
         engine: &Engine,
+        wanted: Wanted,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Chain, GetBufferError>> {
-        let Acquire::New(wanted) = *self else {
-            unreachable!("a get begins once");
-        };
         match engine.take_or_join(wanted, cx.waker()) {
             Ok(Found::Place(ticket)) => {
                 *self = Acquire::InLine(ticket);

@@ -109,6 +109,7 @@ impl Handles {
 
     /// Whether a handle is left after this one. Guests are no reason to leave without a look: with the
     /// last handle gone the words must be parked.
+    #[inline]
     fn leaves_a_handle(&self, seen: u64, holding: Holding) -> bool {
         match holding {
             Holding::Handle => seen & HANDLES > 1,
@@ -125,6 +126,7 @@ impl Handles {
         !self.leaves_a_handle(before, holding)
     }
 
+    #[inline]
     fn exchange(&self, seen: u64, new: u64, success: Ordering) -> Result<u64, u64> {
         self.0
             .compare_exchange_weak(seen, new, success, Ordering::Relaxed)

@@ -109,6 +109,12 @@ impl Asked for Pool {
 #[derive(Debug)]
 pub(crate) struct Get<S: Asked> {
     room: S::Room,
+    pool: PoolGet,
+}
+
+/// The part of a get that asks the pool. It is the same for a pool and a quota, and compiled once, here.
+#[derive(Debug)]
+struct PoolGet {
     acquire: Acquire,
     location: &'static Location<'static>,
 }
@@ -122,8 +128,10 @@ impl<S: Asked> Get<S> {
         };
         Get {
             room: S::Room::default(),
-            acquire: Acquire::New(wanted),
-            location,
+            pool: PoolGet {
+                acquire: Acquire::New(wanted),
+                location,
+            },
         }
     }
 
@@ -138,12 +146,8 @@ impl<S: Asked> Get<S> {
         if S::HAS_ROOM {
             ready!(self.poll_room(source, cx))?;
         }
-        let engine = source.pool().engine();
-        let polled = match self.acquire.poll_hit(engine, cx) {
-            Some(slot) => Poll::Ready(Ok(Sample::new(engine, slot, self.location))),
-            // The answer of a get of a pool is handed on as it is: to look into it takes some twenty instructions.
-            None => poll_slowly(&mut self.acquire, engine, self.location, cx),
-        };
+        let polled = self.pool.poll_one(source.pool().engine(), cx);
+        // The answer of a get of a pool is handed on as it is.
         match S::HAS_ROOM {
             true => self.use_room(polled),
             false => polled,
@@ -178,7 +182,7 @@ impl<S: Asked> Get<S> {
         ready!(self.poll_room(source, cx))?;
         let first = samples.len();
         let engine = source.pool().engine();
-        let polled = poll_many(&mut self.acquire, engine, self.location, samples, cx);
+        let polled = self.pool.poll_many(engine, samples, cx);
         match ready!(polled) {
             Ok(()) => S::charge(&mut self.room, &mut samples[first..]),
             Err(error) => {
@@ -192,12 +196,12 @@ impl<S: Asked> Get<S> {
     #[inline(always)]
     fn poll_room(&mut self, source: &S, cx: &mut Context<'_>) -> Poll<Result<(), GetBufferError>> {
         // Once it has asked the pool it has its room.
-        let Acquire::New(wanted) = self.acquire else {
+        let Acquire::New(wanted) = self.pool.acquire else {
             return Poll::Ready(Ok(()));
         };
         let polled = source.poll_room(&mut self.room, wanted.slots, cx);
         if let Poll::Ready(Err(_)) = polled {
-            self.acquire = Acquire::Done;
+            self.pool.acquire = Acquire::Done;
         }
         polled
     }
@@ -211,7 +215,7 @@ impl<S: Asked> Get<S> {
     pub(crate) fn timer(&mut self) -> Option<&mut Option<Timer>> {
         match S::timer(&mut self.room) {
             Some(timer) => Some(timer),
-            None => self.acquire.timer(),
+            None => self.pool.acquire.timer(),
         }
     }
 
@@ -219,11 +223,11 @@ impl<S: Asked> Get<S> {
     pub(crate) fn time_out(&mut self, source: &S) -> Result<(), GetBufferError> {
         let given_up = match S::time_out(&mut self.room) {
             Some(Err(error)) => {
-                self.acquire = Acquire::Done;
+                self.pool.acquire = Acquire::Done;
                 Err(error)
             }
             Some(Ok(())) => Ok(()),
-            None => self.acquire.time_out(source.pool().engine()),
+            None => self.pool.acquire.time_out(source.pool().engine()),
         };
         if given_up.is_err() {
             self.give_room_back();
@@ -232,79 +236,95 @@ impl<S: Asked> Get<S> {
     }
 
     pub(crate) fn is_done(&self) -> bool {
-        self.acquire.is_done()
+        self.pool.acquire.is_done()
     }
 
     pub(crate) fn acquire(&self) -> &Acquire {
-        &self.acquire
+        &self.pool.acquire
     }
 
     /// Gives up a place in line, and slots that were handed over. What it has of the quota goes when it is dropped.
     #[inline]
     pub(crate) fn cancel(&mut self, source: &S) {
-        self.acquire.cancel(source.pool().engine());
+        self.pool.acquire.cancel(source.pool().engine());
     }
 }
 
-// What follows is the same for a pool and a quota, and compiled once, here.
-
-/// Two functions, because neither needs all the registers that both together would have to save.
-#[cold]
-#[inline(never)]
-fn poll_slowly(
-    acquire: &mut Acquire,
-    engine: &Engine,
-    location: &'static Location<'static>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Sample, GetBufferError>> {
-    match acquire.is_new() {
-        true => begin(acquire, engine, location, cx),
-        false => go_on(acquire, engine, location, cx),
-    }
-}
-
-#[inline(never)]
-fn begin(
-    acquire: &mut Acquire,
-    engine: &Engine,
-    location: &'static Location<'static>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Sample, GetBufferError>> {
-    let polled = acquire.begin(engine, cx);
-    acquire.locate(engine, location);
-    let slots = ready!(polled)?;
-    Poll::Ready(Ok(Sample::new(engine, slots.into_only(), location)))
-}
-
-#[inline(never)]
-fn go_on(
-    acquire: &mut Acquire,
-    engine: &Engine,
-    location: &'static Location<'static>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Sample, GetBufferError>> {
-    let slots = ready!(acquire.go_on(engine, cx))?;
-    Poll::Ready(Ok(Sample::new(engine, slots.into_only(), location)))
-}
-
-fn poll_many(
-    acquire: &mut Acquire,
-    engine: &Engine,
-    location: &'static Location<'static>,
-    samples: &mut Vec<Sample>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<(), GetBufferError>> {
-    // With one that is home it is a get like any other, which does without the lock.
-    if let Acquire::New(Wanted { slots: 1, .. }) = acquire {
-        if let Some(slot) = acquire.poll_hit(engine, cx) {
-            samples.push(Sample::new(engine, slot, location));
-            return Poll::Ready(Ok(()));
+impl PoolGet {
+    #[inline(always)]
+    fn poll_one(
+        &mut self,
+        engine: &Engine,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Sample, GetBufferError>> {
+        match self.acquire.poll_hit(engine, cx) {
+            Some(slot) => {
+                let sample = Sample::new(engine, slot, self.location);
+                self.acquire.finish();
+                Poll::Ready(Ok(sample))
+            }
+            None => self.poll_slowly(engine, cx),
         }
     }
-    let polled = acquire.poll(engine, cx);
-    acquire.locate(engine, location);
-    let slots = ready!(polled)?;
-    Poll::Ready(hand_out(engine, slots, samples, location))
+
+    /// Two functions, because neither needs all the registers that both together would have to save.
+    #[cold]
+    #[inline(never)]
+    fn poll_slowly(
+        &mut self,
+        engine: &Engine,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Sample, GetBufferError>> {
+        match self.acquire {
+            Acquire::New(wanted) => self.begin(engine, wanted.rank, cx),
+            _ => self.go_on(engine, cx),
+        }
+    }
+
+    #[inline(never)]
+    fn begin(
+        &mut self,
+        engine: &Engine,
+        rank: Rank,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Sample, GetBufferError>> {
+        // Where the compiler knows that it is one, thirty instructions fewer are executed.
+        let one = Wanted { slots: 1, rank };
+        let polled = self.acquire.begin(engine, one, cx);
+        self.acquire.locate(engine, self.location);
+        let slots = ready!(polled)?;
+        Poll::Ready(Ok(Sample::new(engine, slots.into_only(), self.location)))
+    }
+
+    #[inline(never)]
+    fn go_on(
+        &mut self,
+        engine: &Engine,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Sample, GetBufferError>> {
+        let slots = ready!(self.acquire.go_on(engine, cx))?;
+        Poll::Ready(Ok(Sample::new(engine, slots.into_only(), self.location)))
+    }
+
+    fn poll_many(
+        &mut self,
+        engine: &Engine,
+        samples: &mut Vec<Sample>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), GetBufferError>> {
+        // With one that is home it is a get like any other, which does without the lock.
+        if let Acquire::New(Wanted { slots: 1, .. }) = self.acquire {
+            if let Some(slot) = self.acquire.poll_hit(engine, cx) {
+                samples.push(Sample::new(engine, slot, self.location));
+                self.acquire.finish();
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let polled = self.acquire.poll(engine, cx);
+        self.acquire.locate(engine, self.location);
+        let slots = ready!(polled)?;
+        Poll::Ready(hand_out(engine, slots, samples, self.location))
+    }
 }
 
 /// Appends a sample for each slot of the chain. Chains grow at the front, so they are turned round: the
