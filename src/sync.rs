@@ -63,6 +63,8 @@ mod shuttle;
 pub(crate) use self::shuttle::*;
 
 #[cfg(all(test, any(loom, shuttle)))]
+mod atomics;
+#[cfg(all(test, any(loom, shuttle)))]
 mod stepped;
 
 #[cfg(not(all(test, any(loom, shuttle))))]

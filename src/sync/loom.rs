@@ -1,6 +1,10 @@
 //! Loom's set: every interleaving of a few threads, and what weak orderings allow.
 
-pub(crate) use super::stepped::{Notify, OwnedNotified};
+pub(crate) use super::{
+    atomics::{AtomicPtr, AtomicU64, AtomicUsize},
+    stepped::{Notify, OwnedNotified},
+};
+pub(super) use loom::sync::atomic;
 pub(crate) use loom::sync::{
     Arc, MutexGuard as LockGuard,
     atomic::{
@@ -18,84 +22,21 @@ loom::thread_local! {
 /// Loom can miss interleavings when a thread loads an atomic just before it writes it. A
 /// read-modify-write on a companion before each load and store makes them switch points that
 /// loom orders freely.
-macro_rules! atomic {
-    ($name:ident, $inner:ty, $value:ty $(, $generic:ident)?) => {
-        #[derive(Debug)]
-        pub(crate) struct $name$(<$generic>)? {
-            inner: $inner,
-            companion: loom::sync::atomic::AtomicUsize,
-        }
+#[derive(Debug)]
+pub(super) struct Companion(atomic::AtomicUsize);
 
-        #[allow(dead_code, reason = "no type is used in every way")]
-        impl$(<$generic>)? $name$(<$generic>)? {
-            pub(crate) fn new(value: $value) -> Self {
-                Self {
-                    inner: <$inner>::new(value),
-                    companion: loom::sync::atomic::AtomicUsize::new(0),
-                }
-            }
+impl Companion {
+    pub(super) fn new() -> Self {
+        Companion(atomic::AtomicUsize::new(0))
+    }
 
-            pub(crate) fn load(&self, order: Ordering) -> $value {
-                self.companion.fetch_add(1, Ordering::Relaxed);
-                self.inner.load(order)
-            }
+    pub(super) fn before_load_or_store(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 
-            pub(crate) fn store(&self, value: $value, order: Ordering) {
-                self.companion.fetch_add(1, Ordering::Relaxed);
-                self.inner.store(value, order);
-            }
-
-            pub(crate) fn compare_exchange(
-                &self,
-                current: $value,
-                new: $value,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<$value, $value> {
-                self.inner.compare_exchange(current, new, success, failure)
-            }
-
-            pub(crate) fn compare_exchange_weak(
-                &self,
-                current: $value,
-                new: $value,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<$value, $value> {
-                self.inner.compare_exchange(current, new, success, failure)
-            }
-
-            pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
-                self.inner.swap(value, order)
-            }
-        }
-    };
+    /// Loom orders these freely as they are.
+    pub(super) fn before_exchange(&self) {}
 }
-
-macro_rules! arithmetic {
-    ($name:ident, $value:ty) => {
-        #[allow(dead_code, reason = "no type is used in every way")]
-        impl $name {
-            pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
-                self.inner.fetch_add(value, order)
-            }
-
-            pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
-                self.inner.fetch_sub(value, order)
-            }
-
-            pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
-                self.inner.fetch_and(value, order)
-            }
-        }
-    };
-}
-
-atomic!(AtomicU64, loom::sync::atomic::AtomicU64, u64);
-atomic!(AtomicUsize, loom::sync::atomic::AtomicUsize, usize);
-atomic!(AtomicPtr, loom::sync::atomic::AtomicPtr<T>, *mut T, T);
-arithmetic!(AtomicU64, u64);
-arithmetic!(AtomicUsize, usize);
 
 #[derive(Debug)]
 pub(crate) struct Lock<T>(loom::sync::Mutex<T>);

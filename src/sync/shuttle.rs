@@ -4,14 +4,15 @@
 //! types. So an atomic is the real one behind a switch point, and what is mapped as zeroed memory keeps
 //! its layout. Orderings are not explored: that is loom's part.
 
-pub(crate) use super::stepped::{Notify, OwnedNotified};
+pub(crate) use super::{
+    atomics::{AtomicPtr, AtomicU64, AtomicUsize},
+    stepped::{Notify, OwnedNotified},
+};
 pub(crate) use shuttle::sync::MutexGuard as LockGuard;
+pub(super) use std::sync::atomic;
 pub(crate) use std::sync::{Arc, OnceLock as Once};
 
-use std::{
-    cell::UnsafeCell,
-    sync::atomic::{self, Ordering},
-};
+use std::{cell::UnsafeCell, sync::atomic::Ordering};
 
 shuttle::thread_local! {
     pub(crate) static STRIPE: std::cell::Cell<u32> = std::cell::Cell::new(0);
@@ -22,85 +23,23 @@ fn switch() {
     shuttle::sync::atomic::AtomicBool::new(false).load(Ordering::SeqCst);
 }
 
-macro_rules! atomic {
-    ($name:ident, $value:ty $(, $generic:ident)?) => {
-        #[derive(Debug)]
-        #[repr(transparent)]
-        pub(crate) struct $name$(<$generic>)?(atomic::$name$(<$generic>)?);
+/// Nothing but the switch points of an atomic.
+#[derive(Debug)]
+pub(super) struct Companion;
 
-        #[allow(dead_code, reason = "no type is used in every way")]
-        impl$(<$generic>)? $name$(<$generic>)? {
-            pub(crate) fn new(value: $value) -> Self {
-                Self(atomic::$name::new(value))
-            }
+impl Companion {
+    pub(super) fn new() -> Self {
+        Companion
+    }
 
-            pub(crate) fn load(&self, order: Ordering) -> $value {
-                switch();
-                self.0.load(order)
-            }
+    pub(super) fn before_load_or_store(&self) {
+        switch();
+    }
 
-            pub(crate) fn store(&self, value: $value, order: Ordering) {
-                switch();
-                self.0.store(value, order);
-            }
-
-            pub(crate) fn compare_exchange(
-                &self,
-                current: $value,
-                new: $value,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<$value, $value> {
-                switch();
-                self.0.compare_exchange(current, new, success, failure)
-            }
-
-            pub(crate) fn compare_exchange_weak(
-                &self,
-                current: $value,
-                new: $value,
-                success: Ordering,
-                failure: Ordering,
-            ) -> Result<$value, $value> {
-                // A schedule that is played again must go the same way.
-                self.compare_exchange(current, new, success, failure)
-            }
-
-            pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
-                switch();
-                self.0.swap(value, order)
-            }
-        }
-    };
+    pub(super) fn before_exchange(&self) {
+        switch();
+    }
 }
-
-macro_rules! arithmetic {
-    ($name:ident, $value:ty) => {
-        #[allow(dead_code, reason = "no type is used in every way")]
-        impl $name {
-            pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
-                switch();
-                self.0.fetch_add(value, order)
-            }
-
-            pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
-                switch();
-                self.0.fetch_sub(value, order)
-            }
-
-            pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
-                switch();
-                self.0.fetch_and(value, order)
-            }
-        }
-    };
-}
-
-atomic!(AtomicU64, u64);
-atomic!(AtomicUsize, usize);
-atomic!(AtomicPtr, *mut T, T);
-arithmetic!(AtomicU64, u64);
-arithmetic!(AtomicUsize, usize);
 
 #[derive(Debug)]
 pub(crate) struct Lock<T>(shuttle::sync::Mutex<T>);
