@@ -271,6 +271,8 @@ pub mod moving_in;
 #[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
 pub mod stream;
 
+#[cfg(all(test, any(loom, shuttle)))]
+mod driven;
 #[cfg(all(test, loom))]
 mod models;
 #[cfg(all(test, shuttle))]

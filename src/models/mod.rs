@@ -18,23 +18,12 @@ mod reclaim;
 mod shared;
 mod watch;
 
-use crate::{GetBufferError, Pool, Sample};
-use loom::{future::block_on, thread};
-use std::{
-    future::Future,
-    pin::pin,
-    sync::{Arc, Weak},
-    task::{Context, Poll, Waker},
+use crate::{
+    GetBufferError, Pool, Sample,
+    driven::{assert_all_home, poll_once, pool},
 };
-
-/// A pool of `buffers` small samples.
-fn pool(buffers: usize) -> Pool {
-    crate::Builder::default()
-        .buffers(buffers)
-        .size(64)
-        .build()
-        .expect("a page of memory")
-}
+use loom::{future::block_on, thread};
+use std::sync::{Arc, Weak};
 
 /// Writes where another owner would write too, and finds nothing of another one, nor of another
 /// configuration than the one that it is a slot of.
@@ -82,22 +71,6 @@ fn get_and_release(pool: &Pool) -> Result<(), GetBufferError> {
     let mut sample = block_on(pool.get_buffer())?;
     use_exclusively(&mut sample);
     Ok(())
-}
-
-/// Polls a future once.
-fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
-    let mut future = pin!(future);
-    future
-        .as_mut()
-        .poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// What must hold whenever nobody uses the pool.
-fn assert_all_home(pool: &Pool) {
-    let status = pool.status();
-    assert_eq!(status.free, status.buffers, "every sample is home");
-    assert_eq!(status.waiting, 0, "nobody is in line");
-    assert_eq!(status.acquired, status.released);
 }
 
 /// Explores a model that three preemptions would keep busy for long.

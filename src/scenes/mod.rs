@@ -18,6 +18,7 @@ mod sharing;
 
 use crate::{
     GetBufferError, Pool, Sample,
+    driven::{assert_all_home, poll_once, pool},
     sync::{Ordering, StatisticBool},
 };
 use shuttle::{
@@ -30,7 +31,7 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
 
 /// How often each kind of scheduler plays a scene.
@@ -76,9 +77,8 @@ struct Stage {
 
 impl Stage {
     fn new(buffers: usize) -> Self {
-        let pool = crate::Builder::default().buffers(buffers).size(64).build();
         Stage {
-            pool: pool.expect("a page of memory"),
+            pool: pool(buffers),
             taken: (0..buffers).map(|_| StatisticBool::new(false)).collect(),
         }
     }
@@ -129,20 +129,11 @@ impl Stage {
 
     /// What must hold when everybody has gone.
     fn assert_all_home(&self) {
-        let status = self.pool.status();
-        assert_eq!(status.free, status.buffers, "every sample is home");
-        assert_eq!(status.waiting, 0, "nobody is in line");
-        assert_eq!(status.acquired, status.released);
-        assert_eq!(status.callback_panics, 0);
+        assert_all_home(&self.pool);
         let count = self.taken.len();
         let all = self.pool.try_get_buffers(count).expect("all are home");
         assert_eq!(all.len(), count);
     }
-}
-
-/// Polls a future once.
-fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Starts a thread.
