@@ -1,4 +1,5 @@
-"""Channels that are removed at the origin, and the room that they had at the edges: a part of tests/many_machines.py."""
+"""What channels at an edge do to each other: the room of those that the origin removed, and a viewer that holds one up.
+A part of tests/many_machines.py."""
 
 import socket
 import threading
@@ -12,10 +13,12 @@ from many_machines_strangers import JPEG, publish, publish_all
 NAMES = 60
 # The longest that a name which is made anew may take: less than the three seconds after which an edge takes another origin.
 ANEW = 2.5
-# So many pictures come at once, and a viewer takes one each PACE seconds: a source that waits for it takes three seconds.
+# So many pictures come at once, no more than an edge's client keeps, and a viewer takes one each PACE seconds, which a source
+# would wait for: a quarter of a second and more. Whatever else the machine does, one of the rounds is not held up.
 BURST = 60
-PACE = 0.045
-HELD_UP = 1.5
+PACE = 0.006
+HELD_UP = 0.1
+ROUNDS = 5
 
 
 class Waiting(threading.Thread):
@@ -125,10 +128,15 @@ def check_steady(scene):
     viewer = Steady(edge.port, "burst")
     viewer.start()
     wait_for("a viewer", lambda: viewer.taken)
-    publish_all(scene.broker.port, [burst(number) for number in range(2, 2 + BURST)])
-    began = time.monotonic()
-    wait_for("the last picture", lambda: edge.channel("burst")["sequence"] == 1 + BURST)
-    took = time.monotonic() - began
-    assert took < HELD_UP, f"{BURST} pictures kept all channels waiting for {took:.1f} s"
+    took = []
+    for last in range(1 + BURST, 1 + ROUNDS * BURST + 1, BURST):
+        messages = [burst(number) for number in range(last - BURST + 1, last + 1)]
+        # It is waited for only if it has caught up.
+        time.sleep(1)
+        publish_all(scene.broker.port, messages)
+        began = time.monotonic()
+        wait_for("the last picture", lambda: edge.channel("burst")["sequence"] == last)
+        took.append(time.monotonic() - began)
+    assert min(took) < HELD_UP, f"{BURST} pictures kept all channels waiting for {min(took):.2f} s"
     viewer.stream.close()
-    print(f"{BURST} pictures at once, and a viewer that takes one each {PACE * 1000:.0f} ms: shown after {took:.2f} s")
+    print(f"{BURST} pictures at once, and a viewer that takes one each {PACE * 1000:.0f} ms: shown after {min(took):.2f} s")
