@@ -89,7 +89,7 @@ def check_commands(server, film, album):
     expected = {"film": (24, 'video/mp4; codecs="avc1.'), "camera": (8, 'video/mp4; codecs="avc1.'),
                 "sound": (8, 'audio/mp4; codecs="mp4a.40.2"'), "cam": (300, "multipart/")}
     everything = all_commands()
-    assert {name_of(command) for place, command in everything if place == Path("README.md")} == set(expected)
+    assert {name_of(command) for place, command in everything if place == Path("examples/live_server/README.md")} == set(expected)
     assert len({place for place, _ in everything}) >= PLACES, everything
     for place, command in everything:
         name = name_of(command)

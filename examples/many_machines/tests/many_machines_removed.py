@@ -1,5 +1,5 @@
 """What channels at an edge do to each other: the room of those that the origin removed, and a viewer that holds one up.
-A part of tests/many_machines.py."""
+A part of many_machines.py."""
 
 import socket
 import threading
