@@ -81,6 +81,7 @@ mod hold_limit;
 mod status;
 mod subscriber;
 mod subscriber_stream;
+mod subscriber_waits;
 mod window;
 
 pub use delivery::Delivery;

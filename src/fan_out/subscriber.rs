@@ -15,7 +15,7 @@ use super::{
     delivery::Delivery,
     hold_limit::{AtLimit, HeldSamples, HoldLimit, SampleId},
     status::SkipCounter,
-    subscriber_stream::Waits,
+    subscriber_waits::Waits,
     window::Window,
 };
 use crate::sync::{OwnedSemaphorePermit, Semaphore, watch};
