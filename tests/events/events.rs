@@ -315,7 +315,7 @@ async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
     for field in [
         "pool=\"relay\"",
         "quota=\"camera\"",
-        "charged=1",
+        "in_use=1",
         "limit=1",
         "waiting=1",
     ] {

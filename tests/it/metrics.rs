@@ -93,7 +93,7 @@ fn each_metric_is_what_the_status_says() {
     for (name, value) in [
         ("buffers", 5.0),
         ("free", 1.0),
-        ("reserved", 1.0),
+        ("priority_free", 1.0),
         ("outstanding", 4.0),
         ("used_bytes", 100.0),
         ("pinned_bytes", 4096.0),
