@@ -36,7 +36,7 @@
 //!
 //! # Coming from something else
 //!
-//! [`moving_in`] has before and after, gained and lost, for those who come from a semaphore and `BytesMut`,
+//! [`migration`] has before and after, gained and lost, for those who come from a semaphore and `BytesMut`,
 //! deadpool, a channel, `IMemAllocator` or `GstBufferPool`.
 //!
 //! # Guarantees
@@ -153,130 +153,84 @@
 //!
 //! Waits for room in a [`Quota`] begin and end without an event; those that are too long are told.
 
-// The modules, from the ground up:
+// The layers: each imports only from those above it, which `scripts/layers` checks.
 //
 // | | |
 // |---|---|
-// | `sync`, `foreign`, `stripe` | locks and atomics, the real ones or those of a model; foreign code; which stripe a thread is at |
-// | `error`, `properties`, `reference_time`, `media_type`, `sample_properties`, `status`, `region_info` | plain values |
-// | `clock`, `wait_histogram` | the clock that waits are measured by, and how long they took |
-// | `wiped` | copies that are overwritten when they are dropped |
-// | `word` | one word of the free list: the protocol of get and release without a lock |
-// | `raw` | the room of `unsafe`: mappings, slots, bytes, waiters' nodes, the counted handle |
-// | `free_list` | which slots are home; beneath it `ledger`, what the holder of the lock knows |
-// | `line`, `reclaim`, `reserve`, `signal`, `handles` | who waits for samples, who is asked for one, what is kept for whom, who waits for events, and who keeps the pool alive |
-// | `engine` | all of the above in one place |
-// | `lifecycle`, `take`, `acquire`, `release`, `notify`, `watch`, `watches` | what is done with it |
-// | `report`, `undelivered`, `watch_waits`, `trace`, `metrics` | what it tells: to people, of long waits, to a log, to an exporter |
-// | `sample`, `shared`, `get`, `get_many`, `get_owned`, `pool`, `builder` | the public face |
-// | `quota` | a get with a bound before it; `account`, how much is charged and who waits for room |
-// | `poll_pool`, `fan_out`, `stream` | what is built on it, with no knowledge of what is beneath |
-// | `models`, `scenes` | what must hold when threads meet: loom models, and larger scenes for shuttle |
+// | `values` | plain data that users see: errors, properties, times, status |
+// | `sync` | locks and atomics, the real ones or those of loom and shuttle; calls to user code; events |
+// | `memory` | mapped memory |
+// | `slot` | one word of the free list, the headers and tokens of its slots, and their bytes |
+// | `wait` | what a get asks for, the wait queue and its nodes, quota accounts, events that futures wait for |
+// | `free_list` | which slots are free: without the lock, and what the holder of the lock knows |
+// | `core` | the engine that the handles of a pool share, and what is done with it: take, release, the life cycle |
+// | `sample` | samples, exclusive and shared |
+// | `get` | the futures of samples |
+// | `quota` | a get that is limited before it begins; `PollPool` above both kinds |
+// | `pool` | making and configuring a pool |
+// | `fan_out` | one producer, many subscribers |
+// | `observe` | what a pool tells: status, report, stalls, metrics |
+// | `stream` | readers, writers, streams and sockets |
+// | `migration` | guides; documentation only |
+// | `checks` | loom and shuttle tests |
 
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod acquire;
-mod builder;
-mod clock;
-mod convert;
-mod coop;
-mod engine;
-mod error;
-mod escape;
-mod foreign;
+mod core;
 mod free_list;
 mod get;
-mod get_many;
-mod get_owned;
-mod handles;
-mod lifecycle;
-mod line;
-mod look;
-mod media_type;
-mod notify;
-mod poll_pool;
+mod memory;
+mod observe;
 mod pool;
-mod properties;
 mod quota;
-mod quota_pool;
-mod raw;
-mod reclaim;
-mod reference_time;
-mod region_info;
-mod registration;
-mod release;
-mod report;
-mod request;
-mod reserve;
 mod sample;
-mod sample_properties;
-mod shared;
-mod signal;
-mod source;
-mod stall;
-#[cfg(feature = "tracing")]
-mod stall_event;
-mod status;
-mod stripe;
+mod slot;
 mod sync;
-mod take;
-#[cfg(feature = "tracing")]
-mod trace;
-#[cfg(not(feature = "tracing"))]
-#[path = "trace/silent.rs"]
-mod trace;
-mod undelivered;
-mod wait_times;
-mod waiting;
-mod waits;
-mod watch;
-mod watch_waits;
-mod watches;
-mod wiped;
-mod word;
+mod values;
+mod wait;
 
-pub use builder::Builder;
-pub use error::{BufferOverflow, BuildError, CommitError, GetBufferError, SetPropertiesError};
-pub use get::{GetBuffer, GetBufferTimeout};
-pub use get_many::{GetBuffers, GetBuffersInto};
-pub use get_owned::GetBufferOwned;
-pub use media_type::MediaType;
-pub use notify::{NotifyGuard, NotifyRelease, Released};
-pub use poll_pool::PollPool;
-pub use pool::Drained;
-pub use properties::Properties;
-pub use quota::{Quota, QuotaStatus};
-pub use raw::handle::{Pool, WeakPool};
-pub use reference_time::{ReferenceTime, ReferenceTimeError};
-pub use region_info::Region;
-pub use report::{CallSite, Report};
-pub use sample::Sample;
-pub use sample_properties::SampleProperties;
-pub use shared::SharedSample;
-pub use source::Source;
-pub use stall::Stall;
-pub use status::{Holder, State, Status};
-pub use undelivered::Undelivered;
-pub use wait_times::WaitHistogram;
-pub use watch_waits::StallDetector;
+#[cfg(all(test, any(loom, shuttle)))]
+mod checks;
+#[cfg(doc)]
+pub mod migration;
+
+pub use core::callback::{NotifyGuard, NotifyRelease, Released};
+pub use core::handle::{Pool, WeakPool};
+pub use get::many::{GetBuffers, GetBuffersInto};
+pub use get::one::{GetBuffer, GetBufferTimeout};
+pub use get::owned::GetBufferOwned;
+pub use get::source::Source;
+pub use observe::report::{CallSite, Report};
+pub use observe::stall::Stall;
+pub use observe::stall_detector::StallDetector;
+pub use pool::builder::Builder;
+pub use pool::configure::Drained;
+pub use quota::Quota;
+pub use quota::poll_pool::PollPool;
+pub use sample::exclusive::Sample;
+pub use sample::shared::SharedSample;
+pub use values::error::{
+    BufferOverflow, BuildError, CommitError, GetBufferError, SetPropertiesError,
+};
+pub use values::media_type::MediaType;
+pub use values::properties::Properties;
+pub use values::quota_status::QuotaStatus;
+pub use values::reference_time::{ReferenceTime, ReferenceTimeError};
+pub use values::region::Region;
+pub use values::sample_properties::SampleProperties;
+pub use values::status::{Holder, State, Status};
+pub use values::undelivered::Undelivered;
+pub use values::wait_histogram::WaitHistogram;
 
 pub mod fan_out;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
-pub mod metrics;
-#[cfg(doc)]
-pub mod moving_in;
+#[doc(inline)]
+pub use observe::metrics;
 #[cfg(feature = "stream")]
 #[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
 pub mod stream;
-
-#[cfg(all(test, any(loom, shuttle)))]
-mod driven;
-#[cfg(all(test, loom))]
-mod models;
-#[cfg(all(test, shuttle))]
-mod scenes;
 
 /// The README's example, so that it stays true.
 #[cfg(doctest)]

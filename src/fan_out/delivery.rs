@@ -2,7 +2,8 @@
 
 use super::{hold_limit::HoldGuard, window::Sent};
 use crate::{
-    sample_properties::SampleProperties, shared::SharedSample, sync::OwnedSemaphorePermit,
+    sample::shared::SharedSample, sync::OwnedSemaphorePermit,
+    values::sample_properties::SampleProperties,
 };
 use bytes::Bytes;
 use std::{fmt, future::Future, ops::Deref};

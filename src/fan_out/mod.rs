@@ -89,13 +89,13 @@ pub use hold_limit::HoldLimit;
 pub use status::FanOutStatus;
 pub use subscriber::Subscriber;
 
-pub use crate::error::SendError;
+pub use crate::values::error::SendError;
 
 #[cfg(feature = "metrics")]
 pub(crate) use status::Counts;
 
 use crate::{
-    shared::SharedSample,
+    sample::shared::SharedSample,
     sync::{Ordering, StatisticU64, watch},
 };
 use status::SkipCounter;

@@ -1,6 +1,6 @@
 //! The backlog of a fan-out: the newest samples, which all of its subscribers read.
 
-use crate::shared::SharedSample;
+use crate::sample::shared::SharedSample;
 use std::collections::VecDeque;
 
 /// The newest samples. Sequence numbers count from the first sample that was sent.

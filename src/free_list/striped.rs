@@ -10,15 +10,14 @@
 //! 1. if neither an open nor a stocked word is left, there is nothing: one load says so, however
 //!    many slots the pool has;
 //! 2. look at a few words from its stripe's own on ([`SWEEP`]);
-//! 3. otherwise go under the lock, where the [`Ledger`](super::ledger::Ledger) knows which words have slots.
+//! 3. otherwise go under the lock, where the [`Ledger`](crate::free_list::parked::Ledger) knows which words have slots.
 
 #![forbid(unsafe_code)]
 
 use crate::{
-    raw::{block::BlockRef, chain::Chain, shelf::Shelf, slot::OwnedSlot},
-    stripe,
+    free_list::{stripe, table::Shelf},
+    slot::{block_ref::BlockRef, list::Chain, owned::OwnedSlot, word::Word},
     sync::{AtomicUsize, Ordering},
-    word::Word,
 };
 use crossbeam_utils::CachePadded;
 use std::io;
@@ -179,7 +178,7 @@ impl FreeList {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::{Pool, request::Rank};
+    use crate::{Pool, wait::request::Rank};
 
     fn pool(buffers: usize) -> Pool {
         Pool::builder().buffers(buffers).size(64).build().unwrap()

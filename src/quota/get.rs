@@ -3,16 +3,18 @@
 
 #![forbid(unsafe_code)]
 
-use super::{Quota, charge::Charge};
+use super::Quota;
+use crate::quota::admission::Charge;
 use crate::{
-    clock,
-    error::GetBufferError,
-    get::{GetBuffer, GetBufferTimeout},
-    get_many::{self, GetBuffers, GetBuffersInto},
-    get_owned::GetBufferOwned,
-    request::Wanted,
-    sample::Sample,
+    get::{
+        many::{self, GetBuffers, GetBuffersInto},
+        one::{GetBuffer, GetBufferTimeout},
+        owned::GetBufferOwned,
+    },
+    sample::exclusive::Sample,
     sync::assert_may_block,
+    values::error::GetBufferError,
+    wait::{clock, request::Wanted},
 };
 use std::{panic::Location, time::Duration};
 
@@ -255,7 +257,7 @@ impl Quota {
     pub fn try_get_buffers(&self, count: usize) -> Result<Vec<Sample>, GetBufferError> {
         let location = Location::caller();
         let charge = self.try_charge(count)?;
-        let mut samples = get_many::try_get(&self.pool, count, self.account.rank(), location)?;
+        let mut samples = many::try_get(&self.pool, count, self.account.rank(), location)?;
         charge.onto_each(&mut samples);
         Ok(samples)
     }
@@ -295,11 +297,11 @@ impl Quota {
         }
     }
 
-    /// As [`get_many::try_get_one_more`], if there is room for it.
+    /// As [`many::try_get_one_more`], if there is room for it.
     #[cfg(feature = "net")]
     pub(crate) fn try_get_one_more(&self, location: &'static Location<'static>) -> Option<Sample> {
         let charge = self.charge_at_once(1)?;
-        let sample = get_many::try_get_one_more(&self.pool, self.account.rank(), location)?;
+        let sample = many::try_get_one_more(&self.pool, self.account.rank(), location)?;
         Some(charge.onto(sample))
     }
 
@@ -312,7 +314,7 @@ impl Quota {
     ) -> Result<usize, GetBufferError> {
         let first = samples.len();
         let rank = self.account.rank();
-        let taken = get_many::try_get_up_to(&self.pool, samples, charge.count(), rank, location)?;
+        let taken = many::try_get_up_to(&self.pool, samples, charge.count(), rank, location)?;
         charge.keep(taken);
         charge.onto_each(&mut samples[first..]);
         Ok(taken)

@@ -9,19 +9,16 @@
 
 #![forbid(unsafe_code)]
 
-mod account;
-mod accounts;
-mod charge;
+pub(crate) mod admission;
 mod get;
-mod registry;
+pub(crate) mod poll_pool;
+pub(crate) mod registration;
 mod room;
-mod status;
 
-pub(crate) use account::{Account, QuotaPool};
-pub(crate) use accounts::Accounts;
-pub use status::QuotaStatus;
+use crate::values::quota_status::QuotaStatus;
+use crate::wait::quota_account::Account;
 
-use crate::{raw::handle::Pool, registration::Registration, request::Rank};
+use crate::{core::handle::Pool, quota::registration::Registration, wait::request::Rank};
 use std::{fmt, sync::Arc};
 
 impl Pool {

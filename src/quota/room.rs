@@ -8,16 +8,14 @@
 
 #![forbid(unsafe_code)]
 
-use super::{
-    Quota,
-    charge::{Admission, Charge},
-};
+use super::Quota;
+use crate::quota::admission::{Admission, Charge};
 use crate::{
-    error::GetBufferError,
-    raw::{handle::Pool, waiter::Timer},
-    request::Rank,
-    sample::Sample,
-    source::Asked,
+    core::handle::Pool,
+    get::source::Asked,
+    sample::exclusive::Sample,
+    values::error::GetBufferError,
+    wait::{node::Timer, request::Rank},
 };
 use std::{
     future::Future,

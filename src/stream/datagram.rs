@@ -1,6 +1,8 @@
 //! A datagram, and the system call that receives it.
 
-use crate::sample::Sample;
+#![forbid(unsafe_code)]
+
+use crate::sample::exclusive::Sample;
 use std::{io, net::SocketAddr};
 use tokio::net::UdpSocket;
 

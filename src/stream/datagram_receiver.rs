@@ -1,5 +1,7 @@
 //! A UDP socket as a stream of datagrams.
 
+#![forbid(unsafe_code)]
+
 use super::{
     datagram::{Datagram, try_receive},
     read_sample::ReadError,
@@ -7,7 +9,7 @@ use super::{
 };
 #[cfg(doc)]
 use crate::Pool;
-use crate::poll_pool::PollPool;
+use crate::quota::poll_pool::PollPool;
 use futures::{Stream, stream::FusedStream};
 use std::{
     fmt, io,

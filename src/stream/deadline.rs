@@ -1,5 +1,7 @@
 //! The time limit for a partial frame.
 
+#![forbid(unsafe_code)]
+
 use std::{
     future::Future,
     pin::Pin,

@@ -1,7 +1,9 @@
 //! The decoder of a frame reader, and the errors of both.
 
+#![forbid(unsafe_code)]
+
 use super::read_sample::ReadError;
-use crate::error::GetBufferError;
+use crate::values::error::GetBufferError;
 use std::{error::Error, io, ops::Range, time::Duration};
 use thiserror::Error;
 

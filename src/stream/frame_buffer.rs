@@ -19,10 +19,13 @@
 //!   queued: the pool wakes the reader for that. So a large frame that arrives in many pieces is not copied for each
 //!   piece while there are enough buffers.
 
+#![forbid(unsafe_code)]
+
 use super::heap_copy::HeapCopy;
 use crate::{
-    error::GetBufferError, poll_pool::PollPool, sample::Sample, sample_properties::EMPTY,
-    shared::SharedSample, status::State,
+    quota::poll_pool::PollPool,
+    sample::{exclusive::Sample, shared::SharedSample},
+    values::{error::GetBufferError, sample_properties::EMPTY, status::State},
 };
 use bytes::{Buf, BufMut, Bytes};
 use std::{

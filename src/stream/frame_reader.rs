@@ -1,12 +1,14 @@
 //! A source of bytes as a stream of frames.
 
+#![forbid(unsafe_code)]
+
 use super::{
     deadline::Deadline,
     decode_frame::{DecodeFrame, Decoded, FrameError},
     frame_buffer::{FrameBuffer, NoSpace},
     read_sample::ReadSample,
 };
-use crate::{poll_pool::PollPool, shared::SharedSample};
+use crate::{quota::poll_pool::PollPool, sample::shared::SharedSample};
 use bytes::Bytes;
 use futures::{Stream, stream::FusedStream};
 use pin_project::pin_project;

@@ -1,9 +1,11 @@
 //! The bytes of a partial frame or sample, on the heap while no buffer holds them.
 
+#![forbid(unsafe_code)]
+
 use crate::{
-    sample::Sample,
-    sample_properties::{EMPTY, SampleProperties},
-    wiped,
+    memory::wiped,
+    sample::exclusive::Sample,
+    values::sample_properties::{EMPTY, SampleProperties},
 };
 use bytes::{BufMut, Bytes};
 use std::{hint, mem};

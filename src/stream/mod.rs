@@ -25,14 +25,17 @@
 //! A reader that is no longer polled can still be in the wait queue, and a sample that is handed off to it stays with
 //! it. Drop a reader that you no longer poll.
 
-#![forbid(unsafe_code)]
-
 mod deadline;
 mod decode_frame;
 mod frame_buffer;
 mod frame_reader;
 mod heap_copy;
 mod read_sample;
+#[cfg(all(
+    feature = "net",
+    not(any(target_os = "redox", target_os = "wasi", target_os = "espidf"))
+))]
+pub(crate) mod receive;
 mod sample_reader;
 mod sample_writer;
 

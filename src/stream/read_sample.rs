@@ -1,6 +1,8 @@
 //! The source of bytes that a reader fills samples from.
 
-use crate::{error::GetBufferError, sample::Sample};
+#![forbid(unsafe_code)]
+
+use crate::{sample::exclusive::Sample, values::error::GetBufferError};
 use std::{
     io,
     pin::Pin,

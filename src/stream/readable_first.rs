@@ -1,7 +1,9 @@
 //! Sockets for which a reader takes a buffer only when there is something to read.
 
+#![forbid(unsafe_code)]
+
 use super::read_sample::ReadSample;
-use crate::sample::Sample;
+use crate::sample::exclusive::Sample;
 use std::{
     io,
     pin::Pin,

@@ -1,5 +1,7 @@
 //! The future that receives a batch of datagrams.
 
+#![forbid(unsafe_code)]
+
 use super::{
     datagram::{Datagram, try_receive},
     datagram_receiver::DatagramReceiver,
@@ -7,7 +9,7 @@ use super::{
 };
 #[cfg(doc)]
 use crate::Pool;
-use crate::sample::Sample;
+use crate::sample::exclusive::Sample;
 use futures::future::FusedFuture;
 use std::{
     fmt,

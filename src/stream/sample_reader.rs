@@ -9,11 +9,16 @@
 //! While the source has nothing to read, an empty sample is released, and the next poll gets another one. A sample that
 //! contains bytes is kept only as long as no other get waits. The end or the error of the source comes after the bytes.
 
+#![forbid(unsafe_code)]
+
 use super::{
     heap_copy::HeapCopy,
     read_sample::{ReadError, ReadSample},
 };
-use crate::{coop::spend, error::GetBufferError, poll_pool::PollPool, sample::Sample};
+use crate::{
+    quota::poll_pool::PollPool, sample::exclusive::Sample, sync::coop::spend,
+    values::error::GetBufferError,
+};
 use bytes::Bytes;
 use futures::{Stream, stream::FusedStream};
 use pin_project::pin_project;

@@ -1,5 +1,7 @@
 //! A writer as a sink of samples.
 
+#![forbid(unsafe_code)]
+
 use bytes::Buf;
 use futures::Sink;
 use pin_project::pin_project;

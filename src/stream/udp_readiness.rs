@@ -8,7 +8,9 @@
 //!
 //! - **I1** The future owns the only other reference to the socket. `stream::parts`
 
-use crate::coop::spend;
+#![forbid(unsafe_code)]
+
+use crate::sync::coop::spend;
 use std::{
     io,
     sync::Arc,

@@ -16,7 +16,7 @@ mod locks;
 pub(crate) use locks::{Changed, Lock, LockGuard, Once};
 
 thread_local! {
-    /// Where [`crate::stripe`] keeps its number.
+    /// Where [`crate::free_list::stripe`] keeps its number.
     pub(crate) static STRIPE: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 

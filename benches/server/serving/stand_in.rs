@@ -9,25 +9,29 @@ use bytes::{BufMut, Bytes, BytesMut};
 use std::ops::{Deref, DerefMut};
 
 /// Where the fan-out looks for what it is built on.
-pub mod sample_properties {
-    pub use original::SampleProperties;
-}
-pub mod shared {
-    pub use super::SharedSample;
+pub mod sample {
+    pub mod shared {
+        pub use crate::SharedSample;
+    }
 }
 pub mod sync {
     pub use std::sync::atomic::{AtomicU64 as StatisticU64, Ordering};
     pub use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 }
-pub mod error {
-    /// In place of the crate's own, which nobody else can make.
-    #[derive(Debug)]
-    pub struct SendError;
+pub mod values {
+    pub mod error {
+        /// In place of the crate's own, which nobody else can make.
+        #[derive(Debug)]
+        pub struct SendError;
 
-    impl SendError {
-        pub(crate) fn new() -> Self {
-            SendError
+        impl SendError {
+            pub(crate) fn new() -> Self {
+                SendError
+            }
         }
+    }
+    pub mod sample_properties {
+        pub use original::SampleProperties;
     }
 }
 #[path = "../../../src/fan_out/mod.rs"]

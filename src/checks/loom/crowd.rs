@@ -1,0 +1,109 @@
+//! More waiters than seats are kept: a model's line keeps one. Those that leave beyond it are removed, and their
+//! nodes belong to the futures. A node that nobody frees is a leak here.
+
+use super::{spawn, take_two, use_exclusively, with_two_preemptions};
+use crate::GetBufferError;
+use crate::checks::shared::{assert_all_home, poll_once, pool};
+use loom::future::block_on;
+
+/// Two are told by one thread, and look on two others: the first has a seat that is kept, the second none.
+#[test]
+fn told_waiters_look_on_two_threads_and_free_what_is_theirs() {
+    with_two_preemptions(|| {
+        let pool = pool(2);
+        let samples = take_two(&pool);
+        let mut first = pool.get_buffer_owned();
+        let mut second = pool.get_buffer_owned();
+        assert!(poll_once(&mut first).is_pending());
+        assert!(poll_once(&mut second).is_pending());
+        let thread = spawn(move || use_exclusively(&mut block_on(second).unwrap()));
+        drop(samples);
+        use_exclusively(&mut block_on(first).unwrap());
+        thread.join().unwrap();
+        assert_all_home(&pool);
+    });
+}
+
+/// The second leaves, so the last takes its place among the seats while the first is told.
+#[test]
+fn a_seat_that_moves_keeps_its_place_in_line() {
+    loom::model(|| {
+        let pool = pool(1);
+        let sample = pool.try_get_buffer().unwrap();
+        let mut first = pool.get_buffer();
+        let mut second = pool.get_buffer();
+        let mut last = pool.get_buffer();
+        for get in [&mut first, &mut second, &mut last] {
+            assert!(poll_once(get).is_pending());
+        }
+        let thread = spawn(move || drop(sample));
+        drop(second);
+        drop(first);
+        use_exclusively(&mut block_on(last).unwrap());
+        thread.join().unwrap();
+        assert_all_home(&pool);
+    });
+}
+
+/// A waiter is told, its seat is removed and another one joins where it was, all while it is polled by another
+/// task: the waker is for itself, and must not take the place of the other one's.
+#[test]
+fn a_waiter_without_a_seat_does_not_touch_the_seat_that_took_its_place() {
+    with_two_preemptions(|| {
+        let pool = pool(2);
+        let samples = take_two(&pool);
+        let mut kept = pool.get_buffer();
+        let mut removed = pool.get_buffer_owned();
+        assert!(poll_once(&mut kept).is_pending());
+        assert!(poll_once(&mut removed).is_pending());
+        let other = pool.clone();
+        let thread = spawn(move || {
+            drop(samples);
+            drop(block_on(other.get_buffer()).unwrap());
+        });
+        drop(block_on(removed).unwrap());
+        drop(block_on(kept).unwrap());
+        thread.join().unwrap();
+        assert_all_home(&pool);
+    });
+}
+
+/// A decommit tells all while one of them leaves.
+#[test]
+fn a_decommit_of_more_than_are_kept_meets_one_that_leaves() {
+    loom::model(|| {
+        let pool = pool(1);
+        let sample = pool.try_get_buffer().unwrap();
+        let mut first = pool.get_buffer();
+        let mut second = pool.get_buffer();
+        assert!(poll_once(&mut first).is_pending());
+        assert!(poll_once(&mut second).is_pending());
+        let other = pool.clone();
+        let thread = spawn(move || other.decommit());
+        drop(second);
+        assert_eq!(block_on(first).unwrap_err(), GetBufferError::NotCommitted);
+        thread.join().unwrap();
+        drop(sample);
+        assert_all_home(&pool);
+    });
+}
+
+/// The same for room: one that waits for it leaves while the other is admitted.
+#[test]
+fn a_waiter_for_room_that_leaves_meets_one_that_is_admitted() {
+    loom::model(|| {
+        let pool = pool(1);
+        let quota = pool.quota("camera", 1);
+        let sample = quota.try_get_buffer().unwrap();
+        let mut first = Box::pin(quota.get_buffer_owned());
+        let mut second = Box::pin(quota.get_buffer_owned());
+        assert!(poll_once(&mut first).is_pending());
+        assert!(poll_once(&mut second).is_pending());
+        let thread = spawn(move || drop(sample));
+        drop(second);
+        drop(block_on(first).unwrap());
+        thread.join().unwrap();
+        assert_eq!(quota.status().in_use, 0);
+        assert_all_home(&pool);
+    });
+}

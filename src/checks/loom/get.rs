@@ -1,0 +1,98 @@
+//! Gets against releases.
+
+use super::{spawn, use_exclusively};
+use crate::checks::shared::{assert_all_home, pool};
+
+/// Two threads take and release the only slot without waiting.
+#[test]
+fn a_slot_has_one_owner() {
+    loom::model(|| {
+        let pool = pool(1);
+        let other = pool.clone();
+        let thread = spawn(move || {
+            if let Ok(mut sample) = other.try_get_buffer() {
+                use_exclusively(&mut sample);
+            }
+        });
+        if let Ok(mut sample) = pool.try_get_buffer() {
+            use_exclusively(&mut sample);
+        }
+        thread.join().unwrap();
+        assert_all_home(&pool);
+    });
+}
+
+/// The words are open already, so gets and releases meet without the lock, and move on.
+#[test]
+fn open_words_hand_out_each_slot_once() {
+    loom::model(|| {
+        let pool = pool(2);
+        drop(pool.try_get_buffers(2).unwrap());
+        let other = pool.clone();
+        let thread = spawn(move || {
+            let mut sample = other.try_get_buffer().expect("one for each");
+            use_exclusively(&mut sample);
+        });
+        let mut sample = pool.try_get_buffer().expect("one for each");
+        use_exclusively(&mut sample);
+        drop(sample);
+        thread.join().unwrap();
+        assert_all_home(&pool);
+    });
+}
+
+/// A miss parks the word that the release is about to put its slot into.
+#[test]
+fn a_miss_meets_a_release() {
+    loom::model(|| {
+        let pool = pool(1);
+        let sample = pool.try_get_buffer().unwrap();
+        let thread = spawn(move || drop(sample));
+        for _ in 0..2 {
+            if let Ok(mut sample) = pool.try_get_buffer() {
+                use_exclusively(&mut sample);
+            }
+        }
+        thread.join().unwrap();
+        assert!(pool.try_get_buffer().is_ok(), "it is home, and found");
+        assert_all_home(&pool);
+    });
+}
+
+/// It takes what it finds without the lock, and goes under it for the rest, which comes back meanwhile.
+#[test]
+fn up_to_as_many_as_are_free_meet_a_release() {
+    loom::model(|| {
+        let pool = pool(2);
+        let held = pool.try_get_up_to(1).expect("both are free");
+        let thread = spawn(move || drop(held));
+        let mut samples = pool.try_get_up_to(3).expect("one is free");
+        samples.iter_mut().for_each(use_exclusively);
+        thread.join().unwrap();
+        let rest = pool.try_get_up_to(3).map_or(0, |rest| rest.len());
+        assert_eq!(samples.len() + rest, 2, "what is free is found");
+        drop(samples);
+        assert_all_home(&pool);
+    });
+}
+
+/// Many are taken in one step while single ones come and go.
+#[test]
+fn many_meet_a_single_get() {
+    loom::model(|| {
+        let pool = pool(2);
+        drop(pool.try_get_buffer().unwrap());
+        let other = pool.clone();
+        let thread = spawn(move || {
+            if let Ok(mut samples) = other.try_get_buffers(2) {
+                samples.iter_mut().for_each(use_exclusively);
+            }
+        });
+        if let Ok(mut sample) = pool.try_get_buffer() {
+            use_exclusively(&mut sample);
+        }
+        thread.join().unwrap();
+        assert_eq!(pool.try_get_buffers(2).expect("all are home").len(), 2);
+        assert_all_home(&pool);
+    });
+}

@@ -1,0 +1,212 @@
+//! The callback and `released()` against releases.
+
+use super::{get_and_release, spawn, take_two};
+use crate::checks::shared::{assert_all_home, pool};
+use crate::{
+    Pool, Sample,
+    sync::{Lock, Ordering, Setting, Statistic, StatisticBool},
+};
+use loom::future::block_on;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Wake, Waker},
+};
+
+fn count(calls: &Arc<Statistic>) -> Option<Arc<dyn crate::NotifyRelease>> {
+    let calls = calls.clone();
+    Some(Arc::new(move |_pool: &Pool| {
+        calls.fetch_add(1, Ordering::Relaxed);
+    }))
+}
+
+/// Counts its calls, and releases one of `held` in each: calls in flight lie within each other.
+fn count_and_release(
+    calls: &Arc<Statistic>,
+    held: &Arc<Lock<Vec<Sample>>>,
+) -> Option<Arc<dyn crate::NotifyRelease>> {
+    let (calls, held) = (calls.clone(), held.clone());
+    Some(Arc::new(move |_pool: &Pool| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        let next = held.lock().pop();
+        drop(next);
+    }))
+}
+
+/// Register, then look: a release that the look did not see calls the callback.
+#[test]
+fn register_then_look_misses_nothing() {
+    loom::model(|| {
+        let pool = pool(1);
+        let calls = Arc::new(Statistic::new(0));
+        let sample = pool.try_get_buffer().unwrap();
+        let thread = spawn(move || drop(sample));
+        assert!(pool.set_notify(count(&calls)).is_none());
+        let seen = pool.free_count();
+        thread.join().unwrap();
+        let called = calls.load(Ordering::Relaxed);
+        assert!(seen + called >= 1, "home before the look, or told after it");
+        assert!(called <= 1);
+        assert_all_home(&pool);
+    });
+}
+
+/// A callback is replaced and removed while releases call it: never two for one release, and the old
+/// one is not used after it was dropped.
+#[test]
+fn set_notify_meets_releases() {
+    loom::model(|| {
+        let pool = pool(1);
+        let calls = Arc::new(Statistic::new(0));
+        pool.set_notify(count(&calls));
+        let sample = pool.try_get_buffer().unwrap();
+        let thread = spawn(move || drop(sample));
+        let old = pool.set_notify(count(&calls));
+        assert!(old.is_some());
+        drop(old);
+        drop(pool.set_notify(None));
+        thread.join().unwrap();
+        assert!(calls.load(Ordering::Relaxed) <= 1);
+        assert!(pool.try_get_buffer().is_ok());
+        assert_all_home(&pool);
+    });
+}
+
+/// Another thread removes the callback while a release wakes a waiter: once the waker saw that `set_notify`
+/// returned, the callback is not called. A call that the releaser looked up before that is in flight, and runs.
+#[test]
+fn a_waker_that_saw_the_callback_removed_is_followed_by_no_call() {
+    loom::model(|| {
+        let pool = pool(1);
+        let removed = Arc::new(Setting::new(0));
+        let waker = Arc::new(SawIt {
+            removed: removed.clone(),
+            saw: StatisticBool::new(false),
+        });
+        let late = Arc::new(StatisticBool::new(false));
+        let (saw, tell) = (waker.clone(), late.clone());
+        // A panic inside a callback is swallowed, so what it sees is told this way.
+        pool.on_release(move |_pool| {
+            tell.fetch_or(saw.saw.load(Ordering::Relaxed), Ordering::Relaxed);
+        })
+        .detach();
+        let sample = pool.try_get_buffer().unwrap();
+        let mut get = pool.get_buffer();
+        let waker = Waker::from(waker);
+        let polled = Pin::new(&mut get).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        let thread = spawn(move || drop(sample));
+        drop(pool.set_notify(None));
+        removed.store(1, Ordering::Release);
+        thread.join().unwrap();
+        assert!(!late.load(Ordering::Relaxed), "called after its end");
+        drop(get);
+        assert_all_home(&pool);
+    });
+}
+
+/// A waker that looks whether the callback was removed.
+struct SawIt {
+    /// One once `set_notify` has returned.
+    removed: Arc<Setting>,
+    saw: StatisticBool,
+}
+
+impl Wake for SawIt {
+    fn wake(self: Arc<Self>) {
+        let saw = self.removed.load(Ordering::Acquire) == 1;
+        self.saw.store(saw, Ordering::Relaxed);
+    }
+}
+
+/// A callback removes itself while another release calls it.
+#[test]
+fn a_callback_that_removes_itself_is_dropped_after_the_last_call() {
+    loom::model(|| {
+        let pool = pool(2);
+        let life = Arc::new(());
+        let watched = Arc::downgrade(&life);
+        // A panic inside a callback is swallowed, so what it sees is told this way.
+        let lost = Arc::new(StatisticBool::new(false));
+        let tell = lost.clone();
+        let callback = move |pool: &Pool| {
+            let (watch, tell) = (Arc::downgrade(&life), tell.clone());
+            drop(pool.set_notify(None));
+            tell.fetch_or(watch.strong_count() == 0, Ordering::Relaxed);
+        };
+        pool.set_notify(Some(Arc::new(callback)));
+        let mut samples = take_two(&pool);
+        let one = samples.pop();
+        let thread = spawn(move || drop(one));
+        drop(samples);
+        thread.join().unwrap();
+        assert!(!lost.load(Ordering::Relaxed), "the call in flight keeps it");
+        assert!(watched.upgrade().is_none());
+        assert_all_home(&pool);
+    });
+}
+
+/// Two calls in flight have all the claims of a word that a model has. The third release goes under the
+/// lock although its word is open, and a callback that is replaced meanwhile is told of what comes home
+/// after that; the old one is dropped once nobody calls it any more.
+#[test]
+fn a_release_without_a_claim_left_meets_set_notify() {
+    loom::model(|| {
+        let pool = pool(6);
+        let (before, after) = (Arc::new(Statistic::new(0)), Arc::new(Statistic::new(0)));
+        let held = Arc::new(Lock::new(Vec::new()));
+        let old = count_and_release(&before, &held).unwrap();
+        let watched = Arc::downgrade(&old);
+        pool.set_notify(Some(old));
+        let samples = [(); 3].map(|()| pool.try_get_buffer().unwrap());
+        held.lock().extend(samples);
+        let first = held.lock().pop();
+        let thread = spawn(move || drop(first));
+        drop(pool.set_notify(count_and_release(&after, &held)));
+        let seen = pool.free_count() - 3;
+        thread.join().unwrap();
+        let (before, after) = (
+            before.load(Ordering::Relaxed),
+            after.load(Ordering::Relaxed),
+        );
+        assert_eq!(before + after, 3, "one call for each release");
+        assert!(seen + after >= 3, "home before the look, or told after it");
+        assert!(
+            watched.upgrade().is_none(),
+            "nobody calls the old one any more"
+        );
+        assert_all_home(&pool);
+    });
+}
+
+/// The future counts from the call: a release after it resolves it, whenever it is polled.
+#[test]
+fn released_meets_a_release() {
+    loom::model(|| {
+        let pool = pool(2);
+        let mut samples = take_two(&pool);
+        let one = samples.pop();
+        let thread = spawn(move || drop(one));
+        let released = pool.released();
+        drop(samples);
+        block_on(released);
+        thread.join().unwrap();
+        assert_all_home(&pool);
+    });
+}
+
+/// While somebody listens no get may open a word, or the release after it would tell nobody.
+#[test]
+fn released_meets_a_get() {
+    loom::model(|| {
+        let pool = pool(2);
+        drop(take_two(&pool));
+        let released = pool.released();
+        let other = pool.clone();
+        let thread = spawn(move || get_and_release(&other).unwrap());
+        block_on(released);
+        thread.join().unwrap();
+        assert_all_home(&pool);
+    });
+}

@@ -1,0 +1,234 @@
+//! Quotas: charging against giving back, waiting for room against leaving; and the reserve.
+
+use super::{freed, spawn, use_exclusively, watch, with_two_preemptions};
+use crate::checks::shared::{assert_all_home, poll_once, pool};
+use crate::{
+    GetBufferError, Pool, Quota, State,
+    sync::{Ordering, Statistic},
+};
+use loom::future::block_on;
+use std::sync::Arc;
+
+/// A pool of which `reserve` samples are kept, and a quota of high priority that is large enough.
+fn pool_with_reserve(buffers: usize, reserve: usize) -> (Pool, Quota) {
+    let pool = crate::Builder::default().buffers(buffers).size(64);
+    let pool = pool
+        .priority_buffers(reserve)
+        .build()
+        .expect("a page of memory");
+    let quota = pool.priority_quota("control", 4);
+    (pool, quota)
+}
+
+fn assert_all_given_back(pool: &Pool, quota: &Quota) {
+    let status = quota.status();
+    assert_eq!((status.in_use, status.waiting), (0, 0));
+    assert_all_home(pool);
+}
+
+/// Waits for a sample of the quota, uses it and releases it.
+fn get_and_release(quota: &Quota) -> Result<(), GetBufferError> {
+    let mut sample = block_on(quota.get_buffer())?;
+    use_exclusively(&mut sample);
+    Ok(())
+}
+
+/// Somebody finds no room while it is given back. Missed room is a deadlock here.
+#[test]
+fn room_meets_whoever_waits_for_it() {
+    loom::model(|| {
+        let pool = pool(2);
+        let quota = pool.quota("camera", 1);
+        let sample = quota.try_get_buffer().unwrap();
+        let thread = spawn(move || drop(sample));
+        get_and_release(&quota).unwrap();
+        thread.join().unwrap();
+        assert_all_given_back(&pool, &quota);
+    });
+}
+
+/// Two that want the same room, one of which waits: never both have it.
+#[test]
+fn a_quota_is_not_exceeded() {
+    loom::model(|| {
+        let pool = pool(2);
+        let quota = pool.quota("camera", 1);
+        let out = Arc::new(Statistic::new(0));
+        let hold = |quota: &Quota, out: &Statistic| {
+            let sample = block_on(quota.get_buffer()).unwrap();
+            assert_eq!(out.fetch_add(1, Ordering::Relaxed), 0, "one at a time");
+            out.fetch_sub(1, Ordering::Relaxed);
+            drop(sample);
+        };
+        let thread = spawn({
+            let (quota, out) = (quota.clone(), out.clone());
+            move || hold(&quota, &out)
+        });
+        hold(&quota, &out);
+        thread.join().unwrap();
+        assert_all_given_back(&pool, &quota);
+    });
+}
+
+/// The first in line leaves while room is given back: whoever is behind it gets that.
+#[test]
+fn a_waiter_that_is_admitted_leaves() {
+    loom::model(|| {
+        let pool = pool(2);
+        let quota = pool.quota("camera", 1);
+        let sample = quota.try_get_buffer().unwrap();
+        let mut first = Box::pin(quota.get_buffer_owned());
+        let mut second = Box::pin(quota.get_buffer());
+        assert!(poll_once(&mut first).is_pending());
+        assert!(poll_once(&mut second).is_pending());
+        let thread = spawn(move || drop(first));
+        drop(sample);
+        drop(block_on(second).unwrap());
+        thread.join().unwrap();
+        assert_all_given_back(&pool, &quota);
+    });
+}
+
+/// The first wants more than there is room for, and leaves: who wants less was held up by it alone.
+#[test]
+fn a_waiter_that_leaves_lets_those_behind_it_pass() {
+    loom::model(|| {
+        let pool = pool(3);
+        let quota = pool.quota("camera", 2);
+        let one = quota.try_get_buffer().unwrap();
+        let other = quota.clone();
+        let thread = spawn(move || {
+            let mut large = Box::pin(other.get_buffers(2));
+            let _admitted = poll_once(&mut large);
+        });
+        get_and_release(&quota).unwrap();
+        thread.join().unwrap();
+        drop(one);
+        assert_all_given_back(&pool, &quota);
+    });
+}
+
+/// Room can come too late: a decommit fails whoever waits for it, or will.
+#[test]
+fn a_decommit_meets_whoever_waits_for_room() {
+    loom::model(|| {
+        let pool = pool(2);
+        let quota = pool.quota("camera", 1);
+        let sample = quota.try_get_buffer().unwrap();
+        let other = pool.clone();
+        let thread = spawn(move || other.decommit());
+        let told = get_and_release(&quota);
+        assert_eq!(told, Err(GetBufferError::NotCommitted));
+        thread.join().unwrap();
+        drop(sample);
+        assert_eq!(pool.state(), State::Configured);
+        assert_all_given_back(&pool, &quota);
+    });
+}
+
+/// Somebody waits for room and somebody else for a sample, of which one is left.
+#[test]
+fn a_quotas_line_meets_the_pools() {
+    with_two_preemptions(|| {
+        let pool = pool(1);
+        let quota = pool.quota("camera", 1);
+        let sample = quota.try_get_buffer().unwrap();
+        let other = pool.clone();
+        let thread = spawn(move || drop(block_on(other.get_buffer()).unwrap()));
+        let mut over = Box::pin(quota.get_buffer());
+        assert!(poll_once(&mut over).is_pending());
+        drop(sample);
+        drop(block_on(over).unwrap());
+        thread.join().unwrap();
+        assert_all_given_back(&pool, &quota);
+    });
+}
+
+/// The reserve was taken from, and two come home while somebody waits who may not have it.
+#[test]
+fn the_reserve_is_filled_up_before_anyone_else_is_served() {
+    with_two_preemptions(|| {
+        let (pool, quota) = pool_with_reserve(2, 1);
+        let sample = pool.try_get_buffer().unwrap();
+        let control = quota.try_get_buffer().unwrap();
+        let first = spawn(move || drop(sample));
+        let second = spawn(move || drop(control));
+        let sample = block_on(pool.get_buffer()).unwrap();
+        assert_eq!(pool.status().priority_free, 1);
+        drop(sample);
+        first.join().unwrap();
+        second.join().unwrap();
+        assert_eq!(pool.status().priority_free, 1);
+        assert_all_given_back(&pool, &quota);
+    });
+}
+
+/// One sample comes home, for one that came first and one of high priority.
+#[test]
+fn high_priority_comes_first() {
+    loom::model(|| {
+        let (pool, quota) = pool_with_reserve(2, 1);
+        let sample = pool.try_get_buffer().unwrap();
+        let control = quota.try_get_buffer().unwrap();
+        let mut ordinary = Box::pin(pool.get_buffer());
+        assert!(poll_once(&mut ordinary).is_pending());
+        let thread = spawn(move || drop(sample));
+        get_and_release(&quota).unwrap();
+        assert!(poll_once(&mut ordinary).is_pending(), "one is missing");
+        drop(control);
+        drop(block_on(ordinary).unwrap());
+        thread.join().unwrap();
+        assert_eq!(pool.status().priority_free, 1);
+        assert_all_given_back(&pool, &quota);
+    });
+}
+
+/// A get that may take from the reserve empties the pool while a common release passes by.
+#[test]
+fn an_emptied_reserve_meets_a_release() {
+    loom::model(|| {
+        let (pool, quota) = pool_with_reserve(2, 1);
+        let sample = pool.try_get_buffer().unwrap();
+        let thread = spawn(move || drop(sample));
+        let control = quota.try_get_buffer().unwrap();
+        thread.join().unwrap();
+        assert_eq!(
+            pool.status().priority_free,
+            1,
+            "by what came home, or as it was"
+        );
+        drop(control);
+        assert!(pool.try_get_buffer().is_ok());
+        assert_all_given_back(&pool, &quota);
+    });
+}
+
+/// Slots that are kept are no reason to keep the pool.
+#[test]
+fn a_pool_with_a_reserve_is_freed_once() {
+    loom::model(|| {
+        let (pool, quota) = pool_with_reserve(2, 1);
+        let watched = watch(&pool);
+        let sample = quota.try_get_buffer().unwrap();
+        let thread = spawn(move || drop(sample));
+        drop((pool, quota));
+        thread.join().unwrap();
+        assert!(freed(&watched));
+    });
+}
+
+/// A commit fills the reserve while the last sample of the drain that it cancels comes home.
+#[test]
+fn a_commit_fills_the_reserve_while_a_drain_ends() {
+    loom::model(|| {
+        let (pool, quota) = pool_with_reserve(2, 1);
+        let sample = quota.try_get_buffer().unwrap();
+        pool.decommit();
+        let thread = spawn(move || drop(sample));
+        pool.commit().unwrap();
+        thread.join().unwrap();
+        assert_eq!(pool.status().priority_free, 1);
+        drop(block_on(pool.get_buffer()).unwrap());
+        assert_all_given_back(&pool, &quota);
+    });
+}

@@ -1,0 +1,329 @@
+//! Being told of releases: the callback, its guard, and the future of the next release.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    core::{
+        engine::{Callback, Engine, Shared},
+        handle::{Pool, WeakPool},
+    },
+    sync::Ordering,
+    wait::event::Signal,
+};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    ptr,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// The callback that is called when a sample is released.
+///
+/// It may run on several threads at once, and in another order than the samples were released: keep what it changes in
+/// atomics or under a lock. It runs once for each release, on the thread that dropped the sample's last handle: inside
+/// another task's poll, inside a `Drop`, on a thread without a runtime. So it should be short, and must not block. No lock of the pool is held, so it may call whatever does not wait, the pool it is
+/// given included; a sample released inside makes a nested call, and the stack grows with it.
+///
+/// With somebody in line the sample may be gone again by now: the callback is a hint, not a promise.
+/// A panic inside is swallowed and counted in [`Status::callback_panics`](crate::Status), also when
+/// the thread is already unwinding; this needs `panic = "unwind"`.
+///
+/// It is given the pool, so it need not own a handle, which would keep the pool alive for ever. It may
+/// clone the one it is given.
+///
+/// Mirrors `IMemAllocatorNotifyCallbackTemp::NotifyRelease`.
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{NotifyRelease, Pool};
+/// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+///
+/// #[derive(Default)]
+/// struct Releases(AtomicUsize);
+///
+/// impl NotifyRelease for Releases {
+///     fn notify_release(&self, pool: &Pool) {
+///         assert_eq!(pool.free_count(), 4);
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///     }
+/// }
+///
+/// let pool = Pool::builder().buffers(4).build()?;
+/// let releases = Arc::new(Releases::default());
+/// pool.set_notify(Some(releases.clone()));
+/// drop(pool.try_get_buffer()?);
+/// assert_eq!(releases.0.load(Ordering::Relaxed), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait NotifyRelease: Send + Sync + 'static {
+    /// A sample of `pool` was released. Can be called on several threads at once.
+    fn notify_release(&self, pool: &Pool);
+}
+
+impl<F: Fn(&Pool) + Send + Sync + 'static> NotifyRelease for F {
+    fn notify_release(&self, pool: &Pool) {
+        self(pool);
+    }
+}
+
+impl fmt::Debug for dyn NotifyRelease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("dyn NotifyRelease")
+    }
+}
+
+impl Engine {
+    pub(crate) fn set_notify(
+        &self,
+        notify: Option<Arc<dyn NotifyRelease>>,
+    ) -> Option<Arc<dyn NotifyRelease>> {
+        let new = notify.map(Arc::new);
+        self.replace_notify(&mut self.lock(), new)
+    }
+
+    /// Removes the callback if it is still `this` one.
+    fn remove_notify(&self, this: &Arc<dyn NotifyRelease>) -> Option<Arc<dyn NotifyRelease>> {
+        let mut shared = self.lock();
+        shared
+            .callback
+            .as_deref()
+            .filter(|set| Arc::ptr_eq(set, this))?;
+        self.replace_notify(&mut shared, None)
+    }
+
+    /// Replaces the callback, in a step that no release is in the middle of, and gives the old one
+    /// back.
+    ///
+    /// A release without the lock may be calling the old one at this moment: it holds a claim, and the
+    /// pool keeps its own reference until all claims of this time are dropped. All words stay parked until
+    /// then, so that there are no later claims to count among them.
+    fn replace_notify(
+        &self,
+        shared: &mut Shared,
+        new: Option<Callback>,
+    ) -> Option<Arc<dyn NotifyRelease>> {
+        let address = new.as_ref().map_or(ptr::null(), Arc::as_ptr);
+        self.callback.store(address.cast_mut(), Ordering::Release);
+        shared.ledger.notify = new.is_some();
+        shared.ledger.park_all(&self.free_list);
+        let old = std::mem::replace(&mut shared.callback, new)?;
+        let returned = Arc::clone(&*old);
+        if shared.ledger.parked_claims() > 0 {
+            shared.retired.push(old);
+            shared.ledger.hold_claims = true;
+        }
+        Some(returned)
+    }
+
+    /// Whether a callback is set. Pairs with the store of `replace_notify`, like the look below.
+    #[inline]
+    pub(crate) fn has_callback(&self) -> bool {
+        !self.callback.load(Ordering::Acquire).is_null()
+    }
+
+    /// The callback that is set now, by who knows which one was set a moment ago; and that one, if it was replaced.
+    /// Neither is dropped here, because that is user code.
+    ///
+    /// The one that is known is kept until after the comparison, so that no other one has its address.
+    pub(crate) fn look_up_again(
+        &self,
+        known: Option<Callback>,
+    ) -> (Option<Callback>, Option<Callback>) {
+        let address = known.as_ref().map_or(ptr::null(), Arc::as_ptr);
+        // Pairs with the store of `replace_notify`: whoever saw that return sees no earlier callback.
+        if ptr::eq(self.callback.load(Ordering::Acquire), address) {
+            return (known, None);
+        }
+        (self.lock().callback.clone(), known)
+    }
+}
+
+/// Removes the callback that [`Pool::on_release`] set, when dropped, if it is still the one set.
+///
+/// It does not keep the pool alive.
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::Pool;
+///
+/// let pool = Pool::builder().build()?;
+/// let guard = pool.on_release(|pool| println!("{} free", pool.free_count()));
+/// drop(pool.try_get_buffer()?); // prints
+/// drop(guard);
+/// drop(pool.try_get_buffer()?); // prints nothing
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "dropping the guard removes the callback; `detach` keeps it"]
+pub struct NotifyGuard {
+    callback: Option<(WeakPool, Arc<dyn NotifyRelease>)>,
+}
+
+impl fmt::Debug for NotifyGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotifyGuard").finish_non_exhaustive()
+    }
+}
+
+impl NotifyGuard {
+    /// Keeps the callback set, for as long as the pool lives or until another is set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::builder().build()?;
+    /// pool.on_release(|_pool| println!("released")).detach();
+    /// assert!(pool.set_notify(None).is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn detach(mut self) {
+        self.callback = None;
+    }
+}
+
+impl Drop for NotifyGuard {
+    fn drop(&mut self) {
+        if let Some((pool, callback)) = self.callback.take() {
+            drop(pool.engine().remove_notify(&callback));
+        }
+    }
+}
+
+/// The future of the next release; see [`Pool::released`].
+#[must_use = "a future does nothing until it is awaited"]
+pub struct Released<'a> {
+    pool: &'a Pool,
+    signal: Signal,
+}
+
+impl fmt::Debug for Released<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Released").finish_non_exhaustive()
+    }
+}
+
+impl Future for Released<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.signal.poll(cx)
+    }
+}
+
+impl Drop for Released<'_> {
+    fn drop(&mut self) {
+        if !self.signal.is_over() {
+            self.pool.engine().lock().released.forget(&self.signal);
+        }
+    }
+}
+
+impl Pool {
+    /// Sets, replaces or (with `None`) removes the callback that is called at each release, and gives
+    /// the old one back, so that it is dropped under no lock. It may be called on several threads at once.
+    ///
+    /// The exchange is atomic: each release calls the old one, the new one, or none, never two. A
+    /// release that comes after this returned calls the new one or its successor, so *register before
+    /// checking* misses nothing. After `set_notify(None)` returned, only a call that is in flight on
+    /// another thread may still run; such a call may also drop the old callback's last reference.
+    /// A release looks the callback up last, after the wakers that it wakes: one of them can remove
+    /// or replace it in time.
+    ///
+    /// While a call is in flight the pool keeps its own reference to what was replaced since that call
+    /// began, and after a replacement gets and releases take a lock until it ends. A closure needs its argument annotated: `Arc::new(|pool: &Pool| ..)`. The cost grows with the
+    /// number of buffers that were used since the last release or get went the slow way.
+    ///
+    /// Mirrors `IMemAllocatorCallbackTemp::SetNotify`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    /// use std::sync::Arc;
+    ///
+    /// let pool = Pool::builder().build()?;
+    /// let old = pool.set_notify(Some(Arc::new(|pool: &Pool| println!("{} free", pool.free_count()))));
+    /// assert!(old.is_none());
+    /// drop(pool.try_get_buffer()?); // prints
+    /// assert!(pool.set_notify(None).is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_notify(
+        &self,
+        notify: Option<Arc<dyn NotifyRelease>>,
+    ) -> Option<Arc<dyn NotifyRelease>> {
+        self.engine().set_notify(notify)
+    }
+
+    /// Sets a callback that a guard removes. It may be called on several threads at once.
+    ///
+    /// As [`set_notify`](Pool::set_notify), but the closure's argument is inferred, and dropping the
+    /// guard removes the callback if it is still the one that is set. An earlier callback is replaced
+    /// and dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    /// use std::sync::{Arc, atomic::{AtomicUsize, Ordering}};
+    ///
+    /// let pool = Pool::builder().build()?;
+    /// let releases = Arc::new(AtomicUsize::new(0));
+    /// let count = releases.clone();
+    /// let guard = pool.on_release(move |_pool| { count.fetch_add(1, Ordering::Relaxed); });
+    /// drop(pool.try_get_buffer()?);
+    /// drop(guard);
+    /// drop(pool.try_get_buffer()?);
+    /// assert_eq!(releases.load(Ordering::Relaxed), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_release(&self, f: impl Fn(&Pool) + Send + Sync + 'static) -> NotifyGuard {
+        let callback: Arc<dyn NotifyRelease> = Arc::new(f);
+        let old = self.set_notify(Some(callback.clone()));
+        // Made before the old one is dropped, which is foreign and may panic.
+        let guard = NotifyGuard {
+            callback: Some((self.downgrade(), callback)),
+        };
+        drop(old);
+        guard
+    }
+
+    /// Waits for the next release after this call.
+    ///
+    /// It counts from the call, not from the first poll: a release that comes in between resolves it.
+    /// While such a future exists every get and release takes the slow path, so it is for the rare
+    /// wait, not for a loop round every packet. It allocates.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. Dropping the future loses nothing but the notice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().buffers(1).build()?;
+    /// let sample = pool.get_buffer().await?;
+    /// let released = pool.released();
+    /// drop(sample);
+    /// released.await;
+    /// assert_eq!(pool.free_count(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn released(&self) -> Released<'_> {
+        let engine = self.engine();
+        let mut shared = engine.lock();
+        shared.ledger.park_all(&engine.free_list);
+        let signal = shared.released.listen();
+        Released { pool: self, signal }
+    }
+}

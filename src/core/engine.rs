@@ -1,0 +1,352 @@
+//! The engine: everything that the handles of one pool share.
+//!
+//! What the common get and release touch is not under the lock and is not written by them, but for
+//! one word of the free list. All that is decided rarely (who waits, whether the pool drains, which
+//! callback is set) is [`Shared`], under one lock; to change it in a way that a get or a release must
+//! see, the holder of the lock parks the free list's open words, so that they come here.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    core::{
+        callback::NotifyRelease,
+        ref_count::{Guests, Handles},
+        wait_times::Waits,
+        watches::{Interest, Watches},
+    },
+    free_list::{
+        parked::{Ledger, Tally},
+        priority::Reserve,
+        striped::FreeList,
+    },
+    memory::slot_memory::Relock,
+    slot::{bytes::Geometry, owned::OwnedSlot},
+    sync::{AtomicPtr, Changed, Lock, LockGuard, Ordering, SettingU8, StatisticU64},
+    values::{error::GetBufferError, properties::Properties, status::State},
+    wait::{
+        clock::{Moment, Stamp},
+        event::Listeners,
+        queue::{KEPT_BY_A_POOL, Line, Offer},
+        quota_accounts::Accounts,
+        reclaim::Reclaim,
+    },
+};
+use crossbeam_utils::CachePadded;
+use std::{
+    fmt, io,
+    sync::Arc,
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+/// What the builder fixes for the life of the pool.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) max_waiters: usize,
+    pub(crate) reserve: usize,
+    pub(crate) zero_on_release: bool,
+    pub(crate) prefault: bool,
+    pub(crate) huge_pages: bool,
+    pub(crate) track_holders: bool,
+    pub(crate) measure_waits: bool,
+    pub(crate) name: Option<Arc<str>>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            max_waiters: usize::MAX,
+            reserve: 0,
+            zero_on_release: false,
+            prefault: false,
+            huge_pages: false,
+            track_holders: false,
+            measure_waits: false,
+            name: None,
+        }
+    }
+}
+
+/// A callback, in an `Arc` of its own so that a release finds it behind one plain pointer.
+pub(crate) type Callback = Arc<Arc<dyn NotifyRelease>>;
+
+/// See the module's documentation.
+pub(crate) struct Engine {
+    pub(super) free_list: FreeList,
+    pub(super) settings: Settings,
+    pub(super) geometry: Geometry,
+    /// What the ages of samples are counted from, and the stamps of waits.
+    pub(super) born: Instant,
+    /// What a get without the lock has to know of the life cycle; see [`Gate`].
+    gate: SettingU8,
+    /// What the watches want to be woken by.
+    pub(super) interest: Interest,
+    /// The waits that have ended, if they are measured.
+    pub(super) waits: Option<Box<Waits>>,
+    /// The callback that is set, for releases that hold a claim. Written under the lock, while every
+    /// word is parked.
+    pub(super) callback: AtomicPtr<Arc<dyn NotifyRelease>>,
+    /// Pool handles and futures that own one. The last one is dropped under the lock.
+    pub(super) handles: CachePadded<Handles>,
+    pub(super) shared: CachePadded<Lock<Shared>>,
+    /// Of its quotas; under a lock of their own.
+    pub(super) accounts: Accounts,
+    /// Announced when [`Shared::busy`] ends.
+    pub(super) settled: Changed,
+    /// Tries that found nothing, without the lock.
+    pub(super) misses: CachePadded<StatisticU64>,
+    pub(super) callback_panics: StatisticU64,
+    /// Gets that had to wait for room in a quota, which they do without the pool's lock.
+    pub(super) waited_for_room: StatisticU64,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether gets are served, as a get without the lock sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Gate {
+    Shut = 0,
+    Open = 1,
+}
+
+/// What is under the lock. What a hand-over needs comes first, so that it lies on few cache lines.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Shared {
+    pub(super) state: State,
+    pub(super) flushing: bool,
+    /// Memory is being mapped or given back, outside the lock. Whoever wants to change the life
+    /// cycle waits; nothing foreign runs meanwhile.
+    pub(super) busy: bool,
+    /// The last handle, claim and sample are gone: somebody is about to free the pool.
+    pub(super) ended: bool,
+    pub(super) guests: Guests,
+    pub(super) reserve: Reserve,
+    pub(super) line: Line,
+    /// Tasks that keep a buffer until a get queues.
+    pub(super) reclaim: Reclaim,
+    pub(super) callback: Option<Callback>,
+    pub(super) released: Listeners,
+    pub(super) properties: Properties,
+    pub(super) ledger: Ledger,
+    /// What a commit has to do about memory that was locked when it was given back.
+    pub(super) relock: Option<Relock>,
+    /// How many bytes the system refused to take back at the end of the last drain.
+    pub(super) memory_kept: usize,
+    pub(super) drained: Listeners,
+    /// Callbacks that were replaced while calls may have been in flight.
+    pub(super) retired: Vec<Callback>,
+    pub(super) counters: Counters,
+    pub(super) watches: Watches,
+    /// Of futures that were forgotten and have no pool any more. Foreign, so dropped without the lock.
+    pub(super) forgotten: Vec<Waker>,
+}
+
+/// Counted under the lock, on the slow path.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    /// Of the commits that have ended.
+    pub(super) tally: Tally,
+    pub(super) waited: u64,
+    pub(super) exhausted: u64,
+    pub(super) timed_out: u64,
+    pub(super) cancelled: u64,
+}
+
+impl Engine {
+    pub(crate) fn new(settings: Settings) -> io::Result<Self> {
+        let waits = settings.measure_waits.then(|| Box::new(Waits::none()));
+        Ok(Engine {
+            free_list: FreeList::new()?,
+            settings,
+            geometry: Geometry::default(),
+            born: Instant::now(),
+            interest: Interest::default(),
+            waits,
+            gate: SettingU8::new(Gate::Shut as u8),
+            callback: AtomicPtr::new(std::ptr::null_mut()),
+            handles: CachePadded::new(Handles::one()),
+            shared: CachePadded::new(Lock::new(Shared {
+                state: State::Unconfigured,
+                flushing: false,
+                busy: false,
+                ended: false,
+                guests: Guests::default(),
+                reserve: Reserve::default(),
+                properties: Properties::default(),
+                ledger: Ledger::default(),
+                relock: None,
+                memory_kept: 0,
+                line: Line::new(KEPT_BY_A_POOL),
+                reclaim: Reclaim::default(),
+                released: Listeners::default(),
+                drained: Listeners::default(),
+                callback: None,
+                retired: Vec::new(),
+                counters: Counters::default(),
+                watches: Watches::default(),
+                forgotten: Vec::new(),
+            })),
+            accounts: Accounts::default(),
+            settled: Changed::new(),
+            misses: CachePadded::new(StatisticU64::new(0)),
+            callback_panics: StatisticU64::new(0),
+            waited_for_room: StatisticU64::new(0),
+        })
+    }
+
+    pub(crate) fn lock(&self) -> LockGuard<'_, Shared> {
+        self.shared.lock()
+    }
+
+    /// The pool's name, as it was given.
+    #[inline]
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.settings.name.as_deref()
+    }
+
+    pub(crate) fn shared_name(&self) -> Option<Arc<str>> {
+        self.settings.name.clone()
+    }
+
+    #[inline]
+    pub(crate) fn tracks_holders(&self) -> bool {
+        self.settings.track_holders
+    }
+
+    pub(crate) fn wipes(&self) -> bool {
+        self.settings.zero_on_release
+    }
+
+    pub(crate) fn max_waiters(&self) -> usize {
+        self.settings.max_waiters
+    }
+
+    /// The sizes of a slot's parts.
+    #[inline]
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// The moment of a stamp of this pool.
+    pub(crate) fn moment(&self, stamp: Stamp) -> Moment {
+        stamp.moment(self.born)
+    }
+
+    /// Whether gets are served. Exact for whoever ordered itself after the change.
+    pub(crate) fn is_open(&self) -> bool {
+        self.gate.load(Ordering::Relaxed) == Gate::Open as u8
+    }
+
+    pub(crate) fn stamp(&self, moment: Moment) -> Stamp {
+        Stamp::new(moment, self.born)
+    }
+
+    /// How long it is since a stamp of this pool, by the caller's clock.
+    pub(crate) fn since(&self, earlier: Stamp) -> Duration {
+        Moment::now().since(earlier.moment(self.born))
+    }
+
+    /// Lets gets without the lock know whether they are served. Called under the lock.
+    pub(crate) fn set_gate(&self, shared: &Shared) {
+        let gate = match shared.serves() {
+            Ok(()) => Gate::Open,
+            Err(_) => Gate::Shut,
+        };
+        self.gate.store(gate as u8, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    /// Whether gets are served, and otherwise why not.
+    pub(crate) fn serves(&self) -> Result<(), GetBufferError> {
+        if self.state != State::Committed {
+            return Err(GetBufferError::NotCommitted);
+        }
+        if self.flushing {
+            return Err(GetBufferError::Flushing);
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is left that a get or a release would have to see, so that words may open.
+    pub(crate) fn is_calm(&self, engine: &Engine) -> bool {
+        self.serves().is_ok()
+            && self.line.is_empty()
+            && self.released.is_empty()
+            && engine.handles.any()
+    }
+
+    /// Gives a slot to the first in line, or else puts it home; the reserve comes before those who may
+    /// not take from it. The answer is who is to be woken.
+    #[inline]
+    pub(crate) fn settle(&mut self, engine: &Engine, slot: OwnedSlot) -> Option<Waker> {
+        if self.reserve.is_short() && !self.line.has_privileged() {
+            self.reserve.keep(slot);
+            return None;
+        }
+        match self.line.offer(slot) {
+            Offer::Refused(slot) => {
+                let calm = self.is_calm(engine);
+                self.ledger.put(&engine.free_list, slot, calm);
+                None
+            }
+            Offer::Gathered => None,
+            Offer::Served(waker) => Some(waker),
+        }
+    }
+
+    /// Whether the pool drains and its last slot has come home. If so the caller ends the drain, and
+    /// nobody else does.
+    pub(crate) fn claim_drain(&mut self) -> bool {
+        let drained = self.state == State::Draining && !self.busy && self.ledger.parked_out() == 0;
+        self.busy |= drained;
+        drained
+    }
+
+    /// Whether no handle, no claim and no sample is left. If so the caller frees the pool, and
+    /// nobody else does.
+    pub(crate) fn claim_end(&mut self, engine: &Engine) -> bool {
+        let ended = engine.handles.none_and_no_guests(self.guests.entered())
+            && self.ledger.all_parked()
+            && self.ledger.parked_out() == self.reserve.len()
+            && self.ledger.parked_claims() == 0
+            && !self.ended;
+        self.ended |= ended;
+        ended
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+pub(crate) mod tests {
+    use crate::Pool;
+    use std::{
+        thread,
+        time::{Duration, Instant},
+    };
+
+    /// What `get` gets on another thread while this one has the pool's lock.
+    #[track_caller]
+    pub(crate) fn without_the_lock<T: Send + 'static>(
+        pool: &Pool,
+        get: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
+        let lock = pool.engine().lock();
+        let thread = thread::spawn(get);
+        let begun = Instant::now();
+        while !thread.is_finished() && begun.elapsed() < Duration::from_secs(10) {
+            thread::yield_now();
+        }
+        let finished = thread.is_finished();
+        drop(lock);
+        assert!(finished, "it waits for the lock");
+        thread.join().expect("no panic")
+    }
+}

@@ -1,0 +1,378 @@
+//! The life of a pool: who may make which transition, and what it does.
+//!
+//! ```text
+//!                set_properties            commit                decommit
+//!  Unconfigured ───────────────► Configured ─────► Committed ───────────────► Draining
+//!                                 ▲   ▲  │ set_properties ▲                      │  │
+//!                                 │   └──┘                └──── commit ──────────┘  │
+//!                                 └───────── the last sample comes home ────────────┘
+//! ```
+//!
+//! Mapping the samples' memory and giving it back can take long, so neither happens under the lock: the
+//! state is marked busy, and whoever wants to change it waits. Nothing foreign runs while it is busy.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    core::{
+        engine::{Callback, Engine, Shared},
+        ref_count::Holding,
+    },
+    free_list::{
+        parked::{Layout, Plan},
+        priority::Reserve,
+    },
+    memory::slot_memory::{GivenBack, Region, Relock},
+    slot::{header::Owner, word::Word},
+    sync::{LockGuard, events, user_code},
+    values::{
+        error::{CommitError, GetBufferError, SetPropertiesError},
+        properties::{self, Properties},
+        status::State,
+    },
+    wait::{event::Signal, queue::Line},
+};
+use std::{io, mem, sync::Arc, task::Waker};
+
+/// Memory that the system did not take back, and why.
+struct Refused {
+    bytes: usize,
+    reason: io::Error,
+}
+
+impl Engine {
+    fn lock_settled(&self) -> LockGuard<'_, Shared> {
+        let mut shared = self.lock();
+        while shared.busy {
+            shared = self.settled.wait(shared);
+        }
+        shared
+    }
+
+    pub(crate) fn set_properties(
+        &self,
+        requested: Properties,
+    ) -> Result<Properties, SetPropertiesError> {
+        properties::check_align(requested)?;
+        let mut shared = self.lock();
+        loop {
+            match shared.state {
+                State::Committed => return Err(SetPropertiesError::AlreadyCommitted),
+                State::Draining => return Err(SetPropertiesError::BuffersOutstanding),
+                _ if shared.busy => shared = self.settled.wait(shared),
+                _ => break,
+            }
+        }
+        let actual = properties::round(requested)?;
+        shared.properties = actual;
+        shared.state = State::Configured;
+        let memory = shared.ledger.memory().cloned();
+        shared.ledger.abandon(&self.free_list);
+        // What a new mapping is, the system decides anew.
+        shared.relock = None;
+        shared.memory_kept = 0;
+        drop(shared);
+        // Unmapping can take long, so it happens here, without the lock.
+        drop(memory);
+        Ok(actual)
+    }
+
+    pub(crate) fn commit(&self, owner: Owner) -> Result<(), CommitError> {
+        let mut shared = self.lock_settled();
+        match shared.state {
+            State::Committed => return Ok(()),
+            State::Draining => {
+                self.open(&mut shared);
+                drop(shared);
+                events::drain_cancelled(self.name());
+                return Ok(());
+            }
+            _ => {}
+        }
+        let wanted = shared.properties;
+        if wanted.buffers == 0 || wanted.size == 0 || wanted.align == 0 {
+            return Err(CommitError::SizeNotSet);
+        }
+        let kept = shared.ledger.memory().cloned();
+        let is_new = kept.is_none();
+        let relock = shared.relock;
+        shared.busy = true;
+        drop(shared);
+        let mapped = self.map(wanted, kept, relock);
+        let mut shared = self.lock();
+        shared.busy = false;
+        self.settled.announce();
+        let (memory, mut layout) = mapped?;
+        let plan = Plan {
+            slots: wanted.buffers,
+            owner,
+            memory: memory.clone(),
+            wipe: self.settings.zero_on_release,
+        };
+        shared.ledger.adopt(&self.free_list, plan, &mut layout);
+        self.geometry.set(wanted.prefix, wanted.size);
+        shared.relock = None;
+        shared.memory_kept = 0;
+        self.open(&mut shared);
+        drop(shared);
+        // It has what the configuration before needed.
+        drop(layout);
+        if let Some(refused) = memory.no_huge_pages().filter(|_| is_new) {
+            events::no_huge_pages(self.name(), refused);
+        }
+        Ok(())
+    }
+
+    /// Lets gets in, once the reserve has what is home. Every word is parked at this time.
+    fn open(&self, shared: &mut Shared) {
+        shared.state = State::Committed;
+        let size = Reserve::of(self.settings.reserve, shared.properties.buffers);
+        shared.reserve.open(size);
+        while shared.reserve.is_short() {
+            let Some(slot) = shared.ledger.take(&self.free_list, false) else {
+                break;
+            };
+            shared.reserve.keep(slot);
+        }
+        self.set_gate(shared);
+    }
+
+    /// The memory of the last commit, or new memory if the properties were set since; and what the free list needs.
+    fn map(
+        &self,
+        wanted: Properties,
+        kept: Option<Arc<Region>>,
+        relock: Option<Relock>,
+    ) -> Result<(Arc<Region>, Layout), CommitError> {
+        let layout = Layout::make(&self.free_list, wanted.buffers, self.settings.track_holders)
+            .map_err(|_refused| CommitError::OutOfMemory)?;
+        let memory = match kept {
+            Some(memory) => memory,
+            None => Region::map(
+                wanted.buffers,
+                wanted.stride(),
+                wanted.align,
+                self.settings.huge_pages,
+            )
+            .map(Arc::new)
+            .map_err(|_refused| CommitError::OutOfMemory)?,
+        };
+        let backed = match relock {
+            Some(relock) => memory.back_again(relock),
+            None => Ok(()),
+        };
+        let backed = backed.and_then(|()| match self.settings.prefault {
+            true => memory.prefault(),
+            false => Ok(()),
+        });
+        backed.map_err(|_refused| CommitError::OutOfMemory)?;
+        Ok((memory, layout))
+    }
+
+    pub(crate) fn decommit(&self) {
+        let mut shared = self.lock();
+        if shared.state != State::Committed {
+            return;
+        }
+        shared.state = State::Draining;
+        self.set_gate(&shared);
+        self.close_reserve(&mut shared);
+        let failed = self.turn_away(&mut shared, GetBufferError::NotCommitted);
+        let requested = shared.reclaim.take();
+        let drained = shared.claim_drain();
+        drop(shared);
+        // First, because no foreign code may run while the state is busy.
+        let refused = if drained { self.finish_drain() } else { None };
+        wake_all(failed);
+        if let Some(requested) = requested {
+            requested.wake_all();
+        }
+        events::drain_began(self.name());
+        if drained {
+            self.tell_drain_ended(refused);
+        }
+    }
+
+    pub(crate) fn set_flushing(&self, flushing: bool) {
+        let mut shared = self.lock();
+        shared.flushing = flushing;
+        self.set_gate(&shared);
+        if !flushing {
+            return;
+        }
+        let failed = self.turn_away(&mut shared, GetBufferError::Flushing);
+        drop(shared);
+        wake_all(failed);
+    }
+
+    /// Puts home what is in the reserve.
+    fn close_reserve(&self, shared: &mut Shared) {
+        let mut kept = shared.reserve.close();
+        while let Some(slot) = kept.pop() {
+            shared.ledger.put(&self.free_list, slot, false);
+        }
+    }
+
+    /// Parks the free list, tells everybody in line that it failed, also in the lines of quotas, and
+    /// puts home what unfinished requests had gathered.
+    fn turn_away(&self, shared: &mut Shared, error: GetBufferError) -> Vec<Waker> {
+        shared.ledger.park_all(&self.free_list);
+        let (mut failed, mut orphans) = shared.line.fail_all(error);
+        while let Some(slot) = orphans.pop() {
+            let nobody = shared.settle(self, slot);
+            debug_assert!(nobody.is_none(), "nobody is in line any more");
+        }
+        self.accounts.fail_all(error, &mut failed);
+        failed
+    }
+
+    /// Ends a drain whose last slot has come home. The caller claimed it, so the state is busy.
+    pub(crate) fn end_drain(&self) {
+        let refused = self.finish_drain();
+        self.tell_drain_ended(refused);
+    }
+
+    fn tell_drain_ended(&self, refused: Option<Refused>) {
+        events::drain_ended(self.name());
+        if let Some(Refused { bytes, reason }) = refused {
+            events::memory_kept(self.name(), bytes, &reason);
+        }
+    }
+
+    /// The answer is what the system did not take back.
+    fn finish_drain(&self) -> Option<Refused> {
+        let memory = self.lock().ledger.memory().cloned();
+        let bytes = memory.as_ref().map_or(0, |memory| memory.len());
+        let given_back = memory.map_or(GivenBack::Taken, |memory| memory.give_back());
+        let (relock, refused) = match given_back {
+            GivenBack::Taken => (None, None),
+            GivenBack::Locked(relock) => (Some(relock), None),
+            GivenBack::Refused(reason) => (None, Some(Refused { bytes, reason })),
+        };
+        let mut shared = self.lock();
+        shared.relock = relock;
+        shared.memory_kept = refused.as_ref().map_or(0, |refused| refused.bytes);
+        self.close_books(&mut shared);
+        shared.state = State::Configured;
+        shared.busy = false;
+        self.settled.announce();
+        let listeners = mem::take(&mut shared.drained);
+        drop(shared);
+        listeners.tell_all();
+        refused
+    }
+
+    /// Adds what the slots counted since the commit to the totals. Every slot is free.
+    fn close_books(&self, shared: &mut Shared) {
+        let tally = shared.ledger.tally(&self.free_list);
+        shared.counters.tally.acquired += tally.acquired;
+        shared.counters.tally.released += tally.released;
+        shared.counters.tally.used = tally.used;
+        shared.ledger.close_books();
+    }
+
+    pub(crate) fn drained(&self) -> Signal {
+        let mut shared = self.lock();
+        match shared.state {
+            State::Unconfigured | State::Configured => Signal::ready(),
+            State::Committed | State::Draining => shared.drained.listen(),
+        }
+    }
+
+    /// Forgets a signal of `drained`, whose future is dropped.
+    pub(crate) fn forget_drained(&self, signal: &Signal) {
+        self.lock().drained.forget(signal);
+    }
+
+    /// Drops what may be the last handle or guest. `true` if nothing is left: the caller frees the pool.
+    pub(crate) fn drop_last(&self, holding: Holding) -> bool {
+        let mut shared = self.lock();
+        if !self.handles.drop_under_the_lock(holding) {
+            return false;
+        }
+        shared.ledger.park_all(&self.free_list);
+        self.turn_away_the_forgotten(&mut shared);
+        shared.claim_end(self)
+    }
+
+    /// With no handle and no claim left, whoever is still in line is a future that was forgotten, and
+    /// nobody will poll it: what it has or would be given goes home instead.
+    fn turn_away_the_forgotten(&self, shared: &mut Shared) {
+        if !self.handles.any() && shared.ledger.parked_claims() == 0 {
+            let forgotten = self.turn_away(shared, GetBufferError::NotCommitted);
+            shared.forgotten.extend(forgotten);
+        }
+    }
+
+    /// Counts another handle, unless none is left.
+    pub(crate) fn count_another_handle(&self) -> bool {
+        if self.handles.count_one_more_if_any() {
+            return true;
+        }
+        let shared = self.lock();
+        let alive = self.can_be_had(&shared);
+        if alive {
+            self.handles.count_one_more();
+        }
+        alive
+    }
+
+    /// Whether a handle is left that another one can be made of.
+    pub(crate) fn can_be_had(&self, shared: &Shared) -> bool {
+        // A claim is a handle too, that of a releaser who calls the callback. With no other handle left
+        // every word is parked, so all of them are counted here.
+        !shared.ended && (self.handles.any() || shared.ledger.parked_claims() > 0)
+    }
+
+    /// Drops a claim whose word was parked. `true` if nothing is left: the caller frees the pool.
+    pub(crate) fn drop_claim(&self, word: &Word, retired: &mut Vec<Callback>) -> bool {
+        loop {
+            let mut shared = self.lock();
+            if shared.ledger.drop_claim(word) {
+                if shared.ledger.parked_claims() == 0 {
+                    *retired = mem::take(&mut shared.retired);
+                    shared.ledger.hold_claims = false;
+                }
+                self.turn_away_the_forgotten(&mut shared);
+                return shared.claim_end(self);
+            }
+            drop(shared);
+            // The word was opened in between.
+            if word.drop_claim() {
+                return false;
+            }
+        }
+    }
+
+    /// Takes out everything that must not be dropped under the lock, before the pool is freed.
+    pub(crate) fn end(&self) {
+        let mut shared = self.lock();
+        let callback = shared.callback.take();
+        let retired = mem::take(&mut shared.retired);
+        let listeners = mem::take(&mut shared.drained);
+        let memory = shared.ledger.memory().cloned();
+        self.close_reserve(&mut shared);
+        // Metrics may record the last counts after this.
+        self.close_books(&mut shared);
+        shared.ledger.abandon(&self.free_list);
+        shared.state = State::Unconfigured;
+        let forgotten = mem::take(&mut shared.forgotten);
+        let line = mem::replace(&mut shared.line, Line::new(0));
+        drop(shared);
+        drop(memory);
+        for waker in forgotten.into_iter().chain(line.into_wakers()) {
+            user_code::quietly(|| drop(waker));
+        }
+        listeners.tell_all();
+        user_code::quietly(|| drop(callback));
+        for callback in retired {
+            user_code::quietly(|| drop(callback));
+        }
+    }
+}
+
+fn wake_all(wakers: Vec<Waker>) {
+    for waker in wakers {
+        user_code::quietly(|| waker.wake());
+    }
+}

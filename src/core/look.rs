@@ -1,0 +1,216 @@
+//! What the engine can be asked: how the pool stands, who holds its samples, and how long gets waited.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    core::engine::{Engine, Shared},
+    slot::{header::Slot, owned::OwnedSlot},
+    sync::Ordering,
+    values::{
+        properties::Properties,
+        quota_status::QuotaStatus,
+        region::Region,
+        status::{Holder, State, Status},
+        undelivered::Undelivered,
+        wait_histogram::WaitHistogram,
+    },
+    wait::{
+        clock::{Moment, Stamp},
+        payer,
+        quota_account::Account,
+        slab::SeatNumber,
+    },
+};
+use std::{
+    collections::HashMap,
+    panic::Location,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+impl Engine {
+    pub(crate) fn state(&self) -> State {
+        self.lock().state
+    }
+
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.lock().flushing
+    }
+
+    pub(crate) fn properties(&self) -> Properties {
+        self.lock().properties
+    }
+
+    pub(crate) fn free_count(&self) -> usize {
+        let shared = self.lock();
+        shared.properties.buffers - self.outstanding(&shared)
+    }
+
+    /// How long gets waited, if that is measured.
+    pub(crate) fn wait_histogram(&self) -> Option<WaitHistogram> {
+        self.waits.as_ref().map(|waits| waits.times())
+    }
+
+    /// Where the memory lies, while the pool is committed.
+    pub(crate) fn region(&self) -> Option<Region> {
+        let shared = self.lock();
+        if shared.state != State::Committed {
+            return None;
+        }
+        let memory = shared.ledger.memory()?;
+        let base = memory.base().as_ptr().cast_const();
+        Some(Region::new(base, memory.len(), memory.stride()))
+    }
+
+    /// Whether a handle is left, and the status. The counts of a pool that was freed are right: they are in the totals.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn lives(&self) -> (bool, Status) {
+        let shared = self.lock();
+        (self.can_be_had(&shared), self.status(&shared))
+    }
+
+    /// The quotas in use.
+    pub(crate) fn quotas(&self) -> Vec<QuotaStatus> {
+        self.accounts.statuses(|joined| self.since(joined))
+    }
+
+    /// Who has waited for longest for room in each quota, if anybody does.
+    pub(crate) fn longest_waits_for_room(
+        &self,
+        now: Moment,
+    ) -> impl Iterator<Item = (Stamp, SeatNumber, Arc<Account>)> + use<> {
+        self.accounts.longest(self.stamp(now))
+    }
+
+    /// How many samples are not home. To the free list those of the reserve are not.
+    fn outstanding(&self, shared: &Shared) -> usize {
+        shared.ledger.out(&self.free_list) - shared.reserve.len()
+    }
+
+    /// Writes down who takes a slot.
+    #[cold]
+    pub(crate) fn record(&self, slot: &OwnedSlot, location: &'static Location<'static>) {
+        if let Some(record) = self.free_list.shelf.record(slot.index()) {
+            let since = u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            record.write(since, location);
+        }
+    }
+
+    pub(crate) fn status(&self, shared: &Shared) -> Status {
+        let buffers = shared.properties.buffers;
+        let outstanding = self.outstanding(shared);
+        let now = shared.ledger.tally(&self.free_list);
+        let counters = shared.counters;
+        let waits = self.waits.as_ref();
+        Status {
+            state: shared.state,
+            buffers,
+            free: buffers - outstanding,
+            outstanding,
+            priority_free: shared.reserve.len(),
+            bytes_used: now.written,
+            bytes_pinned: outstanding * shared.properties.stride(),
+            memory_kept: shared.memory_kept,
+            waiting: shared.line.len(),
+            high_water: match shared.state {
+                State::Committed | State::Draining => now.used,
+                State::Unconfigured | State::Configured => counters.tally.used,
+            },
+            oldest_wait: shared.line.oldest().map(|joined| self.since(joined)),
+            acquired: counters.tally.acquired + now.acquired,
+            released: counters.tally.released + now.released,
+            waited: counters.waited + self.waited_for_room.load(Ordering::Relaxed),
+            wait_time: waits.map(|waits| waits.total()),
+            max_wait: waits.map(|waits| waits.longest()),
+            exhausted: counters.exhausted + self.misses.load(Ordering::Relaxed),
+            timed_out: counters.timed_out,
+            cancelled: counters.cancelled,
+            callback_panics: self.callback_panics.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The samples that users have, if the pool keeps who has them.
+    pub(crate) fn held<'a>(&'a self, shared: &'a Shared) -> impl Iterator<Item = Held> + 'a {
+        // Kept until the end, so that no other account can have the address of one of them.
+        let accounts = self.accounts.in_use().into_iter();
+        let accounts: HashMap<_, _> = accounts.map(|one| (payer::address(&one), one)).collect();
+        let slots = shared.ledger.used_slots();
+        slots.filter_map(move |index| {
+            let slot = shared.ledger.slot(&self.free_list, index)?;
+            let mut held = self.held_in(index, slot)?;
+            let account = accounts.get(&slot.payer());
+            held.quota = account.map(|account| account.name().clone());
+            Some(held)
+        })
+    }
+
+    fn held_in(&self, index: usize, slot: &Slot) -> Option<Held> {
+        let turns = slot.turns();
+        let references = slot.references();
+        let written = slot.len();
+        let (since, location) = self.free_list.shelf.record(index)?.read()?;
+        // An odd number of turns says that a user has it; the same number, that nothing moved.
+        let held = turns % 2 == 1 && slot.turns() == turns;
+        held.then(|| Held {
+            index,
+            since: self.born + Duration::from_nanos(since),
+            location,
+            written,
+            references,
+            quota: None,
+        })
+    }
+}
+
+impl Shared {
+    /// How many gets wait for a sample.
+    pub(crate) fn waiting(&self) -> usize {
+        self.line.len()
+    }
+
+    /// When who has waited for longest for a sample joined, if that was written down, and where it sits.
+    pub(crate) fn longest_wait(&self) -> Option<(Stamp, SeatNumber)> {
+        self.line.longest()
+    }
+
+    /// How many bytes a buffer takes.
+    pub(crate) fn stride(&self) -> usize {
+        self.properties.stride()
+    }
+
+    /// Samples that gets have and no user yet.
+    pub(crate) fn undelivered(&self) -> Vec<Undelivered> {
+        self.line.undelivered().collect()
+    }
+}
+
+/// A sample that a user has, as its slot's header and record tell.
+#[derive(Debug)]
+pub(crate) struct Held {
+    index: usize,
+    pub(crate) since: Instant,
+    pub(crate) location: &'static Location<'static>,
+    pub(crate) written: usize,
+    references: usize,
+    pub(crate) quota: Option<Arc<str>>,
+}
+
+impl Held {
+    /// One, until it is shared.
+    pub(crate) fn handles(&self) -> usize {
+        self.references.max(1)
+    }
+}
+
+impl From<Held> for Holder {
+    fn from(held: Held) -> Self {
+        Holder {
+            index: held.index,
+            since: held.since,
+            location: held.location,
+            len: (held.references > 0).then_some(held.written),
+            handles: held.handles(),
+            quota: held.quota,
+        }
+    }
+}

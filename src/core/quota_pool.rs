@@ -1,0 +1,65 @@
+//! What a quota's account asks its pool.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    core::{engine::Engine, handle::WeakPool},
+    values::error::GetBufferError,
+    wait::{
+        clock::Stamp,
+        node::Ticket,
+        quota_account::{Account, QuotaPool},
+        request::{Rank, Wanted, Why},
+    },
+};
+use std::{sync::Arc, time::Duration};
+
+impl QuotaPool for WeakPool {
+    fn admits(&self, wanted: Wanted) -> Result<Option<Stamp>, GetBufferError> {
+        let shared = self.engine().lock();
+        shared.may_want(wanted)?;
+        Ok(self.engine().stamp_if_measured(&shared))
+    }
+
+    fn is_open(&self) -> bool {
+        self.engine().is_open()
+    }
+
+    fn max_waiters(&self) -> usize {
+        self.engine().max_waiters()
+    }
+
+    fn wait_began(&self) {
+        self.engine().wait_for_room_began();
+    }
+
+    fn wait_ended(&self, ticket: &Ticket) {
+        self.engine().wait_ended(ticket);
+    }
+
+    fn given_up(&self, why: Why) {
+        self.engine().count(why);
+    }
+
+    fn since(&self, joined: Stamp) -> Duration {
+        self.engine().since(joined)
+    }
+}
+
+impl Engine {
+    /// Makes the account of a quota. `of_pool` is what it asks its pool by.
+    pub(crate) fn add_account(
+        &self,
+        of_pool: Box<WeakPool>,
+        name: Arc<str>,
+        limit: usize,
+        rank: Rank,
+    ) -> Arc<Account> {
+        self.accounts.add(of_pool, name, limit, rank)
+    }
+
+    /// Whether a get that may not wait can be served at all.
+    pub(crate) fn admits(&self, wanted: Wanted) -> Result<(), GetBufferError> {
+        self.lock().may_want(wanted)
+    }
+}

@@ -1,0 +1,271 @@
+//! Making, configuring and draining a pool.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    core::{
+        engine::{Engine, Settings},
+        handle::{Pool, WeakPool},
+    },
+    pool::builder::Builder,
+    values::{
+        error::{CommitError, SetPropertiesError},
+        properties::Properties,
+    },
+    wait::event::Signal,
+};
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+impl Pool {
+    /// Makes a pool that is not configured: all its properties are zero.
+    ///
+    /// [`Pool::builder`] makes one that is ready for use.
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses a page of memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{Pool, Properties, State};
+    ///
+    /// let pool = Pool::new();
+    /// assert_eq!(pool.state(), State::Unconfigured);
+    /// pool.set_properties(Properties { buffers: 4, size: 1000, align: 64, prefix: 0 })?;
+    /// pool.commit()?;
+    /// assert_eq!(pool.free_count(), 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn new() -> Pool {
+        Pool::with_settings(Settings::default())
+    }
+
+    pub(crate) fn with_settings(settings: Settings) -> Pool {
+        Pool::first(Engine::new(settings).expect("the system gives a page of memory"))
+    }
+
+    /// Starts building a pool: 32 buffers of 64 KiB, unless told otherwise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::builder().buffers(16).size(1500).build()?;
+    /// assert_eq!(pool.free_count(), 16);
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Says how many buffers of what size the next commit makes, and returns the actual properties:
+    /// the size is rounded up so that prefix and size together are a multiple of the alignment.
+    ///
+    /// Allocates nothing, but unmaps the memory of an earlier commit. One thing of earlier commits stays until the pool
+    /// is freed: what it keeps beside the bytes of each buffer, 128 bytes and 16 more with
+    /// [`track_holders`](crate::Builder::track_holders), for as many buffers as were ever in use in one commit; at most
+    /// twice as much if the number of buffers grew from commit to commit. If memory is being mapped, or that of a drain
+    /// given back, at this moment, this waits until it is.
+    ///
+    /// Mirrors `IMemAllocator::SetProperties`.
+    ///
+    /// # Errors
+    ///
+    /// Checked in this order, and nothing changes on any: [`BadAlign`](SetPropertiesError::BadAlign) if the alignment is 0,
+    /// [`AlreadyCommitted`](SetPropertiesError::AlreadyCommitted),
+    /// [`BuffersOutstanding`](SetPropertiesError::BuffersOutstanding) while the pool drains,
+    /// [`TooLarge`](SetPropertiesError::TooLarge) if all buffers together take more than [`isize::MAX`] bytes, or are more
+    /// than [`u32::MAX`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{Pool, Properties};
+    ///
+    /// let pool = Pool::new();
+    /// let requested = Properties { buffers: 2, size: 1000, align: 256, prefix: 12 };
+    /// let actual = pool.set_properties(requested)?;
+    /// assert_eq!(actual.size, 1012);
+    /// # Ok::<(), sample_pool::SetPropertiesError>(())
+    /// ```
+    pub fn set_properties(&self, requested: Properties) -> Result<Properties, SetPropertiesError> {
+        self.engine().set_properties(requested)
+    }
+
+    /// The actual properties, as the last [`set_properties`](Pool::set_properties) returned them.
+    ///
+    /// Mirrors `IMemAllocator::GetProperties`.
+    #[must_use]
+    pub fn properties(&self) -> Properties {
+        self.engine().properties()
+    }
+
+    /// Maps the memory and starts to hand out samples.
+    ///
+    /// The memory is one contiguous mapping, backed by the system only where it is used. A mapping is address space: a
+    /// commit can succeed for more memory than the machine has, and the process is ended when it uses too much of it.
+    /// With [`prefault`](crate::Builder::prefault) a commit backs all of it. Without
+    /// `set_properties` in between, a further commit gives the same addresses. Committing a committed
+    /// pool does nothing; committing one that drains cancels the decommit. No callback runs. If the
+    /// memory of a drain is being given back at this moment, this waits until it is.
+    ///
+    /// Mirrors `IMemAllocator::Commit`.
+    ///
+    /// # Errors
+    ///
+    /// [`SizeNotSet`](CommitError::SizeNotSet) if the number, size or alignment of the buffers is 0;
+    /// [`OutOfMemory`](CommitError::OutOfMemory) if the system refuses the mapping, or to back or lock it where that is
+    /// asked for, after which smaller properties can be set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{CommitError, Pool};
+    ///
+    /// assert!(matches!(Pool::new().commit(), Err(CommitError::SizeNotSet)));
+    /// let pool = Pool::builder().buffers(2).build_uncommitted()?;
+    /// pool.commit()?;
+    /// assert_eq!(pool.free_count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn commit(&self) -> Result<(), CommitError> {
+        self.engine().commit(self.owner())
+    }
+
+    /// Stops handing out samples. Never waits for samples.
+    ///
+    /// Everybody in line gets [`NotCommitted`](crate::GetBufferError::NotCommitted), even if `commit` follows
+    /// before it is polled. Samples that are out stay fully usable; whoever brings the last one home
+    /// completes the decommit: physical memory is given back to the system, and
+    /// [`drained`](Pool::drained) resolves. With nothing out, that happens before this returns.
+    ///
+    /// Giving the memory back is one system call, on the thread that ends the drain; it takes longer the more memory
+    /// was in use. Gets that fail meanwhile, and other pools, are not held up by it.
+    ///
+    /// Memory that is locked, by `mlockall` for example, is given back too. If all of it was backed, as `MCL_FUTURE`
+    /// keeps it, the next `commit` backs and locks it again; with `MCL_ONFAULT` pages are locked again as they are used.
+    /// If the system refuses to take the memory back, [`Status::memory_kept`](crate::Status::memory_kept) says how much
+    /// stays.
+    ///
+    /// Mirrors `IMemAllocator::Decommit`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{GetBufferError, Pool, State};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build()?;
+    /// let sample = pool.get_buffer().await?;
+    /// pool.decommit();
+    /// assert_eq!(pool.try_get_buffer().unwrap_err(), GetBufferError::NotCommitted);
+    /// let drained = pool.drained();
+    /// drop(sample);
+    /// drained.await;
+    /// assert_eq!(pool.state(), State::Configured);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn decommit(&self) {
+        self.engine().decommit();
+    }
+
+    /// Waits until a decommit has drained: at once if the pool is not committed, otherwise at the
+    /// first drain that completes after this call, even if `commit` follows. A drain that `commit`
+    /// cancels keeps it waiting. It also resolves when the pool is freed.
+    ///
+    /// It does not keep the pool alive, and counts from the call, not from the first poll. It
+    /// allocates.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe. Dropping the future loses nothing but the notice.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = sample_pool::Pool::builder().build()?;
+    /// pool.decommit();
+    /// pool.drained().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn drained(&self) -> Drained {
+        Drained {
+            pool: self.downgrade(),
+            signal: self.engine().drained(),
+        }
+    }
+
+    /// Starts or ends a flush. While it lasts every get fails with
+    /// [`Flushing`](crate::GetBufferError::Flushing); memory and addresses stay.
+    ///
+    /// Everybody in line gets the error when the flush begins, even if it ends before it is polled. A
+    /// flush outlives a decommit.
+    ///
+    /// Mirrors what `IPin::BeginFlush` and `IPin::EndFlush` ask of an allocator.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{GetBufferError, Pool};
+    ///
+    /// let pool = Pool::builder().build()?;
+    /// pool.set_flushing(true);
+    /// assert_eq!(pool.try_get_buffer().unwrap_err(), GetBufferError::Flushing);
+    /// pool.set_flushing(false);
+    /// assert!(pool.try_get_buffer().is_ok());
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
+    pub fn set_flushing(&self, flushing: bool) {
+        self.engine().set_flushing(flushing);
+    }
+}
+
+impl Default for Pool {
+    /// [`Pool::new`].
+    fn default() -> Self {
+        Pool::new()
+    }
+}
+
+/// The future of a completed drain; see [`Pool::drained`].
+#[must_use = "a future does nothing until it is awaited"]
+pub struct Drained {
+    /// It does not keep the pool alive.
+    pool: WeakPool,
+    signal: Signal,
+}
+
+impl fmt::Debug for Drained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drained").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Drained {
+    fn drop(&mut self) {
+        if !self.signal.is_over() {
+            self.pool.engine().forget_drained(&self.signal);
+        }
+    }
+}
+
+impl Future for Drained {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.signal.poll(cx)
+    }
+}

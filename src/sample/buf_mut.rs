@@ -1,0 +1,70 @@
+//! What of [`Sample`] needs `unsafe`: [`BufMut`], and the length set on trust.
+
+#![allow(unsafe_code, reason = "listed in scripts/layers")]
+
+use crate::sample::exclusive::Sample;
+use bytes::{BufMut, buf::UninitSlice};
+
+impl Sample {
+    /// Sets the length without touching the bytes, for memory that a device or foreign code filled.
+    ///
+    /// # Safety
+    ///
+    /// `len` is at most [`len`](Sample::len) plus [`spare_capacity`](Sample::spare_capacity), and the
+    /// first `len` bytes were written since this sample was taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// let mut sample = pool.try_get_buffer()?;
+    /// let address = sample.spare_capacity_mut().as_mut_ptr().cast::<u8>();
+    /// // SAFETY: the buffer has room for four bytes; this stands for a device that writes them.
+    /// unsafe { address.copy_from_nonoverlapping(b"data".as_ptr(), 4) };
+    /// // SAFETY: they were written just now.
+    /// unsafe { sample.set_len_unchecked(4) };
+    /// assert_eq!(&sample[..], b"data");
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
+    pub unsafe fn set_len_unchecked(&mut self, len: usize) {
+        // SAFETY: the caller promises what is asked for (S4).
+        unsafe { self.bytes_mut().set_len_unchecked(len) };
+    }
+}
+
+/// Writes behind the last byte. The `put_*` methods panic when there is not enough room; look at
+/// [`remaining_mut`](BufMut::remaining_mut) first.
+// SAFETY: `chunk_mut` is the spare bytes, all of them, and `advance_mut` counts them as written.
+unsafe impl BufMut for Sample {
+    #[inline]
+    fn remaining_mut(&self) -> usize {
+        self.spare_capacity()
+    }
+
+    #[inline]
+    unsafe fn advance_mut(&mut self, count: usize) {
+        let spare = self.spare_capacity();
+        assert!(
+            count <= spare,
+            "cannot advance {count}, only {spare} are spare"
+        );
+        // SAFETY: the caller wrote as many, and there are as many (S4).
+        unsafe { self.bytes_mut().advance(count) };
+    }
+
+    #[inline]
+    fn chunk_mut(&mut self) -> &mut UninitSlice {
+        UninitSlice::uninit(self.bytes_mut().spare_mut())
+    }
+
+    #[inline]
+    fn put_slice(&mut self, from: &[u8]) {
+        let spare = self.spare_capacity();
+        assert!(
+            from.len() <= spare,
+            "{} bytes do not fit into {spare}",
+            from.len()
+        );
+        let _all = self.bytes_mut().append(from);
+    }
+}

@@ -1,0 +1,104 @@
+//! From a sample of one owner to a shared one, and back.
+
+#![forbid(unsafe_code)]
+
+use crate::{
+    core::handle,
+    sample::{exclusive::Sample, shared::SharedSample},
+    slot::bytes::SharedBytes,
+};
+use bytes::Bytes;
+
+impl Sample {
+    /// Makes the sample shared and read-only. Copies nothing and allocates nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// let mut sample = pool.try_get_buffer()?;
+    /// sample.put_slice(b"to everyone");
+    /// let shared = sample.freeze();
+    /// let another = shared.clone();
+    /// assert_eq!(shared, another);
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn freeze(self) -> SharedSample {
+        SharedSample::new(SharedBytes::freeze(self.into_slot()))
+    }
+
+    /// Makes [`Bytes`] of the sample. Copies nothing, and makes one small allocation.
+    ///
+    /// The buffer is returned to the pool when the last `Bytes` with any of its bytes is dropped. An empty slice
+    /// of them does not count: it holds no buffer. Neither does the `Bytes` of an empty sample, which allocates
+    /// nothing: the buffer is returned at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().buffers(1).build().unwrap();
+    /// let mut sample = pool.try_get_buffer()?;
+    /// sample.put_slice(b"header, payload");
+    /// let bytes = sample.into_bytes();
+    /// let payload = bytes.slice(8..);
+    /// drop(bytes);
+    /// assert_eq!(pool.free_count(), 0);
+    /// drop(payload);
+    /// assert_eq!(pool.free_count(), 1);
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.freeze().into_bytes()
+    }
+}
+
+impl SharedSample {
+    /// Makes the sample writable again, if this is the only handle to it.
+    ///
+    /// It shows the same bytes. Of a slice, the bytes before it become headroom and the bytes behind it
+    /// spare, and neither can be read any more. The properties stay.
+    ///
+    /// # Errors
+    ///
+    /// Gives `self` back if another handle, slice or `Bytes` of the same sample exists.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// # let mut sample = pool.try_get_buffer().unwrap();
+    /// # sample.put_slice(b"one");
+    /// let shared = sample.freeze();
+    /// let other = shared.clone();
+    /// let shared = shared.try_into_sample().expect_err("there is another handle");
+    /// drop(other);
+    /// let mut sample = shared.try_into_sample().expect("the only handle");
+    /// sample.put_slice(b", two");
+    /// assert_eq!(&sample[..], b"one, two");
+    /// ```
+    pub fn try_into_sample(mut self) -> Result<Sample, SharedSample> {
+        match self.bytes_mut().try_into_owned(handle::geometry_of) {
+            Some(bytes) => Ok(Sample::from_bytes(bytes)),
+            None => Err(self),
+        }
+    }
+}
+
+impl From<Sample> for SharedSample {
+    fn from(sample: Sample) -> SharedSample {
+        sample.freeze()
+    }
+}
+
+impl From<Sample> for Bytes {
+    fn from(sample: Sample) -> Bytes {
+        sample.into_bytes()
+    }
+}

@@ -1,0 +1,210 @@
+//! The order of a line, and what it keeps, while seats move.
+
+use super::{Left, Line};
+use crate::{
+    slot::list::Chain,
+    sync::{AtomicUsize, Ordering},
+    values::error::GetBufferError,
+    wait::{
+        node::{Outcome, Ticket},
+        request::{Rank, Wanted},
+    },
+};
+use std::{
+    sync::Arc,
+    task::{Wake, Waker},
+};
+
+const KEPT: usize = 3;
+
+/// A waker that says whose it is.
+struct Name(usize, Arc<AtomicUsize>);
+
+impl Wake for Name {
+    fn wake(self: Arc<Self>) {
+        self.1.store(self.0, Ordering::Relaxed);
+    }
+}
+
+/// A line beside what is expected of it: who waits, in which order.
+struct Checked {
+    line: Line,
+    waiting: Vec<(usize, Ticket)>,
+    priority: Vec<(usize, Ticket)>,
+    /// Those that were told and have not looked.
+    told: Vec<Ticket>,
+    names: usize,
+    woken: Arc<AtomicUsize>,
+}
+
+impl Checked {
+    fn new() -> Self {
+        Checked {
+            line: Line::new(KEPT),
+            waiting: Vec::new(),
+            priority: Vec::new(),
+            told: Vec::new(),
+            names: 0,
+            woken: Arc::default(),
+        }
+    }
+
+    fn waker(&self, name: usize) -> Waker {
+        Waker::from(Arc::new(Name(name, self.woken.clone())))
+    }
+
+    fn of(&mut self, rank: Rank) -> &mut Vec<(usize, Ticket)> {
+        match rank {
+            Rank::Ordinary => &mut self.waiting,
+            Rank::Privileged => &mut self.priority,
+        }
+    }
+
+    fn join(&mut self, rank: Rank) {
+        self.names += 1;
+        let name = self.names;
+        let waker = self.waker(name);
+        let wanted = Wanted { slots: 1, rank };
+        let ticket = self.line.join(wanted, Chain::default(), None, waker);
+        self.of(rank).push((name, ticket));
+    }
+
+    /// The head goes on, and it is the one that is expected.
+    fn serve(&mut self) {
+        let rank = match self.priority.is_empty() {
+            true => Rank::Ordinary,
+            false => Rank::Privileged,
+        };
+        if self.of(rank).is_empty() {
+            assert!(self.line.admit(1).is_none());
+            return;
+        }
+        let (name, ticket) = self.of(rank).remove(0);
+        let (wanted, waker) = self.line.admit(1).expect("there is room for one");
+        assert_eq!(wanted, 1);
+        waker.wake();
+        assert_eq!(self.woken.load(Ordering::Relaxed), name);
+        self.told.push(ticket);
+    }
+
+    fn leave(&mut self, rank: Rank, which: usize) {
+        if which >= self.of(rank).len() {
+            return;
+        }
+        let (name, mut ticket) = self.of(rank).remove(which);
+        let Left::Waiting(_, Some(waker)) = self.line.leave(&mut ticket) else {
+            panic!("it waits, with a waker");
+        };
+        waker.wake();
+        assert_eq!(self.woken.load(Ordering::Relaxed), name);
+        ticket.give_back();
+    }
+
+    /// One that was told looks, leaves without a look, or is polled with another waker first.
+    fn look(&mut self, which: usize) {
+        if which >= self.told.len() {
+            return;
+        }
+        let mut ticket = self.told.remove(which);
+        let another = self.waker(0);
+        assert!(!self.line.waits_with_another(&ticket, &another));
+        drop(self.line.wake_by(&ticket, another));
+        if which % 2 == 0 {
+            assert!(matches!(ticket.take_outcome(), Some(Outcome::Slots(_))));
+        } else {
+            let left = self.line.leave(&mut ticket);
+            assert!(matches!(left, Left::Told(Outcome::Slots(_))));
+        }
+        ticket.give_back();
+    }
+
+    fn fail_all(&mut self) {
+        let (wakers, _) = self.line.fail_all(GetBufferError::Flushing);
+        let mut failed: Vec<_> = self
+            .priority
+            .drain(..)
+            .chain(self.waiting.drain(..))
+            .collect();
+        assert_eq!(wakers.len(), failed.len());
+        for (waker, (name, ticket)) in wakers.into_iter().zip(&mut failed) {
+            waker.wake();
+            assert_eq!(self.woken.load(Ordering::Relaxed), *name);
+            assert!(matches!(ticket.take_outcome(), Some(Outcome::Failed(_))));
+        }
+        for (_, ticket) in failed {
+            ticket.give_back();
+        }
+    }
+
+    fn check(&self) {
+        let waiting = self.waiting.len() + self.priority.len();
+        assert_eq!(self.line.len(), waiting);
+        assert!(self.line.seats.len() - waiting <= KEPT);
+    }
+}
+
+/// Numbers that look random, and are the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.0 >> 33) as usize % bound
+    }
+}
+
+/// A seat that is removed has the last one take its place: whose neighbours, or whose end of a queue, are not
+/// linked to the new place, is served out of turn or never.
+#[test]
+fn waiters_keep_their_order_and_their_wakers_while_seats_are_removed() {
+    let mut numbers = Numbers(7);
+    for crowd in [2, 10, 60] {
+        let mut checked = Checked::new();
+        for _ in 0..20_000 {
+            let rank = match numbers.below(3) {
+                0 => Rank::Privileged,
+                _ => Rank::Ordinary,
+            };
+            match numbers.below(100) {
+                0..40 if checked.line.len() < crowd => checked.join(rank),
+                0..60 => checked.serve(),
+                60..78 => {
+                    let which = numbers.below(crowd);
+                    checked.leave(rank, which);
+                }
+                78..99 => {
+                    let which = numbers.below(crowd);
+                    checked.look(which);
+                }
+                _ => checked.fail_all(),
+            }
+            checked.check();
+        }
+        checked.fail_all();
+        checked.told.drain(..).for_each(|mut ticket| {
+            assert!(ticket.take_outcome().is_some());
+            ticket.give_back();
+        });
+    }
+}
+
+/// What the list of seats has room for goes too.
+#[test]
+fn the_room_of_a_crowd_is_given_back() {
+    let mut checked = Checked::new();
+    for _ in 0..10_000 {
+        checked.join(Rank::Ordinary);
+    }
+    for _ in 0..10_000 {
+        checked.leave(Rank::Ordinary, 0);
+    }
+    assert_eq!(checked.line.seats.len(), KEPT);
+    assert!(
+        checked.line.seats.room() <= 4 * (KEPT + 1),
+        "{}",
+        checked.line.seats.room()
+    );
+}

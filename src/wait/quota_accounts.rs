@@ -1,0 +1,68 @@
+//! The accounts of a pool's quotas, for decommits, flushes and reports.
+
+#![forbid(unsafe_code)]
+
+use super::registry::Registry;
+use crate::{
+    values::error::GetBufferError,
+    wait::{clock::Stamp, request::Rank, slab::SeatNumber},
+};
+use crate::{
+    values::quota_status::QuotaStatus,
+    wait::quota_account::{Account, QuotaPool},
+};
+use std::{sync::Arc, task::Waker, time::Duration};
+
+/// Those that are in use.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts(Registry<Account>);
+
+impl Accounts {
+    /// Makes an account.
+    pub(crate) fn add(
+        &self,
+        pool: Box<dyn QuotaPool>,
+        name: Arc<str>,
+        limit: usize,
+        rank: Rank,
+    ) -> Arc<Account> {
+        let make = |entry| Account::new(pool, entry, name, limit, rank);
+        self.0.add(make)
+    }
+
+    /// Those that have a user.
+    pub(crate) fn in_use(&self) -> Vec<Arc<Account>> {
+        self.0.in_use()
+    }
+
+    /// How they stand. `since` says how long a wait has lasted that began at a stamp.
+    pub(crate) fn statuses(&self, since: impl Fn(Stamp) -> Duration) -> Vec<QuotaStatus> {
+        let accounts = self.in_use().into_iter();
+        accounts.map(|account| account.status(&since)).collect()
+    }
+
+    /// Takes those who joined without a time for having joined now.
+    pub(crate) fn measure_from(&self, now: Stamp) {
+        for account in self.in_use() {
+            account.measure_from(now);
+        }
+    }
+
+    /// Who has waited for longest in each of their lines, if anybody is there.
+    pub(crate) fn longest(
+        &self,
+        now: Stamp,
+    ) -> impl Iterator<Item = (Stamp, SeatNumber, Arc<Account>)> + use<> {
+        self.in_use().into_iter().filter_map(move |account| {
+            let (joined, seat) = account.longest(now)?;
+            Some((joined, seat, account))
+        })
+    }
+
+    /// Tells everybody who waits for room that it failed. Called under the pool's lock, after the gate was shut.
+    pub(crate) fn fail_all(&self, error: GetBufferError, failed: &mut Vec<Waker>) {
+        for account in self.in_use() {
+            failed.extend(account.fail_all(error));
+        }
+    }
+}
