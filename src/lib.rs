@@ -142,14 +142,14 @@
 //!
 //! | level | message | fields |
 //! |---|---|---|
-//! | `TRACE` | a get waits in line | `seat`, `wanted` |
-//! | `TRACE` | a get waits no more | `seat`, `how`: served, failed, cancelled or timed out |
-//! | `DEBUG` | a get that may not wait found too few samples | `wanted` |
+//! | `TRACE` | a get waits | `waiter`, `wanted` |
+//! | `TRACE` | a get stopped waiting | `waiter`, `how`: served, failed, cancelled or timed out |
+//! | `DEBUG` | a get failed: the pool is exhausted | `wanted` |
 //! | `DEBUG` | a drain began; a commit cancelled a drain; a drain ended | |
 //! | `ERROR` | a release callback panicked | |
-//! | `WARN` | a get has waited for long; from [`Pool::detect_stalls`] alone | `waited`, `quota`, `waiting`, `buffers`, `free`, `outstanding` |
-//! | `WARN` | gets wait for room in a quota; after the event of a long wait, for at most 16 quotas | `quota`, `in_use`, `limit`, `waiting` |
-//! | `WARN` | samples are held, while a get waits; after the event of a long wait, for at most 16 [`CallSite`]s | `location`, `quota`, `samples`, `oldest`, `bytes_used`, `bytes_pinned`, `handles` |
+//! | `WARN` | a get has waited too long; from [`Pool::detect_stalls`] alone | `waited`, `quota`, `waiting`, `buffers`, `free`, `outstanding` |
+//! | `WARN` | gets wait for a quota; after the event of a long wait, for at most 16 quotas | `quota`, `in_use`, `limit`, `waiting` |
+//! | `WARN` | samples are held while a get waits; after the event of a long wait, for at most 16 [`CallSite`]s | `location`, `quota`, `samples`, `oldest`, `bytes_used`, `bytes_pinned`, `handles` |
 //!
 //! Waits for room in a [`Quota`] begin and end without an event; those that are too long are told.
 

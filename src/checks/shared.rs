@@ -24,7 +24,7 @@ pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
 }
 
 /// What must hold when nobody uses the pool any more.
-pub(crate) fn assert_all_home(pool: &Pool) {
+pub(crate) fn assert_all_free(pool: &Pool) {
     let status = pool.status();
     assert_eq!(status.free, status.buffers, "every sample is home");
     assert_eq!(status.waiting, 0, "nobody is in line");

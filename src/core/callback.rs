@@ -8,7 +8,7 @@ use crate::{
         handle::{Pool, WeakPool},
     },
     sync::Ordering,
-    wait::event::Signal,
+    wait::event::Listener,
 };
 use std::{
     fmt,
@@ -107,13 +107,13 @@ impl Engine {
     ) -> Option<Arc<dyn NotifyRelease>> {
         let address = new.as_ref().map_or(ptr::null(), Arc::as_ptr);
         self.callback.store(address.cast_mut(), Ordering::Release);
-        shared.ledger.notify = new.is_some();
-        shared.ledger.park_all(&self.free_list);
+        shared.parked.notify = new.is_some();
+        shared.parked.park_all(&self.free_list);
         let old = std::mem::replace(&mut shared.callback, new)?;
         let returned = Arc::clone(&*old);
-        if shared.ledger.parked_claims() > 0 {
+        if shared.parked.parked_callback_refs() > 0 {
             shared.retired.push(old);
-            shared.ledger.hold_claims = true;
+            shared.parked.hold_callback_refs = true;
         }
         Some(returned)
     }
@@ -198,7 +198,7 @@ impl Drop for NotifyGuard {
 #[must_use = "a future does nothing until it is awaited"]
 pub struct Released<'a> {
     pool: &'a Pool,
-    signal: Signal,
+    listener: Listener,
 }
 
 impl fmt::Debug for Released<'_> {
@@ -211,14 +211,14 @@ impl Future for Released<'_> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.signal.poll(cx)
+        self.listener.poll(cx)
     }
 }
 
 impl Drop for Released<'_> {
     fn drop(&mut self) {
-        if !self.signal.is_over() {
-            self.pool.engine().lock().released.forget(&self.signal);
+        if !self.listener.is_over() {
+            self.pool.engine().lock().released.forget(&self.listener);
         }
     }
 }
@@ -322,8 +322,11 @@ impl Pool {
     pub fn released(&self) -> Released<'_> {
         let engine = self.engine();
         let mut shared = engine.lock();
-        shared.ledger.park_all(&engine.free_list);
-        let signal = shared.released.listen();
-        Released { pool: self, signal }
+        shared.parked.park_all(&engine.free_list);
+        let listener = shared.released.listen();
+        Released {
+            pool: self,
+            listener,
+        }
     }
 }

@@ -10,13 +10,13 @@
 use crate::{
     core::{
         callback::NotifyRelease,
-        ref_count::{Guests, Handles},
+        ref_count::{Handles, ReleaseGuards},
         wait_times::Waits,
         watches::{Interest, Watches},
     },
     free_list::{
-        parked::{Ledger, Tally},
-        priority::Reserve,
+        parked::{ParkedWords, Totals},
+        priority::PriorityBuffers,
         striped::FreeList,
     },
     memory::slot_memory::Relock,
@@ -25,8 +25,8 @@ use crate::{
     values::{error::GetBufferError, properties::Properties, status::State},
     wait::{
         clock::{Moment, Stamp},
-        event::Listeners,
-        queue::{KEPT_BY_A_POOL, Line, Offer},
+        event::Event,
+        queue::{KEPT_BY_A_POOL, Offer, WaitQueue},
         quota_accounts::Accounts,
         reclaim::Reclaim,
     },
@@ -43,7 +43,7 @@ use std::{
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) max_waiters: usize,
-    pub(crate) reserve: usize,
+    pub(crate) priority_buffers: usize,
     pub(crate) zero_on_release: bool,
     pub(crate) prefault: bool,
     pub(crate) huge_pages: bool,
@@ -56,7 +56,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             max_waiters: usize::MAX,
-            reserve: 0,
+            priority_buffers: 0,
             zero_on_release: false,
             prefault: false,
             huge_pages: false,
@@ -127,20 +127,20 @@ pub(crate) struct Shared {
     pub(super) busy: bool,
     /// The last handle, claim and sample are gone: somebody is about to free the pool.
     pub(super) ended: bool,
-    pub(super) guests: Guests,
-    pub(super) reserve: Reserve,
-    pub(super) line: Line,
+    pub(super) release_guards: ReleaseGuards,
+    pub(super) priority_buffers: PriorityBuffers,
+    pub(super) queue: WaitQueue,
     /// Tasks that keep a buffer until a get queues.
     pub(super) reclaim: Reclaim,
     pub(super) callback: Option<Callback>,
-    pub(super) released: Listeners,
+    pub(super) released: Event,
     pub(super) properties: Properties,
-    pub(super) ledger: Ledger,
+    pub(super) parked: ParkedWords,
     /// What a commit has to do about memory that was locked when it was given back.
     pub(super) relock: Option<Relock>,
     /// How many bytes the system refused to take back at the end of the last drain.
     pub(super) memory_kept: usize,
-    pub(super) drained: Listeners,
+    pub(super) drained: Event,
     /// Callbacks that were replaced while calls may have been in flight.
     pub(super) retired: Vec<Callback>,
     pub(super) counters: Counters,
@@ -153,7 +153,7 @@ pub(crate) struct Shared {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counters {
     /// Of the commits that have ended.
-    pub(super) tally: Tally,
+    pub(super) totals: Totals,
     pub(super) waited: u64,
     pub(super) exhausted: u64,
     pub(super) timed_out: u64,
@@ -178,16 +178,16 @@ impl Engine {
                 flushing: false,
                 busy: false,
                 ended: false,
-                guests: Guests::default(),
-                reserve: Reserve::default(),
+                release_guards: ReleaseGuards::default(),
+                priority_buffers: PriorityBuffers::default(),
                 properties: Properties::default(),
-                ledger: Ledger::default(),
+                parked: ParkedWords::default(),
                 relock: None,
                 memory_kept: 0,
-                line: Line::new(KEPT_BY_A_POOL),
+                queue: WaitQueue::new(KEPT_BY_A_POOL),
                 reclaim: Reclaim::default(),
-                released: Listeners::default(),
-                drained: Listeners::default(),
+                released: Event::default(),
+                drained: Event::default(),
                 callback: None,
                 retired: Vec::new(),
                 counters: Counters::default(),
@@ -277,9 +277,9 @@ impl Shared {
     }
 
     /// Whether nothing is left that a get or a release would have to see, so that words may open.
-    pub(crate) fn is_calm(&self, engine: &Engine) -> bool {
+    pub(crate) fn allows_fast_path(&self, engine: &Engine) -> bool {
         self.serves().is_ok()
-            && self.line.is_empty()
+            && self.queue.is_empty()
             && self.released.is_empty()
             && engine.handles.any()
     }
@@ -288,14 +288,14 @@ impl Shared {
     /// not take from it. The answer is who is to be woken.
     #[inline]
     pub(crate) fn settle(&mut self, engine: &Engine, slot: OwnedSlot) -> Option<Waker> {
-        if self.reserve.is_short() && !self.line.has_privileged() {
-            self.reserve.keep(slot);
+        if self.priority_buffers.is_short() && !self.queue.has_high_priority() {
+            self.priority_buffers.keep(slot);
             return None;
         }
-        match self.line.offer(slot) {
+        match self.queue.offer(slot) {
             Offer::Refused(slot) => {
-                let calm = self.is_calm(engine);
-                self.ledger.put(&engine.free_list, slot, calm);
+                let calm = self.allows_fast_path(engine);
+                self.parked.put(&engine.free_list, slot, calm);
                 None
             }
             Offer::Gathered => None,
@@ -306,7 +306,7 @@ impl Shared {
     /// Whether the pool drains and its last slot has come home. If so the caller ends the drain, and
     /// nobody else does.
     pub(crate) fn claim_drain(&mut self) -> bool {
-        let drained = self.state == State::Draining && !self.busy && self.ledger.parked_out() == 0;
+        let drained = self.state == State::Draining && !self.busy && self.parked.parked_out() == 0;
         self.busy |= drained;
         drained
     }
@@ -314,10 +314,12 @@ impl Shared {
     /// Whether no handle, no claim and no sample is left. If so the caller frees the pool, and
     /// nobody else does.
     pub(crate) fn claim_end(&mut self, engine: &Engine) -> bool {
-        let ended = engine.handles.none_and_no_guests(self.guests.entered())
-            && self.ledger.all_parked()
-            && self.ledger.parked_out() == self.reserve.len()
-            && self.ledger.parked_claims() == 0
+        let ended = engine
+            .handles
+            .none_and_no_release_guards(self.release_guards.entered())
+            && self.parked.all_parked()
+            && self.parked.parked_out() == self.priority_buffers.len()
+            && self.parked.parked_callback_refs() == 0
             && !self.ended;
         self.ended |= ended;
         ended

@@ -3,9 +3,9 @@
 //! | what keeps it alive     | where it is counted                    | given up                           |
 //! |-------------------------|----------------------------------------|------------------------------------|
 //! | a [`Pool`]              | `Engine::handles`                      | the last one under the lock        |
-//! | a [`Guest`]             | there too, apart                       | the last one under the lock        |
+//! | a [`ReleaseGuard`]             | there too, apart                       | the last one under the lock        |
 //! | a slot that is out      | its bit                                | by the exchange that puts it home  |
-//! | a [`Claim`]             | in the word the slot went home to      | by an exchange, or under the lock  |
+//! | a [`CallbackRef`]             | in the word the slot went home to      | by an exchange, or under the lock  |
 //!
 //! When all are gone, the one who saw it under the lock frees the pool. Samples are not counted
 //! anywhere: cloning an `Arc` for each would be two more writes of a line that all threads share.
@@ -20,7 +20,7 @@ use crate::{
     core::{
         engine::{Engine, Shared},
         ref_count::Holding,
-        refs::Claim,
+        refs::CallbackRef,
     },
     slot::{bytes::Geometry, header::Owner, owned::OwnedSlot, shared::SharedSlot, word::Put},
     sync::Arc,
@@ -276,32 +276,32 @@ impl WeakPool {
 
 /// Keeps the pool alive while a release goes the slow way. Not a handle: a pool that has none left
 /// cannot be had again through its guests.
-pub(crate) struct Guest {
+pub(crate) struct ReleaseGuard {
     engine: NonNull<Engine>,
 }
 
-impl fmt::Debug for Guest {
+impl fmt::Debug for ReleaseGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guest").finish_non_exhaustive()
+        f.debug_struct("ReleaseGuard").finish_non_exhaustive()
     }
 }
 
-impl Guest {
+impl ReleaseGuard {
     /// Takes the lock of the pool that a slot belongs to, and enters as a guest. What `release` does
     /// with the slot is done under that lock.
     #[inline]
     pub(crate) fn enter(
         slot: OwnedSlot,
         release: impl FnOnce(&Engine, &mut Shared, OwnedSlot),
-    ) -> Guest {
+    ) -> ReleaseGuard {
         let engine = engine_at(slot.owner());
-        let guest = ManuallyDrop::new(Guest { engine });
+        let release_guard = ManuallyDrop::new(ReleaseGuard { engine });
         // The slot keeps the pool alive until the guest is counted.
-        let mut shared = guest.engine().lock();
-        shared.guests.enter();
-        release(guest.engine(), &mut shared, slot);
+        let mut shared = release_guard.engine().lock();
+        shared.release_guards.enter();
+        release(release_guard.engine(), &mut shared, slot);
         drop(shared);
-        ManuallyDrop::into_inner(guest)
+        ManuallyDrop::into_inner(release_guard)
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -311,19 +311,26 @@ impl Guest {
 
     /// Becomes a handle, for the callback.
     pub(crate) fn into_handle(self) -> Pool {
-        let guest = ManuallyDrop::new(self);
-        guest.engine().handles.turn_guest_into_handle();
+        let release_guard = ManuallyDrop::new(self);
+        release_guard
+            .engine()
+            .handles
+            .turn_release_guard_into_handle();
         Pool {
-            engine: guest.engine,
+            engine: release_guard.engine,
         }
     }
 }
 
-impl Drop for Guest {
+impl Drop for ReleaseGuard {
     fn drop(&mut self) {
-        if !self.engine().handles.drop_one_of_many(Holding::Guest) {
+        if !self
+            .engine()
+            .handles
+            .drop_one_of_many(Holding::ReleaseGuard)
+        {
             drop_last(memory(self.engine), |engine| {
-                engine.drop_last(Holding::Guest)
+                engine.drop_last(Holding::ReleaseGuard)
             });
         }
     }
@@ -331,23 +338,23 @@ impl Drop for Guest {
 
 /// What came of putting a slot home without the lock.
 #[derive(Debug)]
-pub(crate) enum Homecoming {
+pub(crate) enum PutOutcome {
     /// It is home; nothing of the pool may be touched any more.
     Done,
     /// It is home, there is a callback to call, and the claim keeps the pool alive meanwhile.
-    Claimed(Claim),
+    CallbackDue(CallbackRef),
     /// The slot is still the caller's, who goes under the lock with it.
     Kept(OwnedSlot),
 }
 
 /// Puts a slot home without the lock, if its word is open.
 #[inline]
-pub(crate) fn put_home(slot: OwnedSlot) -> Homecoming {
+pub(crate) fn put_free(slot: OwnedSlot) -> PutOutcome {
     let word = slot.word();
     match slot.put() {
-        (_, Some(slot)) => Homecoming::Kept(slot),
+        (_, Some(slot)) => PutOutcome::Kept(slot),
         // SAFETY: the exchange took it just now (H1).
-        (Put::Claimed, None) => Homecoming::Claimed(unsafe { Claim::assume(word) }),
-        (_, None) => Homecoming::Done,
+        (Put::CallbackDue, None) => PutOutcome::CallbackDue(unsafe { CallbackRef::assume(word) }),
+        (_, None) => PutOutcome::Done,
     }
 }

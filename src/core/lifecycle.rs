@@ -19,8 +19,8 @@ use crate::{
         ref_count::Holding,
     },
     free_list::{
-        parked::{Layout, Plan},
-        priority::Reserve,
+        parked::{CommitPlan, Layout},
+        priority::PriorityBuffers,
     },
     memory::slot_memory::{GivenBack, Region, Relock},
     slot::{header::Owner, word::Word},
@@ -30,7 +30,7 @@ use crate::{
         properties::{self, Properties},
         status::State,
     },
-    wait::{event::Signal, queue::Line},
+    wait::{event::Listener, queue::WaitQueue},
 };
 use std::{io, mem, sync::Arc, task::Waker};
 
@@ -66,8 +66,8 @@ impl Engine {
         let actual = properties::round(requested)?;
         shared.properties = actual;
         shared.state = State::Configured;
-        let memory = shared.ledger.memory().cloned();
-        shared.ledger.abandon(&self.free_list);
+        let memory = shared.parked.memory().cloned();
+        shared.parked.abandon(&self.free_list);
         // What a new mapping is, the system decides anew.
         shared.relock = None;
         shared.memory_kept = 0;
@@ -93,7 +93,7 @@ impl Engine {
         if wanted.buffers == 0 || wanted.size == 0 || wanted.align == 0 {
             return Err(CommitError::SizeNotSet);
         }
-        let kept = shared.ledger.memory().cloned();
+        let kept = shared.parked.memory().cloned();
         let is_new = kept.is_none();
         let relock = shared.relock;
         shared.busy = true;
@@ -103,13 +103,13 @@ impl Engine {
         shared.busy = false;
         self.settled.announce();
         let (memory, mut layout) = mapped?;
-        let plan = Plan {
+        let plan = CommitPlan {
             slots: wanted.buffers,
             owner,
             memory: memory.clone(),
             wipe: self.settings.zero_on_release,
         };
-        shared.ledger.adopt(&self.free_list, plan, &mut layout);
+        shared.parked.adopt(&self.free_list, plan, &mut layout);
         self.geometry.set(wanted.prefix, wanted.size);
         shared.relock = None;
         shared.memory_kept = 0;
@@ -126,13 +126,13 @@ impl Engine {
     /// Lets gets in, once the reserve has what is home. Every word is parked at this time.
     fn open(&self, shared: &mut Shared) {
         shared.state = State::Committed;
-        let size = Reserve::of(self.settings.reserve, shared.properties.buffers);
-        shared.reserve.open(size);
-        while shared.reserve.is_short() {
-            let Some(slot) = shared.ledger.take(&self.free_list, false) else {
+        let size = PriorityBuffers::of(self.settings.priority_buffers, shared.properties.buffers);
+        shared.priority_buffers.open(size);
+        while shared.priority_buffers.is_short() {
+            let Some(slot) = shared.parked.take(&self.free_list, false) else {
                 break;
             };
-            shared.reserve.keep(slot);
+            shared.priority_buffers.keep(slot);
         }
         self.set_gate(shared);
     }
@@ -176,7 +176,7 @@ impl Engine {
         }
         shared.state = State::Draining;
         self.set_gate(&shared);
-        self.close_reserve(&mut shared);
+        self.close_priority_buffers(&mut shared);
         let failed = self.turn_away(&mut shared, GetBufferError::NotCommitted);
         let requested = shared.reclaim.take();
         let drained = shared.claim_drain();
@@ -206,18 +206,18 @@ impl Engine {
     }
 
     /// Puts home what is in the reserve.
-    fn close_reserve(&self, shared: &mut Shared) {
-        let mut kept = shared.reserve.close();
+    fn close_priority_buffers(&self, shared: &mut Shared) {
+        let mut kept = shared.priority_buffers.close();
         while let Some(slot) = kept.pop() {
-            shared.ledger.put(&self.free_list, slot, false);
+            shared.parked.put(&self.free_list, slot, false);
         }
     }
 
     /// Parks the free list, tells everybody in line that it failed, also in the lines of quotas, and
     /// puts home what unfinished requests had gathered.
     fn turn_away(&self, shared: &mut Shared, error: GetBufferError) -> Vec<Waker> {
-        shared.ledger.park_all(&self.free_list);
-        let (mut failed, mut orphans) = shared.line.fail_all(error);
+        shared.parked.park_all(&self.free_list);
+        let (mut failed, mut orphans) = shared.queue.fail_all(error);
         while let Some(slot) = orphans.pop() {
             let nobody = shared.settle(self, slot);
             debug_assert!(nobody.is_none(), "nobody is in line any more");
@@ -241,7 +241,7 @@ impl Engine {
 
     /// The answer is what the system did not take back.
     fn finish_drain(&self) -> Option<Refused> {
-        let memory = self.lock().ledger.memory().cloned();
+        let memory = self.lock().parked.memory().cloned();
         let bytes = memory.as_ref().map_or(0, |memory| memory.len());
         let given_back = memory.map_or(GivenBack::Taken, |memory| memory.give_back());
         let (relock, refused) = match given_back {
@@ -264,24 +264,24 @@ impl Engine {
 
     /// Adds what the slots counted since the commit to the totals. Every slot is free.
     fn close_books(&self, shared: &mut Shared) {
-        let tally = shared.ledger.tally(&self.free_list);
-        shared.counters.tally.acquired += tally.acquired;
-        shared.counters.tally.released += tally.released;
-        shared.counters.tally.used = tally.used;
-        shared.ledger.close_books();
+        let totals = shared.parked.totals(&self.free_list);
+        shared.counters.totals.acquired += totals.acquired;
+        shared.counters.totals.released += totals.released;
+        shared.counters.totals.used = totals.used;
+        shared.parked.close_books();
     }
 
-    pub(crate) fn drained(&self) -> Signal {
+    pub(crate) fn drained(&self) -> Listener {
         let mut shared = self.lock();
         match shared.state {
-            State::Unconfigured | State::Configured => Signal::ready(),
+            State::Unconfigured | State::Configured => Listener::ready(),
             State::Committed | State::Draining => shared.drained.listen(),
         }
     }
 
     /// Forgets a signal of `drained`, whose future is dropped.
-    pub(crate) fn forget_drained(&self, signal: &Signal) {
-        self.lock().drained.forget(signal);
+    pub(crate) fn forget_drained(&self, listener: &Listener) {
+        self.lock().drained.forget(listener);
     }
 
     /// Drops what may be the last handle or guest. `true` if nothing is left: the caller frees the pool.
@@ -290,7 +290,7 @@ impl Engine {
         if !self.handles.drop_under_the_lock(holding) {
             return false;
         }
-        shared.ledger.park_all(&self.free_list);
+        shared.parked.park_all(&self.free_list);
         self.turn_away_the_forgotten(&mut shared);
         shared.claim_end(self)
     }
@@ -298,7 +298,7 @@ impl Engine {
     /// With no handle and no claim left, whoever is still in line is a future that was forgotten, and
     /// nobody will poll it: what it has or would be given goes home instead.
     fn turn_away_the_forgotten(&self, shared: &mut Shared) {
-        if !self.handles.any() && shared.ledger.parked_claims() == 0 {
+        if !self.handles.any() && shared.parked.parked_callback_refs() == 0 {
             let forgotten = self.turn_away(shared, GetBufferError::NotCommitted);
             shared.forgotten.extend(forgotten);
         }
@@ -321,24 +321,24 @@ impl Engine {
     pub(crate) fn can_be_had(&self, shared: &Shared) -> bool {
         // A claim is a handle too, that of a releaser who calls the callback. With no other handle left
         // every word is parked, so all of them are counted here.
-        !shared.ended && (self.handles.any() || shared.ledger.parked_claims() > 0)
+        !shared.ended && (self.handles.any() || shared.parked.parked_callback_refs() > 0)
     }
 
     /// Drops a claim whose word was parked. `true` if nothing is left: the caller frees the pool.
-    pub(crate) fn drop_claim(&self, word: &Word, retired: &mut Vec<Callback>) -> bool {
+    pub(crate) fn drop_callback_ref(&self, word: &Word, retired: &mut Vec<Callback>) -> bool {
         loop {
             let mut shared = self.lock();
-            if shared.ledger.drop_claim(word) {
-                if shared.ledger.parked_claims() == 0 {
+            if shared.parked.drop_callback_ref(word) {
+                if shared.parked.parked_callback_refs() == 0 {
                     *retired = mem::take(&mut shared.retired);
-                    shared.ledger.hold_claims = false;
+                    shared.parked.hold_callback_refs = false;
                 }
                 self.turn_away_the_forgotten(&mut shared);
                 return shared.claim_end(self);
             }
             drop(shared);
             // The word was opened in between.
-            if word.drop_claim() {
+            if word.drop_callback_ref() {
                 return false;
             }
         }
@@ -350,17 +350,17 @@ impl Engine {
         let callback = shared.callback.take();
         let retired = mem::take(&mut shared.retired);
         let listeners = mem::take(&mut shared.drained);
-        let memory = shared.ledger.memory().cloned();
-        self.close_reserve(&mut shared);
+        let memory = shared.parked.memory().cloned();
+        self.close_priority_buffers(&mut shared);
         // Metrics may record the last counts after this.
         self.close_books(&mut shared);
-        shared.ledger.abandon(&self.free_list);
+        shared.parked.abandon(&self.free_list);
         shared.state = State::Unconfigured;
         let forgotten = mem::take(&mut shared.forgotten);
-        let line = mem::replace(&mut shared.line, Line::new(0));
+        let queue = mem::replace(&mut shared.queue, WaitQueue::new(0));
         drop(shared);
         drop(memory);
-        for waker in forgotten.into_iter().chain(line.into_wakers()) {
+        for waker in forgotten.into_iter().chain(queue.into_wakers()) {
             user_code::quietly(|| drop(waker));
         }
         listeners.tell_all();

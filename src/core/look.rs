@@ -18,7 +18,7 @@ use crate::{
         clock::{Moment, Stamp},
         payer,
         quota_account::Account,
-        slab::SeatNumber,
+        slab::WaiterNumber,
     },
 };
 use std::{
@@ -57,7 +57,7 @@ impl Engine {
         if shared.state != State::Committed {
             return None;
         }
-        let memory = shared.ledger.memory()?;
+        let memory = shared.parked.memory()?;
         let base = memory.base().as_ptr().cast_const();
         Some(Region::new(base, memory.len(), memory.stride()))
     }
@@ -78,19 +78,19 @@ impl Engine {
     pub(crate) fn longest_waits_for_room(
         &self,
         now: Moment,
-    ) -> impl Iterator<Item = (Stamp, SeatNumber, Arc<Account>)> + use<> {
+    ) -> impl Iterator<Item = (Stamp, WaiterNumber, Arc<Account>)> + use<> {
         self.accounts.longest(self.stamp(now))
     }
 
     /// How many samples are not home. To the free list those of the reserve are not.
     fn outstanding(&self, shared: &Shared) -> usize {
-        shared.ledger.out(&self.free_list) - shared.reserve.len()
+        shared.parked.out(&self.free_list) - shared.priority_buffers.len()
     }
 
     /// Writes down who takes a slot.
     #[cold]
     pub(crate) fn record(&self, slot: &OwnedSlot, location: &'static Location<'static>) {
-        if let Some(record) = self.free_list.shelf.record(slot.index()) {
+        if let Some(record) = self.free_list.table.record(slot.index()) {
             let since = u64::try_from(self.born.elapsed().as_nanos()).unwrap_or(u64::MAX);
             record.write(since, location);
         }
@@ -99,7 +99,7 @@ impl Engine {
     pub(crate) fn status(&self, shared: &Shared) -> Status {
         let buffers = shared.properties.buffers;
         let outstanding = self.outstanding(shared);
-        let now = shared.ledger.tally(&self.free_list);
+        let now = shared.parked.totals(&self.free_list);
         let counters = shared.counters;
         let waits = self.waits.as_ref();
         Status {
@@ -107,18 +107,18 @@ impl Engine {
             buffers,
             free: buffers - outstanding,
             outstanding,
-            priority_free: shared.reserve.len(),
+            priority_free: shared.priority_buffers.len(),
             bytes_used: now.written,
             bytes_pinned: outstanding * shared.properties.stride(),
             memory_kept: shared.memory_kept,
-            waiting: shared.line.len(),
+            waiting: shared.queue.len(),
             high_water: match shared.state {
                 State::Committed | State::Draining => now.used,
-                State::Unconfigured | State::Configured => counters.tally.used,
+                State::Unconfigured | State::Configured => counters.totals.used,
             },
-            oldest_wait: shared.line.oldest().map(|joined| self.since(joined)),
-            acquired: counters.tally.acquired + now.acquired,
-            released: counters.tally.released + now.released,
+            oldest_wait: shared.queue.oldest().map(|joined| self.since(joined)),
+            acquired: counters.totals.acquired + now.acquired,
+            released: counters.totals.released + now.released,
             waited: counters.waited + self.waited_for_room.load(Ordering::Relaxed),
             wait_time: waits.map(|waits| waits.total()),
             max_wait: waits.map(|waits| waits.longest()),
@@ -134,9 +134,9 @@ impl Engine {
         // Kept until the end, so that no other account can have the address of one of them.
         let accounts = self.accounts.in_use().into_iter();
         let accounts: HashMap<_, _> = accounts.map(|one| (payer::address(&one), one)).collect();
-        let slots = shared.ledger.used_slots();
+        let slots = shared.parked.used_slots();
         slots.filter_map(move |index| {
-            let slot = shared.ledger.slot(&self.free_list, index)?;
+            let slot = shared.parked.slot(&self.free_list, index)?;
             let mut held = self.held_in(index, slot)?;
             let account = accounts.get(&slot.payer());
             held.quota = account.map(|account| account.name().clone());
@@ -145,12 +145,12 @@ impl Engine {
     }
 
     fn held_in(&self, index: usize, slot: &Slot) -> Option<Held> {
-        let turns = slot.turns();
+        let generation = slot.generation();
         let references = slot.references();
         let written = slot.len();
-        let (since, location) = self.free_list.shelf.record(index)?.read()?;
+        let (since, location) = self.free_list.table.record(index)?.read()?;
         // An odd number of turns says that a user has it; the same number, that nothing moved.
-        let held = turns % 2 == 1 && slot.turns() == turns;
+        let held = generation % 2 == 1 && slot.generation() == generation;
         held.then(|| Held {
             index,
             since: self.born + Duration::from_nanos(since),
@@ -165,12 +165,12 @@ impl Engine {
 impl Shared {
     /// How many gets wait for a sample.
     pub(crate) fn waiting(&self) -> usize {
-        self.line.len()
+        self.queue.len()
     }
 
     /// When who has waited for longest for a sample joined, if that was written down, and where it sits.
-    pub(crate) fn longest_wait(&self) -> Option<(Stamp, SeatNumber)> {
-        self.line.longest()
+    pub(crate) fn longest_wait(&self) -> Option<(Stamp, WaiterNumber)> {
+        self.queue.longest()
     }
 
     /// How many bytes a buffer takes.
@@ -180,7 +180,7 @@ impl Shared {
 
     /// Samples that gets have and no user yet.
     pub(crate) fn undelivered(&self) -> Vec<Undelivered> {
-        self.line.undelivered().collect()
+        self.queue.undelivered().collect()
     }
 }
 

@@ -4,7 +4,7 @@
 //! [`WeakPool::upgrade`](crate::WeakPool::upgrade) must not give a handle to a pool that has none left,
 //! only because one of its last samples is coming home at this moment.
 //!
-//! Guests enter under the pool's lock, where they are counted without an atomic operation. They leave
+//! ReleaseGuards enter under the pool's lock, where they are counted without an atomic operation. They leave
 //! without it, so that is counted here. Those who have entered and not left are there; both numbers
 //! start anew after 24 bits, which is more than there can be guests at a time.
 //!
@@ -16,15 +16,15 @@
 use crate::sync::{AtomicU64, Ordering};
 
 const HANDLE_BITS: u32 = 40;
-const GUEST: u64 = 1 << HANDLE_BITS;
-const HANDLES: u64 = GUEST - 1;
-const GUESTS: u32 = (1 << 24) - 1;
+const RELEASE_GUARD: u64 = 1 << HANDLE_BITS;
+const HANDLES: u64 = RELEASE_GUARD - 1;
+const RELEASE_GUARDS: u32 = (1 << 24) - 1;
 
 /// What somebody has who keeps the pool alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holding {
     Handle,
-    Guest,
+    ReleaseGuard,
 }
 
 impl Holding {
@@ -32,18 +32,18 @@ impl Holding {
     fn left(self, seen: u64) -> u64 {
         match self {
             Holding::Handle => seen - 1,
-            Holding::Guest => seen.wrapping_add(GUEST),
+            Holding::ReleaseGuard => seen.wrapping_add(RELEASE_GUARD),
         }
     }
 }
 
 /// How many guests have entered; kept under the pool's lock.
 #[derive(Debug, Default)]
-pub(crate) struct Guests(u32);
+pub(crate) struct ReleaseGuards(u32);
 
-impl Guests {
+impl ReleaseGuards {
     pub(crate) fn enter(&mut self) {
-        self.0 = (self.0 + 1) & GUESTS;
+        self.0 = (self.0 + 1) & RELEASE_GUARDS;
     }
 
     pub(crate) fn entered(&self) -> u32 {
@@ -67,7 +67,7 @@ impl Handles {
     }
 
     /// Whether neither a handle nor one of those guests is left who `entered`. Exact under the lock.
-    pub(crate) fn none_and_no_guests(&self, entered: u32) -> bool {
+    pub(crate) fn none_and_no_release_guards(&self, entered: u32) -> bool {
         self.0.load(Ordering::Acquire) == u64::from(entered) << HANDLE_BITS
     }
 
@@ -90,8 +90,8 @@ impl Handles {
         false
     }
 
-    pub(crate) fn turn_guest_into_handle(&self) {
-        self.0.fetch_add(GUEST + 1, Ordering::Relaxed);
+    pub(crate) fn turn_release_guard_into_handle(&self) {
+        self.0.fetch_add(RELEASE_GUARD + 1, Ordering::Relaxed);
     }
 
     /// Drops one that is not the last. `false` if it may be, and is still held.
@@ -107,13 +107,13 @@ impl Handles {
         false
     }
 
-    /// Whether a handle is left after this one. Guests are no reason to leave without a look: with the
+    /// Whether a handle is left after this one. ReleaseGuards are no reason to leave without a look: with the
     /// last handle gone the words must be parked.
     #[inline]
     fn leaves_a_handle(&self, seen: u64, holding: Holding) -> bool {
         match holding {
             Holding::Handle => seen & HANDLES > 1,
-            Holding::Guest => seen & HANDLES > 0,
+            Holding::ReleaseGuard => seen & HANDLES > 0,
         }
     }
 
@@ -121,7 +121,7 @@ impl Handles {
     pub(crate) fn drop_under_the_lock(&self, holding: Holding) -> bool {
         let before = match holding {
             Holding::Handle => self.0.fetch_sub(1, Ordering::AcqRel),
-            Holding::Guest => self.0.fetch_add(GUEST, Ordering::AcqRel),
+            Holding::ReleaseGuard => self.0.fetch_add(RELEASE_GUARD, Ordering::AcqRel),
         };
         !self.leaves_a_handle(before, holding)
     }
@@ -149,9 +149,9 @@ mod tests {
     #[test]
     fn the_last_handle_and_the_last_guest_are_not_dropped_without_a_look() {
         let handles = Handles::one();
-        let mut guests = Guests::default();
+        let mut release_guards = ReleaseGuards::default();
         handles.count_one_more();
-        guests.enter();
+        release_guards.enter();
         assert!(handles.drop_one_of_many(Holding::Handle));
         assert!(
             !handles.drop_one_of_many(Holding::Handle),
@@ -160,22 +160,22 @@ mod tests {
         assert!(handles.drop_under_the_lock(Holding::Handle));
         assert!(!handles.any());
         assert!(
-            !handles.drop_one_of_many(Holding::Guest),
+            !handles.drop_one_of_many(Holding::ReleaseGuard),
             "no handle is left"
         );
-        assert!(handles.drop_under_the_lock(Holding::Guest));
-        assert!(handles.none_and_no_guests(guests.entered()));
+        assert!(handles.drop_under_the_lock(Holding::ReleaseGuard));
+        assert!(handles.none_and_no_release_guards(release_guards.entered()));
     }
 
     #[test]
     fn a_guest_is_no_handle_until_it_becomes_one() {
         let handles = Handles::one();
-        let mut guests = Guests::default();
-        guests.enter();
+        let mut release_guards = ReleaseGuards::default();
+        release_guards.enter();
         assert!(handles.drop_under_the_lock(Holding::Handle));
-        assert!(!handles.none_and_no_guests(guests.entered()));
+        assert!(!handles.none_and_no_release_guards(release_guards.entered()));
         assert!(!handles.count_one_more_if_any());
-        handles.turn_guest_into_handle();
+        handles.turn_release_guard_into_handle();
         assert!(handles.count_one_more_if_any());
         assert!(handles.drop_one_of_many(Holding::Handle));
         assert!(!handles.drop_one_of_many(Holding::Handle));
@@ -184,16 +184,16 @@ mod tests {
     #[test]
     fn the_numbers_of_those_who_entered_and_left_start_anew_together() {
         let handles = Handles::one();
-        let mut guests = Guests::default();
-        for _ in 0..=GUESTS {
-            guests.enter();
-            assert!(handles.drop_one_of_many(Holding::Guest));
+        let mut release_guards = ReleaseGuards::default();
+        for _ in 0..=RELEASE_GUARDS {
+            release_guards.enter();
+            assert!(handles.drop_one_of_many(Holding::ReleaseGuard));
         }
-        guests.enter();
+        release_guards.enter();
         assert!(handles.drop_under_the_lock(Holding::Handle));
-        assert!(!handles.none_and_no_guests(guests.entered()));
-        assert!(handles.drop_under_the_lock(Holding::Guest));
-        assert!(handles.none_and_no_guests(guests.entered()));
+        assert!(!handles.none_and_no_release_guards(release_guards.entered()));
+        assert!(handles.drop_under_the_lock(Holding::ReleaseGuard));
+        assert!(handles.none_and_no_release_guards(release_guards.entered()));
     }
 
     /// A count that began anew would free the pool under all who have it. The end of the process is shown

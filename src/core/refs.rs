@@ -29,7 +29,7 @@ fn engine_at(address: &NonNull<Word>) -> NonNull<Engine> {
 fn drop_under_the_lock(address: &NonNull<Word>) {
     let mut retired = Vec::new();
     handle::drop_last(handle::memory(engine_at(address)), |engine| {
-        engine.drop_claim(word_at(address), &mut retired)
+        engine.drop_callback_ref(word_at(address), &mut retired)
     });
     for callback in retired {
         user_code::quietly(|| drop(callback));
@@ -37,15 +37,15 @@ fn drop_under_the_lock(address: &NonNull<Word>) {
 }
 
 /// Keeps the pool alive while a releaser whose slot is home calls the callback.
-pub(crate) struct Claim(NonNull<Word>);
+pub(crate) struct CallbackRef(NonNull<Word>);
 
-impl fmt::Debug for Claim {
+impl fmt::Debug for CallbackRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Claim").finish_non_exhaustive()
+        f.debug_struct("CallbackRef").finish_non_exhaustive()
     }
 }
 
-impl Claim {
+impl CallbackRef {
     /// The claim that the caller just took in `word`.
     ///
     /// # Safety
@@ -53,7 +53,7 @@ impl Claim {
     /// It did, and makes one value of it (H1).
     #[inline]
     pub(super) unsafe fn assume(word: NonNull<Word>) -> Self {
-        Claim(word)
+        CallbackRef(word)
     }
 
     /// The pool, for the callback. It is not counted: the claim stands for it.
@@ -74,10 +74,10 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for CallbackRef {
     #[inline]
     fn drop(&mut self) {
-        if !word_at(&self.0).drop_claim() {
+        if !word_at(&self.0).drop_callback_ref() {
             drop_under_the_lock(&self.0);
         }
     }

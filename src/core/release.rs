@@ -23,12 +23,12 @@ use crate::{
     core::{
         callback::NotifyRelease,
         engine::{Callback, Engine},
-        handle::{self, Guest, Homecoming, Pool},
-        refs::Claim,
+        handle::{self, Pool, PutOutcome, ReleaseGuard},
+        refs::CallbackRef,
     },
     slot::{
         bytes::{self, Release},
-        list::Chain,
+        list::SlotList,
         owned::OwnedSlot,
     },
     sync::{Ordering, events, user_code},
@@ -42,10 +42,10 @@ pub(crate) fn release(mut slot: OwnedSlot) {
         reset(&mut slot);
     }
     slot.turn();
-    match handle::put_home(slot) {
-        Homecoming::Done => {}
-        Homecoming::Claimed(claim) => call_with(&claim),
-        Homecoming::Kept(slot) => release_under_the_lock(slot),
+    match handle::put_free(slot) {
+        PutOutcome::Done => {}
+        PutOutcome::CallbackDue(callback_ref) => call_with(&callback_ref),
+        PutOutcome::Kept(slot) => release_under_the_lock(slot),
     }
 }
 
@@ -76,9 +76,9 @@ fn reset(slot: &mut OwnedSlot) {
 
 /// The slot is free, and no user code has run since: the claim's look is the last step before the call.
 #[inline(never)]
-fn call_with(claim: &Claim) {
-    if let Some(callback) = claim.callback() {
-        call(callback, &claim.pool());
+fn call_with(callback_ref: &CallbackRef) {
+    if let Some(callback) = callback_ref.callback() {
+        call(callback, &callback_ref.pool());
     }
 }
 
@@ -94,7 +94,7 @@ fn call(callback: &dyn NotifyRelease, pool: &Pool) {
 #[cold]
 fn release_under_the_lock(slot: OwnedSlot) {
     let (mut woken, mut drained, mut listeners, mut callback) = (None, false, None, None);
-    let guest = Guest::enter(slot, |engine, shared, slot| {
+    let release_guard = ReleaseGuard::enter(slot, |engine, shared, slot| {
         listeners = shared.released.take();
         callback = shared.callback.clone();
         woken = shared.settle(engine, slot);
@@ -104,27 +104,27 @@ fn release_under_the_lock(slot: OwnedSlot) {
         user_code::quietly(|| waker.wake());
     }
     if drained {
-        guest.engine().end_drain();
+        release_guard.engine().end_drain();
     }
     if let Some(listeners) = listeners {
         listeners.tell_all();
     }
-    if callback.is_none() && !guest.engine().has_callback() {
+    if callback.is_none() && !release_guard.engine().has_callback() {
         return;
     }
-    call_last(guest, callback);
+    call_last(release_guard, callback);
 }
 
 /// Calls the callback that is set now, where `callback` was set a moment ago.
 #[inline(never)]
-fn call_last(guest: Guest, callback: Option<Callback>) {
-    let (callback, replaced) = guest.engine().look_up_again(callback);
+fn call_last(release_guard: ReleaseGuard, callback: Option<Callback>) {
+    let (callback, replaced) = release_guard.engine().look_up_again(callback);
     let Some(callback) = callback else {
         // Before the guest leaves: the drop of what was replaced may use the pool.
         user_code::quietly(|| drop(replaced));
         return;
     };
-    let pool = guest.into_handle();
+    let pool = release_guard.into_handle();
     call(&**callback, &pool);
     user_code::quietly(|| drop(callback));
     user_code::quietly(|| drop(replaced));
@@ -133,7 +133,7 @@ fn call_last(guest: Guest, callback: Option<Callback>) {
 impl Engine {
     /// Puts slots home that were never a user's, or gives them to the next in line: no callback.
     /// The caller holds a handle, or borrows one.
-    pub(crate) fn put_back(&self, mut slots: Chain) {
+    pub(crate) fn put_back(&self, mut slots: SlotList) {
         // One hold of the lock for each slot, so that nobody has to be remembered until it is free.
         while let Some(slot) = slots.pop() {
             let mut shared = self.lock();

@@ -9,7 +9,7 @@
 use crate::{
     core::engine::{Engine, Shared},
     free_list::striped::Miss,
-    slot::{list::Chain, owned::OwnedSlot},
+    slot::{list::SlotList, owned::OwnedSlot},
     sync::{
         LockGuard, Ordering, events,
         user_code::{self, Spare},
@@ -25,7 +25,7 @@ use std::{mem, task::Waker};
 
 /// What a get found under the lock.
 pub(crate) enum Found {
-    Slots(Chain),
+    Slots(SlotList),
     Place(Ticket),
 }
 
@@ -53,11 +53,11 @@ impl Engine {
     /// Takes a slot that is home under the lock, if nobody is in line who comes first.
     pub(crate) fn try_take_one(&self, rank: Rank) -> Result<OwnedSlot, GetBufferError> {
         let one = Wanted { slots: 1, rank };
-        self.try_take_many(one).map(Chain::into_only)
+        self.try_take_many(one).map(SlotList::into_only)
     }
 
     /// Takes the slots that are `wanted` if as many are home and nobody is in line who comes first.
-    pub(crate) fn try_take_many(&self, wanted: Wanted) -> Result<Chain, GetBufferError> {
+    pub(crate) fn try_take_many(&self, wanted: Wanted) -> Result<SlotList, GetBufferError> {
         let mut gathered = self.take_without_the_lock(wanted);
         if gathered.len() == wanted.slots && wanted.slots > 0 {
             return Ok(gathered);
@@ -75,12 +75,12 @@ impl Engine {
     }
 
     /// Takes up to as many free slots as are `wanted`, if no waiter comes first; perhaps none.
-    pub(crate) fn try_take_up_to(&self, wanted: Wanted) -> Result<Chain, GetBufferError> {
+    pub(crate) fn try_take_up_to(&self, wanted: Wanted) -> Result<SlotList, GetBufferError> {
         let mut gathered = self.free_list.take_up_to(wanted.slots);
         let is_short = gathered.len() < wanted.slots || wanted.slots == 0;
         let has_more = match wanted.rank {
             Rank::Ordinary => !self.free_list.is_empty(),
-            Rank::Privileged => true,
+            Rank::HighPriority => true,
         };
         if !is_short || (!has_more && self.is_open()) {
             return Ok(gathered);
@@ -88,8 +88,8 @@ impl Engine {
         // More than there is may be asked for, so that whether one can be served is all that matters.
         let slots = wanted.slots.min(1);
         let mut shared = self.lock_for(Wanted { slots, ..wanted }, &mut gathered)?;
-        if shared.line.lets_pass(wanted.rank) {
-            let may_open = shared.is_calm(self);
+        if shared.queue.lets_pass(wanted.rank) {
+            let may_open = shared.allows_fast_path(self);
             self.take_one_by_one(&mut shared, wanted, may_open, &mut gathered);
         }
         Ok(gathered)
@@ -129,7 +129,7 @@ impl Engine {
             return Ok(Found::Slots(gathered));
         }
         let is_bounded = wanted.rank == Rank::Ordinary;
-        if is_bounded && shared.line.len() >= self.settings.max_waiters {
+        if is_bounded && shared.queue.len() >= self.settings.max_waiters {
             // With a queue of none, this is all that says that a buffer is wanted.
             let requested = shared.reclaim.take_for_refused();
             drop(shared);
@@ -142,13 +142,13 @@ impl Engine {
         shared.counters.waited += 1;
         let joined = self.stamp_if_measured(&shared);
         let ticket = shared
-            .line
+            .queue
             .join(wanted, gathered, joined, waker.into_inner());
         let requested = shared.reclaim.take();
-        if wanted.rank == Rank::Privileged {
+        if wanted.rank == Rank::HighPriority {
             // It and who has gathered before must not want more than there is, or each would wait for the other.
             let left = shared.properties.buffers - wanted.slots;
-            let others = shared.line.leave_to_others(left);
+            let others = shared.queue.leave_to_others(left);
             drop(shared);
             self.put_back(others);
         } else {
@@ -166,20 +166,20 @@ impl Engine {
     /// this moment.
     #[cold]
     pub(crate) fn wait_on(&self, ticket: &mut Ticket, waker: &Waker) -> Option<Outcome> {
-        let another = self.lock().line.waits_with_another(ticket, waker);
+        let another = self.lock().queue.waits_with_another(ticket, waker);
         if another {
             // Cloned before the lock is taken, and the other one dropped once it is free.
             let waker = waker.clone();
-            let unused = self.lock().line.wake_by(ticket, waker);
+            let unused = self.lock().queue.wake_by(ticket, waker);
             user_code::quietly(|| drop(unused));
         }
         ticket.take_outcome()
     }
 
     /// Takes up to as many slots that are home as are `wanted`. A get of one has looked already.
-    fn take_without_the_lock(&self, wanted: Wanted) -> Chain {
+    fn take_without_the_lock(&self, wanted: Wanted) -> SlotList {
         match wanted.slots {
-            1 => Chain::default(),
+            1 => SlotList::default(),
             slots => self.free_list.take_many(slots),
         }
     }
@@ -190,7 +190,7 @@ impl Engine {
     fn lock_for(
         &self,
         wanted: Wanted,
-        gathered: &mut Chain,
+        gathered: &mut SlotList,
     ) -> Result<LockGuard<'_, Shared>, GetBufferError> {
         let mut shared = self.lock();
         if gathered.len() > 0 && !shared.lets_pass(wanted.rank) {
@@ -218,9 +218,9 @@ impl Engine {
         shared: &mut Shared,
         wanted: Wanted,
         all_or_nothing: bool,
-        gathered: &mut Chain,
+        gathered: &mut SlotList,
     ) -> bool {
-        if wanted.slots > 0 && shared.line.lets_pass(wanted.rank) {
+        if wanted.slots > 0 && shared.queue.lets_pass(wanted.rank) {
             self.gather(shared, wanted, all_or_nothing, gathered);
         }
         gathered.len() == wanted.slots
@@ -234,13 +234,13 @@ impl Engine {
         shared: &mut Shared,
         wanted: Wanted,
         all_or_nothing: bool,
-        gathered: &mut Chain,
+        gathered: &mut SlotList,
     ) {
-        let mut may_open = shared.is_calm(self);
+        let mut may_open = shared.allows_fast_path(self);
         if wanted.slots > 1 {
-            let home = shared.ledger.park_all_and_count(&self.free_list);
-            let home = home + shared.reserved_for(wanted.rank);
-            if all_or_nothing && gathered.len() + home < wanted.slots {
+            let free = shared.parked.park_all_and_count(&self.free_list);
+            let free = free + shared.reserved_for(wanted.rank);
+            if all_or_nothing && gathered.len() + free < wanted.slots {
                 return;
             }
             // In an open word somebody else could be faster.
@@ -256,13 +256,13 @@ impl Engine {
         shared: &mut Shared,
         wanted: Wanted,
         may_open: bool,
-        gathered: &mut Chain,
+        gathered: &mut SlotList,
     ) {
         while gathered.len() < wanted.slots {
-            let slot = match shared.ledger.take(&self.free_list, may_open) {
+            let slot = match shared.parked.take(&self.free_list, may_open) {
                 // With none home every word is parked, as those who take from the reserve must leave them.
-                None if wanted.rank == Rank::Privileged => shared.reserve.take(),
-                home => home,
+                None if wanted.rank == Rank::HighPriority => shared.priority_buffers.take(),
+                free => free,
             };
             let Some(slot) = slot else {
                 return;
@@ -274,17 +274,21 @@ impl Engine {
 
     /// Leaves the line. The answer is the slots that were handed over already, or the failure that was
     /// told; what was only gathered goes to the next in line.
-    pub(crate) fn leave_line(&self, mut ticket: Ticket, why: Why) -> Result<Chain, GetBufferError> {
+    pub(crate) fn leave_line(
+        &self,
+        mut ticket: Ticket,
+        why: Why,
+    ) -> Result<SlotList, GetBufferError> {
         let mut shared = self.lock();
-        let left = shared.line.leave(&mut ticket);
+        let left = shared.queue.leave(&mut ticket);
         let how = match &left {
             Left::Waiting(..) => why.name(),
-            Left::Told(outcome) => outcome.name(),
+            Left::WithOutcome(outcome) => outcome.name(),
         };
         let (told, gathered, waker) = match left {
-            Left::Waiting(gathered, waker) => (Ok(Chain::default()), gathered, waker),
-            Left::Told(Outcome::Slots(slots)) => (Ok(slots), Chain::default(), None),
-            Left::Told(Outcome::Failed(error)) => (Err(error), Chain::default(), None),
+            Left::Waiting(gathered, waker) => (Ok(SlotList::default()), gathered, waker),
+            Left::WithOutcome(Outcome::Slots(slots)) => (Ok(slots), SlotList::default(), None),
+            Left::WithOutcome(Outcome::Failed(error)) => (Err(error), SlotList::default(), None),
         };
         // One that was told of a failure was neither cancelled nor too late, and one that has its slots
         // beats the deadline.
@@ -309,7 +313,7 @@ impl Engine {
 impl Shared {
     /// Whether a get of this rank has nobody to wait for, in a pool that serves.
     fn lets_pass(&self, rank: Rank) -> bool {
-        self.serves().is_ok() && self.line.lets_pass(rank)
+        self.serves().is_ok() && self.queue.lets_pass(rank)
     }
 
     /// Whether a get of so many samples can ever be served.
@@ -317,8 +321,8 @@ impl Shared {
     pub(crate) fn may_want(&self, wanted: Wanted) -> Result<(), GetBufferError> {
         self.serves()?;
         let out_of_reach = match wanted.rank {
-            Rank::Ordinary => self.reserve.size(),
-            Rank::Privileged => 0,
+            Rank::Ordinary => self.priority_buffers.size(),
+            Rank::HighPriority => 0,
         };
         if wanted.slots > self.properties.buffers - out_of_reach {
             return Err(GetBufferError::TooMany);
@@ -330,7 +334,7 @@ impl Shared {
     fn reserved_for(&self, rank: Rank) -> usize {
         match rank {
             Rank::Ordinary => 0,
-            Rank::Privileged => self.reserve.len(),
+            Rank::HighPriority => self.priority_buffers.len(),
         }
     }
 

@@ -27,7 +27,7 @@ impl Engine {
         let now = self.stamp(Moment::now_and_which());
         let mut shared = self.lock();
         let number = shared.watches.add();
-        shared.line.measure_from(now);
+        shared.queue.measure_from(now);
         self.accounts.measure_from(now);
         number
     }
@@ -130,7 +130,7 @@ impl Engine {
     ) -> Option<Option<Waker>> {
         let mut shared = self.lock();
         // In the same hold of the lock, or a get could queue in between and find no waker.
-        if !shared.line.is_empty() || shared.state == State::Draining {
+        if !shared.queue.is_empty() || shared.state == State::Draining {
             return None;
         }
         if shared.reclaim.was_refused(key) {

@@ -23,7 +23,7 @@
 
 use super::{bit_set::BitSet, striped::FreeList};
 use crate::{
-    free_list::{stripe, table::Shelf},
+    free_list::{stripe, table::BlockTable},
     memory::slot_memory::Region,
     slot::{
         header::{Owner, SetUp, Slot},
@@ -36,7 +36,7 @@ use std::{io, mem, sync::Arc};
 
 /// What a commit tells the free list.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct CommitPlan {
     pub(crate) slots: usize,
     pub(crate) owner: Owner,
     pub(crate) memory: Arc<Region>,
@@ -51,7 +51,7 @@ pub(crate) struct Layout {
     per_word: usize,
     open: BitSet,
     used: BitSet,
-    stocked: BitSet,
+    with_free: BitSet,
 }
 
 impl Layout {
@@ -67,16 +67,16 @@ impl Layout {
             per_word,
             open: set(BitSet::with_bound(words))?,
             used: set(BitSet::with_bound(words))?,
-            stocked: set(BitSet::full(words))?,
+            with_free: set(BitSet::full(words))?,
         };
-        list.shelf.reserve(words, slots, records)?;
+        list.table.reserve(words, slots, records)?;
         Ok(layout)
     }
 }
 
 /// What the slots counted since the commit.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct Totals {
     /// How often a sample was handed to a user.
     pub(crate) acquired: u64,
     /// How often a user released one.
@@ -89,38 +89,38 @@ pub(crate) struct Tally {
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
-    plan: Option<Plan>,
+pub(crate) struct ParkedWords {
+    plan: Option<CommitPlan>,
     per_word: usize,
     open: BitSet,
-    stocked: BitSet,
+    with_free: BitSet,
     /// The words whose slots were set up since the commit.
     used: BitSet,
     parked_out: usize,
-    parked_claims: usize,
+    parked_callback_refs: usize,
     /// Whether words are opened with the flag that tells releases of a callback.
     pub(crate) notify: bool,
     /// Whether words stay parked, because a claim may still use a replaced callback. All of them, not only those
     /// with claims: an open one would get claims of the new callback, and among these the old ones would never be
     /// seen to end.
-    pub(crate) hold_claims: bool,
+    pub(crate) hold_callback_refs: bool,
 }
 
-impl Ledger {
+impl ParkedWords {
     /// Takes up a configuration whose slots are all free, with the layout that was made for it. Every word is parked at
     /// this time. The sets of the configuration before are left in `layout`, because freeing them can take long.
-    pub(crate) fn adopt(&mut self, list: &FreeList, plan: Plan, layout: &mut Layout) {
-        let shelf = &list.shelf;
+    pub(crate) fn adopt(&mut self, list: &FreeList, plan: CommitPlan, layout: &mut Layout) {
+        let table = &list.table;
         let stripes = 1 << layout.words.min(stripe::count()).ilog2();
-        shelf.mask.store(stripes - 1, Ordering::Relaxed);
-        shelf.word_count.store(layout.words, Ordering::Relaxed);
-        for word in (0..stripes).filter_map(|stripe| shelf.block(stripe)) {
+        table.mask.store(stripes - 1, Ordering::Relaxed);
+        table.word_count.store(layout.words, Ordering::Relaxed);
+        for word in (0..stripes).filter_map(|stripe| table.block(stripe)) {
             word.set_cursor(0);
         }
         self.per_word = layout.per_word;
         mem::swap(&mut self.open, &mut layout.open);
         mem::swap(&mut self.used, &mut layout.used);
-        mem::swap(&mut self.stocked, &mut layout.stocked);
+        mem::swap(&mut self.with_free, &mut layout.with_free);
         self.plan = Some(plan);
         self.publish_reachable(list);
     }
@@ -134,7 +134,7 @@ impl Ledger {
     pub(crate) fn abandon(&mut self, list: &FreeList) {
         debug_assert_eq!(self.parked_out, 0);
         self.plan = None;
-        self.stocked = BitSet::default();
+        self.with_free = BitSet::default();
         self.used = BitSet::default();
         self.open = BitSet::default();
         self.publish_reachable(list);
@@ -167,8 +167,8 @@ impl Ledger {
     }
 
     /// How many claims are held, in parked words.
-    pub(crate) fn parked_claims(&self) -> usize {
-        self.parked_claims
+    pub(crate) fn parked_callback_refs(&self) -> usize {
+        self.parked_callback_refs
     }
 
     pub(crate) fn all_parked(&self) -> bool {
@@ -178,7 +178,7 @@ impl Ledger {
     /// How many slots are out now; those in open words may move while this counts.
     pub(crate) fn out(&self, list: &FreeList) -> usize {
         let open = self.open.iter().filter_map(|index| {
-            let word = list.shelf.block(index)?;
+            let word = list.table.block(index)?;
             Some(word.out(self.absent(index)))
         });
         self.parked_out + open.sum::<usize>()
@@ -194,16 +194,16 @@ impl Ledger {
     /// in words of their own, and otherwise the lowest. Words that turn out dry are parked, so
     /// with no answer every word is parked and no slot is home.
     pub(crate) fn take(&mut self, list: &FreeList, may_open: bool) -> Option<OwnedSlot> {
-        let shelf = &list.shelf;
-        let own = stripe::current() & shelf.mask.load(Ordering::Relaxed);
-        while let Some(lowest) = lowest(self.open.next(0), self.stocked.next(0)) {
-            let index = match self.stocked.contains(own) || self.open.contains(own) {
+        let table = &list.table;
+        let own = stripe::current() & table.mask.load(Ordering::Relaxed);
+        while let Some(lowest) = lowest(self.open.next(0), self.with_free.next(0)) {
+            let index = match self.with_free.contains(own) || self.open.contains(own) {
                 true => own,
                 false => lowest,
             };
-            let word = shelf.block(index)?;
-            if self.stocked.contains(index) {
-                if !may_open || self.hold_claims {
+            let word = table.block(index)?;
+            if self.with_free.contains(index) {
+                if !may_open || self.hold_callback_refs {
                     return self.take_parked(list, index);
                 }
                 self.open(list, index);
@@ -223,13 +223,13 @@ impl Ledger {
     }
 
     fn take_parked(&mut self, list: &FreeList, index: usize) -> Option<OwnedSlot> {
-        let word = list.shelf.block(index)?;
-        self.set_up(&list.shelf, index);
+        let word = list.table.block(index)?;
+        self.set_up(&list.table, index);
         let absent = self.absent(index);
         let slot = word.take_parked(absent)?;
         self.parked_out += 1;
         if word.out(absent) == self.members(index) {
-            self.stocked.remove(index);
+            self.with_free.remove(index);
             self.publish_reachable(list);
         }
         Some(slot)
@@ -239,7 +239,7 @@ impl Ledger {
     pub(crate) fn put(&mut self, list: &FreeList, slot: OwnedSlot, may_open: bool) {
         let index = slot.index() / self.per_word;
         let bit = slot.bit();
-        let Some(word) = list.shelf.block(index) else {
+        let Some(word) = list.table.block(index) else {
             unreachable!("a slot's word is on the shelf of its configuration");
         };
         word.put_locked(bit);
@@ -247,50 +247,50 @@ impl Ledger {
             return;
         }
         self.parked_out -= 1;
-        if may_open && !self.hold_claims {
+        if may_open && !self.hold_callback_refs {
             self.open(list, index);
         } else {
-            self.stocked.insert(index);
+            self.with_free.insert(index);
         }
         self.publish_reachable(list);
     }
 
     /// Drops a claim of a word that is parked. `false` if it is open, and the claim still held.
-    pub(crate) fn drop_claim(&mut self, word: &Word) -> bool {
+    pub(crate) fn drop_callback_ref(&mut self, word: &Word) -> bool {
         if word.is_open() {
             return false;
         }
-        word.drop_claim_parked();
-        self.parked_claims -= 1;
+        word.drop_parked_callback_ref();
+        self.parked_callback_refs -= 1;
         true
     }
 
     fn open(&mut self, list: &FreeList, index: usize) {
-        self.set_up(&list.shelf, index);
-        if let Some(word) = list.shelf.block(index) {
+        self.set_up(&list.table, index);
+        if let Some(word) = list.table.block(index) {
             // Whoever belongs here comes back: the slots that it took elsewhere are higher ones.
             word.set_cursor(0);
             let held = word.open(self.absent(index), self.notify);
             self.parked_out -= held.out;
-            self.parked_claims -= held.claims;
+            self.parked_callback_refs -= held.callback_refs;
             self.open.insert(index);
-            self.stocked.remove(index);
+            self.with_free.remove(index);
         }
     }
 
     fn park(&mut self, list: &FreeList, index: usize) {
-        if let Some(word) = list.shelf.block(index) {
+        if let Some(word) = list.table.block(index) {
             let held = word.park(self.absent(index));
             self.parked_out += held.out;
-            self.parked_claims += held.claims;
+            self.parked_callback_refs += held.callback_refs;
             self.open.remove(index);
             if held.out < self.members(index) {
-                self.stocked.insert(index);
+                self.with_free.insert(index);
             }
         }
     }
 
-    fn set_up(&mut self, shelf: &Shelf, index: usize) {
+    fn set_up(&mut self, table: &BlockTable, index: usize) {
         let Some(plan) = &self.plan else { return };
         if self.used.contains(index) {
             return;
@@ -301,7 +301,7 @@ impl Ledger {
             index: first + bit,
             wipe: plan.wipe,
         });
-        shelf.set_up(index, plan.owner, slots);
+        table.set_up(index, plan.owner, slots);
         self.used.insert(index);
     }
 
@@ -315,22 +315,22 @@ impl Ledger {
 
     /// The header of slot `index`.
     pub(crate) fn slot<'a>(&self, list: &'a FreeList, index: usize) -> Option<&'a Slot> {
-        let block = list.shelf.block(index / self.per_word)?;
+        let block = list.table.block(index / self.per_word)?;
         block.slot(index % self.per_word)
     }
 
     /// What the slots counted since the commit.
-    pub(crate) fn tally(&self, list: &FreeList) -> Tally {
-        let mut tally = Tally::default();
+    pub(crate) fn totals(&self, list: &FreeList) -> Totals {
+        let mut totals = Totals::default();
         let slots = self.used_slots().filter_map(|index| self.slot(list, index));
         for slot in slots {
-            let turns = slot.turns();
-            tally.acquired += turns.div_ceil(2);
-            tally.released += turns / 2;
-            tally.used += usize::from(slot.was_used());
-            tally.written += slot.written();
+            let generation = slot.generation();
+            totals.acquired += generation.div_ceil(2);
+            totals.released += generation / 2;
+            totals.used += usize::from(slot.was_used());
+            totals.written += slot.written();
         }
-        tally
+        totals
     }
 
     /// Starts counting anew: every slot is home, and no word may stay set up.
@@ -339,7 +339,7 @@ impl Ledger {
     }
 
     fn publish_reachable(&self, list: &FreeList) {
-        let reachable = self.open.len() + self.stocked.len();
+        let reachable = self.open.len() + self.with_free.len();
         list.reachable.store(reachable, Ordering::Release);
     }
 }

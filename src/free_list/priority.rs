@@ -14,17 +14,17 @@
 
 #![forbid(unsafe_code)]
 
-use crate::slot::{list::Chain, owned::OwnedSlot};
+use crate::slot::{list::SlotList, owned::OwnedSlot};
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
-pub(crate) struct Reserve {
+pub(crate) struct PriorityBuffers {
     /// How many slots it should have: none while the pool is not committed.
     size: usize,
-    kept: Chain,
+    kept: SlotList,
 }
 
-impl Reserve {
+impl PriorityBuffers {
     /// How many of `buffers` a reserve of `wanted` keeps: one is left for those who may not take from it.
     pub(crate) fn of(wanted: usize, buffers: usize) -> usize {
         wanted.min(buffers.saturating_sub(1))
@@ -50,7 +50,7 @@ impl Reserve {
     }
 
     /// Keeps nothing any more. The answer is the slots that it has.
-    pub(crate) fn close(&mut self) -> Chain {
+    pub(crate) fn close(&mut self) -> SlotList {
         self.size = 0;
         std::mem::take(&mut self.kept)
     }

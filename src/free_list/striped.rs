@@ -10,13 +10,13 @@
 //! 1. if neither an open nor a stocked word is left, there is nothing: one load says so, however
 //!    many slots the pool has;
 //! 2. look at a few words from its stripe's own on ([`SWEEP`]);
-//! 3. otherwise go under the lock, where the [`Ledger`](crate::free_list::parked::Ledger) knows which words have slots.
+//! 3. otherwise go under the lock, where the [`ParkedWords`](crate::free_list::parked::ParkedWords) knows which words have slots.
 
 #![forbid(unsafe_code)]
 
 use crate::{
-    free_list::{stripe, table::Shelf},
-    slot::{block_ref::BlockRef, list::Chain, owned::OwnedSlot, word::Word},
+    free_list::{stripe, table::BlockTable},
+    slot::{block_ref::BlockRef, list::SlotList, owned::OwnedSlot, word::Word},
     sync::{AtomicUsize, Ordering},
 };
 use crossbeam_utils::CachePadded;
@@ -37,7 +37,7 @@ pub(crate) enum Miss {
 /// The words and slots, and how many words there are that may have a slot.
 #[derive(Debug)]
 pub(crate) struct FreeList {
-    pub(crate) shelf: Shelf,
+    pub(crate) table: BlockTable,
     /// Open words and stocked ones together. Written under the lock, when a word is parked or
     /// opened, so never in the common get or release.
     pub(super) reachable: CachePadded<AtomicUsize>,
@@ -47,7 +47,7 @@ impl FreeList {
     /// A free list with no slots.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(FreeList {
-            shelf: Shelf::new()?,
+            table: BlockTable::new()?,
             reachable: CachePadded::new(AtomicUsize::new(0)),
         })
     }
@@ -66,16 +66,16 @@ impl FreeList {
     /// The stripe of this thread.
     #[inline]
     fn stripe(&self) -> usize {
-        stripe::current() & self.shelf.mask.load(Ordering::Relaxed)
+        stripe::current() & self.table.mask.load(Ordering::Relaxed)
     }
 
     /// The word where the threads of `stripe` look first.
     #[inline]
     fn cursor(&self, stripe: usize) -> Option<BlockRef<'_>> {
-        let own = self.shelf.block(stripe)?;
+        let own = self.table.block(stripe)?;
         match own.cursor() {
             0 => Some(own),
-            elsewhere => self.shelf.block(stripe ^ elsewhere),
+            elsewhere => self.table.block(stripe ^ elsewhere),
         }
     }
 
@@ -94,7 +94,7 @@ impl FreeList {
     #[inline(never)]
     fn take_from_another_word(&self) -> Result<OwnedSlot, Miss> {
         let stripe = self.stripe();
-        if let Some(own) = self.shelf.block(stripe).filter(|own| own.cursor() == 0) {
+        if let Some(own) = self.table.block(stripe).filter(|own| own.cursor() == 0) {
             if !own.is_open() {
                 // The ledger opens it, if it has slots: better once under the lock than at a word that
                 // other threads are busy with.
@@ -118,17 +118,17 @@ impl FreeList {
 
     /// Takes `wanted` slots without the lock, many in one step, if the words that it looks at have as
     /// many. It may get fewer, if somebody else was faster.
-    pub(crate) fn take_many(&self, wanted: usize) -> Chain {
+    pub(crate) fn take_many(&self, wanted: usize) -> SlotList {
         let words = self.words_to_look_at();
-        if words.map(|word| Word::home(&word)).sum::<usize>() < wanted {
-            return Chain::default();
+        if words.map(|word| Word::free(&word)).sum::<usize>() < wanted {
+            return SlotList::default();
         }
         self.take_up_to(wanted)
     }
 
     /// Takes up to `wanted` slots without the lock, of the words that it looks at.
-    pub(crate) fn take_up_to(&self, wanted: usize) -> Chain {
-        let mut taken = Chain::default();
+    pub(crate) fn take_up_to(&self, wanted: usize) -> SlotList {
+        let mut taken = SlotList::default();
         for word in self.words_to_look_at() {
             let missing = wanted - taken.len();
             if missing == 0 {
@@ -160,17 +160,17 @@ impl FreeList {
     /// Lets this thread's stripe start at word `index` from now on.
     pub(super) fn look_here_next(&self, index: usize) {
         let stripe = self.stripe();
-        if let Some(word) = self.shelf.block(stripe) {
+        if let Some(word) = self.table.block(stripe) {
             word.set_cursor(index ^ stripe);
         }
     }
 
     /// The first words from `stripe` on, wrapping round.
     fn sweep(&self, stripe: usize) -> impl Iterator<Item = (usize, BlockRef<'_>)> {
-        let words = self.shelf.word_count.load(Ordering::Relaxed);
+        let words = self.table.word_count.load(Ordering::Relaxed);
         (0..words.min(SWEEP)).filter_map(move |step| {
             let index = (stripe + step) % words;
-            Some((index, self.shelf.block(index)?))
+            Some((index, self.table.block(index)?))
         })
     }
 }
@@ -214,7 +214,7 @@ mod tests {
             let lock_free = other.try_get_buffer().unwrap().index();
             let slot = other.engine().try_take_one(Rank::Ordinary).unwrap();
             let under_the_lock = slot.index();
-            let mut unwanted = Chain::default();
+            let mut unwanted = SlotList::default();
             unwanted.push(slot);
             other.engine().put_back(unwanted);
             let after = other.try_get_buffer().unwrap().index();

@@ -58,7 +58,7 @@ impl Record {
 
 /// See the module's documentation. A get reads the first four fields and writes none.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct BlockTable {
     /// The first of the newest blocks.
     first: AtomicPtr<Block>,
     /// How many blocks there are. It grows, and is stored after `first`, so whoever sees it sees an
@@ -78,10 +78,10 @@ struct Stock {
     records: Option<Mapping<Record>>,
 }
 
-impl Shelf {
+impl BlockTable {
     /// A shelf without room.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Shelf {
+        Ok(BlockTable {
             first: AtomicPtr::new(ptr::null_mut()),
             room: AtomicUsize::new(0),
             mask: Setting::new(0),

@@ -142,14 +142,14 @@ fn a_miss_after_the_first_miss() {
 #[test]
 fn a_get_behind_more_dry_words_than_are_looked_at() {
     for stripe in 0..4 {
-        for dry_words in [17, 20, 23, 30] {
+        for empty_words in [17, 20, 23, 30] {
             let pool = pool(2000);
             let per_word = 2000_usize.div_ceil(2000_usize.div_ceil(SLOTS_PER_WORD));
             let taker = pool.clone();
             let take = move || {
                 (0..stripe).for_each(|_| stripe::move_on());
                 let take = |_| taker.try_get_buffer().unwrap();
-                (0..dry_words * per_word + 1).map(take).collect()
+                (0..empty_words * per_word + 1).map(take).collect()
             };
             let _held: Vec<Sample> = thread::spawn(take).join().unwrap();
             while_the_lock_is_held(&pool, move |pool| {

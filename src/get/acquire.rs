@@ -18,7 +18,7 @@
 
 use crate::{
     core::{engine::Engine, take::Found},
-    slot::{list::Chain, owned::OwnedSlot},
+    slot::{list::SlotList, owned::OwnedSlot},
     sync::{coop::spend, events, user_code},
     values::error::GetBufferError,
     wait::{
@@ -37,7 +37,7 @@ use std::{
 pub(crate) enum Acquire {
     New(Wanted),
     InLine(Ticket),
-    InHand(Chain),
+    InHand(SlotList),
     Refused(GetBufferError),
     Done,
 }
@@ -72,7 +72,7 @@ impl Acquire {
     #[cold]
     fn keep_in_hand(&mut self, slot: OwnedSlot) {
         slot.mark_used();
-        let mut slots = Chain::default();
+        let mut slots = SlotList::default();
         slots.push(slot);
         *self = Acquire::InHand(slots);
     }
@@ -82,7 +82,7 @@ impl Acquire {
         &mut self,
         engine: &Engine,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Chain, GetBufferError>> {
+    ) -> Poll<Result<SlotList, GetBufferError>> {
         match *self {
             Acquire::New(wanted) => self.begin(engine, wanted, cx),
             _ => self.go_on(engine, cx),
@@ -97,7 +97,7 @@ impl Acquire {
         engine: &Engine,
         wanted: Wanted,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Chain, GetBufferError>> {
+    ) -> Poll<Result<SlotList, GetBufferError>> {
         match engine.take_or_join(wanted, cx.waker()) {
             Ok(Found::Place(ticket)) => {
                 *self = Acquire::InLine(ticket);
@@ -114,7 +114,7 @@ impl Acquire {
         &mut self,
         engine: &Engine,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Chain, GetBufferError>> {
+    ) -> Poll<Result<SlotList, GetBufferError>> {
         match self {
             Acquire::InLine(ticket) => {
                 let told = ticket.take_outcome();
@@ -148,9 +148,9 @@ impl Acquire {
     #[inline]
     fn hand_over(
         &mut self,
-        slots: Chain,
+        slots: SlotList,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Chain, GetBufferError>> {
+    ) -> Poll<Result<SlotList, GetBufferError>> {
         let keep = |slots| *self = Acquire::InHand(slots);
         let (slots, has_budget) = user_code::holding(slots, || spend(cx), keep);
         if has_budget {
@@ -167,7 +167,7 @@ impl Acquire {
         &mut self,
         error: GetBufferError,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Chain, GetBufferError>> {
+    ) -> Poll<Result<SlotList, GetBufferError>> {
         // Before the budget is asked for: the waker may panic.
         *self = Acquire::Refused(error);
         if !spend(cx) {
@@ -229,7 +229,7 @@ impl Acquire {
     /// Leaves the line. The answer is the slots that were handed over already, or the failure that it
     /// was told of.
     #[cold]
-    fn give_up(&mut self, engine: &Engine, why: Why) -> Result<Chain, GetBufferError> {
+    fn give_up(&mut self, engine: &Engine, why: Why) -> Result<SlotList, GetBufferError> {
         match mem::replace(self, Acquire::Done) {
             Acquire::InLine(ticket) => engine.leave_line(ticket, why),
             Acquire::InHand(slots) => {
@@ -237,7 +237,7 @@ impl Acquire {
                 Ok(slots)
             }
             Acquire::Refused(error) => Err(error),
-            Acquire::New(_) | Acquire::Done => Ok(Chain::default()),
+            Acquire::New(_) | Acquire::Done => Ok(SlotList::default()),
         }
     }
 }

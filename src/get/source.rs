@@ -10,7 +10,7 @@ use crate::{
     core::{engine::Engine, handle::Pool},
     get::acquire::Acquire,
     sample::exclusive::Sample,
-    slot::list::Chain,
+    slot::list::SlotList,
     values::error::GetBufferError,
     wait::{
         node::Timer,
@@ -335,7 +335,7 @@ impl PoolGet {
 /// not abort the process.
 pub(crate) fn hand_out(
     engine: &Engine,
-    mut slots: Chain,
+    mut slots: SlotList,
     samples: &mut Vec<Sample>,
     location: &'static Location<'static>,
 ) -> Result<(), GetBufferError> {

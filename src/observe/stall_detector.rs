@@ -36,7 +36,7 @@ use crate::{
     wait::{
         clock::{Moment, Stamp},
         quota_account::Account,
-        slab::SeatNumber,
+        slab::WaiterNumber,
     },
 };
 use std::{
@@ -133,7 +133,7 @@ pub struct StallDetector<F> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct First {
     joined: Stamp,
-    seat: SeatNumber,
+    queue_slot: WaiterNumber,
     /// The address of the account whose line it is, or zero for the pool's.
     line: usize,
 }
@@ -280,14 +280,28 @@ fn first_waiters(
     shared: &Shared,
     now: Moment,
 ) -> Vec<(First, Option<Arc<Account>>)> {
-    let for_a_sample = shared.longest_wait().map(|(joined, seat)| {
+    let for_a_sample = shared.longest_wait().map(|(joined, queue_slot)| {
         let line = 0;
-        (First { joined, seat, line }, None)
+        (
+            First {
+                joined,
+                queue_slot,
+                line,
+            },
+            None,
+        )
     });
     let for_room = engine.longest_waits_for_room(now);
-    let for_room = for_room.map(|(joined, seat, account)| {
+    let for_room = for_room.map(|(joined, queue_slot, account)| {
         let line = Arc::as_ptr(&account).addr();
-        (First { joined, seat, line }, Some(account))
+        (
+            First {
+                joined,
+                queue_slot,
+                line,
+            },
+            Some(account),
+        )
     });
     for_a_sample.into_iter().chain(for_room).collect()
 }

@@ -27,7 +27,7 @@ pub(crate) fn long_wait(wait: &Stall) {
             buffers = status.buffers,
             free = status.free,
             outstanding = status.outstanding,
-            "a get has waited for long"
+            "a get has waited too long"
         );
     });
     let quotas = wait.report.quotas.iter();
@@ -40,7 +40,7 @@ pub(crate) fn long_wait(wait: &Stall) {
                 in_use = quota.in_use,
                 limit = quota.limit,
                 waiting = quota.waiting,
-                "gets wait for room in a quota"
+                "gets wait for a quota"
             );
         });
     }
@@ -56,7 +56,7 @@ pub(crate) fn long_wait(wait: &Stall) {
                 bytes_used = site.bytes_used,
                 bytes_pinned = site.bytes_pinned,
                 handles = site.handles,
-                "samples are held, while a get waits"
+                "samples are held while a get waits"
             );
         });
     }

@@ -140,7 +140,7 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn priority_buffers(mut self, n: usize) -> Self {
-        self.settings.reserve = n;
+        self.settings.priority_buffers = n;
         self
     }
 

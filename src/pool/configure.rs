@@ -12,7 +12,7 @@ use crate::{
         error::{CommitError, SetPropertiesError},
         properties::Properties,
     },
-    wait::event::Signal,
+    wait::event::Listener,
 };
 use std::{
     fmt,
@@ -204,7 +204,7 @@ impl Pool {
     pub fn drained(&self) -> Drained {
         Drained {
             pool: self.downgrade(),
-            signal: self.engine().drained(),
+            listener: self.engine().drained(),
         }
     }
 
@@ -245,7 +245,7 @@ impl Default for Pool {
 pub struct Drained {
     /// It does not keep the pool alive.
     pool: WeakPool,
-    signal: Signal,
+    listener: Listener,
 }
 
 impl fmt::Debug for Drained {
@@ -256,8 +256,8 @@ impl fmt::Debug for Drained {
 
 impl Drop for Drained {
     fn drop(&mut self) {
-        if !self.signal.is_over() {
-            self.pool.engine().forget_drained(&self.signal);
+        if !self.listener.is_over() {
+            self.pool.engine().forget_drained(&self.listener);
         }
     }
 }
@@ -266,6 +266,6 @@ impl Future for Drained {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.signal.poll(cx)
+        self.listener.poll(cx)
     }
 }

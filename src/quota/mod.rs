@@ -79,7 +79,7 @@ impl Pool {
     /// ```
     #[must_use = "only the gets that are made through a quota have its priority"]
     pub fn priority_quota(&self, name: impl Into<Arc<str>>, n: usize) -> Quota {
-        self.quota_of(name.into(), n, Rank::Privileged)
+        self.quota_of(name.into(), n, Rank::HighPriority)
     }
 
     fn quota_of(&self, name: Arc<str>, limit: usize, rank: Rank) -> Quota {
@@ -182,7 +182,7 @@ impl Quota {
     /// ```
     #[must_use]
     pub fn is_priority(&self) -> bool {
-        self.account.rank() == Rank::Privileged
+        self.account.rank() == Rank::HighPriority
     }
 
     /// How many samples are charged to it now, and how many gets wait for room. Not a snapshot.

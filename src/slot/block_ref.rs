@@ -58,7 +58,7 @@ impl<'a> BlockRef<'a> {
     pub(crate) fn take(self) -> Result<OwnedSlot, bool> {
         match Word::take(&self) {
             Take::Bit(bit) => Ok(self.owned(bit)),
-            Take::Dry => Err(false),
+            Take::Empty => Err(false),
             Take::Contended => Err(true),
         }
     }

@@ -31,9 +31,9 @@ pub(crate) struct Slot {
     pub(super) used: StatisticBool,
     /// One more for each time the slot is handed to a user and for each time it is released, so it
     /// is odd while a user has it. Written by the owner only, read by the status.
-    pub(super) turns: StatisticU64,
+    pub(super) generation: StatisticU64,
     pub(super) references: AtomicUsize,
-    /// Of a user's sample, its first byte; of a slot in a [`Chain`](crate::slot::list::Chain), the next one. Written by the owner
+    /// Of a user's sample, its first byte; of a slot in a [`SlotList`](crate::slot::list::SlotList), the next one. Written by the owner
     /// only, like the two below.
     pub(super) start: SettingPtr<()>,
     /// How many bytes of the sample were written.
@@ -59,7 +59,7 @@ unsafe impl Zeroed for Slot {
             index: SettingU32::new(0),
             reset: SettingU8::new(0),
             used: StatisticBool::new(false),
-            turns: StatisticU64::new(0),
+            generation: StatisticU64::new(0),
             references: AtomicUsize::new(0),
             start: SettingPtr::default(),
             len: Setting::new(0),
@@ -122,18 +122,18 @@ impl Slot {
         self.reset
             .store(if with.wipe { WIPE } else { 0 }, Ordering::Relaxed);
         self.used.store(false, Ordering::Relaxed);
-        self.turns.store(0, Ordering::Relaxed);
+        self.generation.store(0, Ordering::Relaxed);
         self.references.store(0, Ordering::Relaxed);
     }
 
     /// How often the slot was handed to a user and released since the commit, together.
-    pub(crate) fn turns(&self) -> u64 {
-        self.turns.load(Ordering::Relaxed)
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
     }
 
     /// Whether the slot was out since the commit.
     pub(crate) fn was_used(&self) -> bool {
-        self.turns() > 0 || self.used.load(Ordering::Relaxed)
+        self.generation() > 0 || self.used.load(Ordering::Relaxed)
     }
 
     /// How many shared handles there are: 0 while the slot is not shared.
@@ -150,7 +150,7 @@ impl Slot {
     /// How many bytes stand in the sample that a user has; none if no user has it, whose length is that
     /// of the last one.
     pub(crate) fn written(&self) -> usize {
-        match self.turns() % 2 {
+        match self.generation() % 2 {
             1 => self.len(),
             _ => 0,
         }

@@ -6,17 +6,17 @@ use std::ptr::NonNull;
 /// See the module's documentation. Like a slot's token it has no `Drop`: the slots are put back.
 #[derive(Debug, Default)]
 #[must_use = "slots that are not put back are lost"]
-pub(crate) struct Chain {
+pub(crate) struct SlotList {
     first: Option<NonNull<Slot>>,
     len: usize,
 }
 
 // SAFETY: a chain owns its slots (S1).
-unsafe impl Send for Chain {}
+unsafe impl Send for SlotList {}
 // SAFETY: through a shared chain nothing can be reached.
-unsafe impl Sync for Chain {}
+unsafe impl Sync for SlotList {}
 
-impl Chain {
+impl SlotList {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -48,7 +48,7 @@ impl Chain {
         slot
     }
 
-    /// The chain as one pointer, for an outcome; [`Chain::from_first`] is the way back.
+    /// The chain as one pointer, for an outcome; [`SlotList::from_first`] is the way back.
     #[inline]
     pub(crate) fn into_first(self) -> Option<NonNull<Slot>> {
         self.first
@@ -58,7 +58,7 @@ impl Chain {
     ///
     /// # Safety
     ///
-    /// `first` came from [`Chain::into_first`] and is turned back into a chain once (W3).
+    /// `first` came from [`SlotList::into_first`] and is turned back into a chain once (W3).
     #[inline]
     pub(crate) unsafe fn from_first(first: NonNull<Slot>) -> Self {
         let mut len = 0;
@@ -69,7 +69,7 @@ impl Chain {
             let at = unsafe { at.as_ref() };
             slot = at.next();
         }
-        Chain {
+        SlotList {
             first: Some(first),
             len,
         }

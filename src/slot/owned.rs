@@ -4,7 +4,7 @@
 //! |--------------|-------------------------------------------------------|------------------------------|
 //! | [`OwnedSlot`] | one owner, who may write (S1)                        | [`SharedSlot`](crate::slot::shared::SharedSlot), or home |
 //! | `SharedSlot` | one of `references` readers (S3)                    | [`OwnedSlot`] again, by the last |
-//! | [`Chain`](crate::slot::list::Chain) | several owned slots, linked through their headers | owned slots        |
+//! | [`SlotList`](crate::slot::list::SlotList) | several owned slots, linked through their headers | owned slots        |
 
 use crate::{
     slot::{
@@ -138,8 +138,8 @@ impl OwnedSlot {
     /// Counts a turn: the slot was handed to a user, or is being released by one.
     #[inline]
     pub(crate) fn turn(&self) {
-        let turns = &self.slot().turns;
-        turns.store(turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let generation = &self.slot().generation;
+        generation.store(generation.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 
     #[inline]

@@ -46,18 +46,18 @@ pub(crate) const SLOTS_PER_WORD: usize = 4;
 
 const SLOT_BITS: u32 = 56;
 const SLOTS: u64 = (1 << SLOT_BITS) - 1;
-const CLAIM: u64 = 1 << SLOT_BITS;
-const CLAIMS: u64 = 63 * CLAIM;
+const CALLBACK_REF: u64 = 1 << SLOT_BITS;
+const CALLBACK_REFS: u64 = 63 * CALLBACK_REF;
 const NOTIFY: u64 = 1 << 62;
 const OPEN: u64 = 1 << 63;
 
 /// The claims of a word that has none left.
 #[cfg(not(all(test, loom)))]
-const CLAIM_LIMIT: u64 = CLAIMS;
+const CALLBACK_REF_LIMIT: u64 = CALLBACK_REFS;
 
 /// A model cannot have 63 calls in flight.
 #[cfg(all(test, loom))]
-const CLAIM_LIMIT: u64 = 2 * CLAIM;
+const CALLBACK_REF_LIMIT: u64 = 2 * CALLBACK_REF;
 
 /// A word, and beside it on the same cache line what else a get may have to know.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ pub(crate) enum Take {
     /// The slot of this bit was home and now is out.
     Bit(u32),
     /// The word is parked, or none of its slots is home.
-    Dry,
+    Empty,
     /// Somebody else wrote the word at the same moment.
     Contended,
 }
@@ -85,9 +85,9 @@ pub(crate) enum Take {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Put {
     /// It is home. The caller owns nothing any more.
-    Home,
+    Free,
     /// It is home, and the caller holds a claim: there is a callback to call.
-    Claimed,
+    CallbackDue,
     /// The word is parked: the slot is still the caller's, who goes under the lock.
     Refused,
 }
@@ -96,14 +96,14 @@ pub(crate) enum Put {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parked {
     pub(crate) out: usize,
-    pub(crate) claims: usize,
+    pub(crate) callback_refs: usize,
 }
 
 impl Parked {
     fn of(bits: u64, absent: u64) -> Self {
         Parked {
             out: (bits & SLOTS & !absent).count_ones() as usize,
-            claims: ((bits & CLAIMS) / CLAIM) as usize,
+            callback_refs: ((bits & CALLBACK_REFS) / CALLBACK_REF) as usize,
         }
     }
 }
@@ -137,8 +137,8 @@ impl Word {
     #[inline]
     pub(crate) fn take(&self) -> Take {
         let seen = self.bits.load(Ordering::Relaxed);
-        let Some(bit) = lowest_home(seen) else {
-            return Take::Dry;
+        let Some(bit) = lowest_free(seen) else {
+            return Take::Empty;
         };
         match self.exchange(seen, lowest_taken(seen), Ordering::Acquire) {
             Ok(_) => Take::Bit(bit),
@@ -153,12 +153,12 @@ impl Word {
             if seen & OPEN == 0 {
                 return 0;
             }
-            let mut home = !seen & SLOTS;
+            let mut free = !seen & SLOTS;
             let mut taken = 0;
-            for _ in 0..wanted.min(home.count_ones() as usize) {
-                let lowest = home & home.wrapping_neg();
+            for _ in 0..wanted.min(free.count_ones() as usize) {
+                let lowest = free & free.wrapping_neg();
                 taken |= lowest;
-                home ^= lowest;
+                free ^= lowest;
             }
             if taken == 0 {
                 return 0;
@@ -175,7 +175,7 @@ impl Word {
     }
 
     /// How many slots can be taken without the lock.
-    pub(crate) fn home(&self) -> usize {
+    pub(crate) fn free(&self) -> usize {
         let seen = self.bits.load(Ordering::Relaxed);
         match seen & OPEN {
             0 => 0,
@@ -189,26 +189,26 @@ impl Word {
         let mut seen = self.bits.load(Ordering::Relaxed);
         loop {
             if seen & (OPEN | NOTIFY) != OPEN {
-                return self.put_with_claim(bit, seen);
+                return self.put_with_callback_ref(bit, seen);
             }
             match self.exchange(seen, seen & !(1 << bit), Ordering::AcqRel) {
-                Ok(_) => return Put::Home,
+                Ok(_) => return Put::Free,
                 Err(now) => seen = now,
             }
         }
     }
 
     #[inline]
-    fn put_with_claim(&self, bit: u32, mut seen: u64) -> Put {
+    fn put_with_callback_ref(&self, bit: u32, mut seen: u64) -> Put {
         loop {
-            if seen & OPEN == 0 || seen & CLAIMS == CLAIM_LIMIT {
+            if seen & OPEN == 0 || seen & CALLBACK_REFS == CALLBACK_REF_LIMIT {
                 return Put::Refused;
             }
-            let (claim, done) = match seen & NOTIFY {
-                0 => (0, Put::Home),
-                _ => (CLAIM, Put::Claimed),
+            let (callback_ref, done) = match seen & NOTIFY {
+                0 => (0, Put::Free),
+                _ => (CALLBACK_REF, Put::CallbackDue),
             };
-            match self.exchange(seen, (seen & !(1 << bit)) + claim, Ordering::AcqRel) {
+            match self.exchange(seen, (seen & !(1 << bit)) + callback_ref, Ordering::AcqRel) {
                 Ok(_) => return done,
                 Err(now) => seen = now,
             }
@@ -217,10 +217,10 @@ impl Word {
 
     /// Drops a claim if the word is open; otherwise it is dropped under the lock.
     #[inline]
-    pub(crate) fn drop_claim(&self) -> bool {
+    pub(crate) fn drop_callback_ref(&self) -> bool {
         let mut seen = self.bits.load(Ordering::Relaxed);
         while seen & OPEN != 0 {
-            match self.exchange(seen, seen - CLAIM, Ordering::Release) {
+            match self.exchange(seen, seen - CALLBACK_REF, Ordering::Release) {
                 Ok(_) => return true,
                 Err(now) => seen = now,
             }
@@ -275,13 +275,13 @@ impl Word {
     }
 
     /// Drops a claim of a parked word.
-    pub(crate) fn drop_claim_parked(&self) {
-        self.bits.fetch_sub(CLAIM, Ordering::AcqRel);
+    pub(crate) fn drop_parked_callback_ref(&self) {
+        self.bits.fetch_sub(CALLBACK_REF, Ordering::AcqRel);
     }
 
     #[cfg(all(test, not(loom)))]
-    pub(crate) fn has_claims(&self) -> bool {
-        self.bits.load(Ordering::Relaxed) & CLAIMS != 0
+    pub(crate) fn has_callback_refs(&self) -> bool {
+        self.bits.load(Ordering::Relaxed) & CALLBACK_REFS != 0
     }
 
     /// How many of the word's slots are out; `absent` bits do not count.
@@ -305,7 +305,7 @@ fn contended() -> Take {
 
 /// The lowest slot that is home in an open word.
 #[inline]
-fn lowest_home(bits: u64) -> Option<u32> {
+fn lowest_free(bits: u64) -> Option<u32> {
     let bit = bits.trailing_ones();
     (bits & OPEN != 0 && bit < SLOT_BITS).then_some(bit)
 }

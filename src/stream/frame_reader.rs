@@ -123,9 +123,9 @@ impl<S, D> FrameReader<S, D> {
     /// use std::{convert::Infallible, time::Duration};
     /// use tokio::io::AsyncWriteExt;
     ///
-    /// struct Line;
+    /// struct WaitQueue;
     ///
-    /// impl DecodeFrame for Line {
+    /// impl DecodeFrame for WaitQueue {
     ///     type Error = Infallible;
     ///
     ///     fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Infallible> {
@@ -140,7 +140,7 @@ impl<S, D> FrameReader<S, D> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let pool = Pool::builder().size(64).build()?;
     /// let (mut client, server) = tokio::io::duplex(64);
-    /// let mut lines = FrameReader::new(server, &pool, Line).frame_timeout(Duration::from_millis(20));
+    /// let mut lines = FrameReader::new(server, &pool, WaitQueue).frame_timeout(Duration::from_millis(20));
     /// client.write_all(b"a line\nand no e").await?;
     /// assert_eq!(&lines.next().await.expect("one line")?[..], b"a line");
     /// let late = lines.next().await.expect("an error");
@@ -195,9 +195,9 @@ impl<S, D> FrameReader<S, D> {
     /// use sample_pool::{Pool, stream::{DecodeFrame, Decoded, FrameReader}};
     /// use std::convert::Infallible;
     ///
-    /// struct Line;
+    /// struct WaitQueue;
     ///
-    /// impl DecodeFrame for Line {
+    /// impl DecodeFrame for WaitQueue {
     ///     type Error = Infallible;
     ///
     ///     fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Infallible> {
@@ -211,7 +211,7 @@ impl<S, D> FrameReader<S, D> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let pool = Pool::builder().size(64).build()?;
-    /// let mut reader = FrameReader::new(&b"a line\nand the body"[..], &pool, Line);
+    /// let mut reader = FrameReader::new(&b"a line\nand the body"[..], &pool, WaitQueue);
     /// assert_eq!(&reader.next().await.expect("one line")?[..], b"a line");
     /// let (_source, _decoder, buffered) = reader.into_parts();
     /// assert_eq!(buffered, "and the body");

@@ -42,21 +42,16 @@ macro_rules! event {
     };
 }
 
-pub(crate) fn wait_began(pool: Option<&str>, seat: u32, wanted: usize) {
-    event!(TRACE, pool, seat, wanted, "a get waits in line");
+pub(crate) fn wait_began(pool: Option<&str>, waiter: u32, wanted: usize) {
+    event!(TRACE, pool, waiter, wanted, "a get waits");
 }
 
-pub(crate) fn wait_ended(pool: Option<&str>, seat: u32, how: &'static str) {
-    event!(TRACE, pool, seat, how, "a get waits no more");
+pub(crate) fn wait_ended(pool: Option<&str>, waiter: u32, how: &'static str) {
+    event!(TRACE, pool, waiter, how, "a get stopped waiting");
 }
 
 pub(crate) fn exhausted(pool: Option<&str>, wanted: usize) {
-    event!(
-        DEBUG,
-        pool,
-        wanted,
-        "a get that may not wait found too few samples"
-    );
+    event!(DEBUG, pool, wanted, "a get failed: the pool is exhausted");
 }
 
 pub(crate) fn drain_began(pool: Option<&str>) {

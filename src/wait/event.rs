@@ -18,7 +18,7 @@ use std::{
 /// The pool's half: those to be told at the next event. A future that is dropped before takes its own out, so
 /// those of the past cost nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Listeners {
+pub(crate) struct Event {
     /// How many there were since the last event.
     made: u64,
     by_number: BTreeMap<u64, Arc<Notify>>,
@@ -26,7 +26,7 @@ pub(crate) struct Listeners {
 
 /// The future's half.
 #[derive(Debug)]
-pub(crate) struct Signal {
+pub(crate) struct Listener {
     /// Its number among those that listen for the same event.
     number: u64,
     notify: Arc<Notify>,
@@ -34,30 +34,30 @@ pub(crate) struct Signal {
     polled: bool,
 }
 
-impl Listeners {
+impl Event {
     pub(crate) fn is_empty(&self) -> bool {
         self.by_number.is_empty()
     }
 
     /// A signal for the next event.
-    pub(crate) fn listen(&mut self) -> Signal {
+    pub(crate) fn listen(&mut self) -> Listener {
         self.made += 1;
-        let signal = Signal::new(self.made);
-        self.by_number.insert(self.made, signal.notify.clone());
-        signal
+        let listener = Listener::new(self.made);
+        self.by_number.insert(self.made, listener.notify.clone());
+        listener
     }
 
     /// Stops listening for `signal`.
-    pub(crate) fn forget(&mut self, signal: &Signal) {
+    pub(crate) fn forget(&mut self, listener: &Listener) {
         // It may be of an event that is over, and its number be another one's of the next.
-        let known = self.by_number.get(&signal.number);
-        if known.is_some_and(|notify| Arc::ptr_eq(notify, &signal.notify)) {
-            self.by_number.remove(&signal.number);
+        let known = self.by_number.get(&listener.number);
+        if known.is_some_and(|notify| Arc::ptr_eq(notify, &listener.notify)) {
+            self.by_number.remove(&listener.number);
         }
     }
 
     /// Everybody, if there is anybody.
-    pub(crate) fn take(&mut self) -> Option<Listeners> {
+    pub(crate) fn take(&mut self) -> Option<Event> {
         (!self.is_empty()).then(|| mem::take(self))
     }
 
@@ -69,10 +69,10 @@ impl Listeners {
     }
 }
 
-impl Signal {
+impl Listener {
     fn new(number: u64) -> Self {
         let notify = Arc::new(Notify::new());
-        Signal {
+        Listener {
             number,
             notified: Some(Box::pin(notify.clone().notified_owned())),
             notify,
@@ -82,7 +82,7 @@ impl Signal {
 
     /// A signal of what has happened already.
     pub(crate) fn ready() -> Self {
-        Signal {
+        Listener {
             number: 0,
             notify: Arc::new(Notify::new()),
             notified: None,

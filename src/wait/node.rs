@@ -21,7 +21,7 @@
 #![allow(unsafe_code, reason = "listed in scripts/layers")]
 
 use crate::{
-    slot::{header::Slot, list::Chain},
+    slot::{header::Slot, list::SlotList},
     sync::{AtomicPtr, Cell, Ordering, SettingPtr, SettingU32, StatisticU64, Tracked, user_code},
     values::error::GetBufferError,
     wait::clock::Stamp,
@@ -51,7 +51,7 @@ struct Waiter {
     /// Tells it apart from the other nodes of its line; it never changes.
     number: NonZeroU32,
     /// Where its seat is in the line. Written and read under the line's lock only.
-    seat: SettingU32,
+    queue_slot: SettingU32,
     timer: Cell<Option<Timer>>,
     _freed_once: Tracked,
     /// The line of the program that made the get, if holders are tracked; null until it was written down.
@@ -61,14 +61,16 @@ struct Waiter {
 /// What a waiter is told.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    Slots(Chain),
+    Slots(SlotList),
     Failed(GetBufferError),
 }
 
 impl Outcome {
     fn into_pointer(self) -> *mut Slot {
         match self {
-            Outcome::Slots(chain) => chain.into_first().map_or_else(no_slots, NonNull::as_ptr),
+            Outcome::Slots(slot_list) => slot_list
+                .into_first()
+                .map_or_else(no_slots, NonNull::as_ptr),
             Outcome::Failed(GetBufferError::Flushing) => flushing(),
             Outcome::Failed(_) => not_committed(),
         }
@@ -120,12 +122,12 @@ impl fmt::Debug for OwnedWaiter {
 
 impl OwnedWaiter {
     /// A node whose seat is at `seat`.
-    pub(crate) fn new(number: NonZeroU32, seat: u32) -> Self {
+    pub(crate) fn new(number: NonZeroU32, queue_slot: u32) -> Self {
         let waiter = Box::new(Waiter {
             outcome: AtomicPtr::new(given_back()),
             joined: StatisticU64::new(0),
             number,
-            seat: SettingU32::new(seat),
+            queue_slot: SettingU32::new(queue_slot),
             timer: Cell::new(None),
             _freed_once: Tracked::new(),
             location: SettingPtr::default(),
@@ -149,8 +151,10 @@ impl OwnedWaiter {
     }
 
     /// Remembers where its seat is now. Called under the lock.
-    pub(crate) fn set_seat(&self, seat: u32) {
-        self.waiter().seat.store(seat, Ordering::Relaxed);
+    pub(crate) fn set_queue_slot(&self, queue_slot: u32) {
+        self.waiter()
+            .queue_slot
+            .store(queue_slot, Ordering::Relaxed);
     }
 
     /// Whether no future has the node. Pairs with the store of [`Ticket::give_back`].
@@ -263,8 +267,8 @@ impl Ticket {
     }
 
     /// Where its seat is, or was when it had one. Called under the lock.
-    pub(crate) fn seat(&self) -> u32 {
-        self.waiter().seat.load(Ordering::Relaxed)
+    pub(crate) fn queue_slot(&self) -> u32 {
+        self.waiter().queue_slot.load(Ordering::Relaxed)
     }
 
     /// Writes down which line of the program made the get.
@@ -294,12 +298,12 @@ impl Ticket {
         } else if told == flushing() {
             Outcome::Failed(GetBufferError::Flushing)
         } else if told == no_slots() {
-            Outcome::Slots(Chain::default())
+            Outcome::Slots(SlotList::default())
         } else {
             let first = NonNull::new(told)?;
             // SAFETY: neither null, a failure nor empty, so it is a chain that `tell` stored, and
             // the outcome was emptied above (W3).
-            Outcome::Slots(unsafe { Chain::from_first(first) })
+            Outcome::Slots(unsafe { SlotList::from_first(first) })
         })
     }
 

@@ -47,10 +47,10 @@
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 
-use crate::wait::slab::SeatNumber;
-use crate::wait::slab::{Queue, SeatIndex, Seats};
+use crate::wait::slab::WaiterNumber;
+use crate::wait::slab::{Queue, QueueIndex, QueueSlots};
 use crate::{
-    slot::{list::Chain, owned::OwnedSlot},
+    slot::{list::SlotList, owned::OwnedSlot},
     values::{error::GetBufferError, undelivered::Undelivered},
     wait::{
         clock::Stamp,
@@ -63,17 +63,17 @@ use std::{mem, task::Waker};
 /// The waiters, first come first served.
 #[derive(Debug, Default)]
 #[repr(C)]
-pub(crate) struct Line {
+pub(crate) struct WaitQueue {
     len: usize,
     waiting: Queue,
     /// Served before those who are `waiting`.
-    privileged: Queue,
+    high_priority: Queue,
     /// The seats that nobody waits on, in the order in which they were left. A future that was told its
     /// outcome may still have the node of such a seat.
     left: Queue,
     /// How many of them are kept.
     kept: usize,
-    seats: Seats,
+    queue_slots: QueueSlots,
 }
 
 /// How many seats are looked at before a new one is made.
@@ -105,17 +105,17 @@ pub(crate) enum Offer {
 #[derive(Debug)]
 pub(crate) enum Left {
     /// It was in line, with what it had gathered.
-    Waiting(Chain, Option<Waker>),
+    Waiting(SlotList, Option<Waker>),
     /// It had been told already.
-    Told(Outcome),
+    WithOutcome(Outcome),
 }
 
-impl Line {
+impl WaitQueue {
     /// A line without a seat, which keeps so many that are left.
     pub(crate) fn new(kept: usize) -> Self {
-        Line {
+        WaitQueue {
             kept,
-            ..Line::default()
+            ..WaitQueue::default()
         }
     }
 
@@ -134,13 +134,13 @@ impl Line {
     pub(crate) fn lets_pass(&self, rank: Rank) -> bool {
         match rank {
             Rank::Ordinary => self.is_empty(),
-            Rank::Privileged => !self.has_privileged(),
+            Rank::HighPriority => !self.has_high_priority(),
         }
     }
 
     #[inline]
-    pub(crate) fn has_privileged(&self) -> bool {
-        self.privileged.front().is_some()
+    pub(crate) fn has_high_priority(&self) -> bool {
+        self.high_priority.front().is_some()
     }
 
     /// When the first of those in line joined, if that was written down. Nobody has waited for longer.
@@ -150,21 +150,24 @@ impl Line {
 
     /// When who has waited for longest joined, if that was written down, and where it sits: who began to be timed
     /// together is told apart by that.
-    pub(crate) fn longest(&self) -> Option<(Stamp, SeatNumber)> {
-        let fronts = [self.privileged.front(), self.waiting.front()].into_iter();
-        let joined = fronts
-            .flatten()
-            .filter_map(|front| Some((self.seats.joined(front)?, self.seats.number(front))));
+    pub(crate) fn longest(&self) -> Option<(Stamp, WaiterNumber)> {
+        let fronts = [self.high_priority.front(), self.waiting.front()].into_iter();
+        let joined = fronts.flatten().filter_map(|front| {
+            Some((
+                self.queue_slots.joined(front)?,
+                self.queue_slots.number(front),
+            ))
+        });
         joined.min_by_key(|&(joined, _)| joined)
     }
 
     /// What gets have that no user has yet: slots that were handed to a future which has not looked, and gathered ones.
     /// Only of gets whose lines were written down.
     pub(crate) fn undelivered(&self) -> impl Iterator<Item = Undelivered> {
-        self.seats.iter().filter_map(|seat| {
-            let gathered = seat.gathered.len();
-            let handed = if seat.waiter.has_slots() {
-                seat.wanted as usize
+        self.queue_slots.iter().filter_map(|queue_slot| {
+            let gathered = queue_slot.gathered.len();
+            let handed = if queue_slot.waiter.has_slots() {
+                queue_slot.wanted as usize
             } else {
                 0
             };
@@ -172,7 +175,7 @@ impl Line {
                 return None;
             }
             Some(Undelivered {
-                location: seat.waiter.location()?,
+                location: queue_slot.waiter.location()?,
                 handed,
                 gathered,
             })
@@ -181,8 +184,8 @@ impl Line {
 
     /// Takes those who joined without a time for having joined now.
     pub(crate) fn measure_from(&mut self, now: Stamp) {
-        self.privileged.stamp_all(&self.seats, now);
-        self.waiting.stamp_all(&self.seats, now);
+        self.high_priority.stamp_all(&self.queue_slots, now);
+        self.waiting.stamp_all(&self.queue_slots, now);
     }
 
     /// Joins the back of the line, with what was gathered already.
@@ -191,39 +194,40 @@ impl Line {
     pub(crate) fn join(
         &mut self,
         wanted: Wanted,
-        gathered: Chain,
+        gathered: SlotList,
         joined: Option<Stamp>,
         waker: Waker,
     ) -> Ticket {
-        let number = self.vacant_seat();
+        let number = self.vacant_queue_slot();
         self.len += 1;
         let queue = match wanted.rank {
             Rank::Ordinary => &mut self.waiting,
-            Rank::Privileged => &mut self.privileged,
+            Rank::HighPriority => &mut self.high_priority,
         };
-        queue.push_back(&mut self.seats, number);
-        self.seats.take(number, wanted, gathered, joined, waker)
+        queue.push_back(&mut self.queue_slots, number);
+        self.queue_slots
+            .take(number, wanted, gathered, joined, waker)
     }
 
     /// A seat whose last waiter has gone. Those who left first are likely to be gone by now; some may
     /// never go, so each look moves the seat to the end.
     #[inline]
-    fn vacant_seat(&mut self) -> SeatIndex {
+    fn vacant_queue_slot(&mut self) -> QueueIndex {
         match self.pop_given_back() {
             Some(index) => index,
-            None => self.seats.add(),
+            None => self.queue_slots.add(),
         }
     }
 
     /// Takes a seat whose last waiter has gone out of those that were left, if a few looks find one.
     #[inline]
-    fn pop_given_back(&mut self) -> Option<SeatIndex> {
+    fn pop_given_back(&mut self) -> Option<QueueIndex> {
         for _ in 0..LOOK_AT {
-            let index = self.left.pop_front(&mut self.seats)?;
-            if self.seats.at(index).waiter.is_given_back() {
+            let index = self.left.pop_front(&mut self.queue_slots)?;
+            if self.queue_slots.at(index).waiter.is_given_back() {
                 return Some(index);
             }
-            self.left.push_back(&mut self.seats, index);
+            self.left.push_back(&mut self.queue_slots, index);
         }
         None
     }
@@ -234,12 +238,12 @@ impl Line {
         let Some(front) = self.front() else {
             return Offer::Refused(slot);
         };
-        let seat = self.seats.at_mut(front);
-        seat.gathered.push(slot);
-        if seat.gathered.len() < seat.wanted as usize {
+        let queue_slot = self.queue_slots.at_mut(front);
+        queue_slot.gathered.push(slot);
+        if queue_slot.gathered.len() < queue_slot.wanted as usize {
             return Offer::Gathered;
         }
-        match self.unseat(front, Outcome::Slots) {
+        match self.vacate(front, Outcome::Slots) {
             Some(waker) => Offer::Served(waker),
             None => unreachable!("who waits has a waker"),
         }
@@ -248,10 +252,10 @@ impl Line {
     /// Takes from the front of those who are not privileged what it has gathered beyond `most`.
     #[cold]
     #[inline(never)]
-    pub(crate) fn leave_to_others(&mut self, most: usize) -> Chain {
-        let mut others = Chain::default();
+    pub(crate) fn leave_to_others(&mut self, most: usize) -> SlotList {
+        let mut others = SlotList::default();
         if let Some(front) = self.waiting.front() {
-            let gathered = &mut self.seats.at_mut(front).gathered;
+            let gathered = &mut self.queue_slots.at_mut(front).gathered;
             while gathered.len() > most {
                 let Some(slot) = gathered.pop() else { break };
                 others.push(slot);
@@ -264,32 +268,32 @@ impl Line {
     /// much it takes, and its waker.
     pub(crate) fn admit(&mut self, room: usize) -> Option<(usize, Waker)> {
         let front = self.front()?;
-        let wanted = self.seats.at(front).wanted as usize;
+        let wanted = self.queue_slots.at(front).wanted as usize;
         if wanted > room {
             return None;
         }
-        let waker = self.unseat(front, Outcome::Slots)?;
+        let waker = self.vacate(front, Outcome::Slots)?;
         Some((wanted, waker))
     }
 
     #[inline]
-    fn front(&self) -> Option<SeatIndex> {
-        self.privileged.front().or(self.waiting.front())
+    fn front(&self) -> Option<QueueIndex> {
+        self.high_priority.front().or(self.waiting.front())
     }
 
     /// Takes a waiter out of the line, and tells its waiter what `outcome` makes of what it gathered. The
     /// answer is its waker.
     #[inline]
-    fn unseat(
+    fn vacate(
         &mut self,
-        index: SeatIndex,
-        outcome: impl FnOnce(Chain) -> Outcome,
+        index: QueueIndex,
+        outcome: impl FnOnce(SlotList) -> Outcome,
     ) -> Option<Waker> {
         let (gathered, waker) = self.unlink(index);
         let outcome = outcome(gathered);
         if self.keeps_one_more() {
-            self.left.push_back(&mut self.seats, index);
-            self.seats.at(index).waiter.tell(outcome);
+            self.left.push_back(&mut self.queue_slots, index);
+            self.queue_slots.at(index).waiter.tell(outcome);
         } else {
             self.tell_beyond_kept(index, outcome);
         }
@@ -299,60 +303,60 @@ impl Line {
     /// Tells a waiter that was taken out of the line, and removes a seat. Rather one that no future has: of the waiter that
     /// is told, a report can name the line as long as it has its seat.
     #[cold]
-    fn tell_beyond_kept(&mut self, index: SeatIndex, outcome: Outcome) {
+    fn tell_beyond_kept(&mut self, index: QueueIndex, outcome: Outcome) {
         let Some(vacant) = self.pop_given_back() else {
             return self.remove(index).tell_and_abandon(outcome);
         };
         // Before the other is removed: a seat that moves then must be in a queue.
-        self.left.push_back(&mut self.seats, index);
-        self.seats.at(index).waiter.tell(outcome);
+        self.left.push_back(&mut self.queue_slots, index);
+        self.queue_slots.at(index).waiter.tell(outcome);
         drop(self.remove(vacant));
     }
 
     /// Whether a seat that was just left is kept.
     #[inline]
     fn keeps_one_more(&self) -> bool {
-        self.seats.len() - self.len <= self.kept
+        self.queue_slots.len() - self.len <= self.kept
     }
 
     /// Takes out a seat that is in no queue. The answer is its node.
     #[cold]
-    fn remove(&mut self, index: SeatIndex) -> OwnedWaiter {
-        let (node, moved) = self.seats.remove(index);
+    fn remove(&mut self, index: QueueIndex) -> OwnedWaiter {
+        let (node, moved) = self.queue_slots.remove(index);
         if let Some(from) = moved {
-            for queue in [&mut self.waiting, &mut self.privileged, &mut self.left] {
-                queue.move_seat(from, index);
+            for queue in [&mut self.waiting, &mut self.high_priority, &mut self.left] {
+                queue.move_queue_slot(from, index);
             }
         }
         node
     }
 
     #[inline]
-    fn unlink(&mut self, index: SeatIndex) -> (Chain, Option<Waker>) {
-        let queue = match self.seats.at(index).rank {
+    fn unlink(&mut self, index: QueueIndex) -> (SlotList, Option<Waker>) {
+        let queue = match self.queue_slots.at(index).rank {
             Rank::Ordinary => &mut self.waiting,
-            Rank::Privileged => &mut self.privileged,
+            Rank::HighPriority => &mut self.high_priority,
         };
-        queue.remove(&mut self.seats, index);
+        queue.remove(&mut self.queue_slots, index);
         self.len -= 1;
-        let seat = self.seats.at_mut(index);
-        (mem::take(&mut seat.gathered), seat.waker.take())
+        let queue_slot = self.queue_slots.at_mut(index);
+        (mem::take(&mut queue_slot.gathered), queue_slot.waker.take())
     }
 
     /// Whether the waiter of `ticket` is in line with another waker than `waker`.
     pub(crate) fn waits_with_another(&self, ticket: &Ticket, waker: &Waker) -> bool {
-        let Some(index) = self.seats.of(ticket) else {
+        let Some(index) = self.queue_slots.of(ticket) else {
             return false;
         };
-        let known = self.seats.at(index).waker.as_ref();
+        let known = self.queue_slots.at(index).waker.as_ref();
         known.is_some_and(|known| !known.will_wake(waker))
     }
 
     /// Lets the waiter of `ticket` be woken by `waker` from now on. What comes back is to be dropped once
     /// the lock is free: the waker of before, or this one if the waiter is not in line any more.
     pub(crate) fn wake_by(&mut self, ticket: &Ticket, waker: Waker) -> Waker {
-        let index = self.seats.of(ticket);
-        match index.and_then(|index| self.seats.at_mut(index).waker.as_mut()) {
+        let index = self.queue_slots.of(ticket);
+        match index.and_then(|index| self.queue_slots.at_mut(index).waker.as_mut()) {
             Some(known) => mem::replace(known, waker),
             None => waker,
         }
@@ -360,23 +364,23 @@ impl Line {
 
     /// The wakers of those who were in line when their pool went.
     pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
-        self.seats.into_wakers()
+        self.queue_slots.into_wakers()
     }
 
     /// Gives up waiting.
     pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Left {
         // One that was told has no waker any more, and perhaps no seat.
-        let waiting = self.seats.of(ticket);
-        let waiting = waiting.filter(|&index| self.seats.at(index).waker.is_some());
+        let waiting = self.queue_slots.of(ticket);
+        let waiting = waiting.filter(|&index| self.queue_slots.at(index).waker.is_some());
         let Some(index) = waiting else {
             let Some(outcome) = ticket.take_outcome() else {
                 unreachable!("who is not waiting any more was told why");
             };
-            return Left::Told(outcome);
+            return Left::WithOutcome(outcome);
         };
         let (gathered, waker) = self.unlink(index);
         if self.keeps_one_more() {
-            self.left.push_back(&mut self.seats, index);
+            self.left.push_back(&mut self.queue_slots, index);
         } else {
             self.remove(index).abandon();
         }
@@ -385,11 +389,11 @@ impl Line {
 
     /// Tells everybody in line that it failed. The answer is who is to be woken once the lock is
     /// free, and the slots that unfinished requests had gathered.
-    pub(crate) fn fail_all(&mut self, error: GetBufferError) -> (Vec<Waker>, Chain) {
+    pub(crate) fn fail_all(&mut self, error: GetBufferError) -> (Vec<Waker>, SlotList) {
         let mut failed = Vec::with_capacity(self.len);
-        let mut orphans = Chain::default();
+        let mut orphans = SlotList::default();
         while let Some(front) = self.front() {
-            failed.extend(self.unseat(front, |mut gathered| {
+            failed.extend(self.vacate(front, |mut gathered| {
                 while let Some(slot) = gathered.pop() {
                     orphans.push(slot);
                 }

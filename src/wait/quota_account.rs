@@ -31,7 +31,7 @@
 use super::registry::Entry;
 use crate::values::quota_status::QuotaStatus;
 use crate::{
-    slot::list::Chain,
+    slot::list::SlotList,
     sync::{
         AtomicUsize, Lock, Ordering,
         user_code::{self, Spare},
@@ -40,10 +40,10 @@ use crate::{
     wait::{
         clock::Stamp,
         node::{Outcome, Ticket, Timer},
-        queue::{KEPT_BY_A_QUOTA, Left, Line},
+        queue::{KEPT_BY_A_QUOTA, Left, WaitQueue},
         reclaim::{Key, Reclaim},
         request::{Rank, Wanted, Why},
-        slab::SeatNumber,
+        slab::WaiterNumber,
     },
 };
 use crossbeam_utils::CachePadded;
@@ -90,12 +90,12 @@ pub(crate) struct Account {
     /// How many samples are charged, times [`ONE`], and [`WAITED_FOR`]. Relaxed: it is a number, and what it
     /// counts is handed over by the free list.
     charged: CachePadded<AtomicUsize>,
-    queue: Lock<Queue>,
+    waiters: Lock<Queue>,
 }
 
 /// What is under the account's lock.
 struct Queue {
-    line: Line,
+    queue: WaitQueue,
     /// Tasks that keep a sample of this quota until a get of it queues.
     reclaim: Reclaim,
     turned_away: TurnedAway,
@@ -158,8 +158,8 @@ impl Account {
             limit: limit.min(usize::MAX / ONE),
             rank,
             charged: CachePadded::new(AtomicUsize::new(0)),
-            queue: Lock::new(Queue {
-                line: Line::new(KEPT_BY_A_QUOTA),
+            waiters: Lock::new(Queue {
+                queue: WaitQueue::new(KEPT_BY_A_QUOTA),
                 reclaim: Reclaim::default(),
                 turned_away: TurnedAway {
                     times: 0,
@@ -203,21 +203,21 @@ impl Account {
 
     /// How many are in line, and when the first of them joined, if that was written down.
     pub(crate) fn waiting(&self) -> (usize, Option<Stamp>) {
-        let queue = self.queue.lock();
-        (queue.line.len(), queue.line.oldest())
+        let waiters = self.waiters.lock();
+        (waiters.queue.len(), waiters.queue.oldest())
     }
 
     /// When who has waited for longest joined, and where it sits; whoever joined without a time is taken for having
     /// joined now.
-    pub(crate) fn longest(&self, now: Stamp) -> Option<(Stamp, SeatNumber)> {
-        let mut queue = self.queue.lock();
-        queue.line.measure_from(now);
-        queue.line.longest()
+    pub(crate) fn longest(&self, now: Stamp) -> Option<(Stamp, WaiterNumber)> {
+        let mut waiters = self.waiters.lock();
+        waiters.queue.measure_from(now);
+        waiters.queue.longest()
     }
 
     /// Takes those who joined without a time for having joined now.
     pub(crate) fn measure_from(&self, now: Stamp) {
-        self.queue.lock().line.measure_from(now);
+        self.waiters.lock().queue.measure_from(now);
     }
 
     /// How much can be charged, as long as nobody else does.
@@ -278,20 +278,20 @@ impl Account {
             }
             // Foreign, as in `take_or_join`.
             let waker = Spare::new(waker.clone());
-            let mut queue = self.queue.lock();
+            let mut waiters = self.waiters.lock();
             if !self.pool.is_open() {
                 // Whoever shut it since has turned away this line already, or will: look again.
                 continue;
             }
-            let turned_away = queue.turned_away.times;
-            let line = &mut queue.line;
-            if line.is_empty() && self.charge_or_mark(count, max_waiters > 0) {
+            let turned_away = waiters.turned_away.times;
+            let queue = &mut waiters.queue;
+            if queue.is_empty() && self.charge_or_mark(count, max_waiters > 0) {
                 return Ok(Asked::Charged);
             }
-            if line.len() >= max_waiters {
+            if queue.len() >= max_waiters {
                 // As in `take_or_join`.
-                let requested = queue.reclaim.take_for_refused();
-                drop(queue);
+                let requested = waiters.reclaim.take_for_refused();
+                drop(waiters);
                 if let Some(requested) = requested {
                     requested.wake_all();
                 }
@@ -302,9 +302,9 @@ impl Account {
                 slots: count,
                 rank: Rank::Ordinary,
             };
-            let ticket = line.join(wanted, Chain::default(), joined, waker.into_inner());
-            let requested = queue.reclaim.take();
-            drop(queue);
+            let ticket = queue.join(wanted, SlotList::default(), joined, waker.into_inner());
+            let requested = waiters.reclaim.take();
+            drop(waiters);
             if let Some(requested) = requested {
                 requested.wake_all();
             }
@@ -323,16 +323,16 @@ impl Account {
         key: &mut Option<Key>,
         waker: Spare<Waker>,
     ) -> Option<Option<Waker>> {
-        let mut queue = self.queue.lock();
-        if !queue.line.is_empty() || queue.reclaim.was_refused(key) {
+        let mut waiters = self.waiters.lock();
+        if !waiters.queue.is_empty() || waiters.reclaim.was_refused(key) {
             return None;
         }
-        Some(queue.reclaim.register(key, waker.into_inner()))
+        Some(waiters.reclaim.register(key, waker.into_inner()))
     }
 
     /// Removes what `register` left. The caller drops it.
     pub(crate) fn unregister(&self, key: &mut Option<Key>) -> Option<Waker> {
-        self.queue.lock().reclaim.remove(key)
+        self.waiters.lock().reclaim.remove(key)
     }
 
     /// Charges `count` samples if there is room; otherwise marks the number, if somebody `may_wait`. Called
@@ -360,11 +360,11 @@ impl Account {
         if let Some(outcome) = ticket.take_outcome() {
             return Some(outcome);
         }
-        let another = self.queue.lock().line.waits_with_another(ticket, waker);
+        let another = self.waiters.lock().queue.waits_with_another(ticket, waker);
         if another {
             // Cloned before the lock is taken, and the other one dropped once it is free.
             let waker = waker.clone();
-            let unused = self.queue.lock().line.wake_by(ticket, waker);
+            let unused = self.waiters.lock().queue.wake_by(ticket, waker);
             user_code::quietly(|| drop(unused));
         }
         ticket.take_outcome()
@@ -388,7 +388,7 @@ impl Account {
 
     /// Gives back what was charged for one that was turned away after it was admitted.
     fn keep_unless_turned_away(&self, times: u64, count: usize) -> Result<(), GetBufferError> {
-        let last = self.queue.lock().turned_away;
+        let last = self.waiters.lock().turned_away;
         if last.times == times {
             return Ok(());
         }
@@ -403,11 +403,11 @@ impl Account {
             mut ticket,
             turned_away,
         } = place;
-        let mut queue = self.queue.lock();
-        let left = queue.line.leave(&mut ticket);
+        let mut waiters = self.waiters.lock();
+        let left = waiters.queue.leave(&mut ticket);
         // Those behind it may want less.
-        let admitted = self.admit(&mut queue.line);
-        drop(queue);
+        let admitted = self.admit(&mut waiters.queue);
+        drop(waiters);
         self.pool.wait_ended(&ticket);
         ticket.give_back();
         self.wake_from(admitted);
@@ -416,11 +416,11 @@ impl Account {
                 user_code::quietly(|| drop(waker));
                 Ok(false)
             }
-            Left::Told(Outcome::Slots(_)) => {
+            Left::WithOutcome(Outcome::Slots(_)) => {
                 self.keep_unless_turned_away(turned_away, count)?;
                 Ok(true)
             }
-            Left::Told(Outcome::Failed(error)) => Err(error),
+            Left::WithOutcome(Outcome::Failed(error)) => Err(error),
         }
     }
 
@@ -439,10 +439,10 @@ impl Account {
 
     #[cold]
     fn give_back_under_the_lock(&self, count: usize) {
-        let mut queue = self.queue.lock();
+        let mut waiters = self.waiters.lock();
         self.charged.fetch_sub(count * ONE, Ordering::Relaxed);
-        let admitted = self.admit(&mut queue.line);
-        drop(queue);
+        let admitted = self.admit(&mut waiters.queue);
+        drop(waiters);
         self.wake_from(admitted);
     }
 
@@ -451,24 +451,24 @@ impl Account {
     fn wake_from(&self, mut admitted: Option<Waker>) {
         while let Some(waker) = admitted {
             user_code::quietly(|| waker.wake());
-            admitted = self.admit(&mut self.queue.lock().line);
+            admitted = self.admit(&mut self.waiters.lock().queue);
         }
     }
 
     /// Charges the first in line, if there is room for what it wants, and tells it so. While somebody is
     /// in line nobody charges without the lock.
-    fn admit(&self, line: &mut Line) -> Option<Waker> {
+    fn admit(&self, queue: &mut WaitQueue) -> Option<Waker> {
         let charged = self.charged.load(Ordering::Relaxed);
-        let admitted = line.admit(self.room(charged));
+        let admitted = queue.admit(self.room(charged));
         if let Some((count, _)) = admitted {
             self.charged.fetch_add(count * ONE, Ordering::Relaxed);
         }
-        self.unmark_if_empty(line);
+        self.unmark_if_empty(queue);
         admitted.map(|(_, waker)| waker)
     }
 
-    fn unmark_if_empty(&self, line: &Line) {
-        if line.is_empty() {
+    fn unmark_if_empty(&self, queue: &WaitQueue) {
+        if queue.is_empty() {
             self.charged.fetch_and(!WAITED_FOR, Ordering::Relaxed);
         }
     }
@@ -476,12 +476,12 @@ impl Account {
     /// Turns away everybody in the account's line, and who was admitted and has not looked. Called under the pool's
     /// lock.
     pub(crate) fn fail_all(&self, error: GetBufferError) -> Vec<Waker> {
-        let mut queue = self.queue.lock();
-        let times = queue.turned_away.times + 1;
-        queue.turned_away = TurnedAway { times, error };
-        let (failed, nothing) = queue.line.fail_all(error);
+        let mut waiters = self.waiters.lock();
+        let times = waiters.turned_away.times + 1;
+        waiters.turned_away = TurnedAway { times, error };
+        let (failed, nothing) = waiters.queue.fail_all(error);
         debug_assert_eq!(nothing.len(), 0, "who waits for room has no slots");
-        self.unmark_if_empty(&queue.line);
+        self.unmark_if_empty(&waiters.queue);
         failed
     }
 }

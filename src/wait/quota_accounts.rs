@@ -5,7 +5,7 @@
 use super::registry::Registry;
 use crate::{
     values::error::GetBufferError,
-    wait::{clock::Stamp, request::Rank, slab::SeatNumber},
+    wait::{clock::Stamp, request::Rank, slab::WaiterNumber},
 };
 use crate::{
     values::quota_status::QuotaStatus,
@@ -52,10 +52,10 @@ impl Accounts {
     pub(crate) fn longest(
         &self,
         now: Stamp,
-    ) -> impl Iterator<Item = (Stamp, SeatNumber, Arc<Account>)> + use<> {
+    ) -> impl Iterator<Item = (Stamp, WaiterNumber, Arc<Account>)> + use<> {
         self.in_use().into_iter().filter_map(move |account| {
-            let (joined, seat) = account.longest(now)?;
-            Some((joined, seat, account))
+            let (joined, queue_slot) = account.longest(now)?;
+            Some((joined, queue_slot, account))
         })
     }
 

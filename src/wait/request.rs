@@ -8,7 +8,7 @@ pub(crate) enum Rank {
     #[default]
     Ordinary,
     /// Served before the others, and from the reserve too.
-    Privileged,
+    HighPriority,
 }
 
 /// What a get wants.

@@ -30,20 +30,16 @@ type Row = (
     &'static [(Level, &'static str, &'static str)],
 );
 
-const WAITS: (Level, &str, &str) = (Level::TRACE, "a get waits in line", "wanted=1");
+const WAITS: (Level, &str, &str) = (Level::TRACE, "a get waits", "wanted=1");
 const BEGAN: (Level, &str, &str) = (Level::DEBUG, "a drain began", "");
 const ENDED: (Level, &str, &str) = (Level::DEBUG, "a drain ended", "");
 
 const fn ended(how: &'static str) -> (Level, &'static str, &'static str) {
-    (Level::TRACE, "a get waits no more", how)
+    (Level::TRACE, "a get stopped waiting", how)
 }
 
 const fn exhausted(wanted: &'static str) -> (Level, &'static str, &'static str) {
-    (
-        Level::DEBUG,
-        "a get that may not wait found too few samples",
-        wanted,
-    )
+    (Level::DEBUG, "a get failed: the pool is exhausted", wanted)
 }
 
 const HAPPENINGS: &[Row] = &[
@@ -67,7 +63,7 @@ const HAPPENINGS: &[Row] = &[
             drop(get);
         },
         &[
-            (Level::TRACE, "a get waits in line", "wanted=2"),
+            (Level::TRACE, "a get waits", "wanted=2"),
             ended("how=\"cancelled\""),
         ],
     ),
@@ -229,7 +225,7 @@ fn an_event_has_the_name_of_its_pool() {
 
 /// A wait and its end are one story only if it can be seen that they belong together.
 #[test]
-fn a_wait_and_its_end_have_the_same_seat() {
+fn a_wait_and_its_end_name_the_same_waiter() {
     let pool = Pool::builder().buffers(1).build().expect("small");
     let held = pool.try_get_buffer().expect("home");
     let recorder = Recorder::new(|_| {});
@@ -241,15 +237,15 @@ fn a_wait_and_its_end_have_the_same_seat() {
         drop(second);
         drop(first);
     });
-    let seats: Vec<_> = recorder
+    let waiters: Vec<_> = recorder
         .take()
         .iter()
-        .map(|told| told.fields["seat"].clone())
+        .map(|told| told.fields["waiter"].clone())
         .collect();
-    assert_eq!(seats.len(), 4);
+    assert_eq!(waiters.len(), 4);
     assert!(
-        seats[0] != seats[1] && seats[1] == seats[2] && seats[0] == seats[3],
-        "{seats:?}"
+        waiters[0] != waiters[1] && waiters[1] == waiters[2] && waiters[0] == waiters[3],
+        "{waiters:?}"
     );
     drop(held);
 }
@@ -297,7 +293,7 @@ async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
     let [stall, of_quota, sites @ ..] = &told[..] else {
         panic!("{told:#?}");
     };
-    assert_eq!(stall.message, "a get has waited for long");
+    assert_eq!(stall.message, "a get has waited too long");
     // As the report says, and not of the pool's queue, in which no get waits.
     assert_eq!(wait.report.quotas[0].waiting, 1);
     for field in [
@@ -311,7 +307,7 @@ async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
     ] {
         assert!(named(stall, field), "{stall:?} lacks {field}");
     }
-    assert_eq!(of_quota.message, "gets wait for room in a quota");
+    assert_eq!(of_quota.message, "gets wait for a quota");
     for field in [
         "pool=\"relay\"",
         "quota=\"camera\"",
@@ -323,7 +319,7 @@ async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
     }
     assert_eq!(sites.len(), 2);
     for site in sites {
-        assert_eq!(site.message, "samples are held, while a get waits");
+        assert_eq!(site.message, "samples are held while a get waits");
         assert!(
             site.fields["location"].contains("tests/events/events.rs:"),
             "{site:?}"

@@ -3,7 +3,7 @@
 
 use super::{spawn, take_two, use_exclusively, with_two_preemptions};
 use crate::GetBufferError;
-use crate::checks::shared::{assert_all_home, poll_once, pool};
+use crate::checks::shared::{assert_all_free, poll_once, pool};
 use loom::future::block_on;
 
 /// Two are told by one thread, and look on two others: the first has a seat that is kept, the second none.
@@ -20,7 +20,7 @@ fn told_waiters_look_on_two_threads_and_free_what_is_theirs() {
         drop(samples);
         use_exclusively(&mut block_on(first).unwrap());
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -41,7 +41,7 @@ fn a_seat_that_moves_keeps_its_place_in_line() {
         drop(first);
         use_exclusively(&mut block_on(last).unwrap());
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -64,7 +64,7 @@ fn a_waiter_without_a_seat_does_not_touch_the_seat_that_took_its_place() {
         drop(block_on(removed).unwrap());
         drop(block_on(kept).unwrap());
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -84,7 +84,7 @@ fn a_decommit_of_more_than_are_kept_meets_one_that_leaves() {
         assert_eq!(block_on(first).unwrap_err(), GetBufferError::NotCommitted);
         thread.join().unwrap();
         drop(sample);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -104,6 +104,6 @@ fn a_waiter_for_room_that_leaves_meets_one_that_is_admitted() {
         drop(block_on(first).unwrap());
         thread.join().unwrap();
         assert_eq!(quota.status().in_use, 0);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }

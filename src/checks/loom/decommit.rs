@@ -1,7 +1,7 @@
 //! Decommit, commit and flush against gets and releases.
 
 use super::{get_and_release, spawn, take_two, use_exclusively};
-use crate::checks::shared::{assert_all_home, poll_once, pool};
+use crate::checks::shared::{assert_all_free, poll_once, pool};
 use crate::{GetBufferError, Properties, SetPropertiesError, State};
 use loom::future::block_on;
 
@@ -20,7 +20,7 @@ fn decommit_meets_get() {
         block_on(drained);
         thread.join().unwrap();
         assert_eq!(pool.state(), State::Configured);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -36,7 +36,7 @@ fn decommit_meets_release() {
         block_on(drained);
         thread.join().unwrap();
         assert_eq!(pool.state(), State::Configured);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -55,7 +55,7 @@ fn decommit_and_commit_fail_whoever_waits() {
         pool.commit().unwrap();
         drop(sample);
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -71,7 +71,7 @@ fn commit_meets_the_end_of_a_drain() {
         thread.join().unwrap();
         assert_eq!(pool.state(), State::Committed);
         assert!(pool.try_get_buffer().is_ok());
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -90,7 +90,7 @@ fn flush_meets_a_waiter() {
         pool.set_flushing(false);
         thread.join().unwrap();
         drop(sample);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -117,7 +117,7 @@ fn a_stalled_get_survives_a_reconfiguration() {
             pool.commit().unwrap();
         }
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -140,7 +140,7 @@ fn decommit_meets_commit() {
                 assert_eq!(refused, GetBufferError::NotCommitted);
             }
         }
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -157,7 +157,7 @@ fn commit_meets_a_decommit_that_drains_at_once() {
         pool.commit().unwrap();
         drop(pool.try_get_buffer().unwrap());
         assert_eq!(pool.status().acquired, 2, "each turn is counted once");
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -176,7 +176,7 @@ fn the_last_two_releases_end_a_drain_once() {
         assert_eq!(pool.state(), State::Configured);
         thread.join().unwrap();
         assert_eq!(pool.status().acquired, 2, "each turn is counted once");
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -196,7 +196,7 @@ fn flush_meets_get() {
         assert_eq!(refused, GetBufferError::Flushing);
         pool.set_flushing(false);
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -217,7 +217,7 @@ fn flush_meets_a_hand_over() {
         thread.join().unwrap();
         pool.set_flushing(false);
         assert!(pool.try_get_buffer().is_ok());
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -244,6 +244,6 @@ fn set_properties_meets_commit() {
         thread.join().unwrap();
         assert_eq!(pool.properties().buffers, buffers);
         assert_eq!(pool.try_get_buffers(buffers).unwrap().len(), buffers);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }

@@ -1,7 +1,7 @@
 //! Gets against releases.
 
 use super::{spawn, use_exclusively};
-use crate::checks::shared::{assert_all_home, pool};
+use crate::checks::shared::{assert_all_free, pool};
 
 /// Two threads take and release the only slot without waiting.
 #[test]
@@ -18,7 +18,7 @@ fn a_slot_has_one_owner() {
             use_exclusively(&mut sample);
         }
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -37,7 +37,7 @@ fn open_words_hand_out_each_slot_once() {
         use_exclusively(&mut sample);
         drop(sample);
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -55,7 +55,7 @@ fn a_miss_meets_a_release() {
         }
         thread.join().unwrap();
         assert!(pool.try_get_buffer().is_ok(), "it is home, and found");
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -72,7 +72,7 @@ fn up_to_as_many_as_are_free_meet_a_release() {
         let rest = pool.try_get_up_to(3).map_or(0, |rest| rest.len());
         assert_eq!(samples.len() + rest, 2, "what is free is found");
         drop(samples);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -93,6 +93,6 @@ fn many_meet_a_single_get() {
         }
         thread.join().unwrap();
         assert_eq!(pool.try_get_buffers(2).expect("all are home").len(), 2);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }

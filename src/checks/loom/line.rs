@@ -1,7 +1,7 @@
 //! The line: joining against releases, leaving against being served.
 
 use super::{get_and_release, spawn, take_two, use_exclusively, with_two_preemptions};
-use crate::checks::shared::{assert_all_home, poll_once, pool};
+use crate::checks::shared::{assert_all_free, poll_once, pool};
 use crate::{
     GetBufferError,
     get::acquire::Acquire,
@@ -42,7 +42,7 @@ fn no_slot_is_home_while_anyone_waits() {
         let thread = spawn(move || drop(sample));
         get_and_release(&pool).unwrap();
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -63,7 +63,7 @@ fn two_releases_wake_two_waiters() {
         assert_ne!(first.index(), second.index());
         drop((first, second));
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -84,7 +84,7 @@ fn cancel_meets_hand_over() {
         use_exclusively(&mut sample);
         drop(sample);
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -100,7 +100,7 @@ fn cancel_of_the_only_waiter_meets_hand_over() {
         drop(cancelled);
         thread.join().unwrap();
         assert!(pool.try_get_buffer().is_ok());
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -120,7 +120,7 @@ fn a_large_request_is_served_before_a_small_one_behind_it() {
         drop(two);
         drop(block_on(small).unwrap());
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -139,7 +139,7 @@ fn cancel_of_a_large_request_meets_a_release() {
         drop(large);
         drop(block_on(small).unwrap());
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -168,7 +168,7 @@ fn a_second_waker_meets_a_hand_over() {
             }
         }
         drop(get);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -185,7 +185,7 @@ fn a_second_waker_meets_a_decommit() {
         assert_eq!(block_on(get).unwrap_err(), GetBufferError::NotCommitted);
         thread.join().unwrap();
         drop(sample);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -213,7 +213,7 @@ fn a_seat_is_taken_again_once_its_waiter_has_looked() {
             Poll::Ready(mut sample) => use_exclusively(&mut sample),
             Poll::Pending => use_exclusively(&mut block_on(next).unwrap()),
         }
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -231,7 +231,7 @@ fn cancel_of_the_second_meets_a_hand_over_to_the_first() {
         drop(second);
         drop(block_on(first).unwrap());
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -261,7 +261,7 @@ fn time_out_meets_a_hand_over() {
         drop(block_on(next).unwrap());
         thread.join().unwrap();
         assert_eq!(pool.status().timed_out, timed_out);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -282,7 +282,7 @@ fn time_out_meets_a_decommit() {
         assert!(timed_out == 1 || error == GetBufferError::NotCommitted);
         assert_eq!(pool.status().timed_out, timed_out);
         drop(sample);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -303,7 +303,7 @@ fn a_large_request_meets_a_release_and_a_single_get() {
         assert_ne!(two[0].index(), two[1].index());
         drop(two);
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -362,6 +362,6 @@ fn two_releases_fill_a_large_request_before_a_small_one() {
         assert!(poll_once(&mut small).is_pending());
         drop(both);
         drop(block_on(small).unwrap());
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }

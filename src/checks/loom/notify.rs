@@ -1,7 +1,7 @@
 //! The callback and `released()` against releases.
 
 use super::{get_and_release, spawn, take_two};
-use crate::checks::shared::{assert_all_home, pool};
+use crate::checks::shared::{assert_all_free, pool};
 use crate::{
     Pool, Sample,
     sync::{Lock, Ordering, Setting, Statistic, StatisticBool},
@@ -48,7 +48,7 @@ fn register_then_look_misses_nothing() {
         let called = calls.load(Ordering::Relaxed);
         assert!(seen + called >= 1, "home before the look, or told after it");
         assert!(called <= 1);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -69,7 +69,7 @@ fn set_notify_meets_releases() {
         thread.join().unwrap();
         assert!(calls.load(Ordering::Relaxed) <= 1);
         assert!(pool.try_get_buffer().is_ok());
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -102,7 +102,7 @@ fn a_waker_that_saw_the_callback_removed_is_followed_by_no_call() {
         thread.join().unwrap();
         assert!(!late.load(Ordering::Relaxed), "called after its end");
         drop(get);
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -143,7 +143,7 @@ fn a_callback_that_removes_itself_is_dropped_after_the_last_call() {
         thread.join().unwrap();
         assert!(!lost.load(Ordering::Relaxed), "the call in flight keeps it");
         assert!(watched.upgrade().is_none());
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -176,7 +176,7 @@ fn a_release_without_a_claim_left_meets_set_notify() {
             watched.upgrade().is_none(),
             "nobody calls the old one any more"
         );
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -192,7 +192,7 @@ fn released_meets_a_release() {
         drop(samples);
         block_on(released);
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -207,6 +207,6 @@ fn released_meets_a_get() {
         let thread = spawn(move || get_and_release(&other).unwrap());
         block_on(released);
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }

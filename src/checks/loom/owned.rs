@@ -1,7 +1,7 @@
 //! Owned gets, which have a handle of their own until their slot is taken.
 
 use super::{freed, spawn, use_exclusively, watch};
-use crate::checks::shared::{assert_all_home, poll_once, pool};
+use crate::checks::shared::{assert_all_free, poll_once, pool};
 use crate::{GetBufferError, GetBufferOwned, Pool};
 use loom::future::block_on;
 
@@ -111,6 +111,6 @@ fn an_owned_get_meets_a_release() {
         let thread = spawn(move || drop(sample));
         finish(get).unwrap();
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }

@@ -1,7 +1,7 @@
 //! Quotas: charging against giving back, waiting for room against leaving; and the reserve.
 
 use super::{freed, spawn, use_exclusively, watch, with_two_preemptions};
-use crate::checks::shared::{assert_all_home, poll_once, pool};
+use crate::checks::shared::{assert_all_free, poll_once, pool};
 use crate::{
     GetBufferError, Pool, Quota, State,
     sync::{Ordering, Statistic},
@@ -10,10 +10,10 @@ use loom::future::block_on;
 use std::sync::Arc;
 
 /// A pool of which `reserve` samples are kept, and a quota of high priority that is large enough.
-fn pool_with_reserve(buffers: usize, reserve: usize) -> (Pool, Quota) {
+fn pool_with_reserve(buffers: usize, priority_buffers: usize) -> (Pool, Quota) {
     let pool = crate::Builder::default().buffers(buffers).size(64);
     let pool = pool
-        .priority_buffers(reserve)
+        .priority_buffers(priority_buffers)
         .build()
         .expect("a page of memory");
     let quota = pool.priority_quota("control", 4);
@@ -23,7 +23,7 @@ fn pool_with_reserve(buffers: usize, reserve: usize) -> (Pool, Quota) {
 fn assert_all_given_back(pool: &Pool, quota: &Quota) {
     let status = quota.status();
     assert_eq!((status.in_use, status.waiting), (0, 0));
-    assert_all_home(pool);
+    assert_all_free(pool);
 }
 
 /// Waits for a sample of the quota, uses it and releases it.

@@ -1,7 +1,7 @@
 //! Tasks that keep a buffer until another get queues.
 
 use super::{get_and_release, spawn};
-use crate::checks::shared::{assert_all_home, pool};
+use crate::checks::shared::{assert_all_free, pool};
 use crate::{PollPool, Sample};
 use futures::future::poll_fn;
 use loom::future::block_on;
@@ -22,7 +22,7 @@ fn a_get_that_queues_meets_a_task_that_keeps_the_buffer() {
         let thread = spawn(move || keep_until_it_is_wanted(polled, sample));
         get_and_release(&pool).unwrap();
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -37,7 +37,7 @@ fn a_get_that_waits_for_room_meets_a_task_that_keeps_a_sample_of_the_quota() {
         let thread = spawn(move || keep_until_it_is_wanted(polled, sample));
         drop(block_on(quota.get_buffer()).unwrap());
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -51,6 +51,6 @@ fn a_decommit_meets_a_task_that_keeps_the_buffer() {
         let thread = spawn(move || keep_until_it_is_wanted(polled, sample));
         pool.decommit();
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }

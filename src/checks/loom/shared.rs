@@ -1,7 +1,7 @@
 //! Shared handles: the last one releases, and only the only one becomes writable again.
 
 use super::{spawn, use_exclusively};
-use crate::checks::shared::{assert_all_home, pool};
+use crate::checks::shared::{assert_all_free, pool};
 
 /// Two handles are dropped at the same time: the slot goes home once, and after both have read it.
 #[test]
@@ -19,7 +19,7 @@ fn the_last_of_two_handles_releases() {
             use_exclusively(&mut sample);
         }
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -41,7 +41,7 @@ fn try_into_sample_meets_another_handle() {
             sample.properties_mut().set_user(8);
         }
         thread.join().unwrap();
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }
 
@@ -64,6 +64,6 @@ fn two_handles_try_to_become_the_owner() {
         }
         thread.join().unwrap();
         assert!(pool.try_get_buffer().is_ok());
-        assert_all_home(&pool);
+        assert_all_free(&pool);
     });
 }

@@ -33,7 +33,7 @@ fn decommit_commit_and_flush_meet_those_who_wait() {
         stage.pool.commit().expect("it has its memory");
         join_all(threads);
         assert_eq!(stage.pool.state(), State::Committed);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -65,7 +65,7 @@ fn everybody_in_line_is_told_of_a_decommit() {
         assert!(block_on(large).is_err(), "nothing came home");
         join_all([flusher, closer]);
         drop(samples);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -110,7 +110,7 @@ fn a_drain_completes_once() {
         assert_eq!(status.state, State::Configured);
         assert_eq!(status.acquired, 3 + late as u64);
         stage.pool.commit().expect("it has its memory");
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -139,7 +139,7 @@ fn commits_meet_the_ends_of_drains() {
         }));
         join_all(threads);
         assert_eq!(stage.pool.state(), State::Committed);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -181,6 +181,6 @@ fn gets_meet_new_properties() {
         }));
         join_all(threads);
         assert_eq!(stage.pool.properties().buffers, 60);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }

@@ -49,7 +49,7 @@ fn nobody_overtakes() {
         served.store(true, Ordering::Relaxed);
         drop((kept, line));
         join_all(threads);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -110,7 +110,7 @@ fn those_who_wait_are_served_in_the_order_in_which_they_joined() {
         join_all(threads);
         joined.lock().retain(|name| name % 3 != 2);
         assert_eq!(*joined.lock(), *served.lock());
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -134,7 +134,7 @@ fn requests_for_many_meet_single_ones() {
             })
             .collect();
         join_all(threads);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -167,7 +167,7 @@ fn a_storm_of_cancellations_loses_nothing() {
             })
         }));
         join_all(threads);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -193,6 +193,6 @@ fn no_slot_is_home_while_anyone_waits() {
             })
             .collect();
         join_all(threads);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }

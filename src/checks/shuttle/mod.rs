@@ -18,7 +18,7 @@ mod sharing;
 
 use crate::{
     GetBufferError, Pool, Sample,
-    checks::shared::{assert_all_home, poll_once, pool},
+    checks::shared::{assert_all_free, poll_once, pool},
     sync::{Ordering, StatisticBool},
 };
 use shuttle::{
@@ -128,8 +128,8 @@ impl Stage {
     }
 
     /// What must hold when everybody has gone.
-    fn assert_all_home(&self) {
-        assert_all_home(&self.pool);
+    fn assert_all_free(&self) {
+        assert_all_free(&self.pool);
         let count = self.taken.len();
         let all = self.pool.try_get_buffers(count).expect("all are home");
         assert_eq!(all.len(), count);

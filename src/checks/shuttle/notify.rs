@@ -80,7 +80,7 @@ fn each_release_calls_the_callback_once_while_it_is_replaced() {
         join_all(threads);
         calls.assert_calls(6, 6);
         assert!(stage.pool.set_notify(None).is_some());
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -106,7 +106,7 @@ fn callbacks_that_come_and_go_are_never_called_after_their_end() {
         threads.push(start(move || getter.get().expect("it is committed")));
         join_all(threads);
         calls.assert_calls(0, 3);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -125,7 +125,7 @@ fn register_then_look_misses_no_release() {
         let seen = stage.pool.free_count();
         join_all(threads);
         calls.assert_calls(3 - seen, 3);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -157,7 +157,7 @@ fn a_callback_may_get_and_release() {
         let released = stage.pool.status().released;
         assert_eq!(calls.load(Ordering::Relaxed) as u64, released);
         stage.pool.set_notify(None);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -189,6 +189,6 @@ fn everybody_is_told_of_a_release() {
         );
         drop(dropped);
         join_all(threads);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }

@@ -5,9 +5,9 @@ use crate::Quota;
 
 impl Stage {
     /// A stage of which `reserve` samples are kept.
-    fn with_reserve(buffers: usize, reserve: usize) -> Self {
+    fn with_reserve(buffers: usize, priority_buffers: usize) -> Self {
         let pool = crate::Builder::default().buffers(buffers).size(64);
-        let pool = pool.priority_buffers(reserve).build();
+        let pool = pool.priority_buffers(priority_buffers).build();
         Stage {
             pool: pool.expect("a page of memory"),
             ..Stage::new(buffers)
@@ -59,7 +59,7 @@ fn quotas_share_a_pool() {
         join_all(threads.collect::<Vec<_>>());
         stage.assert_given_back(&camera);
         stage.assert_given_back(&screen);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -84,7 +84,7 @@ fn a_storm_of_those_who_give_up_leaves_no_room_charged() {
         threads.extend(held.into_iter().map(|sample| start(move || drop(sample))));
         join_all(threads);
         stage.assert_given_back(&quota);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -172,6 +172,6 @@ fn a_priority_try_meets_waiters() {
         });
         join_all(threads.collect::<Vec<_>>());
         stage.assert_given_back(&control);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }

@@ -42,7 +42,7 @@ fn one_of_many_handles_releases_or_owns() {
         }));
         join_all(threads);
         assert!(owners.load(Ordering::Relaxed) <= 1);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }
 
@@ -76,6 +76,6 @@ fn handles_that_travel_bring_their_samples_home() {
             }
         }));
         join_all(threads);
-        stage.assert_all_home();
+        stage.assert_all_free();
     });
 }

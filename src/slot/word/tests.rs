@@ -8,17 +8,17 @@ fn open_word(members: usize, notify: bool) -> Word {
     word
 }
 
-fn parked(out: usize, claims: usize) -> Parked {
-    Parked { out, claims }
+fn parked(out: usize, callback_refs: usize) -> Parked {
+    Parked { out, callback_refs }
 }
 
 #[test]
 fn a_parked_word_gives_and_accepts_nothing() {
     let word = Word::zero();
-    assert_eq!(word.take(), Take::Dry);
+    assert_eq!(word.take(), Take::Empty);
     assert_eq!(word.take_many(3), 0);
     assert_eq!(word.put(0), Put::Refused);
-    assert!(!word.drop_claim());
+    assert!(!word.drop_callback_ref());
 }
 
 #[test]
@@ -26,10 +26,10 @@ fn an_open_word_gives_its_lowest_slot_first_and_absent_slots_never() {
     let word = open_word(3, false);
     assert_eq!(word.take(), Take::Bit(0));
     assert_eq!(word.take(), Take::Bit(1));
-    assert_eq!(word.put(0), Put::Home);
+    assert_eq!(word.put(0), Put::Free);
     assert_eq!(word.take(), Take::Bit(0));
     assert_eq!(word.take(), Take::Bit(2));
-    assert_eq!(word.take(), Take::Dry);
+    assert_eq!(word.take(), Take::Empty);
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_full_word_gives_all_its_slots() {
     for bit in 0..SLOTS_PER_WORD as u32 {
         assert_eq!(word.take(), Take::Bit(bit));
     }
-    assert_eq!(word.take(), Take::Dry);
+    assert_eq!(word.take(), Take::Empty);
     assert_eq!(word.out(absent(SLOTS_PER_WORD)), SLOTS_PER_WORD);
 }
 
@@ -55,18 +55,18 @@ fn many_slots_are_taken_in_one_step_lowest_first() {
 fn a_release_takes_a_claim_only_while_there_is_a_callback() {
     let word = open_word(2, true);
     assert_eq!(word.take(), Take::Bit(0));
-    assert_eq!(word.put(0), Put::Claimed);
-    assert!(word.has_claims());
+    assert_eq!(word.put(0), Put::CallbackDue);
+    assert!(word.has_callback_refs());
     assert_eq!(word.park(absent(2)), parked(0, 1));
     assert!(
-        !word.drop_claim(),
+        !word.drop_callback_ref(),
         "a parked word's claims drop under the lock"
     );
-    word.drop_claim_parked();
+    word.drop_parked_callback_ref();
     word.open(absent(2), false);
     assert_eq!(word.take(), Take::Bit(0));
-    assert_eq!(word.put(0), Put::Home);
-    assert!(!word.has_claims());
+    assert_eq!(word.put(0), Put::Free);
+    assert!(!word.has_callback_refs());
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn claims_never_spill_into_the_flags() {
     let word = open_word(1, true);
     for _ in 0..63 {
         assert_eq!(word.take(), Take::Bit(0));
-        assert_eq!(word.put(0), Put::Claimed);
+        assert_eq!(word.put(0), Put::CallbackDue);
     }
     assert_eq!(word.take(), Take::Bit(0));
     assert_eq!(word.put(0), Put::Refused);
@@ -101,10 +101,10 @@ fn each_slot_goes_home_to_its_own_bit() {
         for bit in 0..SLOTS_PER_WORD as u32 {
             let word = open_word(SLOTS_PER_WORD, notify);
             word.take_many(SLOTS_PER_WORD);
-            assert_eq!(word.home(), 0);
+            assert_eq!(word.free(), 0);
             let put = word.put(bit);
-            assert_eq!(put == Put::Claimed, notify, "bit {bit}");
-            assert_eq!(word.home(), 1);
+            assert_eq!(put == Put::CallbackDue, notify, "bit {bit}");
+            assert_eq!(word.free(), 1);
             assert_eq!(word.take(), Take::Bit(bit));
         }
     }
@@ -132,9 +132,9 @@ fn a_release_takes_no_claim_if_the_callback_went_meanwhile() {
     let seen = word.bits.load(Ordering::Relaxed);
     word.park(absent(2));
     word.open(absent(2), false);
-    assert_eq!(word.put_with_claim(0, seen), Put::Home);
-    assert!(!word.has_claims());
-    assert_eq!(word.home(), 2);
+    assert_eq!(word.put_with_callback_ref(0, seen), Put::Free);
+    assert!(!word.has_callback_refs());
+    assert_eq!(word.free(), 2);
 }
 
 /// A get that wants many adds up what is home before it takes anything.
@@ -143,18 +143,18 @@ fn a_word_knows_whether_it_is_open_and_what_is_home_in_it() {
     let word = Word::zero();
     assert!(!word.is_open());
     assert_eq!(
-        word.home(),
+        word.free(),
         0,
         "what is home in a parked word cannot be taken"
     );
     word.open(absent(3), false);
     assert!(word.is_open());
-    assert_eq!(word.home(), 3);
+    assert_eq!(word.free(), 3);
     assert_eq!(word.take_many(1), 0b1);
-    assert_eq!(word.home(), 2);
+    assert_eq!(word.free(), 2);
     word.park(absent(3));
     assert!(!word.is_open());
-    assert_eq!(word.home(), 0);
+    assert_eq!(word.free(), 0);
 }
 
 /// What was full when it was parked is full when it is opened again, and what is absent stays so.
@@ -167,7 +167,7 @@ fn a_word_may_be_parked_and_opened_again() {
     assert!(!word.is_open());
     assert_eq!(word.put(1), Put::Refused);
     assert_eq!(word.open(absent(2), true), parked(2, 0));
-    assert_eq!(word.put(1), Put::Claimed);
+    assert_eq!(word.put(1), Put::CallbackDue);
     assert_eq!(word.take(), Take::Bit(1));
-    assert_eq!(word.take(), Take::Dry);
+    assert_eq!(word.take(), Take::Empty);
 }

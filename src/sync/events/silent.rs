@@ -1,12 +1,12 @@
-//! Nobody is told, because the feature `tracing` is off.
+//! Events do nothing without the feature `tracing`.
 
 #![forbid(unsafe_code)]
 
 use std::io;
 
-pub(crate) fn wait_began(_pool: Option<&str>, _seat: u32, _wanted: usize) {}
+pub(crate) fn wait_began(_pool: Option<&str>, _waiter: u32, _wanted: usize) {}
 
-pub(crate) fn wait_ended(_pool: Option<&str>, _seat: u32, _how: &'static str) {}
+pub(crate) fn wait_ended(_pool: Option<&str>, _waiter: u32, _how: &'static str) {}
 
 pub(crate) fn exhausted(_pool: Option<&str>, _wanted: usize) {}
 

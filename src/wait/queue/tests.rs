@@ -1,8 +1,8 @@
 //! The order of a line, and what it keeps, while seats move.
 
-use super::{Left, Line};
+use super::{Left, WaitQueue};
 use crate::{
-    slot::list::Chain,
+    slot::list::SlotList,
     sync::{AtomicUsize, Ordering},
     values::error::GetBufferError,
     wait::{
@@ -28,7 +28,7 @@ impl Wake for Name {
 
 /// A line beside what is expected of it: who waits, in which order.
 struct Checked {
-    line: Line,
+    queue: WaitQueue,
     waiting: Vec<(usize, Ticket)>,
     priority: Vec<(usize, Ticket)>,
     /// Those that were told and have not looked.
@@ -40,7 +40,7 @@ struct Checked {
 impl Checked {
     fn new() -> Self {
         Checked {
-            line: Line::new(KEPT),
+            queue: WaitQueue::new(KEPT),
             waiting: Vec::new(),
             priority: Vec::new(),
             told: Vec::new(),
@@ -56,7 +56,7 @@ impl Checked {
     fn of(&mut self, rank: Rank) -> &mut Vec<(usize, Ticket)> {
         match rank {
             Rank::Ordinary => &mut self.waiting,
-            Rank::Privileged => &mut self.priority,
+            Rank::HighPriority => &mut self.priority,
         }
     }
 
@@ -65,7 +65,7 @@ impl Checked {
         let name = self.names;
         let waker = self.waker(name);
         let wanted = Wanted { slots: 1, rank };
-        let ticket = self.line.join(wanted, Chain::default(), None, waker);
+        let ticket = self.queue.join(wanted, SlotList::default(), None, waker);
         self.of(rank).push((name, ticket));
     }
 
@@ -73,14 +73,14 @@ impl Checked {
     fn serve(&mut self) {
         let rank = match self.priority.is_empty() {
             true => Rank::Ordinary,
-            false => Rank::Privileged,
+            false => Rank::HighPriority,
         };
         if self.of(rank).is_empty() {
-            assert!(self.line.admit(1).is_none());
+            assert!(self.queue.admit(1).is_none());
             return;
         }
         let (name, ticket) = self.of(rank).remove(0);
-        let (wanted, waker) = self.line.admit(1).expect("there is room for one");
+        let (wanted, waker) = self.queue.admit(1).expect("there is room for one");
         assert_eq!(wanted, 1);
         waker.wake();
         assert_eq!(self.woken.load(Ordering::Relaxed), name);
@@ -92,7 +92,7 @@ impl Checked {
             return;
         }
         let (name, mut ticket) = self.of(rank).remove(which);
-        let Left::Waiting(_, Some(waker)) = self.line.leave(&mut ticket) else {
+        let Left::Waiting(_, Some(waker)) = self.queue.leave(&mut ticket) else {
             panic!("it waits, with a waker");
         };
         waker.wake();
@@ -107,19 +107,19 @@ impl Checked {
         }
         let mut ticket = self.told.remove(which);
         let another = self.waker(0);
-        assert!(!self.line.waits_with_another(&ticket, &another));
-        drop(self.line.wake_by(&ticket, another));
+        assert!(!self.queue.waits_with_another(&ticket, &another));
+        drop(self.queue.wake_by(&ticket, another));
         if which % 2 == 0 {
             assert!(matches!(ticket.take_outcome(), Some(Outcome::Slots(_))));
         } else {
-            let left = self.line.leave(&mut ticket);
-            assert!(matches!(left, Left::Told(Outcome::Slots(_))));
+            let left = self.queue.leave(&mut ticket);
+            assert!(matches!(left, Left::WithOutcome(Outcome::Slots(_))));
         }
         ticket.give_back();
     }
 
     fn fail_all(&mut self) {
-        let (wakers, _) = self.line.fail_all(GetBufferError::Flushing);
+        let (wakers, _) = self.queue.fail_all(GetBufferError::Flushing);
         let mut failed: Vec<_> = self
             .priority
             .drain(..)
@@ -138,8 +138,8 @@ impl Checked {
 
     fn check(&self) {
         let waiting = self.waiting.len() + self.priority.len();
-        assert_eq!(self.line.len(), waiting);
-        assert!(self.line.seats.len() - waiting <= KEPT);
+        assert_eq!(self.queue.len(), waiting);
+        assert!(self.queue.queue_slots.len() - waiting <= KEPT);
     }
 }
 
@@ -165,11 +165,11 @@ fn waiters_keep_their_order_and_their_wakers_while_seats_are_removed() {
         let mut checked = Checked::new();
         for _ in 0..20_000 {
             let rank = match numbers.below(3) {
-                0 => Rank::Privileged,
+                0 => Rank::HighPriority,
                 _ => Rank::Ordinary,
             };
             match numbers.below(100) {
-                0..40 if checked.line.len() < crowd => checked.join(rank),
+                0..40 if checked.queue.len() < crowd => checked.join(rank),
                 0..60 => checked.serve(),
                 60..78 => {
                     let which = numbers.below(crowd);
@@ -201,10 +201,10 @@ fn the_room_of_a_crowd_is_given_back() {
     for _ in 0..10_000 {
         checked.leave(Rank::Ordinary, 0);
     }
-    assert_eq!(checked.line.seats.len(), KEPT);
+    assert_eq!(checked.queue.queue_slots.len(), KEPT);
     assert!(
-        checked.line.seats.room() <= 4 * (KEPT + 1),
+        checked.queue.queue_slots.room() <= 4 * (KEPT + 1),
         "{}",
-        checked.line.seats.room()
+        checked.queue.queue_slots.room()
     );
 }
