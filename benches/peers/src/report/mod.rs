@@ -1,4 +1,4 @@
-//! What is written of the figures: `BENCHMARKS.md` and its charts.
+//! What is written of the figures: `docs/benchmarks.md` and its charts.
 
 mod chart;
 mod load;
@@ -26,14 +26,14 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Writes `BENCHMARKS.md` and the charts, and says where.
+/// Writes `docs/benchmarks.md` and the charts, and says where.
 pub(crate) fn write(all: &[Measured], effort: &Effort) -> Result<PathBuf, Box<dyn Error>> {
     let charts = root().join(CHARTS);
     fs::create_dir_all(&charts)?;
     for picture in chart::all(all) {
         fs::write(charts.join(&picture.file), picture.svg)?;
     }
-    let file = root().join("BENCHMARKS.md");
+    let file = root().join("docs/benchmarks.md");
     fs::write(&file, document(all, effort)?)?;
     Ok(file.canonicalize()?)
 }
