@@ -21,9 +21,9 @@ pub(crate) fn section() -> Result<String, Box<dyn Error>> {
         "## The live server under load\n\n\
          1,000 viewers, a tenth of them slow, and sources that come and go, beside the same server with a fresh\n\
          `BytesMut` for each frame. Measured by a command of its own, on the machine that\n\
-         [`{MINUTE}`]({MINUTE}) names; the ratio is sample-pool's figure divided by the other's.\n\n\
+         [`{MINUTE}`](../{MINUTE}) names; the ratio is sample-pool's figure divided by the other's.\n\n\
          {}\n\n\
-         The same for an hour ([`{HOUR}`]({HOUR})):\n\n\
+         The same for an hour ([`{HOUR}`](../{HOUR})):\n\n\
          {}\n",
         table(MINUTE)?,
         table(HOUR)?

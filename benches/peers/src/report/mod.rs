@@ -18,8 +18,8 @@ const HOW_TO_RUN: &str = include_str!("../../prose/how_to_run.md");
 const WHAT_IS_MEASURED: &str = include_str!("../../prose/what_is_measured.md");
 const WHERE_WE_LOSE: &str = include_str!("../../prose/where_we_lose.md");
 
-/// Where the charts are, seen from the root of the repository.
-const CHARTS: &str = "benches/charts";
+/// Where the charts are, seen from the page.
+const CHARTS: &str = "charts";
 
 /// The root of the repository.
 fn root() -> PathBuf {
@@ -28,7 +28,7 @@ fn root() -> PathBuf {
 
 /// Writes `docs/benchmarks.md` and the charts, and says where.
 pub(crate) fn write(all: &[Measured], effort: &Effort) -> Result<PathBuf, Box<dyn Error>> {
-    let charts = root().join(CHARTS);
+    let charts = root().join("docs").join(CHARTS);
     fs::create_dir_all(&charts)?;
     for picture in chart::all(all) {
         fs::write(charts.join(&picture.file), picture.svg)?;
