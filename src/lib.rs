@@ -108,7 +108,6 @@
 //! A wait for room in a [`Quota`] has no events of its own; a stall of one has.
 //!
 #![doc = include_str!("../docs/guarantees.md")]
-
 // The layers: each imports only from those above it, which `scripts/layers` checks.
 //
 // | | |
@@ -129,7 +128,6 @@
 // | `stream` | readers, writers, streams and sockets |
 // | `migration` | guides; documentation only |
 // | `checks` | loom and shuttle tests |
-
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

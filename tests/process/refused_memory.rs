@@ -212,7 +212,8 @@ fn a_clear_that_memory_cannot_hold_is_a_panic_and_drops_nothing() {
         "a_clear_that_memory_cannot_hold_is_a_panic_and_drops_nothing",
         || {
             let pool = Pool::builder().buffers(2).build().expect("small");
-            let video = FanOut::new(16 * MIB, 1); // more than half of the limit
+            // More than half of the limit: what is kept of a sample is some addresses.
+            let video = FanOut::new(16 * MIB * (8 / size_of::<usize>()), 1);
             let sample = pool.try_get_buffer().expect("one is free");
             video.send(sample.freeze()).expect("it is open");
             let text = reason(|| video.clear());
@@ -229,7 +230,8 @@ fn a_list_of_samples_that_memory_cannot_hold_is_an_error_and_all_are_free_again(
     under_the_limit(
         "a_list_of_samples_that_memory_cannot_hold_is_an_error_and_all_are_free_again",
         || {
-            const BUFFERS: usize = 500_000;
+            // So many that their handles are larger than what `warm_the_heap` frees.
+            const BUFFERS: usize = 4_000_000 / size_of::<usize>();
             let pool = Pool::builder().buffers(BUFFERS).size(64).align(1);
             let pool = pool.build().expect("it is within the limit");
             let quota = pool.quota("one", BUFFERS);

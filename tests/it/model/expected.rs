@@ -456,10 +456,16 @@ impl Expected {
         match self.state {
             State::Committed => return Err(SetPropertiesError::AlreadyCommitted),
             State::Draining => return Err(SetPropertiesError::BuffersOutstanding),
-            _ if requested.buffers > 1000 => return Err(SetPropertiesError::TooLarge),
             _ => {}
         }
         let stride = (requested.size + requested.prefix).next_multiple_of(requested.align);
+        // With 32 bits the largest number of buffers is one that a pool can have, if they have no bytes.
+        let bytes = requested.buffers.checked_mul(stride);
+        if bytes.is_none_or(|bytes| isize::try_from(bytes).is_err())
+            || u32::try_from(requested.buffers).is_err()
+        {
+            return Err(SetPropertiesError::TooLarge);
+        }
         self.properties = Properties {
             size: stride - requested.prefix,
             ..requested
