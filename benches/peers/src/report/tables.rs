@@ -74,7 +74,7 @@ fn latencies(measured: &Measured) -> String {
             continue;
         };
         if text.is_empty() {
-            text.push_str("\nAll hand-overs of all rounds, in ns:\n\n| | p50 | p99 | p99.9 | longest | hand-overs |\n|---|---:|---:|---:|---:|---:|\n");
+            text.push_str("\nAll hand-offs of all rounds, in ns:\n\n| | p50 | p99 | p99.9 | longest | hand-offs |\n|---|---:|---:|---:|---:|---:|\n");
         }
         let _ = write!(text, "| {}", row.name);
         for (_, quantile) in SHOWN {

@@ -1,4 +1,4 @@
-//! *Hand-over*: more tasks than buffers; each takes one, lets the others run, and gives it back.
+//! *Hand-off*: more tasks than buffers; each takes one, lets the others run, and gives it back.
 
 use crate::{
     contenders::*,
@@ -19,7 +19,7 @@ pub(crate) fn tables() -> Vec<Table> {
                 count(workers, "worker")
             );
             tables.push(
-                table("hand-over", case, tasks, buffers, workers)
+                table("hand-off", case, tasks, buffers, workers)
                     .row("flume", hand_over::<Flume>(tasks, buffers, workers))
                     .row(
                         "async-channel",
@@ -30,8 +30,8 @@ pub(crate) fn tables() -> Vec<Table> {
         }
     }
     for (scenario, workers) in [
-        ("hand-over by waiters, one worker", 1),
-        ("hand-over by waiters, two workers", 2),
+        ("hand-off by waiters, one worker", 1),
+        ("hand-off by waiters, two workers", 2),
     ] {
         for waiters in [1, 10, 100, 1000] {
             let case = format!("{} for one buffer", count(waiters, "waiter"));

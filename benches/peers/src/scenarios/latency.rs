@@ -1,6 +1,6 @@
-//! *Hand-over latency*: from just before a release to the moment at which the next owner runs, each of them.
+//! *Hand-off latency*: from just before a release to the moment at which the next owner runs, each of them.
 //!
-//! There is one buffer and always someone in line, so whoever gets it reads when it was let go of.
+//! There is one buffer and always a waiter queued, so whoever gets it reads when it was let go of.
 
 use super::hand_over::runtime;
 use crate::{
@@ -23,7 +23,7 @@ const BARE: &str = "bare Semaphore, no buffer";
 pub(crate) fn tables() -> Vec<Table> {
     [("one worker", 1), ("two workers", 2)]
         .map(|(case, workers)| {
-            Table::new("hand-over latency", format!("99th percentile, {case}"))
+            Table::new("hand-off latency", format!("99th percentile, {case}"))
                 .row(OURS, move || latency::<SamplePool>(workers))
                 .row(BARE, move || latency::<BareSemaphore>(workers))
                 .row("deadpool", move || latency::<Deadpool>(workers))

@@ -18,7 +18,7 @@ const MANY: &str = "sample-pool, 65536 buffers";
 const FEW: &str = "sample-pool, 64 buffers";
 
 pub(crate) fn tables() -> Vec<Table> {
-    [("nobody in line", false), ("someone in line", true)]
+    [("no waiter", false), ("a waiter queued", true)]
         .map(|(case, in_line)| {
             Table::new("miss", case)
                 .reference(FEW, move || misses(64, in_line))
