@@ -1,9 +1,9 @@
-//! A word of the free list and its slots, in one block, so that each is found from the other's address.
+//! A word of the free list and its slots in one block, so that the address of each gives the address of the other.
 //!
-//! A block lies at a multiple of its own size. So a release finds its word by clearing the low bits of
-//! the slot's address, and a get finds its slot by counting from the word, and neither has to load an
-//! address first. That counts: a processor lets no load overtake an atomic read-modify-write, so each
-//! load that must be waited for before the next exchange is added to it.
+//! A block lies at a multiple of its own size. A release finds its word by clearing the low bits of the slot's address.
+//! A get finds its slot at a fixed offset from the word. Neither has to load a pointer first. This matters, because a
+//! processor executes no load before an earlier atomic read-modify-write has finished: the time of each load that the
+//! next exchange depends on is added to the time of the exchange.
 
 use crate::{
     memory::mapping::Zeroed,
@@ -17,21 +17,21 @@ use std::{
     ptr::NonNull,
 };
 
-/// See the module's documentation. The size is the alignment: 8 KiB, of which a page is touched for
-/// the first thirty slots and another one for the rest.
+/// A word and the headers of its slots. The size is the alignment: 8 KiB. The first page has the word and the first 31
+/// slots, and the second page has the rest. So a pool that uses few slots touches one page.
 #[derive(Debug)]
 #[repr(C)]
 #[cfg_attr(not(all(test, loom)), repr(align(8192)))]
 #[cfg_attr(all(test, loom), repr(align(4096)))]
 pub(crate) struct Block {
-    /// On a cache line of its own, because slots begin at one.
+    /// The word has a cache line of its own, because the alignment of `Slot` makes the slots begin on another one.
     pub(super) word: Word,
     pub(super) slots: [Slot; SLOTS_PER_WORD],
 }
 
 const _: () = assert!(size_of::<Block>() == align_of::<Block>());
 
-// SAFETY: a word's zero bytes are a parked word whose slots are all home, those of a slot are a slot
+// SAFETY: a word's zero bytes are a parked word whose slots are all free, those of a slot are a slot
 // that was not set up, and neither needs a drop.
 unsafe impl Zeroed for Block {
     #[cfg(all(test, loom))]
@@ -51,7 +51,7 @@ pub(crate) fn word_of(slot: NonNull<Slot>) -> NonNull<Word> {
     unsafe { NonNull::new_unchecked(word) }
 }
 
-/// Which bit of its word a slot has.
+/// The bit that a slot has in its word.
 #[inline]
 pub(crate) fn bit_of(slot: NonNull<Slot>) -> u32 {
     let address = slot.addr().get();
@@ -59,6 +59,7 @@ pub(crate) fn bit_of(slot: NonNull<Slot>) -> u32 {
     (offset / size_of::<Slot>()) as u32
 }
 
+/// The address of the block that `address` lies in.
 fn block_address(address: usize) -> usize {
     address & !(align_of::<Block>() - 1)
 }

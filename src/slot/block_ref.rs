@@ -1,6 +1,6 @@
-//! A reference to a block, and the slots that are taken from it.
+//! A reference to a block, and the tokens of the slots that are taken from it.
 //!
-//! A bit that this file turns to *out* becomes an [`OwnedSlot`], here and nowhere else.
+//! When an operation of this file sets a bit to *checked out*, the slot becomes an [`OwnedSlot`] here and nowhere else.
 
 use crate::slot::{
     block::Block,
@@ -10,11 +10,11 @@ use crate::slot::{
 };
 use std::{marker::PhantomData, mem::offset_of, ops::Deref, ptr::NonNull};
 
-/// A block of a shelf; what it is asked first is what its word is asked.
+/// A block of a block table. It dereferences to its word.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockRef<'a> {
     block: NonNull<Block>,
-    _shelf: PhantomData<&'a Block>,
+    _table: PhantomData<&'a Block>,
 }
 
 impl Deref for BlockRef<'_> {
@@ -22,38 +22,41 @@ impl Deref for BlockRef<'_> {
 
     #[inline]
     fn deref(&self) -> &Word {
-        // SAFETY: the block stays as long as the shelf that lends it (P1).
+        // SAFETY: the block stays as long as the block table that lends it (P1).
         &unsafe { self.block.as_ref() }.word
     }
 }
 
 impl<'a> BlockRef<'a> {
-    /// Block `index` of those that begin at `first`.
+    /// Block `index` of the array that begins at `first`.
     ///
     /// # Safety
     ///
-    /// There are more than `index`, they stay for `'a`, and `first` may reach all of each of them.
+    /// The array has more than `index` blocks, they stay for `'a`, and `first` may be used to reach all of each block.
     #[inline]
     pub(crate) unsafe fn at(first: NonNull<Block>, index: usize) -> Self {
         BlockRef {
-            // SAFETY: the caller says that the block is there.
+            // SAFETY: the caller promises that the array has this block.
             block: unsafe { first.add(index) },
-            _shelf: PhantomData,
+            _table: PhantomData,
         }
     }
 
-    /// Whether both are the same block.
+    /// Whether both refer to the same block.
     pub(crate) fn is(self, other: BlockRef<'_>) -> bool {
         self.block == other.block
     }
 
-    /// The slot of `bit`.
+    /// The header of the slot that has `bit`; `None` if a word has no such bit.
     pub(crate) fn slot(self, bit: usize) -> Option<&'a Slot> {
-        // SAFETY: the block stays as long as the shelf that lends it (P1), and is only shared.
+        // SAFETY: the block stays as long as the block table that lends it (P1), and is only shared.
         unsafe { self.block.as_ref() }.slots.get(bit)
     }
 
-    /// Takes the lowest slot that is home, if the word is open. `Err(true)` if it met somebody there.
+    /// Takes the lowest free slot, if the word is open.
+    ///
+    /// `Err(true)` if another thread changed the word at the same time. `Err(false)` if the word is parked or no slot
+    /// is free.
     #[inline]
     pub(crate) fn take(self) -> Result<OwnedSlot, bool> {
         match Word::take(&self) {
@@ -63,35 +66,37 @@ impl<'a> BlockRef<'a> {
         }
     }
 
-    /// Takes up to `wanted` slots that are home, in one step, if the word is open.
+    /// Takes up to `wanted` free slots in one step, if the word is open. Calls `keep` with each, lowest first.
     pub(crate) fn take_many(self, wanted: usize, mut keep: impl FnMut(OwnedSlot)) {
         let mut taken = Word::take_many(&self, wanted);
         while taken != 0 {
             let bit = taken.trailing_zeros();
+            // Clears the lowest bit, so that each bit becomes one token only (S1).
             taken &= taken - 1;
             keep(self.owned(bit));
         }
     }
 
-    /// Takes the lowest slot that is home in a parked word. Called under the pool's lock.
+    /// Takes the lowest free slot of a parked word. Called under the pool's lock.
     pub(crate) fn take_parked(self, absent: u64) -> Option<OwnedSlot> {
         let bit = Word::take_parked(&self, absent)?;
         Some(self.owned(bit))
     }
 
-    /// The token of the slot whose bit was just turned.
+    /// The token of the slot whose bit the caller just set.
     #[inline]
     fn owned(self, bit: u32) -> OwnedSlot {
         debug_assert!((bit as usize) < SLOTS_PER_WORD);
-        // SAFETY: a word turns the bits of slots only, and those lie in its block (S1).
+        // SAFETY: a word sets the bits of slots only, and those lie in its block (S1).
         let slot = unsafe { self.slots().add(bit as usize) };
-        // SAFETY: the caller turned this bit to *out*, and makes no other token of it (S1).
+        // SAFETY: the caller set this bit to *checked out*, and makes no other token of it (S1).
         unsafe { OwnedSlot::assume(slot) }
     }
 
+    /// The address of the first slot. It is computed from the block's, so that it may be used to reach all slots.
     #[inline]
     fn slots(self) -> NonNull<Slot> {
-        // SAFETY: the slots begin there, within the block.
+        // SAFETY: the slots begin at this offset, within the block.
         unsafe { self.block.cast::<u8>().add(offset_of!(Block, slots)) }.cast()
     }
 }
@@ -109,7 +114,7 @@ mod tests {
         let blocks = Mapping::<Block>::new(3).expect("24 KiB");
         let first = NonNull::from(&*blocks).cast::<Block>();
         for index in 0..3 {
-            // SAFETY: there are three, and they stay until the end of the test.
+            // SAFETY: the mapping has three blocks, and they stay until the end of the test.
             let block = unsafe { BlockRef::at(first, index) };
             for bit in 0..SLOTS_PER_WORD as u32 {
                 let slot = NonNull::from(block.slot(bit as usize).expect("a slot for each bit"));

@@ -1,8 +1,7 @@
-//! The bytes of a slot, as one owner writes them and many readers read them.
+//! The bytes of a slot, which one owner writes and many readers read.
 //!
-//! What can be read is `start .. start + len`, and that is what the present owner wrote, or zeroes
-//! (S4). The spare bytes behind and the headroom before it may hold what an earlier owner left, so
-//! both can only be written.
+//! The readable bytes are `start .. start + len`: the present owner wrote them, or they are zeros (S4). The headroom
+//! before them and the spare bytes after them may hold data of an earlier owner, so both can be written but not read.
 
 use crate::{
     slot::{owned::OwnedSlot, shared::SharedSlot},
@@ -16,7 +15,7 @@ use std::{
     ptr::{self, NonNull},
 };
 
-/// The sizes of a slot's parts, in bytes. Set while every slot is home.
+/// The sizes of a slot's parts, in bytes. Set while every slot is free.
 #[derive(Debug, Default)]
 pub(crate) struct Geometry {
     prefix: Setting,
@@ -40,7 +39,7 @@ impl Geometry {
     }
 }
 
-/// Overwrites every byte of a slot with zero. Prefix and size are those of its pool, as for
+/// Overwrites every byte of a slot with zero. `prefix` and `size` are those of its pool, as for
 /// [`fresh`](OwnedBytes::fresh).
 pub(crate) fn wipe(slot: &mut OwnedSlot, prefix: usize, size: usize) {
     let length = prefix + size;
@@ -48,23 +47,24 @@ pub(crate) fn wipe(slot: &mut OwnedSlot, prefix: usize, size: usize) {
     unsafe { slot.bytes().write_bytes(0, length) };
 }
 
-/// A slot's bytes in the hands of its one owner. One word: where they begin, how many were written and
-/// how many more can be stands in the slot's header, so that moving a sample moves a pointer.
+/// The bytes of a slot, held by its one owner. It is one pointer: the slot's header has where the bytes begin, how many
+/// were written and how many more can be written. So moving a sample moves one pointer.
 #[derive(Debug)]
 pub(crate) struct OwnedBytes<R: Release> {
     slot: OwnedSlot,
     _release: PhantomData<fn() -> R>,
 }
 
-/// What becomes of a slot whose owner drops it. The slot itself does not know its pool.
+/// What happens to a slot when its owner drops it. A type parameter, because this layer knows nothing of pools.
 pub(crate) trait Release {
+    /// Returns the slot to its pool.
     fn release(slot: OwnedSlot);
 }
 
 impl<R: Release> Drop for OwnedBytes<R> {
     #[inline]
     fn drop(&mut self) {
-        // The token in the bytes is never used again, so this is the only one (S1).
+        // The token in `self` is never used again, so this is the only one (S1).
         R::release(OwnedSlot(self.slot.0));
     }
 }
@@ -78,6 +78,7 @@ impl<R: Release> OwnedBytes<R> {
         }
     }
 
+    /// An empty sample of a slot that was just taken. `prefix` and `size` are those of the slot's pool.
     #[inline]
     pub(crate) fn fresh(mut slot: OwnedSlot, prefix: usize, size: usize) -> Self {
         // SAFETY: the prefix is the first part of the slot's bytes (M2).
@@ -96,10 +97,10 @@ impl<R: Release> OwnedBytes<R> {
         &mut self.slot
     }
 
-    /// The slot, which is not released now.
+    /// The slot, without releasing it.
     #[inline]
     pub(crate) fn into_slot(self) -> OwnedSlot {
-        // The token in the bytes is never used again, so this is the only one (S1).
+        // The token in `self` is never used again, so this is the only one (S1).
         OwnedSlot(ManuallyDrop::new(self).slot.0)
     }
 
@@ -117,7 +118,7 @@ impl<R: Release> OwnedBytes<R> {
     pub(crate) fn as_slice(&self) -> &[u8] {
         let slot = self.slot();
         // SAFETY: `len` bytes from `start` are the slot's and were written (S4); the owner is
-        // borrowed, so nobody writes them meanwhile (S1).
+        // borrowed, so nothing writes them during the borrow (S1).
         unsafe { std::slice::from_raw_parts(slot.start(), slot.len()) }
     }
 
@@ -128,6 +129,7 @@ impl<R: Release> OwnedBytes<R> {
         unsafe { std::slice::from_raw_parts_mut(slot.start(), slot.len()) }
     }
 
+    /// One past the last byte that was written.
     #[inline]
     fn end(&self) -> *mut u8 {
         let slot = self.slot();
@@ -135,12 +137,12 @@ impl<R: Release> OwnedBytes<R> {
         unsafe { slot.start().add(slot.len()) }
     }
 
-    /// The bytes that can be written behind the last one; they cannot be read.
+    /// The spare bytes after the last one. They can be written but not read.
     #[inline]
     pub(crate) fn spare_mut(&mut self) -> &mut [MaybeUninit<u8>] {
         let end: *mut MaybeUninit<u8> = self.end().cast();
-        // SAFETY: `spare` bytes behind the last one are the slot's (S4), its owner is borrowed
-        // mutably (S1), and `MaybeUninit` promises nothing about what they hold.
+        // SAFETY: `spare` bytes after the last one are the slot's (S4), its owner is borrowed
+        // mutably (S1), and `MaybeUninit` promises nothing about their values.
         unsafe { std::slice::from_raw_parts_mut(end, self.spare()) }
     }
 
@@ -157,36 +159,40 @@ impl<R: Release> OwnedBytes<R> {
         slot.set_len(len + count, spare - count);
     }
 
-    /// Writes as much of `from` as there is room for, and says how much that was.
+    /// Appends as many bytes of `from` as there are spare bytes, and returns how many that were.
     #[inline]
     pub(crate) fn append(&mut self, from: &[u8]) -> usize {
         let count = from.len().min(self.spare());
         let end = self.end();
-        // SAFETY: `count` bytes behind the last one are the slot's (S4) and its owner's alone (S1),
+        // SAFETY: `count` bytes after the last one are the slot's (S4) and its owner's alone (S1),
         // so `from` does not overlap them.
         unsafe { ptr::copy_nonoverlapping(from.as_ptr(), end, count) };
-        // SAFETY: they were written just now.
+        // SAFETY: the first `count` spare bytes were written just now.
         unsafe { self.advance(count) };
         count
     }
 
-    /// Zeroes the spare bytes, lets `fill` write there, and counts as many as it says. If it fails or panics, they
-    /// stay spare.
+    /// Zeroes the spare bytes, lets `fill` write there, and appends as many bytes as `fill` returns. If `fill` fails or
+    /// panics, nothing is appended.
+    ///
+    /// # Errors
+    ///
+    /// The error of `fill`, or `InvalidData` if `fill` returns more than there are spare bytes.
     pub(crate) fn append_from(
         &mut self,
         fill: impl FnOnce(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let (start, spare) = (self.end(), self.spare());
-        // SAFETY: `spare` bytes behind the last one are the slot's, and its owner is borrowed mutably (S1, S4).
+        // SAFETY: `spare` bytes after the last one are the slot's, and its owner is borrowed mutably (S1, S4).
         unsafe { start.write_bytes(0, spare) };
-        // SAFETY: as above, and they were initialised just now.
+        // SAFETY: as above, and the bytes were initialised just now.
         let shown = unsafe { std::slice::from_raw_parts_mut(start, spare) };
         let count = fill(shown)?;
-        // It is safe code, which may say anything.
+        // `fill` is safe code of the user, which may return any number.
         if count > spare {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
-                "the reader says that it read more than there was room for",
+                format!("the reader reported {count} bytes, more than the {spare} spare bytes"),
             ));
         }
         // SAFETY: all spare bytes were zeroed, or written by `fill`.
@@ -194,7 +200,7 @@ impl<R: Release> OwnedBytes<R> {
         Ok(count)
     }
 
-    /// Sets the length; bytes that this uncovers are zeroed.
+    /// Sets the length. Bytes that this makes readable are zeroed.
     pub(crate) fn set_len(&mut self, len: usize) -> Result<(), BufferOverflow> {
         let capacity = self.len() + self.spare();
         if len > capacity {
@@ -204,12 +210,13 @@ impl<R: Release> OwnedBytes<R> {
             });
         }
         if let Some(more) = len.checked_sub(self.len()) {
+            // The bytes that become readable may hold data of an earlier owner.
             let end = self.end();
-            // SAFETY: `more <= spare` bytes behind the last one are the slot's, and its owner is
+            // SAFETY: `more <= spare` bytes after the last one are the slot's, and its owner is
             // borrowed mutably (S1, S4).
             unsafe { end.write_bytes(0, more) };
         }
-        // SAFETY: what was uncovered was zeroed.
+        // SAFETY: the bytes that become readable were zeroed.
         unsafe { self.set_len_unchecked(len) };
         Ok(())
     }
@@ -235,18 +242,21 @@ impl<R: Release> OwnedBytes<R> {
         slot.lay_out(start, 0, spare);
     }
 
-    /// Moves the bytes to where those of a fresh sample begin, so that all other room is behind them.
+    /// Moves the bytes to where the bytes of a fresh sample begin, so that all spare bytes come after them.
     ///
     /// # Panics
     ///
-    /// If there are more than fit there.
+    /// If the sample has more bytes than the pool's buffer size, which is possible if some were prepended.
     #[cfg(feature = "stream")]
     pub(crate) fn move_to_front(&mut self, geometry: impl FnOnce(&OwnedSlot) -> &Geometry) {
         let slot = self.slot_mut();
         let geometry = geometry(slot);
         let (prefix, size) = (geometry.prefix(), geometry.size());
         let (from, len) = (slot.start(), slot.len());
-        assert!(len <= size, "{len} bytes, some prepended, in {size}");
+        assert!(
+            len <= size,
+            "cannot move {len} bytes into a buffer of {size}"
+        );
         // SAFETY: the prefix is the first part of the slot's bytes (M2).
         let start = unsafe { slot.bytes().add(prefix) };
         // SAFETY: `len` bytes from both are the slot's, because `len <= size` (S4), and its owner's alone (S1).
@@ -254,13 +264,13 @@ impl<R: Release> OwnedBytes<R> {
         slot.lay_out(start, len, size - len);
     }
 
-    /// How many bytes of the slot lie before the first one.
+    /// How many bytes of the slot lie before the sample's first byte.
     pub(crate) fn headroom(&self) -> usize {
         let slot = self.slot();
         slot.start().addr() - slot.bytes().addr()
     }
 
-    /// Writes `from` before the first byte.
+    /// Writes `from` before the sample's first byte.
     pub(crate) fn prepend(&mut self, from: &[u8]) -> Result<(), BufferOverflow> {
         let headroom = self.headroom();
         if from.len() > headroom {
@@ -270,24 +280,25 @@ impl<R: Release> OwnedBytes<R> {
             });
         }
         let slot = self.slot_mut();
-        // SAFETY: `from.len() <= headroom` bytes before the first one are the slot's (S4).
+        // SAFETY: `from.len() <= headroom` bytes before the first byte are the slot's (S4).
         let start = unsafe { slot.start().sub(from.len()) };
-        // SAFETY: and they are its owner's alone (S1), so `from` does not overlap them.
+        // SAFETY: these bytes are the slot's, as above, and its owner's alone (S1), so `from` does not overlap them.
         unsafe { ptr::copy_nonoverlapping(from.as_ptr(), start, from.len()) };
         slot.lay_out(start, slot.len() + from.len(), slot.spare());
         Ok(())
     }
 }
 
-/// Some of a slot's bytes in the hands of one of its readers.
+/// A range of a slot's bytes, held by one of its shared handles.
 #[derive(Debug)]
 pub(crate) struct SharedBytes {
+    /// `None` only after the slot was taken out by `take_last` or `try_into_owned`.
     slot: Option<SharedSlot>,
     start: NonNull<u8>,
     len: usize,
 }
 
-// SAFETY: shared handles only read (S3).
+// SAFETY: shared handles only read the bytes (S3).
 unsafe impl Send for SharedBytes {}
 // SAFETY: as above.
 unsafe impl Sync for SharedBytes {}
@@ -296,7 +307,8 @@ impl SharedBytes {
     /// Shares the bytes that the slot's owner wrote.
     #[inline]
     pub(crate) fn freeze(slot: OwnedSlot) -> Self {
-        // SAFETY: the slot is laid out, at an address that is not null (S4). A test here is one in each `freeze`.
+        // SAFETY: the slot is laid out, at an address that is not null (S4). A check would cost a branch in each
+        // `freeze`.
         let start = unsafe { NonNull::new_unchecked(slot.start()) };
         let len = slot.len();
         SharedBytes {
@@ -310,7 +322,7 @@ impl SharedBytes {
     pub(crate) fn slot(&self) -> &SharedSlot {
         self.slot
             .as_ref()
-            .expect("moved out by drop and try_into_owned only")
+            .expect("the slot is taken out only by take_last and try_into_owned")
     }
 
     #[inline]
@@ -320,38 +332,42 @@ impl SharedBytes {
 
     #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
-        // SAFETY: the bytes were written before they were shared (S4), and nobody writes them while
+        // SAFETY: the bytes were written before they were shared (S4), and nothing writes them while
         // a shared handle is left (S3).
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 
-    /// Another handle, to `len` of these bytes from `from` on.
+    /// Another handle, to the `len` bytes of these that begin at offset `from`.
     ///
     /// # Panics
     ///
-    /// If they are not all within these bytes.
+    /// If `from + len` is more than the number of these bytes.
     #[inline]
     pub(crate) fn part(&self, from: usize, len: usize) -> SharedBytes {
         let within = from.checked_add(len).is_some_and(|end| end <= self.len);
-        assert!(within, "bytes {from}..+{len} of a sample of {}", self.len);
+        assert!(
+            within,
+            "{len} bytes from offset {from} are out of range for {} bytes",
+            self.len
+        );
         SharedBytes {
             slot: Some(self.slot().duplicate()),
-            // SAFETY: `from <= len`, so the start stays within the slot, or one past it (S4).
+            // SAFETY: `from <= self.len`, so the start stays within the slot, or one past it (S4).
             start: unsafe { self.start.add(from) },
             len,
         }
     }
 
-    /// Lets go of the first `count` bytes.
+    /// Removes the first `count` bytes from this handle.
     ///
     /// # Panics
     ///
-    /// If there are not as many.
+    /// If `count` is more than the number of bytes.
     #[inline]
     pub(crate) fn advance(&mut self, count: usize) {
         assert!(
             count <= self.len,
-            "cannot advance {count} of {} bytes",
+            "cannot advance by {count}: only {} bytes are left",
             self.len
         );
         // SAFETY: `count <= len`, so the start stays within the slot, or one past it (S4).
@@ -359,20 +375,20 @@ impl SharedBytes {
         self.len -= count;
     }
 
-    /// Lets go of all but the first `len` bytes.
+    /// Keeps only the first `len` bytes in this handle. Does nothing if it has no more.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
-    /// Drops this handle, and gives the slot to the caller if it was the last one.
+    /// Drops this handle, and returns the slot if it was the last one.
     #[inline]
     pub(crate) fn take_last(&mut self) -> Option<OwnedSlot> {
         self.len = 0;
         self.slot.take()?.last()
     }
 
-    /// Becomes the owner if this is the only handle. What lies before these bytes becomes headroom,
-    /// what lies behind them spare.
+    /// The owner of the slot, if this is the only handle. The slot's bytes before these become headroom, and the bytes
+    /// after them become spare. If there are other handles, returns `None` and changes nothing.
     pub(crate) fn try_into_owned<R: Release>(
         &mut self,
         geometry: impl FnOnce(&OwnedSlot) -> &Geometry,

@@ -1,5 +1,11 @@
-//! The header of a slot, which lies beside the sample's bytes and not inside them, so that the bytes stay aligned and can
-//! be handed to a device. It has two cache lines: what a get and a release touch, and the properties.
+//! The header of a slot.
+//!
+//! A header lies beside the sample's bytes and not inside them, so that the bytes stay aligned and can be passed to a
+//! device. It has two cache lines: the fields that a get and a release touch, and the properties.
+//!
+//! All accesses here are `Relaxed`. Only the owner of a slot writes its header, and ownership is passed on with an
+//! ordering: by the word (see `word.rs`), by the count of shared handles (see `shared.rs`), or under the pool's lock.
+//! The status reads some fields of slots that it does not own; those are statistics, and may be out of date.
 
 use crate::{
     memory::mapping::Zeroed,
@@ -12,45 +18,48 @@ use crate::{
 };
 use std::{fmt, mem::MaybeUninit, ptr::NonNull};
 
-/// The pool wipes what it gives back.
+/// Flag of `reset`: the pool overwrites the bytes of a released sample with zeros.
 pub(super) const WIPE: u8 = 1;
-/// `properties` holds a value.
+/// Flag of `reset`: `properties` holds a value.
 pub(super) const DESCRIBED: u8 = 2;
-/// `payer` holds a reference.
+/// Flag of `reset`: the sample counts against a quota, and `payer` holds a reference to the quota account.
 pub(super) const CHARGED: u8 = 4;
 
-/// The header of a slot. All-zero bytes are a slot that was never used.
+/// The header of a slot. All-zero bytes are the header of a slot that was never used.
 #[repr(C, align(128))]
 pub(crate) struct Slot {
-    // Set up under the pool's lock before the slot can be taken for the first time, then only read.
+    // `bytes` and `index` are set up under the pool's lock before the slot can be taken for the first time since the
+    // commit. After that they are only read.
     pub(super) bytes: SettingPtr<u8>,
     index: SettingU32,
-    /// What a release has to do: [`WIPE`], [`DESCRIBED`] and [`CHARGED`]. Written by the owner only.
+    /// What a release has to reset: [`WIPE`], [`DESCRIBED`] and [`CHARGED`]. Written by the owner only.
     pub(super) reset: SettingU8,
-    /// Whether the slot was out since the commit, also for a waiter that never took it.
+    /// Whether the slot was checked out since the commit, also for a waiter that never took it.
     pub(super) used: StatisticBool,
-    /// One more for each time the slot is handed to a user and for each time it is released, so it
-    /// is odd while a user has it. Written by the owner only, read by the status.
+    /// Grows by one each time that the slot is handed to a user and each time that a user releases it. So it is odd
+    /// while a user has the slot. Written by the owner only, and read by the pool's status.
     pub(super) generation: StatisticU64,
+    /// How many shared handles there are: 0 while the slot is not shared.
     pub(super) references: AtomicUsize,
-    /// Of a user's sample, its first byte; of a slot in a [`SlotList`](crate::slot::list::SlotList), the next one. Written by the owner
-    /// only, like the two below.
+    /// In a user's sample, the address of its first byte. In a slot of a [`SlotList`](crate::slot::list::SlotList), the
+    /// address of the next slot. Written by the owner only, like the two fields below.
     pub(super) start: SettingPtr<()>,
     /// How many bytes of the sample were written.
     pub(super) len: Setting,
-    /// How many more can be written behind them.
+    /// How many more bytes can be written after them.
     pub(super) spare: Setting,
-    /// Who pays for the sample: an address, which only [`payer`](crate::wait::payer) follows. Written by the owner only;
-    /// others compare it.
+    /// The quota account that the sample counts against: an address, which only [`payer`](crate::wait::payer)
+    /// dereferences. Written by the owner only; others only compare it.
     pub(super) payer: SettingPtr<()>,
+    /// Initialised only while `reset` has [`DESCRIBED`].
     pub(super) properties: Cell<MaybeUninit<SampleProperties>>,
 }
 
 #[cfg(not(all(test, loom)))]
 const _: () = assert!(size_of::<Slot>() == 128);
 
-// SAFETY: null pointers, zero numbers, `false` and an uninitialised property block are what zero
-// bytes make of these fields; what `properties` may own is dropped at each release (S1).
+// SAFETY: zero bytes are null pointers, zero numbers, `false` and an uninitialised property block in
+// these fields; what `properties` may own is dropped at each release (S1).
 unsafe impl Zeroed for Slot {
     #[cfg(all(test, loom))]
     fn zero() -> Self {
@@ -70,7 +79,7 @@ unsafe impl Zeroed for Slot {
     }
 }
 
-// SAFETY: the fields are atomics, but for `properties`, which only the slot's owner writes and only
+// SAFETY: the fields are atomics, except `properties`, which only the slot's owner writes and only
 // its shared handles read (S1, S3).
 unsafe impl Sync for Slot {}
 // SAFETY: as above; nothing in a slot is bound to a thread.
@@ -84,7 +93,7 @@ impl fmt::Debug for Slot {
     }
 }
 
-/// The pool that a slot belongs to: an address, followed only while the slot or a claim is held.
+/// The pool that a slot belongs to: an address, dereferenced only while the slot or a callback reference is held.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Owner(pub(crate) *mut ());
 
@@ -93,19 +102,25 @@ unsafe impl Send for Owner {}
 // SAFETY: as above.
 unsafe impl Sync for Owner {}
 
-/// The pool that a word belongs to, one of whose slots was taken.
+/// The pool that a word belongs to. One of the word's slots was taken, so the word was set up.
 #[inline]
 pub(crate) fn owner_of(word: &Word) -> Owner {
     let owner = word.owner();
-    debug_assert!(!owner.is_null(), "a word is set up before it is taken from");
+    debug_assert!(
+        !owner.is_null(),
+        "a word is set up before a slot is taken from it"
+    );
     Owner(owner)
 }
 
-/// What a slot is told when its word is opened for the first time since the commit.
+/// The values that a slot gets when its word is used for the first time since the commit.
 #[derive(Debug)]
 pub(crate) struct SetUp {
+    /// The first byte of the slot, its prefix included.
     pub(crate) bytes: NonNull<u8>,
+    /// The slot's number in the pool.
     pub(crate) index: usize,
+    /// Whether released bytes are overwritten with zeros.
     pub(crate) wipe: bool,
 }
 
@@ -115,8 +130,9 @@ impl Slot {
     }
 
     /// Sets the slot up. Called under the pool's lock, before the slot can be taken.
+    // `Relaxed` throughout: `Word::open` publishes these values, or the lock does.
     pub(crate) fn set_up(&self, with: &SetUp) {
-        let index = u32::try_from(with.index).expect("at most u32::MAX slots");
+        let index = u32::try_from(with.index).expect("a slot index fits in u32");
         self.bytes.store(with.bytes.as_ptr(), Ordering::Relaxed);
         self.index.store(index, Ordering::Relaxed);
         self.reset
@@ -126,12 +142,12 @@ impl Slot {
         self.references.store(0, Ordering::Relaxed);
     }
 
-    /// How often the slot was handed to a user and released since the commit, together.
+    /// How often the slot was handed to a user and how often a user released it since the commit, added together.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
     }
 
-    /// Whether the slot was out since the commit.
+    /// Whether the slot was checked out since the commit.
     pub(crate) fn was_used(&self) -> bool {
         self.generation() > 0 || self.used.load(Ordering::Relaxed)
     }
@@ -141,14 +157,14 @@ impl Slot {
         self.references.load(Ordering::Relaxed)
     }
 
-    /// How many bytes of the sample were written. It stands still once the sample is shared.
+    /// How many bytes of the sample were written. It does not change once the sample is shared.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// How many bytes stand in the sample that a user has; none if no user has it, whose length is that
-    /// of the last one.
+    /// How many bytes a user's sample has; 0 while no user has the slot, because `len` is still that of the last user
+    /// then.
     pub(crate) fn written(&self) -> usize {
         match self.generation() % 2 {
             1 => self.len(),
@@ -156,38 +172,41 @@ impl Slot {
         }
     }
 
-    /// The next slot of the chain that this one is in.
+    /// The next slot of the slot list that this one is in.
     pub(crate) fn next(&self) -> Option<NonNull<Slot>> {
         NonNull::new(self.start.load(Ordering::Relaxed).cast())
     }
 
-    /// Who pays for the sample, if anyone does: an address, and what was there may be gone.
+    /// The address of the quota account that the sample counts against, or null. The account may be freed already.
     pub(crate) fn payer(&self) -> *const () {
         self.payer.load(Ordering::Relaxed)
     }
 
+    /// Drops the properties, if there are any. The caller owns the slot.
     pub(super) fn drop_description(&self) {
         let reset = self.reset.load(Ordering::Relaxed);
         if reset & DESCRIBED != 0 {
+            // Cleared before the drop: a drop that panics must not be followed by a second one.
             self.reset.store(reset & !DESCRIBED, Ordering::Relaxed);
             self.properties.with_mut(|properties| {
-                // SAFETY: the caller owns the slot, so nobody else refers to its properties (S1).
+                // SAFETY: the caller owns the slot, so nothing else refers to its properties (S1).
                 let properties = unsafe { &mut *properties };
-                // SAFETY: the mark said that a value is there, and it is dropped once.
+                // SAFETY: `DESCRIBED` was set, so a value is there, and it is dropped once.
                 unsafe { properties.assume_init_drop() };
             });
         }
     }
 
+    /// The sample's properties; the empty ones if none were set. The caller owns the slot or shares it.
     pub(super) fn description(&self) -> &SampleProperties {
         if self.reset.load(Ordering::Relaxed) & DESCRIBED == 0 {
             return &EMPTY;
         }
         self.properties.with(|properties| {
-            // SAFETY: the caller owns the slot or shares it, so nobody writes the properties, and the
+            // SAFETY: the caller owns the slot or shares it, so nothing writes the properties, and the
             // reference lives no longer than that handle does (S1, S3).
             let properties = unsafe { &*properties };
-            // SAFETY: the mark said that a value is there.
+            // SAFETY: `DESCRIBED` is set, so a value is there.
             unsafe { properties.assume_init_ref() }
         })
     }

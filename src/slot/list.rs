@@ -1,19 +1,20 @@
-//! Several owned slots, linked through their headers, so that gathering many allocates nothing.
+//! Several owned slots, linked through their headers, so that a list of any length needs no allocation.
 
 use crate::slot::{header::Slot, owned::OwnedSlot};
 use std::ptr::NonNull;
 
-/// See the module's documentation. Like a slot's token it has no `Drop`: the slots are put back.
+/// A list of owned slots, the one that was pushed last first. Like [`OwnedSlot`] it has no `Drop`: the holder returns
+/// the slots to the pool.
 #[derive(Debug, Default)]
-#[must_use = "slots that are not put back are lost"]
+#[must_use = "slots that are not returned to the pool are lost"]
 pub(crate) struct SlotList {
     first: Option<NonNull<Slot>>,
     len: usize,
 }
 
-// SAFETY: a chain owns its slots (S1).
+// SAFETY: a slot list owns its slots (S1).
 unsafe impl Send for SlotList {}
-// SAFETY: through a shared chain nothing can be reached.
+// SAFETY: nothing of a slot can be reached through a shared slot list.
 unsafe impl Sync for SlotList {}
 
 impl SlotList {
@@ -32,40 +33,40 @@ impl SlotList {
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<OwnedSlot> {
         let first = self.first?;
-        // SAFETY: the chain owns its first slot, and stops to in the next step (S1).
+        // SAFETY: the list owns its first slot until the assignment to `first` below (S1).
         let slot = unsafe { OwnedSlot::assume(first) };
         self.first = slot.slot().next();
         self.len -= 1;
         Some(slot)
     }
 
-    /// The slot of a chain of one.
+    /// The slot of a list that has one.
     #[inline]
     pub(crate) fn into_only(mut self) -> OwnedSlot {
         let Some(slot) = self.pop() else {
-            unreachable!("one slot was wanted");
+            unreachable!("the list has one slot");
         };
         slot
     }
 
-    /// The chain as one pointer, for an outcome; [`SlotList::from_first`] is the way back.
+    /// The list as one pointer, for an outcome. [`SlotList::from_first`] makes a list of it again.
     #[inline]
     pub(crate) fn into_first(self) -> Option<NonNull<Slot>> {
         self.first
     }
 
-    /// The chain that begins at `first`.
+    /// The list that begins at `first`. It counts the slots again, because the pointer does not carry their number.
     ///
     /// # Safety
     ///
-    /// `first` came from [`SlotList::into_first`] and is turned back into a chain once (W3).
+    /// `first` came from [`SlotList::into_first`] and is made a list once (W3).
     #[inline]
     pub(crate) unsafe fn from_first(first: NonNull<Slot>) -> Self {
         let mut len = 0;
         let mut slot = Some(first);
         while let Some(at) = slot {
             len += 1;
-            // SAFETY: the chain owns each of its slots, which keeps their headers alive (S1, S2).
+            // SAFETY: the list owns each of its slots, which keeps their headers alive (S1, S2).
             let at = unsafe { at.as_ref() };
             slot = at.next();
         }

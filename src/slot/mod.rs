@@ -1,7 +1,8 @@
-//! The only room with `unsafe` code in it: memory, and who may touch it when.
+//! Slots: their headers, their bytes, the words that say which of them are free, and the tokens that own them.
 //!
-//! Everything outside this folder is safe Rust. Each file here is small, does one operation in each
-//! `unsafe` block, and proves it by one of these invariants.
+//! Most of the crate's `unsafe` code is in this folder. Outside it, only the files that `scripts/layers` lists may have
+//! any. Each file is small and does one operation in each `unsafe` block, and each SAFETY comment cites one of these
+//! invariants.
 //!
 //! # Invariants
 //!
@@ -9,18 +10,18 @@
 //! |---|---|---|
 //! | **M1** | A [`Mapping`](crate::memory::mapping::Mapping) of `n` elements is `n` elements of zeroed memory of its own, for a type whose zero bytes are a value. | `memory::mapping::tests` |
 //! | **M2** | A [`Region`](crate::memory::slot_memory::Region)'s bytes are reached through raw pointers only, and slot `i` is the `stride` bytes at `base + i * stride`; no two slots overlap. | `tests/it/stale_bytes.rs`, `tests/it/properties.rs` |
-//! | **S1** | A slot whose bit says *out* has exactly one owner: an [`OwnedSlot`](crate::slot::owned::OwnedSlot), a [`SlotList`](crate::slot::list::SlotList), an outcome in a waiter, or the shared handles together. Only the owner touches its bytes and its properties. | loom `a_slot_has_one_owner` |
-//! | **S2** | An owned slot keeps its pool alive: the pool is freed only when every slot is home or in the reserve, which nobody owns, and no claim, guest or handle is left. | loom `the_last_sample_frees_the_pool_once` |
-//! | **S3** | Shared handles only read; the slot is owned again by whoever saw the count fall from one. | loom `the_last_of_two_handles_releases` |
+//! | **S1** | A slot whose bit says *checked out* has exactly one owner: an [`OwnedSlot`](crate::slot::owned::OwnedSlot), a [`SlotList`](crate::slot::list::SlotList), an outcome in a waiter, or the shared handles together. Only the owner touches its bytes and its properties. | loom `a_slot_has_one_owner` |
+//! | **S2** | An owned slot keeps its pool alive: the pool is freed only when every slot is free or in the priority buffers, which belong to no user, and no callback reference, release guard or handle is left. | loom `the_last_sample_frees_the_pool_once` |
+//! | **S3** | Shared handles only read. The handle that saw the count fall from one is the slot's owner again. | loom `the_last_of_two_handles_releases` |
 //! | **S4** | In an [`OwnedBytes`](bytes::OwnedBytes), `start .. start + len + spare` lies within the slot, and `start .. start + len` was written by its present owner, or zeroed. | `tests/it/stale_bytes.rs`, `tests/it/model` |
-//! | **S5** | A slot whose mark says that it is charged has one reference to the account, which is taken back once, by the slot's owner. | `tests/it/quotas/` |
-//! | **P1** | What [`Published`](crate::free_list::published::Published) ever published stays until it is dropped itself. | loom `a_stalled_get_survives_a_reconfiguration` |
-//! | **W1** | A waiter's node lives as long as its line: the pool's, or that of a quota's account. Whoever has its ticket keeps that alive. A node that the line abandons, in the store of its outcome or at the call of its future, is not reached through the line again, and lives until its ticket is given back. | loom `an_owned_waiter_is_served_after_the_last_handle_went`, `checks::loom::crowd` |
-//! | **W2** | Only the future that holds the [`Ticket`](crate::wait::node::Ticket) touches the node's timer, and it stops it before it gives the node back. | loom `cancel_meets_hand_over` |
+//! | **S5** | A slot whose mark says that it counts against a quota has one reference to the quota account. The slot's owner takes it back, once. | `tests/it/quotas/` |
+//! | **P1** | What [`Published`](crate::free_list::published::Published) ever published stays until the `Published` is dropped. | loom `a_stalled_get_survives_a_reconfiguration` |
+//! | **W1** | A waiter's node lives as long as its wait queue: the pool's, or that of a quota account. The holder of the node's ticket keeps the queue alive. A node that the queue abandons, in the store of its outcome or in a call from its future, is not reached through the queue again, and lives until its ticket is given back. | loom `an_owned_waiter_is_served_after_the_last_handle_went`, `checks::loom::crowd` |
+//! | **W2** | Only the future that holds the [`Ticket`](crate::wait::node::Ticket) touches the node's timer, and it stops the timer before it gives the node back. | loom `cancel_meets_hand_over` |
 //! | **W3** | An outcome is moved out once, by the ticket, or by its owner under the lock. | loom `a_slot_has_one_owner` |
-//! | **H1** | A [`Pool`](crate::core::handle::Pool) counts one handle, but for the one that a claim lends to the callback; a guest is counted beside the handles until it leaves or becomes one; a [`CallbackRef`](crate::core::refs::CallbackRef) is one claim in a word. Each keeps the engine alive. | loom `an_unpolled_owned_get_keeps_the_pool`, `the_last_release_calls_back_before_the_pool_is_freed` |
+//! | **H1** | A [`Pool`](crate::core::handle::Pool) counts one handle, except the one that a callback reference lends to the callback. A release guard is counted beside the handles until it is dropped or becomes a handle. A [`CallbackRef`](crate::core::refs::CallbackRef) is one callback reference counted in a word. Each keeps the engine alive. | loom `an_unpolled_owned_get_keeps_the_pool`, `the_last_release_calls_back_before_the_pool_is_freed` |
 
-#![allow(unsafe_code, reason = "this is the one room for it")]
+#![allow(unsafe_code, reason = "listed in scripts/layers")]
 
 pub(crate) mod block;
 pub(crate) mod block_ref;

@@ -1,10 +1,10 @@
-//! The tokens that say who owns a slot, and the token of its one owner.
+//! The tokens of a slot, which show who owns it, and the token of its one owner.
 //!
-//! | token        | says                                                  | becomes                      |
+//! | token        | meaning                                               | becomes                      |
 //! |--------------|-------------------------------------------------------|------------------------------|
-//! | [`OwnedSlot`] | one owner, who may write (S1)                        | [`SharedSlot`](crate::slot::shared::SharedSlot), or home |
-//! | `SharedSlot` | one of `references` readers (S3)                    | [`OwnedSlot`] again, by the last |
-//! | [`SlotList`](crate::slot::list::SlotList) | several owned slots, linked through their headers | owned slots        |
+//! | [`OwnedSlot`] | one owner, which may write (S1)                      | [`SharedSlot`](crate::slot::shared::SharedSlot), or free |
+//! | `SharedSlot` | one of `references` readers (S3)                      | [`OwnedSlot`] again, by the last reader |
+//! | [`SlotList`](crate::slot::list::SlotList) | several owned slots, linked through their headers | owned slots |
 
 use crate::{
     slot::{
@@ -17,65 +17,68 @@ use crate::{
 };
 use std::ptr::NonNull;
 
-/// The one owner of a slot that is out.
+/// The one owner of a slot that is checked out.
 ///
-/// It has no `Drop`: it goes home by [`put`](OwnedSlot::put), or under the lock.
+/// It has no `Drop`: the holder returns the slot to the free list with [`put`](OwnedSlot::put), or under the lock.
 #[derive(Debug, PartialEq, Eq)]
-#[must_use = "a slot that is not put home is lost"]
+#[must_use = "a slot that is not returned to the pool is lost"]
 pub(crate) struct OwnedSlot(pub(super) NonNull<Slot>);
 
-// SAFETY: whoever has the token is the slot's one owner, on any thread (S1).
+// SAFETY: the holder of the token is the slot's one owner, on any thread (S1).
 unsafe impl Send for OwnedSlot {}
-// SAFETY: through a shared token the header's atomics may be written, and nothing else: the bytes and the
-// properties want the token itself, or a mutable reference to it (S1).
+// SAFETY: through a shared token the header's atomics may be written, and nothing else: access to the bytes and the
+// properties needs the token itself, or a mutable reference to it (S1).
 unsafe impl Sync for OwnedSlot {}
 
 impl OwnedSlot {
-    /// The token of a slot whose bit was just turned to *out*.
+    /// The token of a slot whose bit was just set to *checked out*.
     ///
     /// # Safety
     ///
-    /// The caller turned the bit, or was given the slot by its owner, and makes one token of it (S1).
+    /// The caller set the bit, or was given the slot by its owner, and makes one token of it (S1).
     #[inline]
     pub(crate) unsafe fn assume(slot: NonNull<Slot>) -> Self {
         OwnedSlot(slot)
     }
 
-    /// The slot without its token, to be turned back by [`assume`](OwnedSlot::assume).
+    /// The slot's address without the token. [`assume`](OwnedSlot::assume) makes a token of it again.
     pub(crate) fn into_address(self) -> NonNull<Slot> {
         self.0
     }
 
-    /// Says which slot follows in a chain.
+    /// Sets the slot that follows in a slot list.
     pub(crate) fn set_next(&mut self, next: Option<NonNull<Slot>>) {
         let next = next.map_or(std::ptr::null_mut(), NonNull::as_ptr);
         self.slot().start.store(next.cast(), Ordering::Relaxed);
     }
 
+    /// The header.
     #[inline]
     pub(crate) fn slot(&self) -> &Slot {
         // SAFETY: an owned slot keeps its pool, and so its header, alive (S2).
         unsafe { self.0.as_ref() }
     }
 
+    /// The pool that the slot belongs to.
     #[inline]
     pub(crate) fn owner(&self) -> Owner {
         // SAFETY: the word is part of the pool, which the slot keeps alive (S2).
         owner_of(unsafe { self.word().as_ref() })
     }
 
+    /// The word that the slot has its bit in.
     #[inline]
     pub(crate) fn word(&self) -> NonNull<Word> {
         block::word_of(self.0)
     }
 
-    /// The first byte that was written, or will be.
+    /// The first byte of the sample: the first one that was written, or the first one to write.
     #[inline]
     pub(crate) fn start(&self) -> *mut u8 {
         let start: *mut u8 = self.slot().start.load(Ordering::Relaxed).cast();
         debug_assert!(
             !start.is_null(),
-            "a slot is laid out before it is a sample's"
+            "a slot is laid out before its sample is used"
         );
         start
     }
@@ -90,13 +93,14 @@ impl OwnedSlot {
         self.slot().spare.load(Ordering::Relaxed)
     }
 
-    /// Says where the sample's bytes begin, how many were written, and how many more can be.
+    /// Sets where the sample's bytes begin, how many were written, and how many more can be written.
     #[inline]
     pub(crate) fn lay_out(&mut self, start: *mut u8, len: usize, spare: usize) {
         self.slot().start.store(start.cast(), Ordering::Relaxed);
         self.set_len(len, spare);
     }
 
+    /// Sets how many bytes were written and how many more can be written.
     #[inline]
     pub(crate) fn set_len(&mut self, len: usize, spare: usize) {
         self.slot().len.store(len, Ordering::Relaxed);
@@ -120,24 +124,26 @@ impl OwnedSlot {
         block::bit_of(self.0)
     }
 
-    /// Whether a release has more to reset than what the next owner lays out anyway.
+    /// Whether a release has to reset more than the fields that the next owner sets anyway.
     #[inline]
     pub(crate) fn needs_reset(&self) -> bool {
         self.slot().reset.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether the pool overwrites released bytes with zeros.
     pub(crate) fn wipes(&self) -> bool {
         self.slot().reset.load(Ordering::Relaxed) & WIPE != 0
     }
 
-    /// Counts the slot among those that were out since the commit.
+    /// Marks the slot as one that was checked out since the commit.
     pub(crate) fn mark_used(&self) {
         self.slot().used.store(true, Ordering::Relaxed);
     }
 
-    /// Counts a turn: the slot was handed to a user, or is being released by one.
+    /// Increments the generation: the slot is handed to a user, or a user releases it.
     #[inline]
     pub(crate) fn turn(&self) {
+        // A load and a store, which cost less than an atomic addition: only the owner writes the generation.
         let generation = &self.slot().generation;
         generation.store(generation.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
@@ -147,56 +153,60 @@ impl OwnedSlot {
         self.slot().description()
     }
 
+    /// The sample's properties, for writing. They are initialised on the first call.
     pub(crate) fn properties_mut(&mut self) -> &mut SampleProperties {
         let slot = self.slot();
         let reset = slot.reset.load(Ordering::Relaxed);
         slot.properties.with_mut(|properties| {
-            // SAFETY: the slot's one owner, borrowed mutably, is here, and the reference lives no
+            // SAFETY: `self` is the slot's one owner and borrowed mutably, and the reference lives no
             // longer than that borrow (S1).
             let properties = unsafe { &mut *properties };
             if reset & DESCRIBED == 0 {
                 properties.write(SampleProperties::default());
                 slot.reset.store(reset | DESCRIBED, Ordering::Relaxed);
             }
-            // SAFETY: a value was there, or was written just now.
+            // SAFETY: a value was there before, or was written just now.
             unsafe { properties.assume_init_mut() }
         })
     }
 
-    /// Forgets the properties, so that the next owner starts without.
+    /// Drops the properties, so that the next owner starts without any.
     pub(crate) fn clear_properties(&mut self) {
         self.slot().drop_description();
     }
 
-    /// Writes down who pays for the sample. Nobody does so far.
+    /// Stores the quota account that the sample counts against. The sample has none so far.
     ///
     /// # Safety
     ///
-    /// `payer` stands for a reference that [`take_payer`](OwnedSlot::take_payer) takes back (S5).
+    /// `payer` stands for one reference, which [`take_payer`](OwnedSlot::take_payer) takes back (S5).
     pub(crate) unsafe fn set_payer(&mut self, payer: NonNull<()>) {
         let slot = self.slot();
         let reset = slot.reset.load(Ordering::Relaxed);
-        debug_assert_eq!(reset & CHARGED, 0, "a sample is charged once");
+        debug_assert_eq!(reset & CHARGED, 0, "a sample counts against one quota");
         slot.payer.store(payer.as_ptr(), Ordering::Relaxed);
         slot.reset.store(reset | CHARGED, Ordering::Relaxed);
     }
 
-    /// What `set_payer` wrote down, once.
+    /// Takes back what `set_payer` stored. A second call returns `None`.
     pub(crate) fn take_payer(&mut self) -> Option<NonNull<()>> {
         let slot = self.slot();
         let reset = slot.reset.load(Ordering::Relaxed);
         if reset & CHARGED == 0 {
             return None;
         }
+        // The mark is cleared with the reference taken, so that the reference is taken back once (S5).
         slot.reset.store(reset & !CHARGED, Ordering::Relaxed);
         let payer = slot.payer.load(Ordering::Relaxed);
         slot.payer.store(std::ptr::null_mut(), Ordering::Relaxed);
         NonNull::new(payer)
     }
 
-    /// Puts the slot home without the lock. It comes back if its word is parked.
+    /// Returns the slot to the free list without the lock. On [`Put::Refused`] the caller gets the slot back and must
+    /// release it under the lock.
     #[inline]
     pub(crate) fn put(self) -> (Put, Option<OwnedSlot>) {
+        // Both are computed before the exchange, after which the slot may have another owner.
         let word = self.word();
         let bit = self.bit();
         // SAFETY: the slot is owned until the exchange inside succeeds, so its pool, which the word

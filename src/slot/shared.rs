@@ -1,4 +1,15 @@
-//! A slot that several read: how many they are, and who of them is its owner again.
+//! A slot that is shared by several readers: the count of its handles, and how the last one becomes the owner again.
+//!
+//! # Orderings
+//!
+//! | access                            | ordering  | pairs with             | carries                                                  |
+//! |-----------------------------------|-----------|------------------------|----------------------------------------------------------|
+//! | decrement of `references`         | `Release` | the two loads below    | the reads of the handle that is dropped                  |
+//! | load in `is_only`                 | `Acquire` | the decrements         | the same, to the only handle, which may write then       |
+//! | load after the last decrement     | `Acquire` | the decrements         | the same, to the last handle, which may write then       |
+//!
+//! All other accesses of `references` are `Relaxed`: they are made by the slot's owner, or by a handle that makes
+//! another one of itself.
 
 use crate::{
     slot::{
@@ -11,9 +22,9 @@ use crate::{
 };
 use std::{process, ptr::NonNull};
 
-/// One of the readers of a slot.
+/// One of the shared handles of a slot.
 #[derive(Debug)]
-#[must_use = "a reference that is not dropped with `last` keeps the slot out"]
+#[must_use = "a handle that is not dropped with `last` keeps the slot checked out"]
 pub(crate) struct SharedSlot(NonNull<Slot>);
 
 // SAFETY: shared handles only read the slot, and count themselves atomically (S3).
@@ -22,19 +33,22 @@ unsafe impl Send for SharedSlot {}
 unsafe impl Sync for SharedSlot {}
 
 impl SharedSlot {
-    /// The first of the shared handles.
+    /// Makes the first shared handle of an owned slot.
     #[inline]
     pub(crate) fn share(slot: OwnedSlot) -> Self {
+        // `Relaxed`: the other handles are made from this one, so what passes them to other threads orders this store
+        // too.
         slot.slot().references.store(1, Ordering::Relaxed);
         SharedSlot(slot.0)
     }
 
     #[inline]
     fn slot(&self) -> &Slot {
-        // SAFETY: a shared slot is out, which keeps its pool, and so its header, alive (S2).
+        // SAFETY: a shared slot is checked out, which keeps its pool, and so its header, alive (S2).
         unsafe { self.0.as_ref() }
     }
 
+    /// The pool that the slot belongs to.
     pub(crate) fn owner(&self) -> Owner {
         // SAFETY: the word is part of the pool, which the slot keeps alive (S2).
         owner_of(unsafe { block::word_of(self.0).as_ref() })
@@ -48,26 +62,29 @@ impl SharedSlot {
         self.slot().index()
     }
 
+    /// Makes another shared handle.
     #[inline]
     pub(crate) fn duplicate(&self) -> SharedSlot {
-        // Like `Arc`: a new reference is made from one that exists, so nothing has to be ordered.
+        // `Relaxed`, as in `Arc::clone`: a new handle is made from one that exists, so nothing has to be ordered.
         let before = self.slot().references.fetch_add(1, Ordering::Relaxed);
         if before > usize::MAX / 2 {
-            // More handles than memory can hold: some were forgotten, and the count is near its end.
+            // More handles than memory can hold: some were passed to `mem::forget`, and the count may overflow soon.
             process::abort();
         }
         SharedSlot(self.0)
     }
 
-    /// Whether this is the only handle, and so nobody can make another.
+    /// Whether this is the only handle. If so no other handle can be made, because handles are made from handles.
     #[inline]
     fn is_only(&self) -> bool {
         self.slot().references.load(Ordering::Acquire) == 1
     }
 
-    /// Drops this handle; the last one is the slot's owner again.
+    /// Drops this handle. If it was the last one, returns the slot's owner.
     #[inline]
     pub(crate) fn last(self) -> Option<OwnedSlot> {
+        // The load comes first, because it costs less than the decrement, and a handle that is the only one needs no
+        // decrement.
         if self.is_only() || self.was_last() {
             self.slot().references.store(0, Ordering::Relaxed);
             return Some(OwnedSlot(self.0));
@@ -75,18 +92,21 @@ impl SharedSlot {
         None
     }
 
+    /// Decrements the count. `true` if this was the last handle.
     #[inline]
     fn was_last(&self) -> bool {
         let references = &self.slot().references;
+        // `Release`: the reads of this handle come before the last handle's `Acquire`. After this line the slot may
+        // have another owner, so only the last handle goes on.
         if references.fetch_sub(1, Ordering::Release) != 1 {
             return false;
         }
-        // Pairs with the `Release` of all the others: their reads come before what the owner writes.
+        // Pairs with the `Release` of each other handle: their reads come before the writes of the next owner (S3).
         let _none = references.load(Ordering::Acquire);
         true
     }
 
-    /// Becomes the owner if this is the only handle.
+    /// The slot's owner if this is the only handle, and this handle unchanged otherwise.
     pub(crate) fn into_owned(self) -> Result<OwnedSlot, SharedSlot> {
         if self.is_only() {
             self.slot().references.store(0, Ordering::Relaxed);

@@ -1,46 +1,51 @@
-//! One word of the free list: which of its slots are out, and what a thread without the lock may do.
+//! One word of the free list: which of its slots are checked out, and the operations that need no lock.
 //!
 //! ```text
-//!  bit 63   62       61 .. 56   55 ........................................ 0
-//!     OPEN  NOTIFY   claims     slots: 1 = out (or not there), 0 = home
+//!  bit 63   62       61 .. 56        55 ........................................ 0
+//!     OPEN  NOTIFY   callback refs   slots: 1 = checked out (or no such slot), 0 = free
 //! ```
 //!
-//! The flags stand in the same word as the slots, so that one compare-exchange moves a slot *and*
-//! learns what else there is to do. Nothing is read after it: once its slot is home, a releaser owns
-//! nothing, and the pool may be gone.
+//! The flags are in the same word as the slots. So one compare-exchange takes or frees a slot *and* sees what else the
+//! caller has to do. A release reads nothing after the exchange: once its slot is free it owns nothing, and another
+//! thread may free the pool.
 //!
-//! | `OPEN` | `NOTIFY` | get, without the lock           | release, without the lock                     |
-//! |--------|----------|---------------------------------|-----------------------------------------------|
-//! | 1      | 0        | takes the lowest slot that is home | puts its slot, and is done                 |
-//! | 1      | 1        | the same                        | puts its slot and takes a claim, in one step  |
-//! | 0      | –        | refused: go under the lock      | refused: keeps its slot, goes under the lock  |
+//! | `OPEN` | `NOTIFY` | get, without the lock         | release, without the lock                                      |
+//! |--------|----------|-------------------------------|----------------------------------------------------------------|
+//! | 1      | 0        | takes the lowest free slot    | frees its slot; nothing is left to do                          |
+//! | 1      | 1        | the same                      | frees its slot and takes a callback reference, in one step     |
+//! | 0      | –        | fails: goes under the lock    | fails: keeps its slot and goes under the lock                  |
 //!
-//! A word that is not open is *parked*: it belongs to whoever holds the pool's lock, and its slots
-//! are counted there. Zero is a parked word whose slots are all home, so a fresh mapping is a free list
-//! with every slot in it.
+//! A word that is not open is *parked*: only the holder of the pool's lock changes it, and
+//! `free_list::parked::ParkedWords` counts its slots. Zero is a parked word whose slots are all
+//! free, so freshly mapped memory is a free list that has every slot.
 //!
-//! A claim keeps the pool alive while a releaser, whose slot is home, calls the callback, without a
-//! write to a line that all threads share. Where there are too many, the lock and a counted handle take
-//! their place.
+//! A callback reference keeps the pool alive while a releaser, whose slot is free by then, calls the callback. It needs
+//! no write to a cache line that all threads share. A word counts at most 63 of them. Beyond that, a release takes the
+//! lock and a counted handle instead.
 //!
 //! # Orderings
 //!
-//! | access                   | ordering  | pairs with                | carries                          |
-//! |--------------------------|-----------|---------------------------|----------------------------------|
-//! | [`Word::put`]            | `AcqRel`  | [`Word::take`], `park`    | the slot's header and bytes, reset |
-//! | [`Word::take`]           | `Acquire` | [`Word::put`], `open`     | the same, and the slot's set-up  |
-//! | [`Word::open`]           | `Release` | `take`, the claim in `put` | the slots' set-up, the owner, the callback |
-//! | [`Word::park`]           | `AcqRel`  | `put`, [`Word::drop_claim`] | the end of a call of the callback |
+//! | access                    | ordering  | pairs with                                     | carries                                    |
+//! |---------------------------|-----------|------------------------------------------------|--------------------------------------------|
+//! | [`Word::put`]             | `AcqRel`  | [`Word::take`], [`Word::park`]                 | the slot's header and bytes, reset         |
+//! | [`Word::take`]            | `Acquire` | [`Word::put`], [`Word::open`]                  | the same, and the slot's set-up            |
+//! | [`Word::open`]            | `Release` | `take`, and `put` when it takes a callback reference | the slots' set-up, the owner, the callback |
+//! | [`Word::park`]            | `AcqRel`  | `put`, [`Word::drop_callback_ref`]             | the end of a call of the callback          |
+//!
+//! [`Word::take_many`] is ordered as `take` is, and [`Word::put_locked`] as `put` is. [`Word::drop_callback_ref`] is
+//! the `Release` that pairs with `park`; [`Word::drop_parked_callback_ref`] does the same under the lock, as `AcqRel`.
+//! Successive exchanges of one word are one release sequence: a `take` that reads the word after other gets and
+//! releases changed it still sees everything that an earlier `put` or `open` published.
 
 #![forbid(unsafe_code)]
 
 use crate::sync::{AtomicU64, Ordering, Setting, SettingPtr};
 
-/// How many slots one word has at most.
+/// The largest number of slots of one word.
 #[cfg(not(all(test, loom)))]
 pub(crate) const SLOTS_PER_WORD: usize = SLOT_BITS as usize;
 
-/// A model needs few, and each of them slows it down.
+/// A loom test needs few slots, and each one multiplies the executions to explore.
 #[cfg(all(test, loom))]
 pub(crate) const SLOTS_PER_WORD: usize = 4;
 
@@ -51,51 +56,54 @@ const CALLBACK_REFS: u64 = 63 * CALLBACK_REF;
 const NOTIFY: u64 = 1 << 62;
 const OPEN: u64 = 1 << 63;
 
-/// The claims of a word that has none left.
+/// The value of the callback reference count at which a word accepts no more callback references.
 #[cfg(not(all(test, loom)))]
 const CALLBACK_REF_LIMIT: u64 = CALLBACK_REFS;
 
-/// A model cannot have 63 calls in flight.
+/// A loom test cannot have 63 calls in flight, so the limit is lower there.
 #[cfg(all(test, loom))]
 const CALLBACK_REF_LIMIT: u64 = 2 * CALLBACK_REF;
 
-/// A word, and beside it on the same cache line what else a get may have to know.
+/// A word of the free list, and the other values that a get may need, on the same cache line.
 #[derive(Debug)]
 pub(crate) struct Word {
     bits: AtomicU64,
-    /// The pool that the word belongs to: an address that this file does not follow.
+    /// The address of the pool that the word belongs to. This file does not dereference it.
     owner: SettingPtr<()>,
-    /// Of the word that stands for a stripe: where that stripe's threads look first, exclusive-or
-    /// this word's own number, so that zero is the word itself.
+    /// Used only in a word whose number is also the number of a stripe. It is the number of the word at which the
+    /// threads of that stripe start, XORed with this word's number. Zero means this word itself.
     cursor: Setting,
 }
 
-/// What came of looking for a slot in an open word.
+/// The result of [`Word::take`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Take {
-    /// The slot of this bit was home and now is out.
+    /// The slot of this bit was free. It is checked out now.
     Bit(u32),
-    /// The word is parked, or none of its slots is home.
+    /// The word is parked, or none of its slots is free.
     Empty,
-    /// Somebody else wrote the word at the same moment.
+    /// Another thread changed the word between the load and the exchange.
     Contended,
 }
 
-/// What came of putting a slot home without the lock.
+/// The result of [`Word::put`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Put {
-    /// It is home. The caller owns nothing any more.
+    /// The slot is free. The caller owns nothing any more, so the pool may be freed at any moment.
     Free,
-    /// It is home, and the caller holds a claim: there is a callback to call.
+    /// The slot is free, and the caller holds a callback reference: it must call the callback.
     CallbackDue,
-    /// The word is parked: the slot is still the caller's, who goes under the lock.
+    /// The word is parked, or it has no callback reference left. The caller still owns the slot and must release it
+    /// under the pool's lock.
     Refused,
 }
 
-/// What a word held when it was parked.
+/// What a word counted when it was parked or opened.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parked {
+    /// How many of its slots were checked out.
     pub(crate) out: usize,
+    /// How many callback references were held.
     pub(crate) callback_refs: usize,
 }
 
@@ -118,12 +126,13 @@ impl Word {
         }
     }
 
-    /// The pool that the word belongs to.
+    /// The address of the pool that the word belongs to.
     #[inline]
     pub(crate) fn owner(&self) -> *mut () {
         self.owner.load(Ordering::Relaxed)
     }
 
+    /// The number of the word at which the threads of this word's stripe start, XORed with this word's number.
     #[inline]
     pub(crate) fn cursor(&self) -> usize {
         self.cursor.load(Ordering::Relaxed)
@@ -133,26 +142,36 @@ impl Word {
         self.cursor.store(cursor, Ordering::Relaxed);
     }
 
-    /// Takes the lowest slot that is home.
+    /// Takes the lowest free slot, if the word is open.
     #[inline]
     pub(crate) fn take(&self) -> Take {
+        // `Relaxed`, because this value is only a guess: the exchange below fails unless the word still has it.
         let seen = self.bits.load(Ordering::Relaxed);
+        // A parked word counts as empty here: only the holder of the lock may change it.
         let Some(bit) = lowest_free(seen) else {
             return Take::Empty;
         };
+        // One exchange checks that the word is still open and that the slot is still free, and takes the slot. So a
+        // slot has one owner (S1), and no slot leaves a word that is parked by then. `Acquire` pairs with the
+        // `Release` of the `put` that freed the slot: the new owner sees the slot reset.
         match self.exchange(seen, lowest_taken(seen), Ordering::Acquire) {
             Ok(_) => Take::Bit(bit),
+            // No retry here: a failure means that another thread is active in this word, and a get without the lock
+            // moves on to another word.
             Err(_) => contended(),
         }
     }
 
-    /// Takes up to `wanted` slots in one step; the answer has their bits set.
+    /// Takes up to `wanted` slots, lowest first and in one step, if the word is open. Returns a mask with their bits
+    /// set.
     pub(crate) fn take_many(&self, wanted: usize) -> u64 {
         let mut seen = self.bits.load(Ordering::Relaxed);
         loop {
+            // Checked again after each failed exchange: the word may have been parked since.
             if seen & OPEN == 0 {
                 return 0;
             }
+            // The absent bits of an open word are set, so every zero is a slot.
             let mut free = !seen & SLOTS;
             let mut taken = 0;
             for _ in 0..wanted.min(free.count_ones() as usize) {
@@ -163,6 +182,8 @@ impl Word {
             if taken == 0 {
                 return 0;
             }
+            // All or none of `taken`: a slot that another thread took since `seen` makes the exchange fail. `Acquire`
+            // pairs with the `put` of each of these slots.
             match self.exchange(seen, seen | taken, Ordering::Acquire) {
                 Ok(_) => return taken,
                 Err(now) => seen = now,
@@ -170,11 +191,12 @@ impl Word {
         }
     }
 
+    /// Whether the word is open. Without the pool's lock the answer may be out of date at once.
     pub(crate) fn is_open(&self) -> bool {
         self.bits.load(Ordering::Relaxed) & OPEN != 0
     }
 
-    /// How many slots can be taken without the lock.
+    /// How many slots can be taken without the pool's lock: the free slots of an open word, and 0 for a parked one.
     pub(crate) fn free(&self) -> usize {
         let seen = self.bits.load(Ordering::Relaxed);
         match seen & OPEN {
@@ -183,31 +205,42 @@ impl Word {
         }
     }
 
-    /// Puts the slot of `bit` home if the word is open.
+    /// Frees the slot of `bit`, if the word is open.
     #[inline]
     pub(crate) fn put(&self, bit: u32) -> Put {
         let mut seen = self.bits.load(Ordering::Relaxed);
         loop {
+            // One test for the common case: the word is open and no callback is set.
             if seen & (OPEN | NOTIFY) != OPEN {
                 return self.put_with_callback_ref(bit, seen);
             }
+            // The exchange fails if the word is parked by then or a callback is set by then, so a release cannot miss
+            // either. `Release` publishes the reset slot to its next owner.
             match self.exchange(seen, seen & !(1 << bit), Ordering::AcqRel) {
+                // Touch nothing of the pool from here on: the slot was what kept it alive (S2).
                 Ok(_) => return Put::Free,
                 Err(now) => seen = now,
             }
         }
     }
 
+    /// [`put`](Word::put) for every state of the word, with `seen` as the first guess.
     #[inline]
     fn put_with_callback_ref(&self, bit: u32, mut seen: u64) -> Put {
         loop {
+            // In a parked word the slot is counted under the lock, so it must be freed there. With the count at its
+            // limit, one more reference would carry into `NOTIFY`.
             if seen & OPEN == 0 || seen & CALLBACK_REFS == CALLBACK_REF_LIMIT {
                 return Put::Refused;
             }
+            // Decided anew for each `seen`: the callback may have been removed since the last load, and a reference
+            // that is never dropped would keep the pool alive for ever.
             let (callback_ref, done) = match seen & NOTIFY {
                 0 => (0, Put::Free),
                 _ => (CALLBACK_REF, Put::CallbackDue),
             };
+            // The slot is freed and the reference is taken in one step. Between two steps neither would keep the pool
+            // alive. `Acquire` pairs with `open`: the callback pointer that was set before the word was opened is seen.
             match self.exchange(seen, (seen & !(1 << bit)) + callback_ref, Ordering::AcqRel) {
                 Ok(_) => return done,
                 Err(now) => seen = now,
@@ -215,11 +248,13 @@ impl Word {
         }
     }
 
-    /// Drops a claim if the word is open; otherwise it is dropped under the lock.
+    /// Drops a callback reference if the word is open, and returns `true`. Otherwise the caller still holds it and must
+    /// drop it under the pool's lock.
     #[inline]
     pub(crate) fn drop_callback_ref(&self) -> bool {
         let mut seen = self.bits.load(Ordering::Relaxed);
         while seen & OPEN != 0 {
+            // `Release` pairs with `park`: the call of the callback ends before the lock's holder drops the callback.
             match self.exchange(seen, seen - CALLBACK_REF, Ordering::Release) {
                 Ok(_) => return true,
                 Err(now) => seen = now,
@@ -228,6 +263,7 @@ impl Word {
         false
     }
 
+    /// A compare-exchange. `Relaxed` on failure, because the value is only the next guess.
     #[inline]
     fn exchange(&self, seen: u64, new: u64, success: Ordering) -> Result<u64, u64> {
         self.bits
@@ -235,46 +271,60 @@ impl Word {
     }
 }
 
-/// What only the holder of the pool's lock may do.
+/// Operations that only the holder of the pool's lock may call.
 impl Word {
-    /// Parks an open word, so that from now on its slots move under the lock only.
+    /// Parks an open word: from now on its slots are taken and freed under the lock only. Parking a parked word changes
+    /// nothing.
     pub(crate) fn park(&self, absent: u64) -> Parked {
+        // One atomic step, because gets and releases run at the same time: each of them either comes before it, and is
+        // counted in `held`, or finds the word parked. `Acquire` pairs with each `put` and `drop_callback_ref` before
+        // it. The absent bits are cleared, because the set bits of a parked word are slots only.
         let held = self
             .bits
             .fetch_and(!(OPEN | NOTIFY | absent), Ordering::AcqRel);
         Parked::of(held, absent)
     }
 
-    /// Opens a parked word. The bits in `absent` stand for no slot.
+    /// Opens a parked word. `absent` is the mask of the bits that have no slot. With `notify`, each release takes a
+    /// callback reference.
     pub(crate) fn open(&self, absent: u64, notify: bool) -> Parked {
+        // A load and a store, not one atomic step: while `OPEN` is clear only the lock's holder writes the word.
         let held = self.bits.load(Ordering::Relaxed);
         let flags = if notify { OPEN | NOTIFY } else { OPEN };
+        // The absent bits look checked out, so `take` needs no count of slots. `Release` publishes what the lock's
+        // holder wrote or saw: the slots' set-up, the owner, the callback, and every slot that was freed while the word
+        // was parked.
         self.bits.store(held | absent | flags, Ordering::Release);
         Parked::of(held, 0)
     }
 
-    /// Says which pool the word belongs to, before any slot of the word can be taken.
+    /// Sets the pool that the word belongs to. Called before any slot of the word can be taken.
     pub(crate) fn set_up(&self, owner: *mut ()) {
         self.owner.store(owner, Ordering::Relaxed);
     }
 
-    /// Takes the lowest slot that is home in a parked word.
+    /// Takes the lowest free slot of a parked word.
     pub(crate) fn take_parked(&self, absent: u64) -> Option<u32> {
         let held = self.bits.load(Ordering::Relaxed);
+        // The absent bits of a parked word are clear, so they must be masked out here.
         let bit = (!held & SLOTS & !absent).trailing_zeros();
         if bit >= SLOT_BITS {
             return None;
         }
+        // A plain store: while `OPEN` is clear only the lock's holder writes the word. `Relaxed`, because an earlier
+        // `put` of the slot came before `park`, which is an `Acquire`, or was made under the lock.
         self.bits.store(held | 1 << bit, Ordering::Relaxed);
         Some(bit)
     }
 
-    /// Puts a slot home, whether the word is parked or open.
+    /// Frees a slot, whether the word is parked or open.
     pub(crate) fn put_locked(&self, bit: u32) {
+        // One atomic step, because an open word changes without the lock. `Release` publishes the reset slot to a
+        // `take`.
         self.bits.fetch_and(!(1 << bit), Ordering::AcqRel);
     }
 
-    /// Drops a claim of a parked word.
+    /// Drops a callback reference of a parked word.
     pub(crate) fn drop_parked_callback_ref(&self) {
         self.bits.fetch_sub(CALLBACK_REF, Ordering::AcqRel);
     }
@@ -284,34 +334,34 @@ impl Word {
         self.bits.load(Ordering::Relaxed) & CALLBACK_REFS != 0
     }
 
-    /// How many of the word's slots are out; `absent` bits do not count.
+    /// How many of the word's slots are checked out. The bits of `absent` do not count.
     pub(crate) fn out(&self, absent: u64) -> usize {
         (self.bits.load(Ordering::Relaxed) & SLOTS & !absent).count_ones() as usize
     }
 }
 
-/// The bits of a word that has only `members` slots which stand for none.
+/// Mask of the bits beyond the last of `members` slots.
 pub(crate) fn absent(members: usize) -> u64 {
     SLOTS & (u64::MAX << members)
 }
 
-/// Out of line, so that a hit is a branch, whose outcome the processor guesses, and not a conditional
-/// move, which would have to wait for the exchange.
+/// [`Take::Contended`], in a cold function that is not inlined. So the fast path is a branch, which the processor
+/// predicts. The compiler would otherwise make it a conditional move, which has to wait for the exchange.
 #[cold]
 #[inline(never)]
 fn contended() -> Take {
     Take::Contended
 }
 
-/// The lowest slot that is home in an open word.
+/// The bit of the lowest free slot; `None` if the word is parked or no slot is free.
 #[inline]
 fn lowest_free(bits: u64) -> Option<u32> {
     let bit = bits.trailing_ones();
     (bits & OPEN != 0 && bit < SLOT_BITS).then_some(bit)
 }
 
-/// The same word with the lowest slot taken that is home. Adding one turns the lowest zero into a one,
-/// and that without its number, for which the exchange would have to wait.
+/// The same word with its lowest free slot taken. Adding one sets the lowest zero bit. It does not need the number of
+/// that bit, so the exchange does not wait for that number.
 #[inline]
 fn lowest_taken(bits: u64) -> u64 {
     bits | (bits + 1)

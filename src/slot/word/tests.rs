@@ -13,7 +13,7 @@ fn parked(out: usize, callback_refs: usize) -> Parked {
 }
 
 #[test]
-fn a_parked_word_gives_and_accepts_nothing() {
+fn a_parked_word_refuses_every_take_and_put() {
     let word = Word::zero();
     assert_eq!(word.take(), Take::Empty);
     assert_eq!(word.take_many(3), 0);
@@ -22,7 +22,7 @@ fn a_parked_word_gives_and_accepts_nothing() {
 }
 
 #[test]
-fn an_open_word_gives_its_lowest_slot_first_and_absent_slots_never() {
+fn take_returns_the_lowest_free_slot_and_never_an_absent_one() {
     let word = open_word(3, false);
     assert_eq!(word.take(), Take::Bit(0));
     assert_eq!(word.take(), Take::Bit(1));
@@ -33,7 +33,7 @@ fn an_open_word_gives_its_lowest_slot_first_and_absent_slots_never() {
 }
 
 #[test]
-fn a_full_word_gives_all_its_slots() {
+fn every_slot_of_a_full_word_can_be_taken() {
     let word = open_word(SLOTS_PER_WORD, true);
     for bit in 0..SLOTS_PER_WORD as u32 {
         assert_eq!(word.take(), Take::Bit(bit));
@@ -52,7 +52,7 @@ fn many_slots_are_taken_in_one_step_lowest_first() {
 }
 
 #[test]
-fn a_release_takes_a_claim_only_while_there_is_a_callback() {
+fn a_release_takes_a_callback_reference_only_while_a_callback_is_set() {
     let word = open_word(2, true);
     assert_eq!(word.take(), Take::Bit(0));
     assert_eq!(word.put(0), Put::CallbackDue);
@@ -60,7 +60,7 @@ fn a_release_takes_a_claim_only_while_there_is_a_callback() {
     assert_eq!(word.park(absent(2)), parked(0, 1));
     assert!(
         !word.drop_callback_ref(),
-        "a parked word's claims drop under the lock"
+        "callback references of a parked word are dropped under the lock"
     );
     word.drop_parked_callback_ref();
     word.open(absent(2), false);
@@ -70,7 +70,7 @@ fn a_release_takes_a_claim_only_while_there_is_a_callback() {
 }
 
 #[test]
-fn claims_never_spill_into_the_flags() {
+fn callback_references_never_carry_into_the_flags() {
     let word = open_word(1, true);
     for _ in 0..63 {
         assert_eq!(word.take(), Take::Bit(0));
@@ -82,7 +82,7 @@ fn claims_never_spill_into_the_flags() {
 }
 
 #[test]
-fn parking_counts_what_is_out_and_forgets_nothing() {
+fn parking_counts_the_slots_that_are_checked_out_and_keeps_their_bits() {
     let word = open_word(4, false);
     assert_eq!(word.take_many(2), 0b11);
     assert_eq!(word.park(absent(4)), parked(2, 0));
@@ -94,9 +94,9 @@ fn parking_counts_what_is_out_and_forgets_nothing() {
     assert_eq!(word.open(absent(4), false), parked(4, 0));
 }
 
-/// Each bit by itself, in a word that is otherwise full: a put that turned another one would be seen.
+/// Each bit alone, in a word whose other slots are all checked out: a put that cleared another bit would be seen.
 #[test]
-fn each_slot_goes_home_to_its_own_bit() {
+fn each_put_frees_the_bit_of_its_slot() {
     for notify in [false, true] {
         for bit in 0..SLOTS_PER_WORD as u32 {
             let word = open_word(SLOTS_PER_WORD, notify);
@@ -110,9 +110,9 @@ fn each_slot_goes_home_to_its_own_bit() {
     }
 }
 
-/// The same under the lock.
+/// The same for a parked word.
 #[test]
-fn each_slot_of_a_parked_word_goes_home_to_its_own_bit() {
+fn each_put_to_a_parked_word_frees_the_bit_of_its_slot() {
     let absent = absent(SLOTS_PER_WORD);
     for bit in 0..SLOTS_PER_WORD as u32 {
         let word = open_word(SLOTS_PER_WORD, false);
@@ -124,9 +124,9 @@ fn each_slot_of_a_parked_word_goes_home_to_its_own_bit() {
     }
 }
 
-/// What a release saw of its word may be old when it puts its slot home.
+/// The value that a release loaded may be out of date when it exchanges the word.
 #[test]
-fn a_release_takes_no_claim_if_the_callback_went_meanwhile() {
+fn a_release_takes_no_callback_reference_if_the_callback_was_removed_since_its_load() {
     let word = open_word(2, true);
     assert_eq!(word.take(), Take::Bit(0));
     let seen = word.bits.load(Ordering::Relaxed);
@@ -137,15 +137,15 @@ fn a_release_takes_no_claim_if_the_callback_went_meanwhile() {
     assert_eq!(word.free(), 2);
 }
 
-/// A get that wants many adds up what is home before it takes anything.
+/// A get of many slots adds up the free slots before it takes any.
 #[test]
-fn a_word_knows_whether_it_is_open_and_what_is_home_in_it() {
+fn a_word_reports_whether_it_is_open_and_how_many_slots_are_free() {
     let word = Word::zero();
     assert!(!word.is_open());
     assert_eq!(
         word.free(),
         0,
-        "what is home in a parked word cannot be taken"
+        "the free slots of a parked word cannot be taken"
     );
     word.open(absent(3), false);
     assert!(word.is_open());
@@ -157,7 +157,8 @@ fn a_word_knows_whether_it_is_open_and_what_is_home_in_it() {
     assert_eq!(word.free(), 0);
 }
 
-/// What was full when it was parked is full when it is opened again, and what is absent stays so.
+/// Slots that were checked out when the word was parked are still checked out when it is opened, and absent slots stay
+/// absent.
 #[test]
 fn a_word_may_be_parked_and_opened_again() {
     let word = open_word(2, true);
