@@ -1,10 +1,10 @@
-//! A set of word numbers that knows its size and finds its lowest member.
+//! A set of word numbers that counts its members and finds the lowest one.
 
 #![forbid(unsafe_code)]
 
 use std::collections::TryReserveError;
 
-/// A set of small numbers.
+/// A set of small numbers, with one bit for each number that it may have.
 #[derive(Debug, Default)]
 pub(crate) struct BitSet {
     bits: Vec<u64>,
@@ -12,8 +12,10 @@ pub(crate) struct BitSet {
 }
 
 impl BitSet {
-    /// An empty set with room for the numbers below `bound`, which follows from a number of the user's: memory that
-    /// is refused must not abort the process.
+    /// An empty set for the numbers below `bound`.
+    ///
+    /// `bound` follows from a number that the user chose, so an allocation that fails is an error and does not abort
+    /// the process.
     pub(crate) fn with_bound(bound: usize) -> Result<Self, TryReserveError> {
         let words = bound.div_ceil(64);
         let mut bits = Vec::new();
@@ -22,7 +24,7 @@ impl BitSet {
         Ok(BitSet { bits, len: 0 })
     }
 
-    /// The set of all numbers below `bound`.
+    /// The set of all numbers below `bound`. Fails as [`with_bound`](BitSet::with_bound) does.
     pub(crate) fn full(bound: usize) -> Result<Self, TryReserveError> {
         let mut set = BitSet::with_bound(bound)?;
         set.bits[..bound / 64].fill(u64::MAX);
@@ -33,25 +35,29 @@ impl BitSet {
         Ok(set)
     }
 
-    /// Removes all members, and keeps the room.
+    /// Removes all members, and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.bits.fill(0);
         self.len = 0;
     }
 
+    /// How many members the set has.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether `number` is a member.
     pub(crate) fn contains(&self, number: usize) -> bool {
         self.bits[number / 64] & bit(number) != 0
     }
 
+    /// Adds `number`, if it is not a member.
     pub(crate) fn insert(&mut self, number: usize) {
         self.len += usize::from(!self.contains(number));
         self.bits[number / 64] |= bit(number);
     }
 
+    /// Removes `number`, if it is a member.
     pub(crate) fn remove(&mut self, number: usize) {
         self.len -= usize::from(self.contains(number));
         self.bits[number / 64] &= !bit(number);
@@ -71,11 +77,13 @@ impl BitSet {
         Some(at * 64 + bits.trailing_zeros() as usize)
     }
 
+    /// The members, lowest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> {
         std::iter::successors(self.next(0), |&number| self.next(number + 1))
     }
 }
 
+/// The mask of a number in its element of `bits`.
 fn bit(number: usize) -> u64 {
     1 << (number % 64)
 }
@@ -114,8 +122,8 @@ mod tests {
         assert_eq!(set.next(0), Some(129));
     }
 
-    /// The bound follows from the user's number of buffers, and an allocation that is refused would abort. With 32 bits
-    /// the largest bound needs half a gigabyte, which can be allocated.
+    /// The bound follows from the user's number of buffers, and an allocation that fails would otherwise abort the
+    /// process. On a 32-bit target the largest bound needs half a gigabyte, which can be allocated.
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn a_set_that_memory_cannot_hold_is_an_error() {

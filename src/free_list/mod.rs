@@ -1,4 +1,14 @@
-//! Which slots are free: [`striped`] is what happens without the lock, [`parked`] what the holder of the lock knows.
+//! The free list: which slots of a pool are free.
+//!
+//! | module        | what it has                                                             | lock                          |
+//! |---------------|-------------------------------------------------------------------------|-------------------------------|
+//! | [`striped`]   | gets that need no lock                                                  | none                          |
+//! | [`parked`]    | which words are open, and the counts of the parked ones                 | the pool's                    |
+//! | [`priority`]  | the slots that are kept for quotas of high priority                     | the pool's                    |
+//! | [`table`]     | the blocks of words and slots                                           | none; grown by one thread     |
+//! | [`published`] | a value that is read without a lock, with all its earlier versions      | none; replaced by one thread  |
+//! | `bit_set`     | a set of word numbers                                                   | the pool's                    |
+//! | [`stripe`]    | the stripe at which a thread starts                                     | none; thread-local            |
 
 mod bit_set;
 pub(crate) mod parked;

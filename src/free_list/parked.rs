@@ -1,23 +1,36 @@
-//! What the holder of the pool's lock knows of the free list: which words are open, which parked
-//! ones have slots, and how many slots of parked words are out.
+//! The parts of the free list that the pool's lock protects: which words are open, which parked words have free slots,
+//! and how many slots of parked words are checked out.
 //!
-//! An open word moves without the lock; the ledger knows only that it is open. To change anything
-//! that a get or a release must see (somebody waits, the pool drains, a callback was set), the
-//! holder of the lock parks every open word: then each get and each release goes under the lock, and
-//! sees it there. Words are opened again one by one, when a get or a release comes to them and
-//! nothing is left that must be seen. So each parking is paid for by one opening, and nothing here
-//! costs more as the pool grows, but for what is really moved.
+//! Slots of an open word are taken and freed without the lock, so only the fact that the word is open is kept here.
+//! Some changes must be seen by every get and every release: a task waits, the pool drains, a callback was set. To make
+//! such a change, the holder of the lock parks every open word. Then each get and each release goes under the lock and
+//! sees the change there. Words are opened again one at a time, when a get or a release comes to them and nothing is
+//! left that has to be seen. So each parking of a word is paid for by one opening, and no operation here costs more in
+//! a larger pool, except for the words that it really parks.
+//!
+//! | word                      | `OPEN` bit | in `open` | in `with_free` | its slots are taken and freed |
+//! |---------------------------|------------|-----------|----------------|-------------------------------|
+//! | open                      | 1          | yes       | no             | without the lock              |
+//! | parked, has free slots    | 0          | no        | yes            | under the lock                |
+//! | parked, has no free slot  | 0          | no        | no             | under the lock                |
 //!
 //! # Invariants, true whenever the lock is free
 //!
 //! - **F1** A word is in `open` if and only if its bit says so. `word: tests`, loom `*`
-//! - **F2** A parked word is in `stocked` if and only if one of its slots is home.
-//!   `tests/it/model`
-//! - **F3** `parked_out` and `parked_claims` are what is out and held of all parked words together; so
-//!   with every word parked they are those of the pool.
-//!   loom `the_last_sample_frees_the_pool_once`
-//! - **F4** A word's slots are set up before the word is opened or taken from for the first time
-//!   since the commit. `stale_bytes: *`
+//! - **F2** A parked word is in `with_free` if and only if one of its slots is free. `tests/it/model`
+//! - **F3** `parked_out` is the number of checked-out slots of all parked words together, and `parked_callback_refs`
+//!   that of their callback references. So while every word is parked they are those of the pool. loom
+//!   `the_last_sample_frees_the_pool_once`
+//! - **F4** A word's slots are set up before the word is opened or taken from for the first time since the commit.
+//!   `stale_bytes: *`
+//!
+//! # Orderings
+//!
+//! | access                             | ordering  | pairs with                            | carries                                |
+//! |------------------------------------|-----------|---------------------------------------|----------------------------------------|
+//! | `publish_reachable` of `reachable` | `Release` | its loads in `striped.rs`             | what the lock's holder wrote before    |
+//!
+//! All else is ordered by the lock, or by the words (`slot/word.rs`).
 
 #![forbid(unsafe_code)]
 
@@ -34,17 +47,21 @@ use crate::{
 };
 use std::{io, mem, sync::Arc};
 
-/// What a commit tells the free list.
+/// What the free list needs to know of a commit.
 #[derive(Debug)]
 pub(crate) struct CommitPlan {
+    /// The number of slots.
     pub(crate) slots: usize,
+    /// The pool's address, which each word gets.
     pub(crate) owner: Owner,
+    /// The memory of the slots.
     pub(crate) memory: Arc<Region>,
+    /// Whether released bytes are overwritten with zeros.
     pub(crate) wipe: bool,
 }
 
-/// How the slots of a configuration are spread over words, and the sets of these words. Made without the lock, because
-/// memory is allocated and mapped for it.
+/// How the slots of a configuration are spread over words, and the sets for these words. Made without the lock, because
+/// it allocates and maps memory.
 #[derive(Debug)]
 pub(crate) struct Layout {
     words: usize,
@@ -55,10 +72,13 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Makes room in `list` for so many slots, and the sets. The caller marked the life cycle busy, so nobody else does.
+    /// Makes sure that `list` has blocks for `slots` slots, and allocates the sets. The caller marked the life cycle
+    /// busy, so no other thread does this at the same time.
     pub(crate) fn make(list: &FreeList, slots: usize, records: bool) -> io::Result<Self> {
         let words = slots.div_ceil(SLOTS_PER_WORD);
+        // At least one word for each stripe, if there are as many slots, so that busy threads find words of their own.
         let words = words.max(slots.min(stripe::count()));
+        // Spread evenly, and counted again, because rounding up may leave the last words without slots.
         let per_word = slots.div_ceil(words);
         let words = slots.div_ceil(per_word);
         let set = |set: Result<BitSet, _>| set.map_err(|_refused| io::ErrorKind::OutOfMemory);
@@ -74,47 +94,56 @@ impl Layout {
     }
 }
 
-/// What the slots counted since the commit.
+/// What the headers of the slots counted since the commit, added up.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Totals {
     /// How often a sample was handed to a user.
     pub(crate) acquired: u64,
-    /// How often a user released one.
+    /// How often a user released a sample.
     pub(crate) released: u64,
-    /// How many slots were out at some time.
+    /// How many slots were checked out at some time.
     pub(crate) used: usize,
-    /// How many bytes stand in the samples that users have now.
+    /// How many bytes the samples that users have now contain.
     pub(crate) written: usize,
 }
 
-/// See the module's documentation.
+/// Which words are open, and what the parked words count. See the module's documentation.
 #[derive(Debug, Default)]
 pub(crate) struct ParkedWords {
+    /// The plan of the last commit; `None` before the first one, and after the properties changed.
     plan: Option<CommitPlan>,
+    /// The slots of each word, except the last, which may have fewer.
     per_word: usize,
+    /// The words that are open (F1).
     open: BitSet,
+    /// The parked words that have free slots (F2).
     with_free: BitSet,
     /// The words whose slots were set up since the commit.
     used: BitSet,
+    /// How many slots of parked words are checked out (F3).
     parked_out: usize,
+    /// How many callback references of parked words are held (F3).
     parked_callback_refs: usize,
-    /// Whether words are opened with the flag that tells releases of a callback.
+    /// Whether words are opened with `NOTIFY`, so that each release takes a callback reference.
     pub(crate) notify: bool,
-    /// Whether words stay parked, because a claim may still use a replaced callback. All of them, not only those
-    /// with claims: an open one would get claims of the new callback, and among these the old ones would never be
-    /// seen to end.
+    /// Whether words stay parked because a callback reference may still use a replaced callback. All words stay parked,
+    /// not only those with callback references. An open word would get references for the new callback, and then it
+    /// would not be visible when the old references have ended.
     pub(crate) hold_callback_refs: bool,
 }
 
 impl ParkedWords {
-    /// Takes up a configuration whose slots are all free, with the layout that was made for it. Every word is parked at
-    /// this time. The sets of the configuration before are left in `layout`, because freeing them can take long.
+    /// Starts to use a configuration whose slots are all free, with the layout that was made for it. Every word is
+    /// parked at this time. The sets of the earlier configuration are left in `layout`, because freeing them can take
+    /// long and the lock is held here.
     pub(crate) fn adopt(&mut self, list: &FreeList, plan: CommitPlan, layout: &mut Layout) {
         let table = &list.table;
+        // A power of two that is not more than the number of words, so that each stripe has a word.
         let stripes = 1 << layout.words.min(stripe::count()).ilog2();
         table.mask.store(stripes - 1, Ordering::Relaxed);
         table.word_count.store(layout.words, Ordering::Relaxed);
         for word in (0..stripes).filter_map(|stripe| table.block(stripe)) {
+            // A cursor of the earlier configuration may lead to a word that this one does not have.
             word.set_cursor(0);
         }
         self.per_word = layout.per_word;
@@ -125,12 +154,12 @@ impl ParkedWords {
         self.publish_reachable(list);
     }
 
-    /// The memory that the slots lie in, of the last commit.
+    /// The memory of the slots, as of the last commit.
     pub(crate) fn memory(&self) -> Option<&Arc<Region>> {
         self.plan.as_ref().map(|plan| &plan.memory)
     }
 
-    /// Forgets the configuration, whose slots are all home.
+    /// Drops the configuration. All its slots are free.
     pub(crate) fn abandon(&mut self, list: &FreeList) {
         debug_assert_eq!(self.parked_out, 0);
         self.plan = None;
@@ -140,14 +169,17 @@ impl ParkedWords {
         self.publish_reachable(list);
     }
 
+    /// The number of slots of the configuration.
     fn slots(&self) -> usize {
         self.plan.as_ref().map_or(0, |plan| plan.slots)
     }
 
+    /// The number of slots of word `index`.
     fn members(&self, index: usize) -> usize {
         (self.slots() - index * self.per_word).min(self.per_word)
     }
 
+    /// Mask of the bits of word `index` that have no slot.
     fn absent(&self, index: usize) -> u64 {
         absent(self.members(index))
     }
@@ -160,22 +192,23 @@ impl ParkedWords {
         self.publish_reachable(list);
     }
 
-    /// How many slots are out. True only while every word is parked.
+    /// How many slots are checked out. Exact, because the caller has every word parked.
     pub(crate) fn parked_out(&self) -> usize {
         debug_assert_eq!(self.open.len(), 0);
         self.parked_out
     }
 
-    /// How many claims are held, in parked words.
+    /// How many callback references of parked words are held.
     pub(crate) fn parked_callback_refs(&self) -> usize {
         self.parked_callback_refs
     }
 
+    /// Whether every word is parked.
     pub(crate) fn all_parked(&self) -> bool {
         self.open.len() == 0
     }
 
-    /// How many slots are out now; those in open words may move while this counts.
+    /// How many slots are checked out now. Slots of open words may be taken and freed during the count.
     pub(crate) fn out(&self, list: &FreeList) -> usize {
         let open = self.open.iter().filter_map(|index| {
             let word = list.table.block(index)?;
@@ -184,50 +217,68 @@ impl ParkedWords {
         self.parked_out + open.sum::<usize>()
     }
 
-    /// Parks every word, and says how many slots are home. They stay until the lock is free.
+    /// Parks every word, and returns how many slots are free. The number does not change while the caller holds the
+    /// lock, unless it takes or frees slots itself.
     pub(crate) fn park_all_and_count(&mut self, list: &FreeList) -> usize {
         self.park_all(list);
         self.slots() - self.parked_out
     }
 
-    /// Takes a slot that is home: of this thread's own word if that has one, so that busy threads end up
-    /// in words of their own, and otherwise the lowest. Words that turn out dry are parked, so
-    /// with no answer every word is parked and no slot is home.
+    /// Takes a free slot: from the word of this thread's stripe if it may have one, so that busy threads use different
+    /// words, and otherwise from the lowest word. With `may_open`, a parked word is opened first.
+    ///
+    /// Each word that is found to have no free slot is parked. So `None` means that every word is parked and no slot is
+    /// free, and this stays true while the caller holds the lock: it can queue a waiter that no release passes by.
     pub(crate) fn take(&mut self, list: &FreeList, may_open: bool) -> Option<OwnedSlot> {
         let table = &list.table;
         let own = stripe::current() & table.mask.load(Ordering::Relaxed);
+        // Ends when no word is open and no parked word has free slots: then no slot is free (F1, F2).
         while let Some(lowest) = lowest(self.open.next(0), self.with_free.next(0)) {
+            // The stripe's own word also if it is not the lowest: a get that was directed to another thread's word
+            // would leave the cursor there for all later gets of the stripe.
             let index = match self.with_free.contains(own) || self.open.contains(own) {
                 true => own,
                 false => lowest,
             };
             let word = table.block(index)?;
             if self.with_free.contains(index) {
+                // The word is parked, so no other thread takes its free slot first, and this cannot fail.
                 if !may_open || self.hold_callback_refs {
                     return self.take_parked(list, index);
                 }
+                // This moves the word from `with_free` to `open`, so `reachable` stays the same.
                 self.open(list, index);
             }
+            // The word is open: other threads take and free its slots at the same time, also while the lock is held.
             match word.take() {
                 Ok(slot) => {
+                    // The next get of this stripe finds the word without the lock.
                     list.look_here_next(index);
                     return Some(slot);
                 }
-                // Somebody else moved a slot of the word, so somebody makes progress: look again.
+                // Another thread changed the word at the same time, so that thread made progress: look again. The word
+                // is not parked, because it may still have free slots.
                 Err(true) => {}
+                // The word had no free slot when it was read. Park it, so that the next release to it comes under the
+                // lock and sees a waiter. A release that came between the read and the parking is counted by `park`,
+                // which puts the word into `with_free`, and this loop finds it there.
                 Err(false) => self.park(list, index),
             }
+            // After each parking, so that gets without the lock fail with one load once no word is left.
             self.publish_reachable(list);
         }
         None
     }
 
+    /// Takes the lowest free slot of a parked word. The slot's word stays parked.
     fn take_parked(&mut self, list: &FreeList, index: usize) -> Option<OwnedSlot> {
         let word = list.table.block(index)?;
+        // Before the first slot is taken (F4).
         self.set_up(&list.table, index);
         let absent = self.absent(index);
         let slot = word.take_parked(absent)?;
         self.parked_out += 1;
+        // The last free slot of the word was taken (F2).
         if word.out(absent) == self.members(index) {
             self.with_free.remove(index);
             self.publish_reachable(list);
@@ -235,14 +286,15 @@ impl ParkedWords {
         Some(slot)
     }
 
-    /// Puts a slot home, and opens its word if `may_open` says that nothing needs the lock.
+    /// Frees a slot. Opens its word if `may_open`, which says that no get and no release has to go under the lock.
     pub(crate) fn put(&mut self, list: &FreeList, slot: OwnedSlot, may_open: bool) {
         let index = slot.index() / self.per_word;
         let bit = slot.bit();
         let Some(word) = list.table.block(index) else {
-            unreachable!("a slot's word is on the shelf of its configuration");
+            unreachable!("the word of a slot is in the block table");
         };
         word.put_locked(bit);
+        // The slots of an open word are not counted here (F3).
         if self.open.contains(index) {
             return;
         }
@@ -255,8 +307,10 @@ impl ParkedWords {
         self.publish_reachable(list);
     }
 
-    /// Drops a claim of a word that is parked. `false` if it is open, and the claim still held.
+    /// Drops a callback reference of a parked word. `false` if the word is open: then the reference is still held, and
+    /// the caller drops it without the lock.
     pub(crate) fn drop_callback_ref(&mut self, word: &Word) -> bool {
+        // Words are opened and parked under the lock only, so the answer stays true here.
         if word.is_open() {
             return false;
         }
@@ -265,12 +319,15 @@ impl ParkedWords {
         true
     }
 
+    /// Opens a parked word.
     fn open(&mut self, list: &FreeList, index: usize) {
+        // Before any slot can be taken without the lock (F4). `Word::open` publishes it.
         self.set_up(&list.table, index);
         if let Some(word) = list.table.block(index) {
-            // Whoever belongs here comes back: the slots that it took elsewhere are higher ones.
+            // The threads of this word's stripe start here again: the slots that they took elsewhere are higher ones.
             word.set_cursor(0);
             let held = word.open(self.absent(index), self.notify);
+            // From now on the word counts these itself (F3).
             self.parked_out -= held.out;
             self.parked_callback_refs -= held.callback_refs;
             self.open.insert(index);
@@ -278,8 +335,11 @@ impl ParkedWords {
         }
     }
 
+    /// Parks an open word.
     fn park(&mut self, list: &FreeList, index: usize) {
         if let Some(word) = list.table.block(index) {
+            // `held` is the count of exactly the moment of the parking. A count that is read before or after it would
+            // miss a release in between.
             let held = word.park(self.absent(index));
             self.parked_out += held.out;
             self.parked_callback_refs += held.callback_refs;
@@ -290,6 +350,8 @@ impl ParkedWords {
         }
     }
 
+    /// Sets up the slots of a word, if it is used for the first time since the commit. So a commit of many slots
+    /// touches only the headers of those that are used.
     fn set_up(&mut self, table: &BlockTable, index: usize) {
         let Some(plan) = &self.plan else { return };
         if self.used.contains(index) {
@@ -319,11 +381,13 @@ impl ParkedWords {
         block.slot(index % self.per_word)
     }
 
-    /// What the slots counted since the commit.
+    /// What the headers of the slots counted since the commit, added up.
     pub(crate) fn totals(&self, list: &FreeList) -> Totals {
         let mut totals = Totals::default();
         let slots = self.used_slots().filter_map(|index| self.slot(list, index));
         for slot in slots {
+            // It grows by one at each get and at each release, get first. So half of it, rounded up, is the number of
+            // gets.
             let generation = slot.generation();
             totals.acquired += generation.div_ceil(2);
             totals.released += generation / 2;
@@ -333,17 +397,20 @@ impl ParkedWords {
         totals
     }
 
-    /// Starts counting anew: every slot is home, and no word may stay set up.
+    /// Starts counting from 0. Every slot is free. No word counts as set up any more, so the next use of each word
+    /// resets the counts of its slots.
     pub(crate) fn close_books(&mut self) {
         self.used.clear();
     }
 
+    /// Publishes the number of words that may have a free slot.
     fn publish_reachable(&self, list: &FreeList) {
         let reachable = self.open.len() + self.with_free.len();
         list.reachable.store(reachable, Ordering::Release);
     }
 }
 
+/// The lower of two numbers, or the one that is there.
 fn lowest(a: Option<usize>, b: Option<usize>) -> Option<usize> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),

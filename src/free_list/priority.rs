@@ -1,64 +1,71 @@
-//! The reserve: slots that are kept for quotas of high priority.
+//! The priority buffers: slots that are kept for quotas of high priority.
 //!
-//! It is kept under the pool's lock, and out of the free list: to the words its slots are out, so a get
-//! that may not have them does not find them, and pays nothing for that. Any slot will do. One that is
-//! taken from it is replaced by the next that comes home.
+//! They are kept under the pool's lock and outside the free list. The words count them as checked out, so a get of
+//! ordinary rank does not find them, and the check costs it nothing. They are a number of slots, not particular ones: a
+//! slot that is taken is replaced by the next one that is released.
 //!
 //! # Invariants, true whenever the lock is free
 //!
-//! - **R1** While the reserve is short no slot is home, so every word is parked and each release comes under
-//!   the lock: it is taken from only when nothing is home, and what comes home goes to it first. Nobody
-//!   opens a word of which no slot is home. `reserve: *`, loom
+//! - **R1** While fewer slots are kept than there should be, no slot is free, so every word is parked and each release
+//!   goes under the lock. A kept slot is taken only when no slot is free, a released slot is kept before it goes to a
+//!   request of ordinary rank, and a word that has no free slot is never opened. `reserve: *`, loom
 //!   `the_reserve_is_filled_up_before_anyone_else_is_served`
-//! - **R2** It has slots only while the pool is committed. `reserve: *`
+//! - **R2** Slots are kept only while the pool is committed. `reserve: *`
 
 #![forbid(unsafe_code)]
 
 use crate::slot::{list::SlotList, owned::OwnedSlot};
 
-/// See the module's documentation.
+/// The slots that are kept for quotas of high priority. See the module's documentation.
 #[derive(Debug, Default)]
 pub(crate) struct PriorityBuffers {
-    /// How many slots it should have: none while the pool is not committed.
+    /// How many slots it should have: 0 while the pool is not committed.
     size: usize,
+    /// The slots that it has.
     kept: SlotList,
 }
 
 impl PriorityBuffers {
-    /// How many of `buffers` a reserve of `wanted` keeps: one is left for those who may not take from it.
+    /// How many slots are kept if `wanted` are configured and the pool has `buffers`. At least one is left for requests
+    /// of ordinary rank.
     pub(crate) fn of(wanted: usize, buffers: usize) -> usize {
         wanted.min(buffers.saturating_sub(1))
     }
 
+    /// How many slots are kept now.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }
 
+    /// Whether fewer slots are kept than there should be.
     #[inline]
     pub(crate) fn is_short(&self) -> bool {
         self.kept.len() < self.size
     }
 
+    /// How many slots should be kept.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
-    /// Starts to keep `size` slots.
+    /// Starts to keep `size` slots. The caller adds them with [`keep`](PriorityBuffers::keep).
     pub(crate) fn open(&mut self, size: usize) {
         self.size = size;
     }
 
-    /// Keeps nothing any more. The answer is the slots that it has.
+    /// Stops keeping slots, and returns those that were kept.
     pub(crate) fn close(&mut self) -> SlotList {
         self.size = 0;
         std::mem::take(&mut self.kept)
     }
 
+    /// Adds a slot.
     pub(crate) fn keep(&mut self, slot: OwnedSlot) {
         self.kept.push(slot);
     }
 
+    /// Removes a slot for a request of high priority. The set is short afterwards, until the next release.
     pub(crate) fn take(&mut self) -> Option<OwnedSlot> {
         self.kept.pop()
     }

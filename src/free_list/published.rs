@@ -1,7 +1,7 @@
-//! A value that is read without a lock and replaced now and then, and whose old versions stay.
+//! A value that is read without a lock and rarely replaced, and whose earlier versions are kept.
 //!
-//! A get may stall between looking at a version and using it. There is no way to know, short of a
-//! line that every get writes, so old versions are kept until the owner goes.
+//! A thread may be preempted between reading a version and using it. To know when no thread uses an earlier version,
+//! every get would have to write a shared cache line. So earlier versions are kept until the [`Published`] is dropped.
 //!
 //! # Orderings
 //!
@@ -18,19 +18,19 @@ use std::{
     panic::{RefUnwindSafe, UnwindSafe},
 };
 
-/// As many versions as there can be: each has twice the blocks or twice the records of the one before it, and a pool
-/// has fewer than `2^32` of both.
-const MOST: usize = 64;
+/// The largest number of versions. Each has at least twice the blocks or twice the records of the one before it, and a
+/// pool has fewer than `2^32` of either.
+const MAX_VERSIONS: usize = 64;
 
 /// The current version of a `T`, and all earlier ones.
 pub(crate) struct Published<T> {
-    versions: [SetOnce<Box<T>>; MOST],
-    /// Which one is current.
+    versions: [SetOnce<Box<T>>; MAX_VERSIONS],
+    /// The number of the current version.
     current: AtomicUsize,
 }
 
-// A version is set whole or not at all, so no panic leaves half of one behind; what is written in it are atomics, and
-// cells that their owners write.
+// A version is set completely or not at all, so a panic leaves no half-written version. Later writes inside a version
+// go to atomics, and to cells that only their owners write.
 impl<T> UnwindSafe for Published<T> {}
 impl<T> RefUnwindSafe for Published<T> {}
 
@@ -41,9 +41,10 @@ impl<T> fmt::Debug for Published<T> {
 }
 
 impl<T> Published<T> {
+    /// Makes `value` the first version.
     pub(crate) fn new(value: T) -> Self {
         let published = Published {
-            versions: [const { SetOnce::new() }; MOST],
+            versions: [const { SetOnce::new() }; MAX_VERSIONS],
             current: AtomicUsize::new(0),
         };
         published.set(0, value);
@@ -55,19 +56,21 @@ impl<T> Published<T> {
         let current = self.current.load(Ordering::Acquire);
         self.versions[current]
             .get()
-            .expect("a version is set before it is current")
+            .expect("a version is set before it becomes current")
     }
 
-    /// Makes `value` the current version. Called while the life cycle is busy, so by one thread at a time.
+    /// Makes `value` the current version. Called while the life cycle is marked busy, so by one thread at a time.
     pub(crate) fn publish(&self, value: T) {
+        // A load and a store, not one atomic step: no other thread writes `current`.
         let next = self.current.load(Ordering::Relaxed) + 1;
         self.set(next, value);
+        // After the version is set, so that each reader of this number finds it.
         self.current.store(next, Ordering::Release);
     }
 
     fn set(&self, version: usize, value: T) {
         if self.versions[version].set(Box::new(value)).is_err() {
-            unreachable!("one thread at a time publishes");
+            unreachable!("one thread at a time publishes a version");
         }
     }
 }
@@ -76,18 +79,18 @@ impl<T> Published<T> {
 mod tests {
     use super::*;
 
-    /// A get that stalled has a reference to the version that was current when it began.
+    /// A get that was preempted still has a reference to the version that was current when it began.
     #[test]
     fn earlier_versions_stay_where_they_are() {
         let published = Published::new(0);
-        let versions: Vec<&usize> = (1..MOST)
+        let versions: Vec<&usize> = (1..MAX_VERSIONS)
             .map(|version| {
                 let earlier = published.get();
                 published.publish(version);
                 earlier
             })
             .collect();
-        assert!(versions.iter().copied().copied().eq(0..MOST - 1));
-        assert_eq!(*published.get(), MOST - 1);
+        assert!(versions.iter().copied().copied().eq(0..MAX_VERSIONS - 1));
+        assert_eq!(*published.get(), MAX_VERSIONS - 1);
     }
 }

@@ -1,16 +1,27 @@
-//! The free list: which slots are home. Lock-free and striped in the common case.
+//! Gets without the lock. The free list is lock-free and striped in the common case.
 //!
-//! A slot's number is its bit in one of the words. `take` turns the lowest bit that says *home*,
-//! `put` turns it back: no next pointers, no ABA, no tags. Words lie on cache lines of their own; a
-//! thread starts at stripe 0 and moves on only when it really met somebody, so a single busy thread
-//! keeps to the lowest slots, and busy threads end up on lines of their own.
+//! The number of a slot gives its word and its bit there. `take` sets the lowest bit that says *free*, and `put` clears
+//! it. There are no next pointers, so there is no ABA problem and no tag. Each word has a cache line of its own. A
+//! thread starts at stripe 0 and moves on only when it met another thread there. So a single busy thread uses the
+//! lowest slots, and threads that are busy at the same time use different cache lines.
 //!
-//! This file is what happens without the lock. What a get does when its word is dry:
+//! If the word at which a get starts has no free slot, the get does this:
 //!
-//! 1. if neither an open nor a stocked word is left, there is nothing: one load says so, however
-//!    many slots the pool has;
-//! 2. look at a few words from its stripe's own on ([`SWEEP`]);
-//! 3. otherwise go under the lock, where the [`ParkedWords`](crate::free_list::parked::ParkedWords) knows which words have slots.
+//! 1. If no word is open and no parked word has free slots, it fails as empty. One load shows that, whatever the number
+//!    of slots.
+//! 2. It looks at a few words, from its own stripe's on ([`SWEEP`]).
+//! 3. It goes under the lock, where [`ParkedWords`](crate::free_list::parked::ParkedWords) knows which words have
+//!    slots.
+//!
+//! # Orderings
+//!
+//! | access                 | ordering  | pairs with                       | carries                                           |
+//! |------------------------|-----------|----------------------------------|---------------------------------------------------|
+//! | loads of `reachable`   | `Acquire` | `ParkedWords::publish_reachable` | what the lock's holder wrote before it parked the |
+//! |                        |           |                                  | last word, such as that gets are not served       |
+//!
+//! The cursors, the mask and the number of words are `Relaxed`: they only say where to look, and a value that is out of
+//! date leads to another block of the table. The slots themselves are ordered by the words, see `slot/word.rs`.
 
 #![forbid(unsafe_code)]
 
@@ -22,24 +33,24 @@ use crate::{
 use crossbeam_utils::CachePadded;
 use std::io;
 
-/// How many words a get looks at without the lock before it asks the ledger.
+/// How many words a get looks at without the lock before it goes under the lock.
 const SWEEP: usize = 16;
 
-/// Why there was no slot without the lock.
+/// Why a get found no slot without the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Miss {
-    /// No word has a slot.
+    /// No word has a free slot.
     Empty,
-    /// Some word may have one: look under the lock.
+    /// Some word may have a free slot: look under the lock.
     Unsure,
 }
 
-/// The words and slots, and how many words there are that may have a slot.
+/// The words and slots, and the number of words that may have a free slot.
 #[derive(Debug)]
 pub(crate) struct FreeList {
     pub(crate) table: BlockTable,
-    /// Open words and stocked ones together. Written under the lock, when a word is parked or
-    /// opened, so never in the common get or release.
+    /// The number of open words and of parked words that have free slots, added together. 0 means that no slot is free.
+    /// Written under the lock, when a word is parked or opened, so never in the common get or release.
     pub(super) reachable: CachePadded<AtomicUsize>,
 }
 
@@ -52,24 +63,26 @@ impl FreeList {
         })
     }
 
-    /// Takes a slot that is home, without the lock.
+    /// Takes a free slot without the lock.
     #[inline]
     pub(crate) fn take(&self) -> Result<OwnedSlot, Miss> {
         match self.cursor(self.stripe()) {
+            // The fast path: one word, one exchange. Everything else is in functions that are not inlined.
             Some(word) => word
                 .take()
                 .or_else(|contended| self.take_elsewhere(contended)),
+            // No such block: the pool was never committed, or the cursor is out of date.
             None => Err(Miss::Unsure),
         }
     }
 
-    /// The stripe of this thread.
+    /// The stripe of this thread in this pool.
     #[inline]
     fn stripe(&self) -> usize {
         stripe::current() & self.table.mask.load(Ordering::Relaxed)
     }
 
-    /// The word where the threads of `stripe` look first.
+    /// The word at which the threads of `stripe` start.
     #[inline]
     fn cursor(&self, stripe: usize) -> Option<BlockRef<'_>> {
         let own = self.table.block(stripe)?;
@@ -79,46 +92,58 @@ impl FreeList {
         }
     }
 
+    /// Goes on after the first word: `contended` says whether another thread was active there, or it had no free slot.
     #[cold]
     #[inline(never)]
     fn take_elsewhere(&self, contended: bool) -> Result<OwnedSlot, Miss> {
         if contended {
+            // The thread keeps the new stripe, so the two threads do not meet again at the next get.
             stripe::move_on();
         } else if self.reachable.load(Ordering::Acquire) == 0 {
+            // No word may have a free slot, so looking at any would be wasted.
             return Err(Miss::Empty);
         }
         self.take_from_another_word()
     }
 
-    /// On its own, so that a miss is as short as its one load.
+    /// Looks at the other words. In a function of its own, so that an empty pool costs no more than the one load above.
     #[inline(never)]
     fn take_from_another_word(&self) -> Result<OwnedSlot, Miss> {
         let stripe = self.stripe();
         if let Some(own) = self.table.block(stripe).filter(|own| own.cursor() == 0) {
             if !own.is_open() {
-                // The ledger opens it, if it has slots: better once under the lock than at a word that
-                // other threads are busy with.
+                // Under the lock this word is opened, if it has free slots. Taking the lock once costs less than to
+                // share a word with other threads from now on.
                 return Err(Miss::Unsure);
             }
         }
+        // The stripe may have changed since the first attempt, so its start comes first again.
         if let Some(slot) = self.cursor(stripe).and_then(|word| word.take().ok()) {
             return Ok(slot);
         }
+        // The first `SWEEP` words from the stripe on. A contended word is passed over like an empty one: the next one
+        // may have no other thread.
         for (index, word) in self.sweep(stripe) {
             if let Ok(slot) = word.take() {
+                // The words before this one had no free slot or another thread was active there, so the next get of
+                // this stripe starts here.
                 self.look_here_next(index);
                 return Ok(slot);
             }
         }
+        // Loaded again, because the last word may have been parked since. If it is not 0, only a look under the lock is
+        // exact: the sweep did not read all words at one moment, and there may be more words than it read.
         Err(match self.reachable.load(Ordering::Acquire) {
             0 => Miss::Empty,
             _ => Miss::Unsure,
         })
     }
 
-    /// Takes `wanted` slots without the lock, many in one step, if the words that it looks at have as
-    /// many. It may get fewer, if somebody else was faster.
+    /// Takes `wanted` slots without the lock, several in one step, if the words that it looks at have as many free
+    /// slots. It may get fewer, if other threads take some at the same time.
     pub(crate) fn take_many(&self, wanted: usize) -> SlotList {
+        // Counted before anything is taken: otherwise other gets would find the pool empty because of a request that
+        // cannot be served.
         let words = self.words_to_look_at();
         if words.map(|word| Word::free(&word)).sum::<usize>() < wanted {
             return SlotList::default();
@@ -126,7 +151,7 @@ impl FreeList {
         self.take_up_to(wanted)
     }
 
-    /// Takes up to `wanted` slots without the lock, of the words that it looks at.
+    /// Takes up to `wanted` slots without the lock, from the words that a get looks at.
     pub(crate) fn take_up_to(&self, wanted: usize) -> SlotList {
         let mut taken = SlotList::default();
         for word in self.words_to_look_at() {
@@ -135,7 +160,7 @@ impl FreeList {
                 break;
             }
             word.take_many(missing, |slot| {
-                // It may wait in a chain for a long time before it has its first turn.
+                // The slot may be in a slot list for a long time before its generation is incremented.
                 slot.mark_used();
                 taken.push(slot);
             });
@@ -143,12 +168,12 @@ impl FreeList {
         taken
     }
 
-    /// Whether no slot can be taken, because no word may have one.
+    /// Whether no slot can be taken, because no word may have a free one.
     pub(crate) fn is_empty(&self) -> bool {
         self.reachable.load(Ordering::Acquire) == 0
     }
 
-    /// The word where this thread looks first, and the others that a get looks at without the lock.
+    /// The word at which this thread starts, and the others that a get looks at without the lock. Each word comes once.
     fn words_to_look_at(&self) -> impl Iterator<Item = BlockRef<'_>> {
         let stripe = self.stripe();
         let first = self.cursor(stripe);
@@ -157,7 +182,7 @@ impl FreeList {
         first.into_iter().chain(others)
     }
 
-    /// Lets this thread's stripe start at word `index` from now on.
+    /// Makes word `index` the one at which this thread's stripe starts from now on.
     pub(super) fn look_here_next(&self, index: usize) {
         let stripe = self.stripe();
         if let Some(word) = self.table.block(stripe) {
@@ -165,8 +190,10 @@ impl FreeList {
         }
     }
 
-    /// The first words from `stripe` on, wrapping round.
+    /// The first [`SWEEP`] words from `stripe` on, with their numbers. After the last word comes word 0.
     fn sweep(&self, stripe: usize) -> impl Iterator<Item = (usize, BlockRef<'_>)> {
+        // It may be out of date after a reconfiguration. The blocks are there all the same, and a word that the present
+        // configuration does not use is parked.
         let words = self.table.word_count.load(Ordering::Relaxed);
         (0..words.min(SWEEP)).filter_map(move |step| {
             let index = (stripe + step) % words;
@@ -184,8 +211,8 @@ mod tests {
         Pool::builder().buffers(buffers).size(64).build().unwrap()
     }
 
-    /// A fresh pool has one open word. A thread that met another one there must not come back to it only
-    /// because its own word was never opened.
+    /// A new pool has one open word. A thread that met another thread there must not return to it only because the word
+    /// of its own stripe was never opened.
     #[test]
     fn a_thread_that_moved_on_gets_slots_of_a_word_of_its_own() {
         let pool = pool(64);
@@ -202,8 +229,8 @@ mod tests {
         assert!(own.iter().all(|&word| word > 0), "words {own:?}");
     }
 
-    /// One that goes under the lock from an open word of its own must not be sent to another thread's: all
-    /// that follow it would go there too.
+    /// A get under the lock whose stripe has an open word must not be directed to another thread's word: all later gets
+    /// of the stripe would start there too.
     #[test]
     fn a_get_under_the_lock_keeps_to_its_own_word() {
         let pool = pool(64);
@@ -226,7 +253,7 @@ mod tests {
         assert_eq!(own, [1, 1, 1]);
     }
 
-    /// After a burst the low slots are home again, and theirs is the memory that is warm.
+    /// After a burst the low slots are free again, and their memory is in the cache.
     #[test]
     fn after_a_burst_the_lowest_slots_are_used_again() {
         let pool = pool(2000);
@@ -238,7 +265,7 @@ mod tests {
         assert!(highest < 64, "slot {highest} of 2000");
     }
 
-    /// Others would find the pool empty for a moment, and the high water mark would count it.
+    /// Other gets would find the pool empty for a moment, and the high water mark would count the slots.
     #[test]
     fn a_request_that_cannot_be_served_takes_nothing() {
         let pool = pool(100);

@@ -1,8 +1,17 @@
-//! The blocks that a pool has its words and slots in, and the numbers that a get needs to find one.
+//! The block table: the blocks that have a pool's words and slots, and the numbers that a get needs to find one.
 //!
-//! A shelf has room for as many slots as the largest configuration so far; a smaller one uses the
-//! first of them. When more are wanted a larger set of blocks takes the place of the old one, which
-//! stays, because a get may have stalled with one of its words in hand.
+//! The table has blocks for the largest configuration so far. A smaller configuration uses the first of them. For a
+//! larger one, a new set of blocks replaces the old set. The old set stays allocated until the table is dropped (P1),
+//! because a get may have been preempted while it used one of the old words.
+//!
+//! # Orderings
+//!
+//! | access                        | ordering  | pairs with               | carries                                             |
+//! |-------------------------------|-----------|--------------------------|-----------------------------------------------------|
+//! | stores of `first` and `len`   | `Release` | their loads in `block`   | the mapped blocks; with `len` also `first`          |
+//! | load of `len`, then `first`   | `Acquire` | these stores             | the same                                            |
+//! | `location` in `Record::write` | `Release` | `Record::read`           | `since`, which is written before                    |
+//! | `location` in `Record::read`  | `Acquire` | `Record::write`          | the same                                            |
 
 #![allow(unsafe_code, reason = "listed in scripts/layers")]
 
@@ -22,10 +31,12 @@ use std::{
     ptr::{self, NonNull},
 };
 
-/// Who has a slot, and since when; kept only if the pool was told to.
+/// Where and when a slot was handed to a user. Kept only if the pool was built to track holders.
 #[derive(Debug)]
 pub(crate) struct Record {
+    /// Nanoseconds since the pool was made.
     since: StatisticU64,
+    /// The caller of the get.
     location: SettingPtr<Location<'static>>,
 }
 
@@ -41,101 +52,112 @@ unsafe impl Zeroed for Record {
 }
 
 impl Record {
-    /// Written by the slot's owner before the turn that hands it to a user.
+    /// Writes the record. Called by the slot's owner before it increments the generation and hands the slot to a user.
     pub(crate) fn write(&self, since_nanos: u64, location: &'static Location<'static>) {
         self.since.store(since_nanos, Ordering::Relaxed);
         let location = std::ptr::from_ref(location).cast_mut();
+        // After `since`, so that a reader of this location reads no earlier time.
         self.location.store(location, Ordering::Release);
     }
 
+    /// Reads the record; `None` if the slot was never handed to a user.
     pub(crate) fn read(&self) -> Option<(u64, &'static Location<'static>)> {
         let location = NonNull::new(self.location.load(Ordering::Acquire))?;
-        // SAFETY: only `write` stores here, and it stores a reference that lives for ever.
+        // SAFETY: only `write` stores here, and it stores a `'static` reference.
         let location = unsafe { location.as_ref() };
         Some((self.since.load(Ordering::Relaxed), location))
     }
 }
 
-/// See the module's documentation. A get reads the first four fields and writes none.
+/// The blocks of a pool, and the numbers that a get needs to find one. A get reads the first four fields and writes
+/// none.
 #[derive(Debug)]
 pub(crate) struct BlockTable {
-    /// The first of the newest blocks.
+    /// The first block of the newest set.
     first: AtomicPtr<Block>,
-    /// How many blocks there are. It grows, and is stored after `first`, so whoever sees it sees an
-    /// address with room for as many.
-    room: AtomicUsize,
-    /// The number of stripes less one; a power of two less one.
+    /// How many blocks that set has. It only grows, and is stored after `first`. So a thread that sees this number also
+    /// sees the address of at least as many blocks.
+    len: AtomicUsize,
+    /// The number of stripes minus one. The number of stripes is a power of two, so this is a mask.
     pub(crate) mask: Setting,
     /// How many words the present configuration uses.
     pub(crate) word_count: Setting,
-    stock: Published<Stock>,
+    /// All sets. They are never freed before the table (P1).
+    sets: Published<BlockSet>,
 }
 
-/// One set of blocks, and of records.
+/// One allocation of blocks, and of records if the pool tracks holders.
 #[derive(Debug)]
-struct Stock {
+struct BlockSet {
     blocks: Mapping<Block>,
     records: Option<Mapping<Record>>,
 }
 
 impl BlockTable {
-    /// A shelf without room.
+    /// A table without blocks.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(BlockTable {
             first: AtomicPtr::new(ptr::null_mut()),
-            room: AtomicUsize::new(0),
+            len: AtomicUsize::new(0),
             mask: Setting::new(0),
             word_count: Setting::new(0),
-            stock: Published::new(Stock {
+            sets: Published::new(BlockSet {
                 blocks: Mapping::new(0)?,
                 records: None,
             }),
         })
     }
 
-    /// Makes room for `words` words and, if they are asked for, records of `slots` slots. Called while
-    /// the life cycle is busy, so by one thread at a time, and every word is parked. It maps memory, so
-    /// the pool's lock is not held.
+    /// Makes sure that there are blocks for `words` words and, if `records` is set, records for `slots` slots. Called
+    /// while the life cycle is marked busy, so by one thread at a time, and while every word is parked. It maps memory,
+    /// so the pool's lock is not held.
     pub(crate) fn reserve(&self, words: usize, slots: usize, records: bool) -> io::Result<()> {
-        let stock = self.stock.get();
-        let recorded = stock.records.as_ref().map_or(0, |records| records.len());
-        if stock.blocks.len() >= words && (!records || recorded >= slots) {
+        let newest = self.sets.get();
+        let recorded = newest.records.as_ref().map_or(0, |records| records.len());
+        if newest.blocks.len() >= words && (!records || recorded >= slots) {
             return Ok(());
         }
-        let blocks = Mapping::new(words.next_power_of_two().max(stock.blocks.len()))?;
+        let blocks = Mapping::new(words.next_power_of_two().max(newest.blocks.len()))?;
         let records = records
             .then(|| Mapping::new(slots.next_power_of_two()))
             .transpose()?;
-        let (first, room) = (blocks.first(), blocks.len());
-        self.stock.publish(Stock { blocks, records });
+        let (first, len) = (blocks.first(), blocks.len());
+        // The old set stays in `sets`: a get may have been preempted with one of its words.
+        self.sets.publish(BlockSet { blocks, records });
+        // The address before the number: a get that sees the new number with the old address would read past its end.
         self.first.store(first.as_ptr(), Ordering::Release);
-        self.room.store(room, Ordering::Release);
+        self.len.store(len, Ordering::Release);
         Ok(())
     }
 
-    /// Block `index`; `None` if there is none.
+    /// Block `index`; `None` if the table has no such block.
     #[inline]
     pub(crate) fn block(&self, index: usize) -> Option<BlockRef<'_>> {
-        if index >= self.room.load(Ordering::Acquire) {
+        // The number before the address, in the reverse order of the stores in `reserve`.
+        if index >= self.len.load(Ordering::Acquire) {
             return None;
         }
         let first = self.first.load(Ordering::Acquire);
-        debug_assert!(!first.is_null(), "stored before the room was");
-        // SAFETY: there is room, so an address was stored before. A test here is one in each get.
+        debug_assert!(
+            !first.is_null(),
+            "the address is stored before the number of blocks"
+        );
+        // SAFETY: there are blocks, so an address was stored before. A check would cost a branch in each get.
         let first = unsafe { NonNull::new_unchecked(first) };
-        // SAFETY: there is room for `index`, and the blocks stay as long as the shelf (P1); the address
+        // SAFETY: there are more than `index` blocks, and they stay as long as the table (P1); the address
         // came from `Mapping::first`.
         Some(unsafe { BlockRef::at(first, index) })
     }
 
+    /// The record of slot `index`; `None` if the pool does not track holders.
     pub(crate) fn record(&self, index: usize) -> Option<&Record> {
-        self.stock.get().records.as_ref()?.get(index)
+        self.sets.get().records.as_ref()?.get(index)
     }
 
-    /// Sets up the word and the slots of block `index`, before any of them can be taken.
+    /// Sets up the word and the slots of block `index`. Called before any of the slots can be taken.
     pub(crate) fn set_up(&self, index: usize, owner: Owner, slots: impl Iterator<Item = SetUp>) {
         let Some(block) = self.block(index) else {
-            unreachable!("room was made for every word of the configuration");
+            unreachable!("every word of the configuration has a block");
         };
         block.set_up(owner.0);
         for (bit, set_up) in slots.enumerate() {

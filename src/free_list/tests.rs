@@ -1,6 +1,7 @@
-//! What is done without the lock, shown by somebody who has it all the time.
+//! The operations that need no lock, tested while another thread holds the lock all the time.
 //!
-//! Under the lock the same would come out, only slowly and one thread at a time, so no other test sees it.
+//! Under the lock they would have the same results, only slower and one thread at a time, so no other test notices if
+//! one of them takes the lock.
 
 #![forbid(unsafe_code)]
 
@@ -20,12 +21,12 @@ fn pool(buffers: usize) -> Pool {
     Pool::builder().buffers(buffers).size(64).build().unwrap()
 }
 
-/// Plays `scene` on another thread while this one has the pool's lock.
+/// Runs `operation` on another thread while this one holds the pool's lock. Fails if it does not end.
 #[track_caller]
-fn while_the_lock_is_held(pool: &Pool, scene: impl FnOnce(&Pool) + Send + 'static) {
+fn while_the_lock_is_held(pool: &Pool, operation: impl FnOnce(&Pool) + Send + 'static) {
     let lock = pool.engine().lock();
     let other = pool.clone();
-    let thread = thread::spawn(move || scene(&other));
+    let thread = thread::spawn(move || operation(&other));
     let limit = Instant::now() + Duration::from_secs(10);
     while !thread.is_finished() && Instant::now() < limit {
         thread::sleep(Duration::from_millis(1));
@@ -33,7 +34,7 @@ fn while_the_lock_is_held(pool: &Pool, scene: impl FnOnce(&Pool) + Send + 'stati
     let in_time = thread.is_finished();
     drop(lock);
     thread.join().unwrap();
-    assert!(in_time, "it waits for the lock");
+    assert!(in_time, "the operation waits for the lock");
 }
 
 /// Takes all samples one by one, which opens every word, and releases them.
@@ -56,7 +57,7 @@ fn a_get_and_a_release_after_the_first_get() {
     });
 }
 
-/// There are more stripes for threads than for words, and none leads beyond the words.
+/// A thread's stripe number can be larger than the pool's number of stripes, and it never leads past the last word.
 #[test]
 fn a_get_of_any_stripe() {
     let pool = pool(64);
@@ -69,23 +70,25 @@ fn a_get_of_any_stripe() {
     });
 }
 
+/// The handle is not the last one, so it is counted without the lock.
 #[test]
-fn a_handle_beside_another_one() {
+fn cloning_and_dropping_a_handle_that_is_not_the_last() {
     let pool = pool(2);
     while_the_lock_is_held(&pool, |pool| drop(pool.clone()));
 }
 
+/// The callback reference in the word keeps the pool alive, so the lock is not needed for it.
 #[test]
-fn a_release_that_calls_back() {
+fn a_release_that_calls_a_callback() {
     let pool = pool(2);
     pool.on_release(|_pool| {}).detach();
     let first = pool.try_get_buffer().unwrap();
     while_the_lock_is_held(&pool, |_pool| drop(first));
 }
 
-/// A call in flight keeps its word from being opened only if its callback was replaced.
+/// A call in progress keeps its word from being opened only if the callback was replaced.
 #[test]
-fn a_get_in_a_callback_from_the_word_that_was_parked_meanwhile() {
+fn a_get_in_a_callback_from_a_word_that_was_parked_during_the_call() {
     let pool = pool(64);
     let first = Statistic::new(0);
     pool.on_release(move |pool| {
@@ -100,7 +103,7 @@ fn a_get_in_a_callback_from_the_word_that_was_parked_meanwhile() {
     assert_eq!(pool.status().callback_panics, 0);
 }
 
-/// Its handle is not the only one, so it is counted and given up without the lock.
+/// The future's handle is not the only one, so it is counted and dropped without the lock.
 #[test]
 fn an_owned_get() {
     let pool = pool(64);
@@ -112,9 +115,9 @@ fn an_owned_get() {
     });
 }
 
-/// Exactly as many as are home, in more words than one; from wherever a thread starts to look.
+/// Exactly as many slots as are free, in several words, from several stripes.
 #[test]
-fn many_that_are_home() {
+fn a_get_of_all_free_slots() {
     for stripe in 0..4 {
         let pool = pool(64);
         open_all_words(&pool);
@@ -127,9 +130,9 @@ fn many_that_are_home() {
     }
 }
 
-/// Once somebody found nothing, the next ones see it at once.
+/// The first get that finds no free slot parks every word, so the next ones need only one load.
 #[test]
-fn a_miss_after_the_first_miss() {
+fn a_get_of_an_empty_pool_after_the_first_one() {
     let pool = pool(64);
     let _all: Vec<Sample> = std::iter::from_fn(|| pool.try_get_buffer().ok()).collect();
     while_the_lock_is_held(&pool, |pool| {
@@ -138,9 +141,9 @@ fn a_miss_after_the_first_miss() {
     });
 }
 
-/// A pool may have more words than a get looks at: it goes on where the last get of its stripe found a slot.
+/// A pool may have more words than a get looks at. A get starts where the last get of its stripe found a slot.
 #[test]
-fn a_get_behind_more_dry_words_than_are_looked_at() {
+fn a_get_after_more_empty_words_than_it_looks_at() {
     for stripe in 0..4 {
         for empty_words in [17, 20, 23, 30] {
             let pool = pool(2000);
