@@ -1,8 +1,8 @@
-//! Why an operation was refused, one type per family of operations.
+//! The errors: one type for each family of operations.
 //!
-//! All can be cloned, kept and sent, and each variant says whether trying again can help. Those that never have a
-//! cause of the system's are plain values that can be compared too. A message never repeats that of its
-//! [`source`](std::error::Error::source), so that a reporter that prints the chain prints each reason once.
+//! Each type is `Clone`, `Send` and `Sync`, and each variant says whether trying again can help. A type that never
+//! carries a reason from the operating system is also `Copy` and `PartialEq`. A message does not repeat the message of
+//! its [`source`](std::error::Error::source), so a reporter that prints all sources prints each reason once.
 
 #![forbid(unsafe_code)]
 
@@ -10,9 +10,9 @@ use std::io;
 
 use thiserror::Error;
 
-/// Why [`Pool::set_properties`](crate::Pool::set_properties) changed nothing.
+/// The error of [`Pool::set_properties`](crate::Pool::set_properties), which then changes nothing.
 ///
-/// The checks are made in the order of the variants, so the first that applies is the one reported.
+/// The checks are made in the order of the variants. If several apply, the first one is returned.
 ///
 /// # Examples
 ///
@@ -31,18 +31,17 @@ pub enum SetPropertiesError {
     /// Mirrors `VFW_E_BADALIGN`.
     #[error("the alignment must not be zero")]
     BadAlign,
-    /// The pool is committed, and its layout is fixed until it is not.
+    /// The pool is committed. Its layout cannot change while it is.
     ///
-    /// Trying again helps once the pool was [decommitted](crate::Pool::decommit) and has
+    /// Trying again helps after the pool is [decommitted](crate::Pool::decommit) and has
     /// [drained](crate::Pool::drained).
     ///
     /// Mirrors `VFW_E_ALREADY_COMMITTED`.
     #[error("the pool is committed")]
     AlreadyCommitted,
-    /// The pool was decommitted, but samples of it are still out and keep the old layout.
+    /// The pool is decommitted, but some of its samples are still outstanding and keep the old layout.
     ///
-    /// Trying again helps once the last one is home: wait for
-    /// [`Pool::drained`](crate::Pool::drained).
+    /// Trying again helps after the last one is returned: wait for [`Pool::drained`](crate::Pool::drained).
     ///
     /// Mirrors `VFW_E_BUFFERS_OUTSTANDING`.
     #[error("samples are still outstanding")]
@@ -55,14 +54,14 @@ pub enum SetPropertiesError {
     TooLarge,
 }
 
-/// Why [`Pool::commit`](crate::Pool::commit) left the pool without memory.
+/// The error of [`Pool::commit`](crate::Pool::commit), which then leaves the pool without memory.
 ///
 /// # Examples
 ///
 /// ```
 /// use sample_pool::{CommitError, Pool};
 ///
-/// // A new pool has no properties yet: nothing says how much memory it should take.
+/// // A new pool has no properties yet, so the amount of memory is unknown.
 /// assert!(matches!(Pool::new().commit(), Err(CommitError::SizeNotSet)));
 /// ```
 #[non_exhaustive]
@@ -70,24 +69,22 @@ pub enum SetPropertiesError {
 pub enum CommitError {
     /// The number of buffers, their size or their alignment is zero.
     ///
-    /// Trying again helps after [`Pool::set_properties`](crate::Pool::set_properties), and only
-    /// then.
+    /// Trying again helps only after [`Pool::set_properties`](crate::Pool::set_properties).
     ///
     /// Mirrors `VFW_E_SIZENOTSET`.
     #[error("the number of buffers, their size or their alignment is zero")]
     SizeNotSet,
     /// The system refused the memory.
     ///
-    /// Trying again may help when other memory was freed; asking for less with
-    /// [`Pool::set_properties`](crate::Pool::set_properties) is the surer way, and is allowed at
-    /// once.
+    /// Trying again may help after other memory is freed. It is more certain to ask for less with
+    /// [`Pool::set_properties`](crate::Pool::set_properties), which is allowed at once.
     ///
     /// Mirrors `E_OUTOFMEMORY`.
     #[error("the system refused the memory")]
     OutOfMemory,
 }
 
-/// Why a get returned no sample.
+/// The error of a get: it returned no sample.
 ///
 /// # Examples
 ///
@@ -99,52 +96,53 @@ pub enum CommitError {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum GetBufferError {
-    /// The pool is not committed, or was decommitted while this get waited.
+    /// The pool is not committed, or it was decommitted while this get waited.
     ///
     /// Trying again helps only after a [`Pool::commit`](crate::Pool::commit).
     ///
     /// Mirrors `VFW_E_NOT_COMMITTED`.
     #[error("the pool is not committed")]
     NotCommitted,
-    /// The pool is flushing, or began to flush while this get waited.
+    /// The pool is flushing, or it began to flush while this get waited.
     ///
     /// Trying again helps only after [`Pool::set_flushing(false)`](crate::Pool::set_flushing).
     #[error("the pool is flushing")]
     Flushing,
-    /// No sample could be had without waiting: none is home but those of the reserve, others are in line for
-    /// it, or the quota has no room.
+    /// No sample is available without waiting: none is free except the [priority
+    /// buffers](crate::Builder::priority_buffers), other gets are queued, or the quota has no room.
     ///
-    /// Trying again helps when samples come home, and waiting in line is the fair way to do it.
+    /// Trying again helps after samples are returned. A get that waits keeps its position in the queue, and one that
+    /// tries again does not.
     ///
     /// Mirrors `VFW_E_TIMEOUT`, which DirectShow returns under `AM_GBF_NOWAIT`.
-    #[error("no sample is free without waiting")]
+    #[error("no sample is available without waiting")]
     Exhausted,
-    /// The time limit passed first.
+    /// The time limit passed before a sample became available.
     ///
-    /// Trying again can help, from the end of the line.
-    #[error("no sample came home within the time limit")]
+    /// Trying again can help. The new get joins the queue at its tail.
+    #[error("no sample became available within the time limit")]
     TimedOut,
-    /// The line, of the pool or of the quota, is as long as
-    /// [`Builder::max_waiters`](crate::Builder::max_waiters) lets it be.
+    /// The wait queue of the pool or of the quota is full: it has reached
+    /// [`Builder::max_waiters`](crate::Builder::max_waiters).
     ///
-    /// Trying again helps when the line is shorter.
-    #[error("too many are waiting in line already")]
+    /// Trying again helps when the queue is shorter.
+    #[error("the wait queue is full")]
     TooManyWaiters,
-    /// More samples were asked for at once than the pool has buffers, those of the reserve not counted unless
-    /// the get is of high priority; or than the quota has.
+    /// The get requested more samples at once than the pool has buffers or than the quota allows.
     ///
-    /// Also if the system refuses memory for a `Vec` of so many.
+    /// The [priority buffers](crate::Builder::priority_buffers) count only for a get of high priority.
     ///
-    /// Trying again with the same number cannot help, or only when other memory was freed.
-    #[error("more samples were requested at once than can ever be had at once")]
+    /// Also returned if the system refuses memory for a `Vec` of that many samples. Then trying again may help after
+    /// other memory is freed. Otherwise trying again with the same number cannot help.
+    #[error("more samples were requested at once than the pool or the quota allows")]
     TooMany,
 }
 
 impl GetBufferError {
-    /// Whether the same get can succeed later with no more than samples coming home.
+    /// Returns `true` if the same get can succeed later, when samples are returned and nothing else changes.
     ///
     /// True for [`Exhausted`](Self::Exhausted), [`TimedOut`](Self::TimedOut) and
-    /// [`TooManyWaiters`](Self::TooManyWaiters): the pool is busy, so shed load or come back.
+    /// [`TooManyWaiters`](Self::TooManyWaiters): the pool is busy, so shed load or try again later.
     ///
     /// # Examples
     ///
@@ -162,12 +160,11 @@ impl GetBufferError {
         }
     }
 
-    /// Whether somebody stopped the pool, so that a loop that fills samples should stop too.
+    /// Returns `true` if the pool was stopped, so a loop that fills samples should stop too.
     ///
-    /// True for [`NotCommitted`](Self::NotCommitted) and [`Flushing`](Self::Flushing). Both can be
-    /// undone, by [`Pool::commit`](crate::Pool::commit) and by
-    /// [`Pool::set_flushing(false)`](crate::Pool::set_flushing); no sample coming home undoes
-    /// either.
+    /// True for [`NotCommitted`](Self::NotCommitted) and [`Flushing`](Self::Flushing).
+    /// [`Pool::commit`](crate::Pool::commit) ends the first and
+    /// [`Pool::set_flushing(false)`](crate::Pool::set_flushing) the second. Returned samples end neither.
     ///
     /// # Examples
     ///
@@ -185,7 +182,7 @@ impl GetBufferError {
         }
     }
 
-    /// The kind of an [`io::Error`] that is made of it.
+    /// The kind of the [`io::Error`] that this converts into.
     pub(crate) fn io_kind(self) -> io::ErrorKind {
         match self {
             Self::TimedOut => io::ErrorKind::TimedOut,
@@ -196,12 +193,16 @@ impl GetBufferError {
     }
 }
 
-/// As [`TimedOut`](io::ErrorKind::TimedOut) if the time limit passed; as [`BrokenPipe`](io::ErrorKind::BrokenPipe)
-/// if the pool [was stopped](GetBufferError::is_closed); as [`ResourceBusy`](io::ErrorKind::ResourceBusy) if it is
-/// exhausted or too many wait; as [`InvalidInput`](io::ErrorKind::InvalidInput) if too many were requested. The error
-/// itself is inside.
+/// Converts a get error into an [`io::Error`] that wraps it.
 ///
-/// An exhausted pool is not a [`WouldBlock`](io::ErrorKind::WouldBlock): that would tell Tokio's `try_io` that the
+/// | error                         | kind                                          |
+/// |-------------------------------|-----------------------------------------------|
+/// | `TimedOut`                    | [`TimedOut`](io::ErrorKind::TimedOut)         |
+/// | `NotCommitted`, `Flushing`    | [`BrokenPipe`](io::ErrorKind::BrokenPipe)     |
+/// | `Exhausted`, `TooManyWaiters` | [`ResourceBusy`](io::ErrorKind::ResourceBusy) |
+/// | `TooMany`                     | [`InvalidInput`](io::ErrorKind::InvalidInput) |
+///
+/// `Exhausted` is not a [`WouldBlock`](io::ErrorKind::WouldBlock): Tokio's `try_io` would take that to mean that the
 /// socket is not ready.
 ///
 /// # Examples
@@ -225,9 +226,9 @@ impl From<GetBufferError> for io::Error {
     }
 }
 
-/// Which of the two steps of [`Builder::build`](crate::Builder::build) failed, and why.
+/// The error of [`Builder::build`](crate::Builder::build): which of its two steps failed, and why.
 ///
-/// The reason is the [`source`](std::error::Error::source), and the message does not repeat it.
+/// The reason is the [`source`](std::error::Error::source). The message does not repeat it.
 ///
 /// # Examples
 ///
@@ -243,18 +244,18 @@ impl From<GetBufferError> for io::Error {
 #[non_exhaustive]
 #[derive(Clone, Debug, Error)]
 pub enum BuildError {
-    /// The properties were refused. Trying again can help if it can for the error inside.
+    /// The properties were refused. Trying again can help if it can help for the inner error.
     #[error("the properties of the pool were refused")]
     SetProperties(#[from] SetPropertiesError),
-    /// The memory was refused. Trying again can help if it can for the error inside.
+    /// The commit failed. Trying again can help if it can help for the inner error.
     #[error("the pool could not be committed")]
     Commit(#[from] CommitError),
 }
 
-/// The fan-out was closed: [`FanOut::send`](crate::fan_out::FanOut::send) dropped the sample.
+/// The error of [`FanOut::send`](crate::fan_out::FanOut::send): the fan-out is closed, and the sample was dropped.
 ///
-/// Trying again cannot help: a closed fan-out stays closed. The error does not carry the sample, as an error that is
-/// kept would keep its buffer from the pool.
+/// Trying again cannot help: a closed fan-out stays closed. The error does not carry the sample, because an error
+/// that is stored would keep its buffer out of the pool.
 ///
 /// # Examples
 ///
@@ -280,16 +281,16 @@ impl SendError {
     }
 }
 
-/// As [`BrokenPipe`](io::ErrorKind::BrokenPipe); the error itself is inside.
+/// Converts a send error into an [`io::Error`] of kind [`BrokenPipe`](io::ErrorKind::BrokenPipe) that wraps it.
 impl From<SendError> for io::Error {
     fn from(error: SendError) -> Self {
         Self::new(io::ErrorKind::BrokenPipe, error)
     }
 }
 
-/// More bytes than the buffer has room for.
+/// The error of a write of more bytes than fit into the buffer.
 ///
-/// Trying again can help only with fewer bytes: a sample never grows.
+/// Trying again helps only with fewer bytes: a sample never grows.
 ///
 /// Mirrors `VFW_E_BUFFER_OVERFLOW`.
 ///
@@ -304,14 +305,15 @@ impl From<SendError> for io::Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("{requested} bytes do not fit into {capacity}")]
 pub struct BufferOverflow {
-    /// How many bytes were asked for.
+    /// How many bytes were requested.
     pub requested: usize,
-    /// How many there is room for.
+    /// How many bytes fit.
     pub capacity: usize,
 }
 
-/// As [`WriteZero`](io::ErrorKind::WriteZero), the kind that `write_all` reports for a full buffer;
-/// the overflow itself is inside.
+/// Converts an overflow into an [`io::Error`] of kind [`WriteZero`](io::ErrorKind::WriteZero) that wraps it.
+///
+/// `write_all` returns the same kind for a full buffer.
 impl From<BufferOverflow> for io::Error {
     fn from(overflow: BufferOverflow) -> Self {
         Self::new(io::ErrorKind::WriteZero, overflow)
@@ -322,7 +324,7 @@ impl From<BufferOverflow> for io::Error {
 mod tests {
     use super::*;
 
-    /// The expectations stand in a `match`, so a new variant does not compile until it has its own.
+    /// `(is_retryable, is_closed)`. It is a `match`, so a new variant does not compile until it has an expectation.
     fn expected(error: GetBufferError) -> (bool, bool) {
         match error {
             GetBufferError::NotCommitted => (false, true),

@@ -1,18 +1,19 @@
-//! Names that users gave, as they are printed.
+//! Escapes the names that users give, for printing.
 //!
-//! A name can come from outside: a path, a header, a message. Printed as it is, one with a line feed forges a line of
-//! a report or of a log, and one with a control sequence rules the terminal. So there is one rule for all names, and
-//! every place that prints one has it from here: what `Debug` for `str` would escape is escaped, but quotation marks,
-//! which cannot forge anything and stand in media types. (The head of a report puts the pool's name in quotation marks,
-//! so it takes `Debug` itself.)
+//! A name can come from outside the program: from a path, a header or a message. If it were printed unescaped, a line
+//! feed in it could forge a line of a report or a log, and a control sequence could control the terminal. So all code
+//! that prints a name escapes it with [`escaped`]. It escapes what `Debug` for `str` escapes, except quotation marks:
+//! they cannot forge anything, and media types contain them. (The first line of a report puts the pool's name in
+//! quotation marks, so it uses `Debug` itself.)
 
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
 
+/// The quotation marks, which `str::escape_debug` escapes and this does not.
 const MARKS: [char; 2] = ['"', '\''];
 
-/// The name with what cannot be printed escaped. Most names have nothing of that, and are not copied.
+/// The name with its unprintable characters and backslashes escaped. Most names have none, and are not copied.
 pub(crate) fn escaped(name: &str) -> Cow<'_, str> {
     if name
         .chars()
@@ -44,7 +45,7 @@ mod tests {
             ("cam\nERROR forged\x1b[31m", "cam\\nERROR forged\\u{1b}[31m"),
             ("\"\r\n\"\t\0", "\"\\r\\n\"\\t\\0"),
             ("back\\slash", "back\\\\slash"),
-            // Runs from right to left, is a line of its own, and has no width.
+            // A right-to-left override, a line separator, a zero-width space and a delete.
             (
                 "a\u{202e}b\u{2028}c\u{200b}d\u{7f}",
                 "a\\u{202e}b\\u{2028}c\\u{200b}d\\u{7f}",

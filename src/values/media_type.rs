@@ -1,4 +1,4 @@
-//! What kind of data a sample holds: a MIME type, shared by all that name it.
+//! The kind of data in a sample: a MIME type, whose text all clones share.
 
 #![forbid(unsafe_code)]
 
@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 /// The MIME type of the data in a sample, such as `video/mp2t`.
 ///
-/// Made once, when the stream begins, and cloned for every sample: a clone copies no text and takes
-/// no memory. The text is kept as it is given. Nothing checks it, and two are equal if they are
-/// equal byte by byte, although MIME itself does not tell `Video/MP2T` from `video/mp2t`.
+/// Make one when the stream begins, and clone it for every sample: a clone copies no text and allocates nothing. The
+/// text is stored as given and is not checked. Two media types are equal if their texts are equal byte by byte,
+/// although MIME itself ignores case: `Video/MP2T` and `video/mp2t` are not equal here.
 ///
-/// Stands in for `AM_MEDIA_TYPE`.
+/// Takes the place of `AM_MEDIA_TYPE`.
 ///
 /// # Examples
 ///
@@ -25,14 +25,14 @@ use std::sync::Arc;
 /// properties.set_media_type(Some(transport_stream.clone()));
 /// assert_eq!(properties.media_type(), Some(&transport_stream));
 /// ```
-// Every sample has room for one, so it is two words, and `None` takes no third.
+// Every slot stores an `Option<MediaType>`, so it must stay at two words, `None` included.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MediaType(Arc<str>);
 
 impl MediaType {
-    /// A media type of this name.
+    /// Makes a media type with this name.
     ///
-    /// Takes memory for the text, unless it is given an `Arc<str>`.
+    /// Allocates memory for the text, unless `name` is an `Arc<str>`.
     ///
     /// # Examples
     ///
@@ -49,7 +49,7 @@ impl MediaType {
         Self(name.into())
     }
 
-    /// The name, as it was given.
+    /// Returns the name as it was given.
     ///
     /// # Examples
     ///
@@ -70,7 +70,7 @@ impl fmt::Debug for MediaType {
     }
 }
 
-/// The name; what cannot be printed of it is escaped, which leaves every valid media type as it is.
+/// Formats the name with unprintable characters escaped. A valid media type has none, so it is printed unchanged.
 impl fmt::Display for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&escaped(self.as_str()))
@@ -83,7 +83,7 @@ impl AsRef<str> for MediaType {
     }
 }
 
-/// So that a map keyed by media types can be asked with a `&str`.
+/// Lets a map with media types as keys be searched with a `&str`.
 impl Borrow<str> for MediaType {
     fn borrow(&self) -> &str {
         self.as_str()
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// The properties of a sample have two words for it and no more.
+    /// `SampleProperties` has two words for it and no more.
     #[test]
     fn a_media_type_is_two_words_and_none_takes_no_third() {
         assert_eq!(size_of::<MediaType>(), 2 * size_of::<usize>());
@@ -169,9 +169,9 @@ mod tests {
         assert_eq!(made.clone().as_str().as_ptr(), made.as_str().as_ptr());
     }
 
-    /// A map finds by `&str` only what hashes as the `str` does.
+    /// A map finds a key by `&str` only if the key hashes as the `str` does.
     #[test]
-    fn a_map_keyed_by_media_types_is_asked_with_text() {
+    fn a_map_with_media_types_as_keys_is_searched_with_text() {
         let counts = HashMap::from([
             (MediaType::new("video/mp2t"), 1),
             (MediaType::new("audio/aac"), 2),

@@ -1,4 +1,6 @@
-//! Plain data that users see: errors, properties, times, what a pool tells of itself.
+//! Plain data of the public API: errors, properties, times, statuses and wait histograms.
+//!
+//! Nothing here refers to a pool or changes one.
 
 pub(crate) mod error;
 pub(crate) mod escape;

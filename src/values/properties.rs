@@ -1,7 +1,7 @@
-//! What a pool is asked for, and what it makes of it.
+//! The properties of a pool, as requested and as rounded.
 //!
-//! Every slot is `prefix + size` bytes, rounded up to the alignment: the *stride*. What the rounding
-//! adds is given to the user as size, so nothing of a slot lies idle.
+//! Every slot takes `prefix + size` bytes, rounded up to the alignment. This is the *stride*. The bytes that the
+//! rounding adds are part of the actual size, so the user can use every byte of a slot.
 //!
 //! ```text
 //!  |<---------- stride, a multiple of align ---------->|
@@ -13,62 +13,60 @@
 
 use crate::values::error::SetPropertiesError;
 
-/// How many buffers a pool has, how large they are, and how they lie in memory.
+/// The number of buffers in a pool, their size and their layout in memory.
 ///
-/// A plain value. [`Pool::set_properties`](crate::Pool::set_properties) takes the properties that
-/// are wanted and returns the actual ones, in which only [`size`](Self::size) may have grown. All
-/// zero, the default, is what a new pool has.
+/// A plain value. [`Pool::set_properties`](crate::Pool::set_properties) takes the requested properties and returns
+/// the actual ones, in which only [`size`](Self::size) can be larger. A new pool has the default: all are zero.
 ///
 /// Mirrors `ALLOCATOR_PROPERTIES`.
 ///
 /// # Examples
 ///
-/// A buffer for 1316 bytes of transport stream behind 12 bytes for an RTP header, in whole cache
-/// lines:
+/// Buffers for 1316 bytes of transport stream after 12 bytes for an RTP header, in whole cache lines:
 ///
 /// ```
 /// use sample_pool::{Pool, Properties};
 ///
-/// let wanted = Properties { buffers: 8, size: 1316, align: 64, prefix: 12 };
-/// let actual = Pool::new().set_properties(wanted)?;
+/// let requested = Properties { buffers: 8, size: 1316, align: 64, prefix: 12 };
+/// let actual = Pool::new().set_properties(requested)?;
 /// assert_eq!(actual.size, 1332); // 12 + 1316 rounds up to 1344 = 21 * 64
-/// assert_eq!(actual, Properties { size: 1332, ..wanted });
+/// assert_eq!(actual, Properties { size: 1332, ..requested });
 /// # Ok::<(), sample_pool::SetPropertiesError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
-    /// How many buffers the pool has; at most [`u32::MAX`].
+    /// The number of buffers; at most [`u32::MAX`].
     ///
     /// Mirrors `ALLOCATOR_PROPERTIES::cBuffers`.
     pub buffers: usize,
-    /// How many bytes a buffer takes, the prefix not counted.
+    /// The size of a buffer in bytes, without the prefix.
     ///
     /// Mirrors `ALLOCATOR_PROPERTIES::cbBuffer`.
     pub size: usize,
-    /// Of how many bytes the address of each buffer is a multiple; any number but zero, not only a
-    /// power of two.
+    /// The alignment in bytes: any number except zero, not only a power of two.
     ///
-    /// It is the start of the *prefix* that is aligned. For bytes that are aligned themselves, let
-    /// the prefix be zero or a multiple of this.
+    /// The start of the *prefix* is at a multiple of this. To align the start of the buffer as well, use a prefix of
+    /// zero or of a multiple of the alignment.
     ///
     /// Mirrors `ALLOCATOR_PROPERTIES::cbAlign`.
     pub align: usize,
-    /// How many bytes are kept free in front of each buffer, for a header that is
-    /// [prepended](crate::Sample::prepend) when the rest is already there.
+    /// The number of bytes before each buffer, for a header that is [prepended](crate::Sample::prepend) after the
+    /// payload was written.
     ///
     /// Mirrors `ALLOCATOR_PROPERTIES::cbPrefix`.
     pub prefix: usize,
 }
 
 impl Properties {
-    /// From the start of one slot to the start of the next, in bytes. Of *actual* properties only,
-    /// for which it cannot overflow.
+    /// The distance from the start of one slot to the start of the next, in bytes.
+    ///
+    /// For *actual* properties only: for those the sum cannot overflow.
     pub(crate) fn stride(&self) -> usize {
         self.prefix + self.size
     }
 }
 
-/// The check that comes before those of the pool's state.
+/// Checks the alignment. This check comes before the checks of the pool's state.
 ///
 /// # Errors
 ///
@@ -81,17 +79,20 @@ pub(crate) fn check_align(requested: Properties) -> Result<(), SetPropertiesErro
     }
 }
 
-/// The actual properties: `size` grown until the stride is a multiple of `align`, the other three
-/// as they were. Rounding what is rounded changes nothing.
+/// Returns the actual properties: `size` grows until the stride is a multiple of `align`, and the other three stay the
+/// same. Rounding actual properties changes nothing.
 ///
-/// Comes after the checks of the pool's state, and expects `check_align` to have passed.
+/// This comes after the checks of the pool's state. `check_align` must have passed before.
 ///
 /// # Errors
 ///
-/// `TooLarge` if one stride does not fit a `usize`, all of them together do not fit an `isize`, or a
-/// slot number does not fit a `u32`.
+/// `TooLarge` if the stride does not fit into a `usize`, all strides together do not fit into an `isize`, or the number
+/// of slots does not fit into a `u32`.
 pub(crate) fn round(requested: Properties) -> Result<Properties, SetPropertiesError> {
-    debug_assert_ne!(requested.align, 0, "check_align comes first");
+    debug_assert_ne!(
+        requested.align, 0,
+        "check_align must pass before the properties are rounded"
+    );
     rounded(requested).ok_or(SetPropertiesError::TooLarge)
 }
 
@@ -104,10 +105,10 @@ fn rounded(requested: Properties) -> Option<Properties> {
     } = requested;
     let stride = prefix.checked_add(size)?.checked_next_multiple_of(align)?;
     let total = buffers.checked_mul(stride)?;
-    // No object may be larger than this, and pointer offsets could not reach its end.
+    // No object may be larger than `isize::MAX` bytes: pointer offsets could not reach its end.
     isize::try_from(total).ok()?;
-    // The free list and the line count slots in 32 bits. Only where `usize` is wider can this fail,
-    // and then also for a stride of zero, which takes no memory at all.
+    // The free list and the wait queue count slots in 32 bits. This fails only where `usize` is wider, and there also
+    // for a stride of zero, which takes no memory and so passes the check above.
     u32::try_from(buffers).ok()?;
     Some(Properties {
         size: stride - prefix,
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_alignment_of_zero_is_a_bad_one() {
+    fn only_an_alignment_of_zero_is_refused() {
         assert_eq!(
             check_align(properties(1, 1, 0, 0)),
             Err(SetPropertiesError::BadAlign)
@@ -159,7 +160,7 @@ mod tests {
         assert_eq!(actual_size(1300, 188, 12), 1304);
         // An alignment above the size makes each slot as large as the alignment.
         assert_eq!(actual_size(1, 4096, 0), 4096);
-        // A prefix alone already fills slots; the rest of the last one is size.
+        // The prefix alone is larger than the alignment; the bytes that the rounding adds are size.
         assert_eq!(actual_size(0, 64, 70), 58);
         assert_eq!(actual_size(0, 64, 0), 0);
 
@@ -167,7 +168,7 @@ mod tests {
         assert_eq!(round(asked), Ok(Properties { size: 124, ..asked }));
     }
 
-    /// A pool is often given what another one answered; the layout must not creep.
+    /// A pool often gets the actual properties of another pool; the size must not grow each time.
     #[test]
     fn rounding_twice_is_rounding_once_and_the_stride_is_a_multiple_of_the_alignment() {
         for align in [1, 2, 3, 7, 64, 188] {
@@ -185,8 +186,8 @@ mod tests {
 
     #[test]
     fn a_stride_that_no_usize_can_hold_is_too_large() {
-        // The sum overflows, and with one byte less it does not. No buffers, so that only the
-        // stride is at stake.
+        // The sum overflows, and with one byte less it does not. There are no buffers, so only the stride can be too
+        // large.
         assert_eq!(round(properties(0, usize::MAX, 1, 1)), TOO_LARGE);
         assert_eq!(round(properties(0, 1, 1, usize::MAX)), TOO_LARGE);
         let edge = properties(0, usize::MAX - 1, 1, 1);
@@ -196,7 +197,7 @@ mod tests {
         assert_eq!(round(properties(0, usize::MAX - 1, 64, 1)), TOO_LARGE);
         let edge = properties(0, usize::MAX - 1, 2, 0);
         assert_eq!(round(edge), Ok(edge));
-        // The largest alignment of all: one step up is possible, a second is not.
+        // The largest alignment: one multiple of it fits, and a second does not.
         let one_step = round(properties(0, 1, usize::MAX, 0)).expect("exactly one step");
         assert_eq!(one_step.size, usize::MAX);
         assert_eq!(
@@ -210,7 +211,7 @@ mod tests {
         let edge = properties(1, MAX, 1, 0);
         assert_eq!(round(edge), Ok(edge));
         assert_eq!(round(properties(1, MAX, 1, 1)), TOO_LARGE);
-        // Rounding up alone takes it over the edge: isize::MAX is odd.
+        // Only the rounding makes it too large: `isize::MAX` is odd.
         assert_eq!(round(properties(1, MAX, 2, 0)), TOO_LARGE);
         let edge = properties(2, MAX / 2, 1, 0);
         assert_eq!(round(edge), Ok(edge));

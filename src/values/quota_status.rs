@@ -1,11 +1,14 @@
-//! What a quota tells of itself.
+//! The status of a quota.
 
 #![forbid(unsafe_code)]
 
 use crate::values::escape::escaped;
 use std::{fmt, sync::Arc, time::Duration};
 
-/// How much of a quota is used; see [`Quota::status`](crate::Quota::status) and [`Pool::quotas`](crate::Pool::quotas).
+/// How much of a quota is in use.
+///
+/// [`Quota::status`](crate::Quota::status) returns it for one quota, and [`Pool::quotas`](crate::Pool::quotas) for all
+/// quotas of a pool.
 ///
 /// # Examples
 ///
@@ -18,20 +21,23 @@ use std::{fmt, sync::Arc, time::Duration};
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotaStatus {
-    /// As it was named.
+    /// The name of the quota.
     pub name: Arc<str>,
-    /// How many samples can be charged to it at a time.
+    /// How many samples can be in use at a time.
     pub limit: usize,
-    /// How many are charged: those that are out, and those that gets with room for them wait for.
+    /// How many samples are in use: those that are checked out, and those that a get already has room for in the quota
+    /// and still waits for in the pool's queue.
     pub in_use: usize,
-    /// How many gets wait for room; not those that wait for a sample.
+    /// How many gets wait for room in the quota. Gets that wait for a sample are not counted.
     pub waiting: usize,
-    /// How long the first of them has waited; `None` if there is none, or waits are not measured: see
+    /// How long the longest-waiting of these gets has waited.
+    ///
+    /// `None` if no get waits for room, or if waits are not measured; see
     /// [`Status::oldest_wait`](crate::Status::oldest_wait).
     pub oldest_wait: Option<Duration>,
 }
 
-/// `camera 1: 2 of 4, 0 waiting`. What cannot be printed of the name is escaped.
+/// Formats as `camera 1: 2 of 4, 0 waiting`. Unprintable characters in the name are escaped.
 impl fmt::Display for QuotaStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let QuotaStatus {

@@ -1,8 +1,8 @@
-//! Stream time, in the unit that DirectShow counts in.
+//! Stream time, in DirectShow's unit of 100 nanoseconds.
 //!
-//! Conversions between units go through 128 bits, so no product in between can overflow. A result
-//! that no [`ReferenceTime`] can hold is more than 29,000 years away from zero: the `from_` functions
-//! stop at the nearest end, `TryFrom` and the `checked_` functions say so, operators panic.
+//! Conversions between units compute in 128 bits, so no intermediate product can overflow. A result that does not fit
+//! into a [`ReferenceTime`] is more than 29,000 years away from zero. Then the `from_` functions return the nearest end
+//! of the range, `TryFrom` returns an error, the `checked_` functions return `None`, and the operators panic.
 
 #![forbid(unsafe_code)]
 
@@ -14,13 +14,13 @@ use thiserror::Error;
 
 /// A point in stream time, or the distance between two, in units of 100 nanoseconds.
 ///
-/// It may be negative: preroll lies before zero. The range is some 29,000 years in each direction.
+/// It can be negative: preroll is before zero. The range is about 29,000 years in each direction.
 ///
 /// Mirrors `REFERENCE_TIME`.
 ///
 /// # Examples
 ///
-/// The presentation time of an MPEG packet, and when the frame after it is due:
+/// The presentation time of an MPEG packet, and that of the next frame:
 ///
 /// ```
 /// use sample_pool::ReferenceTime;
@@ -38,7 +38,9 @@ pub struct ReferenceTime(
     pub i64,
 );
 
-/// Why a time has no counterpart in the other type. Trying again cannot help.
+/// The error of a conversion between [`ReferenceTime`] and [`Duration`]: the other type cannot hold the time.
+///
+/// Trying again cannot help.
 ///
 /// # Examples
 ///
@@ -52,7 +54,7 @@ pub struct ReferenceTime(
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ReferenceTimeError {
-    /// The time lies before zero, and a [`Duration`] cannot.
+    /// The time is before zero. A [`Duration`] cannot be negative.
     #[error("the time is negative")]
     Negative,
     /// The duration is longer than [`ReferenceTime::MAX`].
@@ -61,13 +63,13 @@ pub enum ReferenceTimeError {
 }
 
 impl ReferenceTime {
-    /// Units in a second: ten million.
+    /// The number of units in a second: ten million.
     ///
     /// Mirrors `UNITS`.
     pub const UNITS_PER_SECOND: i64 = 10_000_000;
-    /// Units in a millisecond: ten thousand.
+    /// The number of units in a millisecond: ten thousand.
     pub const UNITS_PER_MILLISECOND: i64 = 10_000;
-    /// The time that streams begin at.
+    /// The time at which a stream begins.
     pub const ZERO: ReferenceTime = ReferenceTime(0);
     /// The latest time, about 29,000 years after zero.
     ///
@@ -76,7 +78,9 @@ impl ReferenceTime {
     /// The earliest time, about 29,000 years before zero.
     pub const MIN: ReferenceTime = ReferenceTime(i64::MIN);
 
-    /// This many milliseconds, or [`MAX`](Self::MAX) or [`MIN`](Self::MIN) if those are too many.
+    /// Converts from milliseconds.
+    ///
+    /// Returns [`MAX`](Self::MAX) or [`MIN`](Self::MIN) if the time is out of range.
     ///
     /// # Examples
     ///
@@ -91,7 +95,7 @@ impl ReferenceTime {
         Self(milliseconds.saturating_mul(Self::UNITS_PER_MILLISECOND))
     }
 
-    /// The whole milliseconds, rounded down: towards the past, on both sides of zero.
+    /// Converts to whole milliseconds, rounded down: towards the past, also for negative times.
     ///
     /// # Examples
     ///
@@ -106,12 +110,12 @@ impl ReferenceTime {
         self.0.div_euclid(Self::UNITS_PER_MILLISECOND)
     }
 
-    /// This many ticks of the 90 kHz clock of MPEG and RTP, rounded to the nearest unit, or
-    /// [`MAX`](Self::MAX) or [`MIN`](Self::MIN) if those are too many.
+    /// Converts from ticks of the 90 kHz clock of MPEG and RTP, rounded to the nearest unit.
     ///
-    /// A tick is 111 and one ninth units, so the result is off by less than half a unit, and inside
-    /// the range [`as_ticks_90khz`](Self::as_ticks_90khz) gives back the same ticks. The 33-bit
-    /// counter of MPEG wraps every 26 hours; unwrapping it is the caller's business.
+    /// Returns [`MAX`](Self::MAX) or [`MIN`](Self::MIN) if the time is out of range. A tick is 111 and one ninth
+    /// units, so the rounding error is less than half a unit. In the range,
+    /// [`as_ticks_90khz`](Self::as_ticks_90khz) returns the same ticks again. The 33-bit counter of MPEG wraps every
+    /// 26 hours; the caller must unwrap it.
     ///
     /// # Examples
     ///
@@ -123,11 +127,11 @@ impl ReferenceTime {
     /// ```
     #[must_use]
     pub const fn from_ticks_90khz(ticks: i64) -> Self {
-        // In lowest terms, 10,000,000 units are 90,000 ticks as 1000 are 9.
+        // 10,000,000 units are 90,000 ticks; in lowest terms, 1000 units are 9 ticks.
         Self(saturate(divide_to_nearest(ticks as i128 * 1000, 9)))
     }
 
-    /// The nearest tick of the 90 kHz clock of MPEG and RTP; half a tick goes up.
+    /// Converts to the nearest tick of the 90 kHz clock of MPEG and RTP. Half a tick is rounded up.
     ///
     /// # Examples
     ///
@@ -142,8 +146,9 @@ impl ReferenceTime {
         saturate(divide_to_nearest(self.0 as i128 * 9, 1000))
     }
 
-    /// As long as `duration`, what is left of a unit dropped, or [`MAX`](Self::MAX) if that is too
-    /// long; `TryFrom` says so instead.
+    /// Converts from a [`Duration`]. A fraction of a unit is dropped.
+    ///
+    /// Returns [`MAX`](Self::MAX) if the duration is too long. `TryFrom` returns an error instead.
     ///
     /// # Examples
     ///
@@ -159,7 +164,7 @@ impl ReferenceTime {
         Self(saturate(units_of(duration)))
     }
 
-    /// The same time as a [`Duration`], which is exact, or `None` if it is negative.
+    /// Converts to a [`Duration`], exactly. Returns `None` if the time is negative.
     ///
     /// # Examples
     ///
@@ -182,7 +187,7 @@ impl ReferenceTime {
         Some(Duration::new(seconds as u64, units as u32 * 100))
     }
 
-    /// The sum, or `None` if no `ReferenceTime` can hold it.
+    /// Returns the sum, or `None` if it is out of range.
     ///
     /// # Examples
     ///
@@ -200,7 +205,7 @@ impl ReferenceTime {
         }
     }
 
-    /// The difference, or `None` if no `ReferenceTime` can hold it.
+    /// Returns the difference, or `None` if it is out of range.
     ///
     /// # Examples
     ///
@@ -218,7 +223,7 @@ impl ReferenceTime {
         }
     }
 
-    /// The sum, or the end of the range that it lies beyond.
+    /// Returns the sum, or [`MAX`](Self::MAX) or [`MIN`](Self::MIN) if it is out of range.
     ///
     /// # Examples
     ///
@@ -232,7 +237,7 @@ impl ReferenceTime {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// The difference, or the end of the range that it lies beyond.
+    /// Returns the difference, or [`MAX`](Self::MAX) or [`MIN`](Self::MIN) if it is out of range.
     ///
     /// # Examples
     ///
@@ -247,12 +252,12 @@ impl ReferenceTime {
     }
 }
 
-/// Half goes up on both sides of zero, so that equal steps stay equal across it.
+/// Half is rounded up, also for negative numbers, so equal steps stay equal across zero.
 const fn divide_to_nearest(dividend: i128, divisor: i128) -> i128 {
     (dividend * 2 + divisor).div_euclid(divisor * 2)
 }
 
-/// At most 2^64 seconds, which are 88 bits of units.
+/// The whole units in `duration`. It has at most 2^64 seconds, so the units fit into 88 bits.
 const fn units_of(duration: Duration) -> i128 {
     (duration.as_nanos() / 100) as i128
 }
@@ -267,7 +272,7 @@ const fn saturate(units: i128) -> i64 {
     }
 }
 
-/// Seconds, with as many decimals as it takes to be exact: `1.5s`, `-0.0000001s`.
+/// Formats as seconds, with as many decimals as an exact value needs: `1.5s`, `-0.0000001s`.
 impl fmt::Display for ReferenceTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
@@ -286,7 +291,7 @@ impl fmt::Display for ReferenceTime {
     }
 }
 
-/// What is left of a unit is dropped.
+/// Converts from a [`Duration`]. A fraction of a unit is dropped.
 impl TryFrom<Duration> for ReferenceTime {
     type Error = ReferenceTimeError;
 
@@ -298,7 +303,7 @@ impl TryFrom<Duration> for ReferenceTime {
     }
 }
 
-/// Exact.
+/// Converts to a [`Duration`], exactly.
 impl TryFrom<ReferenceTime> for Duration {
     type Error = ReferenceTimeError;
 
@@ -327,18 +332,18 @@ impl Sub for ReferenceTime {
     }
 }
 
-/// What is left of a unit is dropped. Panics on overflow, in release builds too.
+/// A fraction of a unit is dropped. Panics on overflow, in release builds too.
 impl Add<Duration> for ReferenceTime {
     type Output = ReferenceTime;
 
     fn add(self, duration: Duration) -> ReferenceTime {
-        // Wide, because the sum can be in range where the duration alone is not.
+        // In 128 bits, because the sum can be in range where the duration alone is not.
         let units = i64::try_from(self.0 as i128 + units_of(duration));
         ReferenceTime(units.expect("overflow when adding a duration to a reference time"))
     }
 }
 
-/// What is left of a unit is dropped. Panics on overflow, in release builds too.
+/// A fraction of a unit is dropped. Panics on overflow, in release builds too.
 impl Sub<Duration> for ReferenceTime {
     type Output = ReferenceTime;
 

@@ -1,22 +1,20 @@
-//! Where a pool's memory lies, for whoever must announce it before use.
+//! The address of a pool's memory, for code that registers it with a device or the kernel.
 
 #![forbid(unsafe_code)]
 
-/// The memory of a committed pool: one contiguous block, with a buffer every
-/// [`stride`](Self::stride) bytes.
+/// The memory of a committed pool: one contiguous block with a slot every [`stride`](Self::stride) bytes.
 ///
-/// Made for registering the memory once, with `io_uring`, RDMA or a graphics card, rather than
-/// buffer by buffer. It only says where the memory was when
-/// [`Pool::region`](crate::Pool::region) was called: it keeps no memory alive, and gives no right to
-/// read or write it.
+/// Use it to register the memory once, with `io_uring`, RDMA or a graphics card, instead of once for each buffer. It
+/// is the location at the time of the call of [`Pool::region`](crate::Pool::region). It does not keep the memory
+/// alive, and it gives no right to read or write it.
 ///
-/// What is registered must be unregistered before the pool is decommitted, given properties (the same
-/// ones as well) or dropped. A drain that completes gives the physical memory back: the next commit has
-/// the same addresses, unless properties were set in between, but other pages behind them, and a device
-/// that keeps the old ones reads and writes what nobody else sees. So register again after each such
-/// commit. A commit that cancels a drain keeps both.
+/// Unregister the memory before the pool is decommitted, before its properties are set (also to the same values), and
+/// before it is dropped. A completed drain returns the physical memory to the system. The next commit uses the same
+/// addresses, unless properties were set in between, but with other pages. A device that keeps the old pages reads
+/// and writes memory that the program does not see. So register again after each such commit. A commit that cancels a
+/// drain keeps both the addresses and the pages.
 ///
-/// DirectShow has no counterpart: there each sample tells its own address.
+/// DirectShow has no counterpart: there each sample reports its own address.
 ///
 /// # Examples
 ///
@@ -31,17 +29,17 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
-    // A pointer would make this neither `Send` nor `Sync`, and saying that it is both would be
-    // unsafe code to read an address.
+    // An integer, because a pointer is neither `Send` nor `Sync`, and implementing both would need unsafe code only
+    // to carry an address.
     base: usize,
     len: usize,
     stride: usize,
 }
 
 impl Region {
-    /// `len` bytes at `base`, which are slots of `stride` bytes.
+    /// `len` bytes at `base`, divided into slots of `stride` bytes.
     pub(crate) fn new(base: *const u8, len: usize, stride: usize) -> Self {
-        // Exposed, because the address leaves for foreign hands: that is what it is for.
+        // Exposed, because the user passes the address to devices and to the kernel.
         Self {
             base: base.expose_provenance(),
             len,
@@ -49,9 +47,9 @@ impl Region {
         }
     }
 
-    /// The first byte of the first slot.
+    /// Returns the address of the first byte of the first slot.
     ///
-    /// Every slot begins at `base() + index * stride()` with its prefix, and its buffer follows.
+    /// Slot `index` begins at `base() + index * stride()`, with its prefix. Its buffer follows the prefix.
     ///
     /// # Examples
     ///
@@ -71,7 +69,7 @@ impl Region {
         std::ptr::with_exposed_provenance(self.base)
     }
 
-    /// How many bytes the slots take together: `buffers * stride()`.
+    /// Returns the size of all slots together, in bytes: `buffers * stride()`.
     ///
     /// # Examples
     ///
@@ -87,7 +85,7 @@ impl Region {
         self.len
     }
 
-    /// Whether there is no byte in it, which the region of a committed pool never is.
+    /// Returns `true` if the region has no bytes. The region of a committed pool is never empty.
     ///
     /// # Examples
     ///
@@ -103,8 +101,8 @@ impl Region {
         self.len == 0
     }
 
-    /// From the start of one slot to the start of the next, in bytes: prefix and actual size
-    /// together.
+    /// Returns the distance from the start of one slot to the start of the next, in bytes: the prefix plus the actual
+    /// size.
     ///
     /// # Examples
     ///
@@ -126,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_region_tells_what_it_was_given_and_its_pointer_reaches_the_memory() {
+    fn a_region_returns_what_it_was_given_and_its_pointer_reaches_the_memory() {
         let memory = [7_u8; 24];
         let region = Region::new(memory.as_ptr(), memory.len(), 8);
         assert_eq!(region.base(), memory.as_ptr());
@@ -135,7 +133,7 @@ mod tests {
         assert!(Region::new(memory.as_ptr(), 0, 0).is_empty());
     }
 
-    /// Registration often happens on another thread than the one that made the pool.
+    /// The memory is often registered on another thread than the one that made the pool.
     #[test]
     fn a_region_goes_to_other_threads() {
         fn goes_to_other_threads<T: Send + Sync + 'static>(_: &T) {}

@@ -1,9 +1,8 @@
-//! What a sample says of itself beside its bytes: when it is due, what it is, how it follows the one
-//! before.
+//! The properties of a sample: its times, its kind of data, and how it follows the previous sample.
 //!
-//! A slot holds one for as long as the pool lives, and every release resets it, so it is kept to 64
-//! bytes: plain numbers, and one word of flags that says which of them are set. A number that is not
-//! set is zero, so that two are equal exactly if every getter agrees.
+//! Each slot stores one for as long as the pool exists, and every release resets it. So its size is limited to 64
+//! bytes: plain numbers, and one word of flags that says which of them are set. A number that is not set is zero, so
+//! two values are equal exactly if all their getters return the same.
 
 #![forbid(unsafe_code)]
 
@@ -11,20 +10,19 @@ use std::fmt;
 
 use crate::values::{media_type::MediaType, reference_time::ReferenceTime};
 
-/// When a sample is due, what it holds, and how it follows the one before it.
+/// The times of a sample, its kind of data, and how it follows the previous sample.
 ///
-/// A plain value: a new sample has the default, with nothing set, and
-/// [`Sample::properties_mut`](crate::Sample::properties_mut) gives it to whoever fills the sample.
-/// It is cleared when the sample comes home.
+/// A plain value. A new sample has the default, in which nothing is set. Change it with
+/// [`Sample::properties_mut`](crate::Sample::properties_mut). It is reset when the sample is returned to the pool.
 ///
-/// *Stream time* says when to present the sample, in 100-nanosecond units. *Media time* is a separate
-/// number for where in its source it lies, in whatever the stream counts: frames, bytes, packets.
+/// *Stream time* says when to present the sample, in units of 100 nanoseconds. *Media time* is a separate number: the
+/// position of the sample in its source, in the unit that the stream uses, such as frames, bytes or packets.
 ///
 /// Mirrors `IMediaSample2` and `AM_SAMPLE2_PROPERTIES`.
 ///
 /// # Examples
 ///
-/// The 250th frame of a channel, a key frame, 40 ms long, that came in at a known second:
+/// A key frame: number 250 of its channel, 40 ms long, with its arrival time in seconds as the user number:
 ///
 /// ```
 /// use sample_pool::{MediaType, ReferenceTime, SampleProperties};
@@ -61,9 +59,9 @@ pub struct SampleProperties {
 #[derive(Clone, Copy)]
 #[repr(u16)]
 enum Flag {
-    /// `start` and `stop` are set, `stop` perhaps only to `start + 1`.
+    /// `start` and `stop` are set. Without `StopTime`, `stop` is `start + 1`.
     Time = 1 << 0,
-    /// `stop` was given. Never without `Time`.
+    /// A stop time was given. Never set without `Time`.
     StopTime = 1 << 1,
     /// `media_start` and `media_stop` are set.
     MediaTime = 1 << 2,
@@ -75,7 +73,7 @@ enum Flag {
 }
 
 impl SampleProperties {
-    /// Properties with nothing set: what a new sample has.
+    /// The properties of a new sample: nothing is set.
     pub(crate) const fn new() -> Self {
         Self {
             start: 0,
@@ -89,16 +87,26 @@ impl SampleProperties {
         }
     }
 
-    /// The stream time at which the sample begins, if it is set.
+    /// Returns the stream time at which the sample begins, if it is set.
     /// Mirrors `IMediaSample::GetTime`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sample_pool::{ReferenceTime, SampleProperties};
+    /// let mut properties = SampleProperties::default();
+    /// assert_eq!(properties.start(), None);
+    /// properties.set_time(Some(ReferenceTime(400)), None);
+    /// assert_eq!(properties.start(), Some(ReferenceTime(400)));
+    /// ```
     #[must_use]
     pub fn start(&self) -> Option<ReferenceTime> {
         self.has(Flag::Time).then_some(ReferenceTime(self.start))
     }
 
-    /// The stream time at which the sample ends, if a start is set.
+    /// Returns the stream time at which the sample ends, if a start is set.
     ///
-    /// If only a start was given, this is one unit after it, as in DirectShow, and
+    /// If only a start was given, this is one unit after the start, as in DirectShow, and
     /// [`has_stop`](Self::has_stop) is false.
     ///
     /// Mirrors `IMediaSample::GetTime`.
@@ -116,10 +124,8 @@ impl SampleProperties {
         self.has(Flag::Time).then_some(ReferenceTime(self.stop))
     }
 
-    /// Whether [`stop`](Self::stop) is a time that was given, not one that stands in for it.
-    ///
-    /// Mirrors `AM_SAMPLE_STOPVALID`; false is where `IMediaSample::GetTime` returns
-    /// `VFW_S_NO_STOP_TIME`.
+    /// Returns `true` if the [`stop`](Self::stop) time was given, and `false` if it was derived from the start.
+    /// Mirrors `AM_SAMPLE_STOPVALID`. Where this is false, `IMediaSample::GetTime` returns `VFW_S_NO_STOP_TIME`.
     ///
     /// # Examples
     ///
@@ -138,9 +144,9 @@ impl SampleProperties {
 
     /// Sets the stream times at which the sample begins and ends.
     ///
-    /// Without a start both are cleared, whatever `stop` is. A start without a stop reads as one
-    /// that ends a unit later, or at the same time at [`ReferenceTime::MAX`]. The times are kept as
-    /// given: nothing checks that the stop comes after the start.
+    /// Without a start both are cleared, and `stop` is ignored. With a start and no stop, the stop is one unit after
+    /// the start, or equal to it at [`ReferenceTime::MAX`]. The times are stored as given: nothing checks that the
+    /// stop is after the start.
     ///
     /// Mirrors `IMediaSample::SetTime`.
     ///
@@ -161,34 +167,50 @@ impl SampleProperties {
         self.put(Flag::StopTime, start.is_some() && stop.is_some());
     }
 
-    /// Where in its source the sample begins, if it is set; in whatever unit the stream counts.
+    /// Returns the position in the source at which the sample begins, if it is set, in the unit that the stream uses.
     /// Mirrors `IMediaSample::GetMediaTime`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut properties = sample_pool::SampleProperties::default();
+    /// assert_eq!(properties.media_start(), None);
+    /// properties.set_media_time(Some(250), None);
+    /// assert_eq!(properties.media_start(), Some(250));
+    /// ```
     #[must_use]
     pub fn media_start(&self) -> Option<i64> {
         self.has(Flag::MediaTime).then_some(self.media_start)
     }
 
-    /// Where in its source the sample ends, if a media start is set; in the unit of
+    /// Returns the position in the source at which the sample ends, if a media start is set, in the unit of
     /// [`media_start`](Self::media_start).
+    ///
     /// Mirrors `IMediaSample::GetMediaTime`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut properties = sample_pool::SampleProperties::default();
+    /// properties.set_media_time(Some(250), Some(260));
+    /// assert_eq!(properties.media_stop(), Some(260));
+    /// ```
     #[must_use]
     pub fn media_stop(&self) -> Option<i64> {
         self.has(Flag::MediaTime).then_some(self.media_stop)
     }
 
-    /// Sets where in its source the sample begins and ends. Says nothing about stream time.
+    /// Sets the positions in the source at which the sample begins and ends. The stream time does not change.
     ///
-    /// Follows the same rules as [`set_time`](Self::set_time): without a start both are cleared, and
-    /// a start without a stop reads as one that ends a unit later, or at the same place at
-    /// [`i64::MAX`]. DirectShow asks for both or neither.
+    /// Follows the same rules as [`set_time`](Self::set_time). Without a start both are cleared. With a start and no
+    /// stop, the stop is one unit after the start, or equal to it at [`i64::MAX`]. DirectShow requires both or neither.
     ///
-    /// Mirrors `IMediaSample::SetMediaTime`, of which the length is not limited to 32 bits here.
+    /// Mirrors `IMediaSample::SetMediaTime`, but the length is not limited to 32 bits.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use sample_pool::SampleProperties;
-    /// let mut properties = SampleProperties::default();
+    /// let mut properties = sample_pool::SampleProperties::default();
     /// properties.set_media_time(Some(250), None);
     /// assert_eq!(properties.media_stop(), Some(251));
     /// assert_eq!(properties.stop(), None);
@@ -198,8 +220,14 @@ impl SampleProperties {
         self.put(Flag::MediaTime, start.is_some());
     }
 
-    /// Whether decoding can begin at this sample: a key frame, or the start of a group.
+    /// Returns `true` if decoding can begin at this sample: a key frame, or the start of a group of pictures.
     /// Mirrors `IMediaSample::IsSyncPoint`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!sample_pool::SampleProperties::default().sync_point());
+    /// ```
     #[must_use]
     pub fn sync_point(&self) -> bool {
         self.has(Flag::SyncPoint)
@@ -207,26 +235,38 @@ impl SampleProperties {
 
     /// Sets whether decoding can begin at this sample.
     /// Mirrors `IMediaSample::SetSyncPoint`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut properties = sample_pool::SampleProperties::default();
+    /// properties.set_sync_point(true);
+    /// assert!(properties.sync_point());
+    /// ```
     pub fn set_sync_point(&mut self, sync_point: bool) {
         self.put(Flag::SyncPoint, sync_point);
     }
 
-    /// Whether this sample is only decoded on the way to the first that is shown.
+    /// Returns `true` if this sample is decoded but not shown, because it is before the first sample that is shown.
     /// Mirrors `IMediaSample::IsPreroll`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!sample_pool::SampleProperties::default().preroll());
+    /// ```
     #[must_use]
     pub fn preroll(&self) -> bool {
         self.has(Flag::Preroll)
     }
 
-    /// Sets whether this sample is only decoded on the way to the first that is shown.
+    /// Sets whether this sample is decoded but not shown.
     /// Mirrors `IMediaSample::SetPreroll`.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use sample_pool::SampleProperties;
-    /// let mut properties = SampleProperties::default();
-    /// assert!(!properties.preroll());
+    /// let mut properties = sample_pool::SampleProperties::default();
     /// properties.set_preroll(true);
     /// assert!(properties.preroll());
     /// ```
@@ -234,22 +274,26 @@ impl SampleProperties {
         self.put(Flag::Preroll, preroll);
     }
 
-    /// Whether the data does not continue that of the sample before: something was lost or skipped.
+    /// Returns `true` if the data does not continue the data of the previous sample: something was lost or skipped.
     /// Mirrors `IMediaSample::IsDiscontinuity`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!sample_pool::SampleProperties::default().discontinuity());
+    /// ```
     #[must_use]
     pub fn discontinuity(&self) -> bool {
         self.has(Flag::Discontinuity)
     }
 
-    /// Sets whether the data does not continue that of the sample before.
+    /// Sets whether the data does not continue the data of the previous sample.
     /// Mirrors `IMediaSample::SetDiscontinuity`.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use sample_pool::SampleProperties;
-    /// let mut properties = SampleProperties::default();
-    /// assert!(!properties.discontinuity());
+    /// let mut properties = sample_pool::SampleProperties::default();
     /// properties.set_discontinuity(true);
     /// assert!(properties.discontinuity());
     /// ```
@@ -257,22 +301,26 @@ impl SampleProperties {
         self.put(Flag::Discontinuity, discontinuity);
     }
 
-    /// Whether the times do not continue those of the sample before, though the data may.
-    /// Mirrors `AM_SAMPLE_TIMEDISCONTINUITY`.
-    #[must_use]
-    pub fn time_discontinuity(&self) -> bool {
-        self.has(Flag::TimeDiscontinuity)
-    }
-
-    /// Sets whether the times do not continue those of the sample before.
+    /// Returns `true` if the times do not continue the times of the previous sample. The data may still continue.
     /// Mirrors `AM_SAMPLE_TIMEDISCONTINUITY`.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use sample_pool::SampleProperties;
-    /// let mut properties = SampleProperties::default();
-    /// assert!(!properties.time_discontinuity());
+    /// assert!(!sample_pool::SampleProperties::default().time_discontinuity());
+    /// ```
+    #[must_use]
+    pub fn time_discontinuity(&self) -> bool {
+        self.has(Flag::TimeDiscontinuity)
+    }
+
+    /// Sets whether the times do not continue the times of the previous sample.
+    /// Mirrors `AM_SAMPLE_TIMEDISCONTINUITY`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut properties = sample_pool::SampleProperties::default();
     /// properties.set_time_discontinuity(true);
     /// assert!(properties.time_discontinuity());
     /// ```
@@ -280,8 +328,14 @@ impl SampleProperties {
         self.put(Flag::TimeDiscontinuity, time_discontinuity);
     }
 
-    /// Whether this is the last sample of its stream.
+    /// Returns `true` if this is the last sample of its stream.
     /// Mirrors `AM_SAMPLE_ENDOFSTREAM`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!sample_pool::SampleProperties::default().end_of_stream());
+    /// ```
     #[must_use]
     pub fn end_of_stream(&self) -> bool {
         self.has(Flag::EndOfStream)
@@ -293,9 +347,7 @@ impl SampleProperties {
     /// # Examples
     ///
     /// ```
-    /// # use sample_pool::SampleProperties;
-    /// let mut properties = SampleProperties::default();
-    /// assert!(!properties.end_of_stream());
+    /// let mut properties = sample_pool::SampleProperties::default();
     /// properties.set_end_of_stream(true);
     /// assert!(properties.end_of_stream());
     /// ```
@@ -303,44 +355,85 @@ impl SampleProperties {
         self.put(Flag::EndOfStream, end_of_stream);
     }
 
-    /// Which of several streams the sample belongs to; zero unless it was set.
+    /// Returns the number of the stream that the sample belongs to; zero if it is not set.
     /// Mirrors `AM_SAMPLE2_PROPERTIES::dwStreamId`, where zero is `AM_STREAM_MEDIA`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(sample_pool::SampleProperties::default().stream_id(), 0);
+    /// ```
     #[must_use]
     pub fn stream_id(&self) -> u32 {
         self.stream_id
     }
 
-    /// Sets which of several streams the sample belongs to. Any number will do.
+    /// Sets the number of the stream that the sample belongs to. Any number is allowed.
     /// Mirrors `AM_SAMPLE2_PROPERTIES::dwStreamId`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut properties = sample_pool::SampleProperties::default();
+    /// properties.set_stream_id(0x101);
+    /// assert_eq!(properties.stream_id(), 0x101);
+    /// ```
     pub fn set_stream_id(&mut self, id: u32) {
         self.stream_id = id;
     }
 
-    /// What kind of data the sample holds, if it was said.
+    /// Returns the kind of data in the sample, if it is set.
     ///
-    /// In DirectShow the absence of a type means that it is the same as before; here it means what
-    /// the two ends agree on.
+    /// In DirectShow, no type means the same type as before. Here the producer and the consumer agree on what it means.
     ///
     /// Mirrors `IMediaSample::GetMediaType`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(sample_pool::SampleProperties::default().media_type(), None);
+    /// ```
     #[must_use]
     pub fn media_type(&self) -> Option<&MediaType> {
         self.media_type.as_ref()
     }
 
-    /// Says what kind of data the sample holds, or no longer says it.
+    /// Sets or clears the kind of data in the sample.
     /// Mirrors `IMediaSample::SetMediaType`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use sample_pool::{MediaType, SampleProperties};
+    /// let mut properties = SampleProperties::default();
+    /// properties.set_media_type(Some(MediaType::new("video/mp2t")));
+    /// assert_eq!(properties.media_type().unwrap(), "video/mp2t");
+    /// ```
     pub fn set_media_type(&mut self, media_type: Option<MediaType>) {
         self.media_type = media_type;
     }
 
-    /// A number that means something to the user only; zero unless it was set.
+    /// Returns the user number; zero if it is not set. The pool does not interpret it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(sample_pool::SampleProperties::default().user(), 0);
+    /// ```
     #[must_use]
     pub fn user(&self) -> u64 {
         self.user
     }
 
-    /// Sets the number that means something to the user only: an index, a key, a time stamp of
-    /// arrival.
+    /// Sets the user number, for example an index, a key or an arrival time. The pool does not interpret it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let mut properties = sample_pool::SampleProperties::default();
+    /// properties.set_user(7);
+    /// assert_eq!(properties.user(), 7);
+    /// ```
     pub fn set_user(&mut self, value: u64) {
         self.user = value;
     }
@@ -358,7 +451,7 @@ impl SampleProperties {
     }
 }
 
-/// What to store for a pair of times of which either may be missing.
+/// The pair to store for a start and a stop, either of which can be missing.
 fn resolve(start: Option<i64>, stop: Option<i64>) -> (i64, i64) {
     match (start, stop) {
         (Some(start), Some(stop)) => (start, stop),
@@ -367,7 +460,7 @@ fn resolve(start: Option<i64>, stop: Option<i64>) -> (i64, i64) {
     }
 }
 
-/// By what the getters say, not by how it is stored.
+/// Prints what the getters return, not the stored fields.
 impl fmt::Debug for SampleProperties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SampleProperties")
@@ -387,11 +480,11 @@ impl fmt::Debug for SampleProperties {
     }
 }
 
-/// For whoever must lend properties where no slot has any.
+/// Returned by reference for a sample that has no slot, such as an empty one.
 pub(crate) static EMPTY: SampleProperties = SampleProperties::new();
 
 #[cfg(test)]
 #[test]
-fn what_is_lent_without_a_slot_has_nothing_set() {
+fn the_properties_of_a_sample_without_a_slot_are_the_default() {
     assert_eq!(EMPTY, SampleProperties::default());
 }

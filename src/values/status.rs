@@ -1,8 +1,7 @@
-//! What a pool says of itself, for whoever watches it: where it is in its life, how busy it is, and
-//! who holds its samples.
+//! The status of a pool, for monitoring: its state, how busy it is, and who holds its samples.
 //!
-//! None of it is a snapshot. Samples move while the numbers are read, one after the other, and a pool
-//! that stopped to be counted would be slower for it. Each field says what that does to it.
+//! None of these types is a consistent snapshot. The numbers are read one after the other while samples are taken and
+//! returned, because stopping the pool to count would make it slower. Each field says how far its number can be off.
 
 #![forbid(unsafe_code)]
 
@@ -12,16 +11,16 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Where a pool is between being made and being drained.
+/// The state of a pool in its life cycle.
 ///
-/// | state | left by |
-/// |---|---|
-/// | `Unconfigured` | `set_properties`: `Configured` |
-/// | `Configured` | `commit`: `Committed` |
-/// | `Committed` | `decommit`: `Draining`, or `Configured` if nothing is outstanding |
-/// | `Draining` | the last sample comes home: `Configured`; `commit`: `Committed` again |
+/// | state          | left by                                                                    |
+/// |----------------|----------------------------------------------------------------------------|
+/// | `Unconfigured` | `set_properties`: `Configured`                                             |
+/// | `Configured`   | `commit`: `Committed`                                                      |
+/// | `Committed`    | `decommit`: `Draining`, or `Configured` if no sample is outstanding        |
+/// | `Draining`     | return of the last sample: `Configured`; `commit`: `Committed` again       |
 ///
-/// Flushing is no state of its own: [`Pool::is_flushing`](crate::Pool::is_flushing) tells it.
+/// Flushing is not a state; see [`Pool::is_flushing`](crate::Pool::is_flushing).
 ///
 /// # Examples
 ///
@@ -40,23 +39,21 @@ use std::time::{Duration, Instant};
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// New: all properties are zero.
+    /// The pool is new: all properties are zero.
     Unconfigured,
-    /// It has properties and hands out nothing. Its memory, if it ever had any, is given back to
-    /// the system.
+    /// The pool has properties, and every get fails. Memory that it had is given back to the system.
     Configured,
-    /// It has memory and hands out samples.
+    /// The pool has memory, and gets return samples.
     Committed,
-    /// Decommitted, and waiting for samples to come home. They stay fully usable.
+    /// The pool is decommitted, and samples are still outstanding. They stay fully usable.
     Draining,
 }
 
-/// How busy a pool is, and how busy it has been.
+/// How busy a pool is and was: gauges of this moment, and totals since the pool was made.
 ///
-/// Not a snapshot: the numbers are read one after the other while samples move, so they need not
-/// agree with each other, and reading them costs more the more buffers there are. In a pool that
-/// nobody is using at the time, all are exact. The totals count from when the pool was made, and
-/// neither a decommit nor new properties reset them.
+/// Not a consistent snapshot: the numbers are read one after the other while samples are taken and returned, so they
+/// can disagree with each other. If no other thread uses the pool at the time, all are exact. The cost of reading grows
+/// with the number of buffers. Neither a decommit nor new properties reset the totals.
 ///
 /// # Examples
 ///
@@ -74,84 +71,93 @@ pub enum State {
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Where the pool is in its life. It may be another by the time it is read; the rest may belong
-    /// to the state before or after.
+    /// The state of the pool. It may have changed since, and the other fields may belong to the state before or after
+    /// it.
     pub state: State,
-    /// How many buffers the pool has. Wrong only if properties are being set meanwhile.
+    /// How many buffers the pool has. It is wrong only if properties are set at the same time.
     pub buffers: usize,
-    /// How many samples are home. Those that move while they are counted may be in it or not.
+    /// How many samples are free. A sample that is taken or returned during the count may be counted or not.
     pub free: usize,
-    /// How many samples are not home. As uncertain as [`free`](Self::free); includes those handed to
-    /// a waiter that was not polled since, and those gathered for a request for several.
+    /// How many samples are checked out. It has the same uncertainty as [`free`](Self::free). It includes samples
+    /// that were handed to a waiter that was not polled since, and samples that are gathered for a request for
+    /// several.
     pub outstanding: usize,
-    /// How many of those that are [`free`](Self::free) are kept for quotas of high priority; see
-    /// [`Builder::priority_buffers`](crate::Builder::priority_buffers). Exact at the moment at which it was read.
+    /// How many of the [`free`](Self::free) samples are kept for quotas of high priority; see
+    /// [`Builder::priority_buffers`](crate::Builder::priority_buffers). It was exact at the moment of the read.
     pub priority_free: usize,
-    /// How many bytes stand in the samples that users have, prepended ones included. Of a sample that
-    /// is being filled or handed out at the moment it may be the length of just before. The pool does
-    /// not see how much of its sample a slice or a [`Bytes`](bytes::Bytes) shows: the whole sample
-    /// counts, so this is the most that can be in use, and may be far above what is.
+    /// How many bytes the samples that users hold contain, prepended bytes included.
+    ///
+    /// For a sample that is being filled or taken at the moment, it may be the length of shortly before. The pool does
+    /// not know how much of a sample a slice or a [`Bytes`](bytes::Bytes) shows. It counts the whole sample, so this is
+    /// an upper bound, and the bytes that are really in use can be far fewer.
     pub bytes_used: usize,
-    /// How many bytes of buffers the samples that are not home keep from others: [`outstanding`] times
-    /// [`Region::stride`](crate::Region::stride), the prefix and what the alignment added included. As
-    /// uncertain as [`outstanding`], and read at another moment than [`bytes_used`](Self::bytes_used),
-    /// which may be above it for an instant. What it is more than that, is pinned and not used; a pool
-    /// whose clients keep small slices pins many times what it uses.
+    /// How many bytes of buffers the outstanding samples occupy: [`outstanding`] times
+    /// [`Region::stride`](crate::Region::stride), which includes the prefix and the bytes that the alignment added.
+    ///
+    /// It has the same uncertainty as [`outstanding`]. It is read at another moment than
+    /// [`bytes_used`](Self::bytes_used), which may be larger for an instant. The difference between the two is pinned
+    /// and not used. A pool whose clients keep small slices pins many times what it uses.
     ///
     /// [`outstanding`]: Self::outstanding
     pub bytes_pinned: usize,
-    /// How many bytes of buffers the system refused to take back when the pool drained: at most so many are still in
-    /// memory although the pool is not committed. Zero if it took them, and while the pool is committed. An event says
-    /// why, if the feature `tracing` is on.
+    /// How many bytes of buffers the system refused to take back when the pool drained.
+    ///
+    /// At most this many bytes are still in memory although the pool is not committed. Zero if the system took them
+    /// back, and while the pool is committed. With the feature `tracing`, an event contains the reason.
     pub memory_kept: usize,
-    /// How many are in line, those of high priority among them; not those that wait for room in a
-    /// [quota](crate::Quota). Those that join or leave meanwhile may be in it or not; a future that
-    /// was never polled is not in line.
+    /// How many gets are in the pool's wait queue, gets of high priority included. Gets that wait for room in a
+    /// [quota](crate::Quota) are not counted.
+    ///
+    /// A get that joins or leaves during the call may be counted or not. A future that was never polled is not queued.
     pub waiting: usize,
-    /// How many distinct slots were used since the last commit: the number of buffers that would
-    /// have been enough. Never below the true peak, but it may be above it, since low slots are only
-    /// preferred: under contention a higher one is used while a lower one is home.
+    /// How many distinct slots were used since the last commit: this many buffers would have been enough.
+    ///
+    /// It is never below the true peak of outstanding samples, and it can be above the peak: low slots are only
+    /// preferred, and under contention a get can take a higher slot while a lower one is free.
     pub high_water: usize,
-    /// How long the first in line has waited, which is the longest wait that has not ended. As uncertain
-    /// as [`waiting`](Self::waiting); `None` if nobody is in line, and unless waits are measured: with
-    /// [`Builder::measure_waits`](crate::Builder::measure_waits), or while somebody
-    /// [watches](crate::Pool::detect_stalls) them.
+    /// How long the head of the wait queue has waited: the longest wait that has not ended.
+    ///
+    /// It has the same uncertainty as [`waiting`](Self::waiting). `None` if no get is queued, or if waits are not
+    /// measured. They are measured with [`Builder::measure_waits`](crate::Builder::measure_waits), and while a
+    /// [stall detector](crate::Pool::detect_stalls) runs.
     pub oldest_wait: Option<Duration>,
-    /// How many samples were handed out in all. May lack, or count early, those on the move.
+    /// How many samples were taken in total. A sample that is being taken may be missing or be counted early.
     pub acquired: u64,
-    /// How many samples came home in all. As uncertain as [`acquired`](Self::acquired), and read at
-    /// another moment: the difference of the two need not be [`outstanding`](Self::outstanding).
+    /// How many samples were returned in total.
+    ///
+    /// It has the same uncertainty as [`acquired`](Self::acquired) and is read at another moment, so the difference of
+    /// the two need not be [`outstanding`](Self::outstanding).
     pub released: u64,
-    /// How many waits began, for a sample or for room in a [quota](crate::Quota), whatever came of them. A get through a
-    /// quota that waits for both counts twice. May lack one that just began.
+    /// How many waits began, for a sample or for room in a [quota](crate::Quota), with any outcome. A get through a
+    /// quota that waits for both counts twice. A wait that just began may be missing.
     pub waited: u64,
-    /// How long those waits took, all together; `None` unless
-    /// [`Builder::measure_waits`](crate::Builder::measure_waits). A wait ends, and is in it, when its get is polled
-    /// with what came of it, or is dropped.
+    /// The total duration of the waits that ended; `None` without
+    /// [`Builder::measure_waits`](crate::Builder::measure_waits). A wait ends, and is added, when its get is polled and
+    /// returns the outcome, or when it is dropped.
     pub wait_time: Option<Duration>,
-    /// How long the longest of those waits took; `None` unless
-    /// [`Builder::measure_waits`](crate::Builder::measure_waits). Waits that have not ended are not
-    /// in it, however long they have lasted.
+    /// The duration of the longest wait that ended; `None` without
+    /// [`Builder::measure_waits`](crate::Builder::measure_waits). Waits that have not ended are not included.
     pub max_wait: Option<Duration>,
-    /// How many gets were refused because they would have had to wait. It may be more than the times
-    /// that no sample was home: a get that may not wait can also be refused while samples move, and for lack
-    /// of room in a quota.
+    /// How many gets failed because they may not wait and no sample was available at once.
+    ///
+    /// Such a get can also fail while samples are being returned or handed to waiters, and if its quota has no room. So
+    /// this can be more than the number of times that no sample was free.
     pub exhausted: u64,
-    /// How many gets ran out of time, in line or while they waited for room in a quota. Counted when the
-    /// future is polled after that, so it may lag.
+    /// How many gets timed out, in the wait queue or while they waited for room in a quota. A timeout is counted when
+    /// the future is polled after it, so the count can lag.
     pub timed_out: u64,
-    /// How many gets were dropped while in line, while they waited for room in a quota, or with a sample that they had been handed and
-    /// never saw. One that is dropped later, or was told of a failure, was not cancelled.
+    /// How many gets were cancelled: dropped in the wait queue, while they waited for room in a quota, or after a
+    /// sample was handed to them and before the poll that returns it. A get that returned a sample or an error does
+    /// not count.
     pub cancelled: u64,
-    /// How many release callbacks panicked. Only panics that unwind can be counted, and the release
-    /// is finished either way.
+    /// How many release callbacks panicked. Only panics that unwind are counted. The release completes in each case.
     pub callback_panics: u64,
 }
 
-/// Who holds a sample, and since when.
+/// Who holds a sample: the call site of the get, and the time since then.
 ///
-/// Recorded only with [`Builder::track_holders`](crate::Builder::track_holders), and read while
-/// samples move: by the time it is looked at, the sample may be home, or in other hands.
+/// Recorded only with [`Builder::track_holders`](crate::Builder::track_holders). It is read while samples are taken and
+/// returned, so the sample may already be free or have another holder.
 ///
 /// # Examples
 ///
@@ -169,25 +175,25 @@ pub struct Status {
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Holder {
-    /// The slot number, as [`Sample::index`](crate::Sample::index) tells it. Never wrong.
+    /// The slot number, as [`Sample::index`](crate::Sample::index) returns it. Always right.
     pub index: usize,
-    /// When the sample was handed out. Of the holder before, if the sample changed hands meanwhile.
+    /// When the sample was taken. If the holder changed during the call, this may be the time of the previous holder.
     pub since: Instant,
-    /// The line that asked for the sample; not where it was frozen, cloned or sent since. As
-    /// uncertain as [`since`](Self::since).
+    /// The source line of the get, not of a later freeze, clone or send. It has the same uncertainty as
+    /// [`since`](Self::since).
     pub location: &'static Location<'static>,
-    /// How many bytes it holds, of which a slice may show fewer; `None` until it is frozen, because the number may
-    /// change at any moment. [`Status::bytes_used`] counts what is there all the same.
+    /// How many bytes the sample contains; a slice may show fewer. `None` until the sample is frozen, because the
+    /// number can change at any moment. [`Status::bytes_used`] counts the bytes of such a sample too.
     pub len: Option<usize>,
-    /// How many handles to it there are: one, until it is frozen; then its clones and slices. May be
-    /// out of date at once. A [`Bytes`](bytes::Bytes) counts once, with all its own clones.
+    /// How many handles to the sample exist: one until it is frozen, then its clones and slices. It may be out of
+    /// date at once. A [`Bytes`](bytes::Bytes) counts once, together with all its own clones.
     pub handles: usize,
-    /// The name of the [quota](crate::Quota) that it is charged to, if any. As uncertain as
+    /// The name of the [quota](crate::Quota) that the sample counts against, if any. It has the same uncertainty as
     /// [`since`](Self::since).
     pub quota: Option<Arc<str>>,
 }
 
-/// `slot 3, 4096 bytes, 2 handles, held 1.2s since src/main.rs:10:5, of camera 1`
+/// Formats as `slot 3, 4096 bytes, 2 handles, held 1.2s since src/main.rs:10:5, of camera 1`.
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "slot {}, ", self.index)?;
@@ -214,12 +220,12 @@ impl fmt::Display for Holder {
 mod tests {
     use super::*;
 
-    /// Ten seconds ago, so that only the first digit of what is shown is certain.
+    /// Taken ten seconds ago, so only the first digit of the printed duration is certain.
     #[test]
     fn a_holder_reads_as_a_line_for_a_log() {
         let since = Instant::now()
             .checked_sub(Duration::from_secs(10))
-            .expect("it ran for longer");
+            .expect("the clock is above ten seconds");
         let location = Location::caller();
         for (len, handles, start) in [
             (Some(4096), 2, "slot 3, 4096 bytes, 2 handles, held 1"),
@@ -242,7 +248,7 @@ mod tests {
         }
     }
 
-    /// A watchdog collects them in one task and reports them from another.
+    /// A watchdog reads them in one task and reports them from another.
     #[test]
     fn status_and_holders_go_to_other_threads() {
         fn go_to_other_threads<T: Send + Sync + Clone + fmt::Debug + 'static>() {}

@@ -1,18 +1,19 @@
-//! Samples that a get has and no user yet, by the line that asks for them.
+//! Samples that belong to a get and were not yet returned to its caller, grouped by the call site of the get.
 
 #![forbid(unsafe_code)]
 
 use std::{fmt, panic::Location};
 
-/// Samples that wait for a get which one line of the program made. They are out, and have no holder.
+/// Samples that belong to the gets of one source line and were not yet returned by them. They are checked out and have
+/// no holder.
 ///
-/// A get is handed its samples when it is first in the queue, and its future has them until it is polled. Code that
-/// does not poll it keeps them from all others: for example a future that is kept beside a `select!` loop, which then
-/// asks for another sample inside it. A get of several gathers samples one by one, and keeps them until it has
-/// all; two of them that wait for what the task itself holds do so for ever.
+/// A sample is handed to a get at the head of the queue, and its future owns the sample until the future is polled.
+/// Code that does not poll the future keeps the sample from all other gets. An example is a future that is kept beside
+/// a `select!` loop, where the loop body gets another sample. A get of several gathers samples one by one and keeps
+/// them until it has all. If two such gets wait for samples that their own task holds, they wait for ever.
 ///
-/// A pool knows the lines of up to 8,192 gets that were handed their samples and not polled since. Beyond that some of
-/// their samples are counted as on the way without a line.
+/// A pool records the source lines of up to 8,192 gets that were handed their samples and not polled since. Of more
+/// gets, some samples are counted without a line.
 ///
 /// # Examples
 ///
@@ -22,7 +23,7 @@ use std::{fmt, panic::Location};
 ///
 /// let pool = Pool::builder().buffers(1).track_holders(true).build()?;
 /// let held = pool.try_get_buffer()?;
-/// let mut first = pool.get_buffer(); // the line that the report names
+/// let mut first = pool.get_buffer(); // the report names this line
 /// assert!((&mut first).now_or_never().is_none()); // it is queued
 /// drop(held);
 /// let report = pool.report();
@@ -35,17 +36,17 @@ use std::{fmt, panic::Location};
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undelivered {
-    /// The line that made the get.
+    /// The source line that made the gets.
     pub location: &'static Location<'static>,
     /// How many samples were handed to gets that were not polled since.
     pub handed: usize,
-    /// How many samples were gathered for gets of several that wait for more.
+    /// How many samples were gathered for gets of several samples that wait for more.
     pub gathered: usize,
 }
 
-/// Adds up those of the same line of the program; the line with the most samples comes first.
+/// Adds up the entries of the same source line, and sorts the lines by their number of samples, largest first.
 pub(crate) fn by_location(mut all: Vec<Undelivered>) -> Vec<Undelivered> {
-    // By value: a line can have several addresses.
+    // Compared by value: one source line can have several `Location`s at different addresses.
     all.sort_by(|one, next| one.location.cmp(next.location));
     all.dedup_by(|next, one| {
         let same = next.location == one.location;
@@ -59,7 +60,7 @@ pub(crate) fn by_location(mut all: Vec<Undelivered>) -> Vec<Undelivered> {
     all
 }
 
-/// `1 sample on the way, handed to a get that was not polled since: src/main.rs:10:5`
+/// Formats as `1 sample on the way, handed to a get that was not polled since: src/main.rs:10:5`.
 impl fmt::Display for Undelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let samples = self.handed + self.gathered;

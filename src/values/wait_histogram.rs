@@ -1,22 +1,23 @@
-//! How long gets waited, counted by length.
+//! A histogram of wait times.
 //!
-//! The lengths are in nanoseconds, and share a count with those of about the same length: each power of
-//! two is divided into eight, so what is told of a wait is at most an eighth too long, from nanoseconds
-//! to centuries, in 4 KiB.
+//! Waits are counted in nanoseconds, and waits of about the same length share a bucket: each power of two has eight
+//! buckets. A bucket reports its upper bound, which is at most an eighth longer than the wait. The range is from
+//! nanoseconds to centuries, in 4 KiB.
 
 #![forbid(unsafe_code)]
 
 use std::{fmt, time::Duration};
 
-/// Each power of two has `1 << FINE` counts.
+/// Each power of two has `1 << FINE` buckets.
 const FINE: u32 = 3;
+/// The number of buckets.
 pub(crate) const COUNTS: usize = ((u64::BITS - FINE + 1) as usize) << FINE;
 
-/// How long gets waited, for a sample or for room in a quota, whatever came of it, counted by length: what
-/// [`Pool::wait_histogram`](crate::Pool::wait_histogram) tells.
+/// A histogram of how long gets waited, for a sample or for room in a quota, with any outcome.
 ///
-/// Waits of about the same length are counted together, so a length that this tells is never too short
-/// and at most an eighth too long. Waits that have not ended are not in it.
+/// [`Pool::wait_histogram`](crate::Pool::wait_histogram) returns it. Waits of about the same length share a bucket. A
+/// length that this reports is never too short, and at most an eighth too long. Waits that have not ended are not
+/// included.
 ///
 /// # Examples
 ///
@@ -43,14 +44,14 @@ pub struct WaitHistogram {
 }
 
 impl WaitHistogram {
-    /// Of no wait.
+    /// A histogram without waits.
     pub(crate) fn none() -> Self {
         WaitHistogram {
             counts: Box::new([0; COUNTS]),
         }
     }
 
-    /// Of waits that were counted elsewhere, each by its [`place`].
+    /// Makes a histogram from the counts of its buckets, in order. [`place`] is the index of a wait's bucket.
     pub(crate) fn of(counts: impl IntoIterator<Item = u64>) -> Self {
         let mut times = WaitHistogram::none();
         for (count, counted) in times.counts.iter_mut().zip(counts) {
@@ -59,16 +60,25 @@ impl WaitHistogram {
         times
     }
 
-    /// How many waits have ended.
+    /// Returns the number of waits that have ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = sample_pool::Pool::builder().measure_waits(true).build()?;
+    /// let times = pool.wait_histogram().expect("they are measured");
+    /// assert_eq!(times.count(), 0);
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// How long the shortest `share` of the waits took at most: `0.5` for the median, `0.99` for what
-    /// one wait in a hundred exceeded. `None` if there was no wait.
+    /// Returns a duration that the shortest `share` of the waits did not exceed: `0.5` gives the median, and `0.99` the
+    /// length that one wait in a hundred exceeded. Returns `None` if there was no wait.
     ///
-    /// A share below 0 or above 1 is taken for that.
+    /// A share below 0 counts as 0, and a share above 1 as 1.
     ///
     /// # Examples
     ///
@@ -80,7 +90,7 @@ impl WaitHistogram {
     /// ```
     #[must_use]
     pub fn quantile(&self, share: f64) -> Option<Duration> {
-        // A float too large for the integer becomes the largest, and what is no number becomes zero.
+        // `as` saturates: a float that is too large becomes `u64::MAX`, and NaN becomes zero.
         let rank = (self.count() as f64 * share.clamp(0.0, 1.0)).ceil() as u64;
         let mut counted = 0;
         self.iter()
@@ -91,8 +101,8 @@ impl WaitHistogram {
             .map(|(at_most, _)| at_most)
     }
 
-    /// The counts from the shortest waits to the longest: how long those counted there took at most, and
-    /// how many they are. Only where there are any.
+    /// Returns an iterator over the buckets that have waits, from the shortest to the longest: the longest wait that
+    /// the bucket can contain, and the number of its waits.
     ///
     /// # Examples
     ///
@@ -109,8 +119,9 @@ impl WaitHistogram {
             .map(|(place, &count)| (Duration::from_nanos(longest(place)), count))
     }
 
-    /// Those that ended since `earlier`, which the same pool told before. Counts that are lower now than
-    /// they were, because it was another pool, are zero.
+    /// Returns the waits that ended since `earlier`, a histogram of the same pool.
+    ///
+    /// If a count is lower now than in `earlier`, because that was of another pool, the result is zero.
     ///
     /// # Examples
     ///
@@ -130,7 +141,7 @@ impl WaitHistogram {
     }
 }
 
-/// Says how many waits there were, and how long half of them and nearly all of them took at most.
+/// Prints the number of waits, their median and their 99th percentile.
 impl fmt::Debug for WaitHistogram {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitHistogram")
@@ -141,17 +152,18 @@ impl fmt::Debug for WaitHistogram {
     }
 }
 
-/// Where a wait of so many nanoseconds is counted. Short ones have a count each.
+/// The index of the bucket of a wait of `nanos` nanoseconds. Each of the shortest waits has its own bucket.
 pub(crate) fn place(nanos: u64) -> usize {
     let Some(power) = nanos.checked_ilog2().filter(|&power| power >= FINE) else {
         return nanos as usize;
     };
     let coarse = power - FINE;
-    let fine = (nanos >> coarse) as usize; // with its highest bit, which is the first of the row
+    // 8 to 15, the highest bit included. That bit adds one row, which the waits below `1 << FINE` have.
+    let fine = (nanos >> coarse) as usize;
     ((coarse as usize) << FINE) + fine
 }
 
-/// The longest wait that is counted at `place`.
+/// The longest wait in bucket `place`, in nanoseconds.
 fn longest(place: usize) -> u64 {
     let row = 1 << FINE;
     let Some(coarse) = (place >> FINE).checked_sub(1) else {
@@ -166,23 +178,26 @@ mod tests {
     use super::*;
     use crate::core::wait_times::Waits;
 
-    /// A wrong shift counts long waits among short ones, and the worst wait is the one to be seen.
+    /// A wrong shift counts long waits as short ones, and would hide the worst wait.
     #[test]
-    fn a_wait_is_told_never_too_short_and_at_most_an_eighth_too_long() {
+    fn a_wait_is_reported_never_too_short_and_at_most_an_eighth_too_long() {
         let edges = (0..u64::BITS).flat_map(|power| {
             let power = 1u64 << power;
             [power - 1, power, power + power / 3, power + (power - 1)]
         });
         for nanos in edges {
-            let told = longest(place(nanos));
-            assert!(told >= nanos, "{nanos} is told as {told}");
-            assert!(told - nanos <= nanos / 8, "{nanos} is told as {told}");
+            let reported = longest(place(nanos));
+            assert!(reported >= nanos, "{nanos} is reported as {reported}");
+            assert!(
+                reported - nanos <= nanos / 8,
+                "{nanos} is reported as {reported}"
+            );
         }
         assert_eq!(place(u64::MAX), COUNTS - 1);
     }
 
     #[test]
-    fn each_count_follows_the_one_before_without_a_gap() {
+    fn each_bucket_follows_the_one_before_without_a_gap() {
         for at in 1..COUNTS {
             assert_eq!(place(longest(at - 1) + 1), at);
             assert_eq!(place(longest(at)), at);
@@ -197,14 +212,17 @@ mod tests {
         waits.times()
     }
 
-    /// Between one wait of ten and all of them, an error by one shows.
+    /// One wait of ten is long, so a rank that is off by one gives the wrong length.
     #[test]
-    fn a_quantile_is_what_so_many_waits_did_not_exceed() {
+    fn a_quantile_is_a_length_that_its_share_of_the_waits_did_not_exceed() {
         let times = of(&[100, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         let about = |share, millis| {
-            let told = times.quantile(share).expect("there were waits");
+            let reported = times.quantile(share).expect("there were waits");
             let exact = Duration::from_millis(millis);
-            assert!(told >= exact && told <= exact * 9 / 8, "{share}: {told:?}");
+            assert!(
+                reported >= exact && reported <= exact * 9 / 8,
+                "{share}: {reported:?}"
+            );
         };
         for (share, millis) in [(-1.0, 1), (0.0, 1), (0.5, 1), (0.9, 1), (0.91, 100)] {
             about(share, millis);
@@ -216,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_since_is_the_difference_and_never_below_zero() {
+    fn the_waits_since_an_earlier_histogram_are_the_difference_and_never_below_zero() {
         let (before, now) = (of(&[1, 2]), of(&[1, 2, 2, 900]));
         let since: Vec<_> = now.since(&before).iter().map(|(_, count)| count).collect();
         assert_eq!(since, [1, 1]);
@@ -225,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_says_how_many_and_how_long() {
+    fn debug_prints_the_number_of_waits_and_their_median() {
         let said = format!("{:?}", of(&[1, 1]));
         assert!(
             said.starts_with("WaitHistogram { count: 2, median: Some(1."),
