@@ -1,11 +1,12 @@
-//! The atomics of loom's and shuttle's sets: the same operations, each behind a switch point of the set.
+//! The atomics of loom's and shuttle's sets: the same operations, each after a switch point of its set.
 
 use super::{Companion, atomic};
 use std::sync::atomic::Ordering;
 
 macro_rules! atomic {
     ($name:ident, $value:ty $(, $generic:ident)?) => {
-        // In shuttle's set the companion is nothing, and this is laid out as the real one is.
+        // In shuttle's set the companion is zero-sized, so this has the layout of the real atomic. Zeroed memory that
+        // is mapped as an array of them needs that.
         #[derive(Debug)]
         #[repr(C)]
         pub(crate) struct $name$(<$generic>)? {
@@ -50,7 +51,7 @@ macro_rules! atomic {
                 success: Ordering,
                 failure: Ordering,
             ) -> Result<$value, $value> {
-                // A schedule that is played again must go the same way.
+                // Never fails spuriously: a replayed schedule must take the same path.
                 self.compare_exchange(current, new, success, failure)
             }
 

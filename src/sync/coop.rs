@@ -8,13 +8,15 @@ use std::{
 };
 use tokio::task::coop;
 
-/// Spends a unit of the task's budget, if any is left. Otherwise the waker, which is foreign, is woken or cloned.
+/// Consumes one unit of the task's budget. Returns `false` if none is left.
+///
+/// In that case Tokio wakes or clones the waker, which is user code, so the caller must not hold a lock.
 #[inline]
 pub(crate) fn spend(cx: &mut Context<'_>) -> bool {
     let Poll::Ready(budget) = coop::poll_proceed(cx) else {
         return false;
     };
-    // What its drop would do is to give the budget back, because no progress was made.
+    // Its drop would give the unit back, as after a poll that made no progress.
     mem::forget(budget);
     true
 }

@@ -1,11 +1,11 @@
 //! Events for `tracing`.
 //!
-//! A subscriber is foreign code: it may call back into the pool, block or panic. So an event is emitted
-//! once the lock is free and the life cycle is not busy, after what it tells of has happened, and never on
-//! a hit. Its panic is swallowed, because what is lost with the stack that it would unwind can be a sample.
+//! A subscriber is user code: it can call the pool, block or panic. So an event is emitted while the lock is free and
+//! the life cycle is not busy, after the change that it reports, and never on the fast path. A panic of a subscriber is
+//! caught, because unwinding the caller's stack could lose a sample.
 //!
-//! A subscriber that takes its own buffers from a pool would be told of itself without end, so what
-//! happens inside an event is not told.
+//! A subscriber that gets its own buffers from a pool would cause events inside its events without end. So a thread
+//! that is inside an event emits no other.
 
 #![forbid(unsafe_code)]
 
@@ -13,20 +13,22 @@ use crate::{sync::user_code, values::escape::escaped};
 use std::{borrow::Cow, cell::Cell, io};
 
 thread_local! {
-    /// Whether this thread is inside an event of ours.
+    /// Whether this thread is inside an event of this crate.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Emits `event`, unless this thread is inside another event. Catches its panic.
 #[cold]
 pub(crate) fn emit(event: impl FnOnce()) {
     if INSIDE.replace(true) {
         return;
     }
+    // A panic must not skip the next line: this thread would emit no event again.
     user_code::quietly(event);
     INSIDE.set(false);
 }
 
-/// A field for a name that a user gave. A subscriber may print it as it is.
+/// The field for a name that a user gave, escaped, because a subscriber may print it unescaped.
 pub(crate) fn printed(name: Option<&str>) -> Option<Cow<'_, str>> {
     name.map(escaped)
 }

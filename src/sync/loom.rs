@@ -1,4 +1,4 @@
-//! Loom's set: every interleaving of a few threads, and what weak orderings allow.
+//! Loom's set: explores every interleaving of a few threads, and the values that weak orderings allow them to see.
 
 pub(crate) use super::{
     atomics::{AtomicPtr, AtomicU64, AtomicUsize},
@@ -19,9 +19,10 @@ loom::thread_local! {
     pub(crate) static STRIPE: std::cell::Cell<u32> = std::cell::Cell::new(0);
 }
 
-/// Loom can miss interleavings when a thread loads an atomic just before it writes it. A
-/// read-modify-write on a companion before each load and store makes them switch points that
-/// loom orders freely.
+/// A second atomic beside each atomic.
+///
+/// Loom can miss interleavings in which a thread loads an atomic just before it writes it. A read-modify-write of the
+/// companion before each load and store makes these switch points, which loom orders freely.
 #[derive(Debug)]
 pub(super) struct Companion(atomic::AtomicUsize);
 
@@ -34,10 +35,11 @@ impl Companion {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Loom orders these freely as they are.
+    /// Does nothing: loom orders a read-modify-write freely without a companion.
     pub(super) fn before_exchange(&self) {}
 }
 
+/// Loom's mutex.
 #[derive(Debug)]
 pub(crate) struct Lock<T>(loom::sync::Mutex<T>);
 
@@ -47,7 +49,9 @@ impl<T> Lock<T> {
     }
 
     pub(crate) fn lock(&self) -> LockGuard<'_, T> {
-        self.0.lock().expect("no code of ours panics under a lock")
+        self.0
+            .lock()
+            .expect("no code of this crate panics under a lock")
     }
 }
 
@@ -57,6 +61,7 @@ impl<T: Default> Default for Lock<T> {
     }
 }
 
+/// Loom's condition variable.
 #[derive(Debug)]
 pub(crate) struct Changed(loom::sync::Condvar);
 
@@ -68,7 +73,7 @@ impl Changed {
     pub(crate) fn wait<'a, T>(&self, guard: LockGuard<'a, T>) -> LockGuard<'a, T> {
         self.0
             .wait(guard)
-            .expect("no code of ours panics under a lock")
+            .expect("no code of this crate panics under a lock")
     }
 
     pub(crate) fn announce(&self) {
@@ -76,7 +81,7 @@ impl Changed {
     }
 }
 
-/// Reported by loom if it is never dropped.
+/// An object that loom reports if it is never dropped.
 #[derive(Debug)]
 pub(crate) struct Tracked(#[allow(dead_code, reason = "its drop is what counts")] Arc<()>);
 
@@ -86,6 +91,7 @@ impl Tracked {
     }
 }
 
+/// Loom's `UnsafeCell`, which detects accesses that are not ordered.
 #[derive(Debug)]
 pub(crate) struct Cell<T>(loom::cell::UnsafeCell<T>);
 
@@ -103,7 +109,7 @@ impl<T> Cell<T> {
     }
 }
 
-/// A switch point that belongs to one object.
+/// A switch point for one object.
 #[derive(Debug)]
 pub(super) struct Step(loom::sync::atomic::AtomicUsize);
 

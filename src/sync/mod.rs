@@ -1,37 +1,37 @@
-//! The atomics, locks and cells of the crate: the real ones, loom's or shuttle's.
+//! The atomics, locks and cells of the crate, in three sets: the real ones, loom's and shuttle's.
 //!
-//! This is the only place that names a lock or an atomic type. The rest of the crate is written once
-//! and runs on any of the sets. The switch is `all(test, ..)`, so that a user's own build for loom or
-//! shuttle gets the real pool and not one that panics outside a model.
+//! Only this folder names a lock or an atomic type. The rest of the crate is written once and runs on each set. The
+//! switch is `all(test, ..)`. So a user's own build for loom or shuttle gets the real pool, and not one that panics
+//! outside a loom or shuttle test.
 //!
 //! | name               | what it is                                                               |
 //! |--------------------|--------------------------------------------------------------------------|
-//! | `Atomic*`          | a switch point in a model, explored with its ordering by loom            |
-//! | `Setting*`         | relaxed, and decides something: it is published by another atomic, or checked by the one that follows. loom explores which of its values a thread may see |
-//! | `Statistic*`       | relaxed, and decides nothing: it is reported and no more. Real in a model as well, so a model sees neither its orderings nor a switch |
-//! | `Lock`             | a mutex without poisoning: no foreign code ever runs under it            |
-//! | `Notify`           | tokio's, with a switch point before each operation in a model            |
-//! | `Cell`             | `UnsafeCell` behind closures, so that a model sees every access          |
-//! | `SetOnce`          | std's `OnceLock`, in a model as well: it orders itself, and a modelled atomic says which one is read |
-//! | `Tracked`          | nothing; in a model something that must be dropped before the model ends |
+//! | `Atomic*`          | a switch point in loom and shuttle tests; loom also explores its ordering |
+//! | `Setting*`         | accessed relaxed, and read to decide something: another atomic publishes it, or the atomic access after it checks it. Loom explores which of its values a thread can see |
+//! | `Statistic*`       | accessed relaxed, and only reported: it decides nothing. It is the real atomic in all sets, so loom and shuttle tests see neither its orderings nor a switch point |
+//! | `Lock`             | a mutex without poisoning: user code never runs under it                 |
+//! | `Notify`           | Tokio's; in loom and shuttle tests with a switch point before each operation |
+//! | `Cell`             | an `UnsafeCell` accessed through closures, so that loom and shuttle tests see every access |
+//! | `SetOnce`          | std's `OnceLock` in all sets: it synchronizes itself, and a tested atomic selects which one is read |
+//! | `Tracked`          | does nothing; in a loom test, an object that must be dropped before the test ends |
 //!
-//! # What the models do not see
+//! # What loom and shuttle tests do not see
 //!
 //! | what                                    | why                                                   |
 //! |-----------------------------------------|-------------------------------------------------------|
-//! | `Slot::turns`, `Slot::used`             | what [`Status`](crate::Status) and [`Holder`](crate::Holder) report. A holder is compared with itself only, and may be out of date by contract |
-//! | `Record::since`                         | reported; it is read after its location, which is modelled |
+//! | `Slot::generation`, `Slot::used`        | [`Status`](crate::Status) and [`Holder`](crate::Holder) report them. A generation is compared only with one of the same slot, and the contract lets it be out of date |
+//! | `Record::since`                         | it is reported; it is read after its location, which the tests see |
 //! | `Engine::misses`, `callback_panics`     | counts that are reported                              |
-//! | the stamp of a wait, `Engine::waits`    | how long it took. A wait whose stamp is seen too late is one that a watch did not find in line either: the stamp is written under the line's lock, before the outcome |
-//! | the bytes of a sample                   | raw memory: ThreadSanitizer sees them, and in a model the slot's properties stand for them |
-//! | wait nodes and futures' own fields      | plain memory that the lock or `&mut` guards           |
-//! | the counts of std's `Arc`, and `SetOnce` | std's own, with the orderings that it documents       |
-//! | [`FanOut`](crate::fan_out::FanOut), `src/stream` | built of Tokio's own primitives and of the public API |
+//! | the stamp of a wait, `Engine::waits`    | the duration of a wait. The stamp is written under the queue's lock, before the outcome. So if a stall detector sees a stamp too late, it did not find that wait in the queue either |
+//! | the bytes of a sample                   | raw memory: ThreadSanitizer sees them, and in a loom test the slot's properties take their place |
+//! | wait nodes and the fields of futures    | plain memory that the lock or `&mut` guards           |
+//! | the counts of std's `Arc`, and `SetOnce` | std's own, with the orderings that std documents     |
+//! | [`FanOut`](crate::fan_out::FanOut), `src/stream` | built from Tokio's primitives and the public API |
 
 pub(crate) use std::sync::OnceLock as SetOnce;
 #[cfg(test)]
 pub(crate) use std::sync::atomic::AtomicUsize as Statistic;
-/// Reported, and nothing else.
+/// Only reported; see the table above.
 pub(crate) use std::sync::atomic::{
     AtomicBool as StatisticBool, AtomicU64 as StatisticU64, Ordering,
 };
@@ -40,12 +40,12 @@ pub(crate) use std::sync::atomic::{
     AtomicPtr as SettingPtr, AtomicU8 as SettingU8, AtomicU32 as SettingU32, AtomicUsize as Setting,
 };
 
-/// Tokio's own under loom as well: no model has a [`FanOut`](crate::fan_out::FanOut).
+/// Tokio's own types in all sets: no loom or shuttle test uses a [`FanOut`](crate::fan_out::FanOut).
 pub(crate) use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// Panics on a thread that drives Tokio's tasks.
+/// Panics on a thread that runs Tokio tasks.
 ///
-/// Tokio alone knows which threads do; its own blocking calls panic there.
+/// Only Tokio knows which threads run tasks. Its own blocking calls panic on them, so this makes one.
 #[track_caller]
 pub(crate) fn assert_may_block() {
     let probe = tokio::sync::Mutex::const_new(());

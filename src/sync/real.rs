@@ -1,4 +1,4 @@
-//! The real set, which is what users get.
+//! The real set, which all builds except loom and shuttle tests use.
 
 pub(crate) use std::sync::{
     Arc,
@@ -16,11 +16,11 @@ mod locks;
 pub(crate) use locks::{Changed, Lock, LockGuard, Once};
 
 thread_local! {
-    /// Where [`crate::free_list::stripe`] keeps its number.
+    /// The stripe number of this thread; see [`crate::free_list::stripe`].
     pub(crate) static STRIPE: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
-/// Nothing.
+/// Does nothing. In a loom test it detects an object that is never dropped.
 #[derive(Debug)]
 pub(crate) struct Tracked;
 
@@ -31,7 +31,7 @@ impl Tracked {
     }
 }
 
-/// `UnsafeCell` with the interface of loom's.
+/// An `UnsafeCell` with the interface of loom's.
 #[derive(Debug)]
 pub(crate) struct Cell<T>(UnsafeCell<T>);
 

@@ -1,8 +1,8 @@
-//! Shuttle's set: random schedules of scenes that are too large for loom.
+//! Shuttle's set: random schedules, for tests that are too large for loom.
 //!
-//! Shuttle runs all of a scene's threads on one, and lets another go on at each operation of its own
-//! types. So an atomic is the real one behind a switch point, and what is mapped as zeroed memory keeps
-//! its layout. Orderings are not explored: that is loom's part.
+//! Shuttle runs all threads of a test on one, and can switch to another at each operation of its own types. So an
+//! atomic here is the real one after a switch point, and mapped zeroed memory keeps its layout. Shuttle does not
+//! explore orderings; loom does.
 
 pub(crate) use super::{
     atomics::{AtomicPtr, AtomicU64, AtomicUsize},
@@ -18,12 +18,12 @@ shuttle::thread_local! {
     pub(crate) static STRIPE: std::cell::Cell<u32> = std::cell::Cell::new(0);
 }
 
-/// Lets another thread go on, if the schedule says so.
+/// A switch point: shuttle can continue with another thread here.
 fn switch() {
     shuttle::sync::atomic::AtomicBool::new(false).load(Ordering::SeqCst);
 }
 
-/// Nothing but the switch points of an atomic.
+/// The switch points of an atomic. It has no state.
 #[derive(Debug)]
 pub(super) struct Companion;
 
@@ -41,6 +41,7 @@ impl Companion {
     }
 }
 
+/// Shuttle's mutex.
 #[derive(Debug)]
 pub(crate) struct Lock<T>(shuttle::sync::Mutex<T>);
 
@@ -50,7 +51,9 @@ impl<T> Lock<T> {
     }
 
     pub(crate) fn lock(&self) -> LockGuard<'_, T> {
-        self.0.lock().expect("no code of ours panics under a lock")
+        self.0
+            .lock()
+            .expect("no code of this crate panics under a lock")
     }
 }
 
@@ -60,6 +63,7 @@ impl<T: Default> Default for Lock<T> {
     }
 }
 
+/// Shuttle's condition variable.
 #[derive(Debug)]
 pub(crate) struct Changed(shuttle::sync::Condvar);
 
@@ -71,7 +75,7 @@ impl Changed {
     pub(crate) fn wait<'a, T>(&self, guard: LockGuard<'a, T>) -> LockGuard<'a, T> {
         self.0
             .wait(guard)
-            .expect("no code of ours panics under a lock")
+            .expect("no code of this crate panics under a lock")
     }
 
     pub(crate) fn announce(&self) {
@@ -79,7 +83,7 @@ impl Changed {
     }
 }
 
-/// Nothing: it is loom that looks for what was not freed.
+/// Does nothing: only loom detects objects that are never dropped.
 #[derive(Debug)]
 pub(crate) struct Tracked;
 
@@ -89,6 +93,7 @@ impl Tracked {
     }
 }
 
+/// An `UnsafeCell` with a switch point before each access.
 #[derive(Debug)]
 pub(crate) struct Cell<T>(UnsafeCell<T>);
 
@@ -108,7 +113,7 @@ impl<T> Cell<T> {
     }
 }
 
-/// A switch point.
+/// A switch point for [`Notify`].
 #[derive(Debug)]
 pub(super) struct Step;
 

@@ -1,7 +1,7 @@
 //! Tokio's `Notify` with a switch point before each operation.
 //!
-//! A model sees no switch point inside the real one, so a bare `Notify` would pass a seeded lost
-//! wake-up.
+//! Loom and shuttle see no switch point inside Tokio's `Notify`. With the bare type, a test would pass although a
+//! seeded bug loses a wake-up.
 
 use super::Step;
 use std::{
@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Tokio's, with a step before each operation.
+/// Tokio's `Notify`, with a switch point before each operation.
 #[derive(Debug)]
 pub(crate) struct Notify {
     real: Arc<tokio::sync::Notify>,
@@ -44,6 +44,7 @@ impl Notify {
     }
 }
 
+/// Tokio's `OwnedNotified`, with a switch point before each operation, its drop included.
 #[derive(Debug)]
 pub(crate) struct OwnedNotified {
     real: Option<Pin<Box<tokio::sync::futures::OwnedNotified>>>,
@@ -53,7 +54,7 @@ pub(crate) struct OwnedNotified {
 impl OwnedNotified {
     pub(crate) fn enable(mut self: Pin<&mut Self>) -> bool {
         self.step.take();
-        let real = self.real.as_mut().expect("taken by drop only");
+        let real = self.real.as_mut().expect("only the drop takes it");
         real.as_mut().enable()
     }
 }
@@ -63,13 +64,14 @@ impl Future for OwnedNotified {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.step.take();
-        let real = self.real.as_mut().expect("taken by drop only");
+        let real = self.real.as_mut().expect("only the drop takes it");
         real.as_mut().poll(cx)
     }
 }
 
 impl Drop for OwnedNotified {
     fn drop(&mut self) {
+        // A switch point in a thread that unwinds could panic again, which aborts the test.
         if !std::thread::panicking() {
             self.step.take();
         }

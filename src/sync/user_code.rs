@@ -1,7 +1,7 @@
-//! Calls into code that is not ours: wakers, callbacks, and their drops.
+//! Calls to user code: wakers, callbacks, and their drops.
 //!
-//! None of it may run under a lock, and none of its panics may skip what we have still to do. So
-//! everything foreign that the pool runs on its own account goes through here.
+//! User code must not run under a lock, and a panic in it must not skip the steps that the pool still has to do. So the
+//! pool calls wakers and callbacks, and drops users' values, through the functions of this file.
 
 #![forbid(unsafe_code)]
 
@@ -10,12 +10,12 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
-/// Runs `foreign` and swallows its panic. Says whether there was one.
-pub(crate) fn panics(foreign: impl FnOnce()) -> bool {
-    let Err(payload) = catch_unwind(AssertUnwindSafe(foreign)) else {
+/// Runs `user_code` and catches its panic. Returns `true` if it panicked.
+pub(crate) fn panics(user_code: impl FnOnce()) -> bool {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(user_code)) else {
         return false;
     };
-    // The payload is foreign as well, and its drop may panic in turn.
+    // The payload is a user's value too, so its drop can panic again. The payload of that panic is leaked, not dropped.
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
     if let Err(another) = dropped {
         mem::forget(another);
@@ -23,14 +23,14 @@ pub(crate) fn panics(foreign: impl FnOnce()) -> bool {
     true
 }
 
-/// Runs `foreign` and swallows its panic.
-pub(crate) fn quietly(foreign: impl FnOnce()) {
-    let _panicked = panics(foreign);
+/// Runs `user_code` and catches its panic.
+pub(crate) fn quietly(user_code: impl FnOnce()) {
+    let _panicked = panics(user_code);
 }
 
-/// Runs `foreign`, and if it panics `first` before the panic goes on.
-pub(crate) fn returns<T>(foreign: impl FnOnce() -> T, first: impl FnOnce()) -> T {
-    match catch_unwind(AssertUnwindSafe(foreign)) {
+/// Runs `user_code`. If it panics, runs `first` and then continues the panic.
+pub(crate) fn returns<T>(user_code: impl FnOnce() -> T, first: impl FnOnce()) -> T {
+    match catch_unwind(AssertUnwindSafe(user_code)) {
         Ok(value) => value,
         Err(payload) => {
             first();
@@ -39,19 +39,23 @@ pub(crate) fn returns<T>(foreign: impl FnOnce() -> T, first: impl FnOnce()) -> T
     }
 }
 
-/// Runs `foreign` while something is `held` that its panic must not lose: `first` is given it before the panic
-/// goes on. Costs nothing if there is none.
+/// Runs `user_code` while the caller holds `held`, which a panic must not lose. If it panics, calls `first` with
+/// `held`, and then the panic continues. Without a panic it costs nothing: it uses a drop, not `catch_unwind`.
 #[inline]
-pub(crate) fn holding<T, R>(held: T, foreign: impl FnOnce() -> R, first: impl FnOnce(T)) -> (T, R) {
+pub(crate) fn holding<T, R>(
+    held: T,
+    user_code: impl FnOnce() -> R,
+    first: impl FnOnce(T),
+) -> (T, R) {
     let mut unwinding = Unwinding(Some((held, first)));
-    let result = foreign();
+    let result = user_code();
     let Some((held, _)) = unwinding.0.take() else {
-        unreachable!("it is taken once, here or by the drop");
+        unreachable!("the held value is taken once, here or by the drop");
     };
     (held, result)
 }
 
-/// Dropped with something in it by a panic alone.
+/// The value that a panic must not lose, and the function that gets it. Only a panic drops this with a value in it.
 struct Unwinding<T, F: FnOnce(T)>(Option<(T, F)>);
 
 impl<T, F: FnOnce(T)> Drop for Unwinding<T, F> {
@@ -63,7 +67,7 @@ impl<T, F: FnOnce(T)> Drop for Unwinding<T, F> {
     }
 }
 
-/// A foreign value that is dropped quietly unless it is taken out.
+/// A user's value. If it is not taken out, its drop runs through [`quietly`].
 #[derive(Debug)]
 pub(crate) struct Spare<T>(Option<T>);
 
@@ -75,7 +79,7 @@ impl<T> Spare<T> {
     #[inline]
     pub(crate) fn into_inner(mut self) -> T {
         let Some(value) = self.0.take() else {
-            unreachable!("it is taken once, with the whole");
+            unreachable!("the value is taken once: `into_inner` consumes the spare");
         };
         value
     }
@@ -103,16 +107,16 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_swallowed_and_told() {
-        assert!(panics(|| panic!("foreign")));
+    fn a_panic_is_caught_and_reported() {
+        assert!(panics(|| panic!("user code")));
         assert!(!panics(|| ()));
     }
 
     #[test]
-    fn what_is_held_while_foreign_code_panics_is_not_lost() {
+    fn a_value_that_is_held_while_user_code_panics_is_not_lost() {
         let mut kept = None;
         assert!(panics(|| {
-            let (_held, ()) = holding(7, || panic!("foreign"), |held| kept = Some(held));
+            let (_held, ()) = holding(7, || panic!("user code"), |held| kept = Some(held));
         }));
         assert_eq!(kept, Some(7));
         let held = holding(7, || 8, |_held| panic!("nothing went wrong"));
@@ -120,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_panics_when_dropped_is_swallowed_too() {
+    fn a_panic_in_the_drop_of_a_panic_payload_is_caught_too() {
         assert!(panics(|| std::panic::panic_any(Bomb)));
     }
 }

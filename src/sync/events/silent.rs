@@ -1,4 +1,4 @@
-//! Events do nothing without the feature `tracing`.
+//! The events without the feature `tracing`: they do nothing.
 
 #![forbid(unsafe_code)]
 

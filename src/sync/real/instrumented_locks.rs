@@ -1,14 +1,14 @@
 //! The locks for a run under ThreadSanitizer.
 //!
-//! It knows a lock by the atomics inside it, if they were compiled for it, and std's were not: whoever
-//! had to wait for std's lock would seem to have taken it without an order. These are compiled with
-//! everything else.
+//! ThreadSanitizer sees a lock through the atomics inside it, if those were compiled with its instrumentation. Std's
+//! locks were not: a thread that waited for one would seem to take it without synchronization. These locks are compiled
+//! with the rest of the program.
 
 pub(crate) use parking_lot::MutexGuard as LockGuard;
 
 use parking_lot::{Condvar, Mutex};
 
-/// As the one that users get.
+/// The same interface as the `Lock` of `locks.rs`.
 #[derive(Debug, Default)]
 pub(crate) struct Lock<T>(Mutex<T>);
 
@@ -22,7 +22,7 @@ impl<T> Lock<T> {
     }
 }
 
-/// As the one that users get.
+/// The same interface as the `Changed` of `locks.rs`.
 #[derive(Debug, Default)]
 pub(crate) struct Changed(Condvar);
 
@@ -41,7 +41,7 @@ impl Changed {
     }
 }
 
-/// Keeps its value for ever, as the static that it is used for does.
+/// Leaks its value. It is used only for statics, which are never dropped either.
 #[derive(Debug)]
 pub(crate) struct Once<T: 'static>(Mutex<Option<&'static T>>);
 

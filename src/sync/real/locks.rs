@@ -1,4 +1,4 @@
-//! Std's locks.
+//! The locks of std.
 
 pub(crate) use std::sync::{MutexGuard as LockGuard, OnceLock as Once};
 
@@ -18,7 +18,7 @@ impl<T> Lock<T> {
     }
 }
 
-/// Wakes those who wait for a change under a [`Lock`].
+/// A condition variable: wakes the threads that wait for a change under a [`Lock`].
 #[derive(Debug, Default)]
 pub(crate) struct Changed(Condvar);
 
