@@ -1,16 +1,19 @@
-//! Memory that is locked, on Linux: which of it is backed, and giving it back nevertheless.
+//! Locked memory on Linux: whether it is backed, and how to give it back to the system although it is locked.
 
 use std::io;
 
-/// Gives pages back although they are locked, and leaves the addresses locked. Since Linux 5.18; from its
-/// `uapi/asm-generic/mman-common.h`, which is the same on all of Rust's targets, and which libc does not have yet.
+/// Advice that discards pages although they are locked, and leaves the addresses locked. Since Linux 5.18.
+///
+/// The value is from Linux's `uapi/asm-generic/mman-common.h` and is the same on all of Rust's targets. The libc crate
+/// does not define it yet.
 const MADV_DONTNEED_LOCKED: libc::c_int = 24;
 
-/// How many pages are asked for at a time. Few, as the answers are on the stack of a task's thread.
+/// The number of pages for each call of `mincore`. It is small, because the results are on the stack of a task's
+/// thread.
 const PAGES: usize = 512;
 
-/// Whether every page of the mapping's `len` bytes from `skip` on is in memory.
-// Not inlined, so that the answers take no stack where nothing is locked.
+/// Returns `true` if every page of the mapping's `len` bytes from `skip` on is in memory.
+// Not inlined, so that the results take no stack space in a caller whose memory is not locked.
 #[cold]
 #[inline(never)]
 pub(super) fn is_backed(map: &memmap2::MmapRaw, skip: usize, len: usize) -> bool {
@@ -22,15 +25,15 @@ pub(super) fn is_backed(map: &memmap2::MmapRaw, skip: usize, len: usize) -> bool
     let mut pages = [0u8; PAGES];
     let begin = skip / page;
     let mut end = (skip + len).div_ceil(page);
-    // From the end, where a page that was never used is found first: low slots are preferred.
+    // From the end to the start: low slots are used first, so a page that was never used is found sooner.
     while end > begin {
         let start = end.saturating_sub(PAGES).max(begin);
         let first = map.as_mut_ptr().wrapping_add(start * page);
         let bytes = (end - start) * page;
-        // SAFETY: the pages are mapped (M2), and `pages` has room for as many answers as there are pages.
+        // SAFETY: the pages are mapped (M2), and `pages` has one byte for each of them, as `end - start <= PAGES`.
         let failed = unsafe { libc::mincore(first.cast(), bytes, pages.as_mut_ptr().cast()) };
-        // The other bits of an answer are undefined.
-        if failed != 0 || pages[..end - start].iter().any(|answer| answer & 1 == 0) {
+        // Only the lowest bit of a result is defined.
+        if failed != 0 || pages[..end - start].iter().any(|result| result & 1 == 0) {
             return false;
         }
         end = start;
@@ -38,10 +41,10 @@ pub(super) fn is_backed(map: &memmap2::MmapRaw, skip: usize, len: usize) -> bool
     true
 }
 
-/// Gives the pages of the mapping back. Called while every slot is home and none can be taken.
+/// Gives the pages of the mapping back to the system. Called while every slot is free and none can be taken.
 pub(super) fn discard(map: &memmap2::MmapRaw) -> io::Result<()> {
     let start = map.as_mut_ptr().cast();
-    // SAFETY: the mapping is the region's own, its bytes belong to nobody while every slot is home (S1), and no
+    // SAFETY: the mapping belongs to the region alone. While every slot is free, its bytes have no owner (S1), and no
     // reference to them exists (M2).
     let failed = unsafe { libc::madvise(start, map.len(), MADV_DONTNEED_LOCKED) };
     match failed {

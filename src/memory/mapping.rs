@@ -1,19 +1,19 @@
-//! An array of zeroed elements that costs address space, and memory only where it is touched.
+//! A mapped array of zeroed elements. It takes address space at once, and memory only for the pages that are touched.
 
 use std::{fmt, io, ops::Deref, ptr::NonNull};
 
-/// A type for which all-zero bytes are a value, and which needs no drop.
+/// A type for which all-zero bytes are a valid value, and which needs no drop.
 ///
 /// # Safety
 ///
-/// Both must be true.
+/// All-zero bytes must be a valid value of the type, and it must need no drop.
 pub(crate) unsafe trait Zeroed: Sync + Send {
-    /// The value that all-zero bytes are; it stands in for them where memory is not mapped.
+    /// The value with all-zero bytes. Loom tests use it, because they map no memory.
     #[cfg(all(test, loom))]
     fn zero() -> Self;
 }
 
-/// `len` elements of zeroed memory, read through shared references.
+/// `len` elements of zeroed memory, accessed only through shared references (M1).
 pub(crate) struct Mapping<T> {
     #[cfg(not(all(test, loom)))]
     map: memmap2::MmapRaw,
@@ -27,9 +27,13 @@ pub(crate) struct Mapping<T> {
 
 #[cfg(not(all(test, loom)))]
 impl<T: Zeroed> Mapping<T> {
-    /// Maps `len` elements. At least one is mapped, so that an empty one has an address too.
+    /// Maps `len` elements. At least one element is mapped, so that an empty mapping has an address too.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory` if the size overflows, or the error of the system.
     pub(crate) fn new(len: usize) -> io::Result<Self> {
-        // A mapping begins at a page; a `T` with a larger alignment begins further in.
+        // A mapping begins at a page. If `T` has a larger alignment, its first element begins further in.
         let bytes = size_of::<T>()
             .checked_mul(len.max(1))
             .and_then(|bytes| bytes.checked_add(align_of::<T>()))
@@ -48,12 +52,12 @@ impl<T: Zeroed> Mapping<T> {
 
 #[cfg(not(all(test, loom)))]
 impl<T> Mapping<T> {
-    /// The address of the first element, through which all of them can be reached.
+    /// The address of the first element, as a pointer that can access all elements.
     #[inline]
     pub(crate) fn first(&self) -> NonNull<T> {
         let map = self.map.as_mut_ptr();
         let first = map.map_addr(|address| address.next_multiple_of(align_of::<T>()));
-        NonNull::new(first.cast()).expect("no mapping has address zero in it")
+        NonNull::new(first.cast()).expect("a mapping never contains address zero")
     }
 }
 
@@ -63,8 +67,8 @@ impl<T> Deref for Mapping<T> {
 
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: `len` elements were mapped, zeroed, from this address on, which is a multiple of
-        // their alignment; only shared references to them are ever made (M1).
+        // SAFETY: `len` zeroed elements are mapped at this address, which is a multiple of their alignment. Only shared
+        // references to them are ever made (M1).
         unsafe { std::slice::from_raw_parts(self.first().as_ptr(), self.len) }
     }
 }
@@ -107,7 +111,7 @@ mod tests {
     use super::*;
     use crate::sync::{AtomicU64, Ordering};
 
-    // SAFETY: an atomic integer's zero bytes are zero, and it needs no drop.
+    // SAFETY: all-zero bytes are an atomic integer of value zero, and it needs no drop.
     unsafe impl Zeroed for AtomicU64 {}
 
     #[test]

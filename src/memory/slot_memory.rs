@@ -1,25 +1,26 @@
-//! The mapped memory that the samples' bytes lie in.
+//! The mapped memory that contains the bytes of the samples.
 
 use std::{io, ptr::NonNull};
 
 #[cfg(target_os = "linux")]
 use super::locked;
 
-/// What became of memory that was to be given back to the system.
+/// The result of giving memory back to the system.
 #[derive(Debug)]
 pub(crate) enum GivenBack {
-    /// The system has it.
+    /// The system took it back.
     Taken,
-    /// The system has it; it was locked in memory as a whole, so a commit must [bring it back](Region::back_again).
+    /// The system took it back. All of it was locked in memory, so the next commit must
+    /// [lock it again](Region::back_again).
     Locked(Relock),
-    /// It is still this process's memory, for this reason.
+    /// The system refused, for this reason: the process still has the memory.
     Refused(io::Error),
 }
 
-/// How to get back what was locked in memory.
+/// How a commit gets memory back that was locked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Relock {
-    /// The addresses are still locked: pages are locked as soon as they are backed.
+    /// The addresses are still locked: a page is locked as soon as it is backed.
     #[cfg(target_os = "linux")]
     Kept,
     /// The addresses were unlocked.
@@ -27,33 +28,38 @@ pub(crate) enum Relock {
     Lost,
 }
 
-/// `slots` times `stride` bytes in one piece, aligned as asked, lazily backed.
+/// `slots` times `stride` bytes in one mapping, with the requested alignment, backed on first use.
 #[derive(Debug)]
 pub(crate) struct Region {
     map: memmap2::MmapRaw,
     base: NonNull<u8>,
     stride: usize,
     slots: usize,
-    /// Why the system refused huge pages, if it was asked for them.
+    /// Why the system refused huge pages, if they were requested and refused.
     no_huge_pages: Option<io::Error>,
 }
 
-// SAFETY: the bytes are reached through raw pointers, by whoever owns their slot (M2, S1).
+// SAFETY: the bytes are accessed only through raw pointers (M2), and only by the owner of their slot (S1).
 unsafe impl Send for Region {}
-// SAFETY: as above; a shared region gives out addresses only.
+// SAFETY: as above. The methods of a shared region return only addresses.
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// Maps memory for `slots` slots of `stride` bytes whose first byte is a multiple of `align`.
+    /// Maps memory for `slots` slots of `stride` bytes. The address of the first byte is a multiple of `align`.
     ///
-    /// No swap is reserved: a large pool costs address space, and memory only once it is used.
+    /// No swap is reserved. A large pool takes address space at once, and memory only when it is used.
+    ///
+    /// # Errors
+    ///
+    /// `OutOfMemory` if the size overflows, or the error of the system.
     pub(crate) fn map(
         slots: usize,
         stride: usize,
         align: usize,
         huge_pages: bool,
     ) -> io::Result<Self> {
-        // A mapping starts at a page, so only a larger or an odd alignment needs room to move.
+        // A mapping starts at a page. An alignment that does not divide the page size needs these bytes to skip to the
+        // next multiple.
         let slack = align - 1;
         let len = slots
             .checked_mul(stride)
@@ -64,7 +70,7 @@ impl Region {
             .no_reserve_swap()
             .map_anon()?;
         let map = memmap2::MmapRaw::from(map);
-        // A hint: a kernel without huge pages refuses it, and the pool works without.
+        // A hint. A kernel without huge pages refuses it, and the pool works without them.
         #[cfg(target_os = "linux")]
         let no_huge_pages = huge_pages
             .then(|| map.advise(memmap2::Advice::HugePage).err())
@@ -83,6 +89,7 @@ impl Region {
         })
     }
 
+    /// Why the system refused huge pages, if they were requested and refused.
     pub(crate) fn no_huge_pages(&self) -> Option<&io::Error> {
         self.no_huge_pages.as_ref()
     }
@@ -106,20 +113,20 @@ impl Region {
         self.slots * self.stride
     }
 
-    /// How many bytes of the mapping are before the first slot, which is aligned.
+    /// The number of bytes of the mapping before the first slot, which is aligned.
     #[cfg(target_os = "linux")]
     fn skip(&self) -> usize {
         self.base.addr().get() - self.map.as_mut_ptr().addr()
     }
 
-    /// Makes the system back every byte now. Called while every slot is home.
+    /// Makes the system back every byte now. Called while every slot is free.
     pub(crate) fn prefault(&self) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         {
             let populate = memmap2::Advice::PopulateWrite;
             match self.map.advise_range(populate, self.skip(), self.len()) {
                 Ok(()) => return Ok(()),
-                // A kernel that does not know this advice calls it invalid.
+                // A kernel before 5.14 does not know this advice and returns `EINVAL`. Then each page is written below.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
                 Err(error) => return Err(error),
             }
@@ -128,30 +135,30 @@ impl Region {
         for offset in (0..last).step_by(4096).chain([last]) {
             // SAFETY: `offset < len`, so the byte is one of the region's (M2).
             let byte = unsafe { self.base.add(offset) };
-            // SAFETY: no slot is out, so nobody else touches the region's bytes (S1).
+            // SAFETY: no slot is checked out, so no other code accesses the region's bytes (S1).
             unsafe { byte.write_volatile(0) };
         }
         Ok(())
     }
 
-    /// Gives the physical memory back to the system and keeps the addresses. Called while every
-    /// slot is home and none can be taken.
+    /// Gives the physical memory back to the system and keeps the addresses. Called while every slot is free and none
+    /// can be taken.
     ///
-    /// What the bytes read as afterwards does not matter: nothing relies on zeroes here.
+    /// The contents of the bytes afterwards do not matter: no code relies on zeroes here.
     #[cfg(unix)]
     pub(crate) fn give_back(&self) -> GivenBack {
         let refused = match self.discard() {
             Ok(()) => return GivenBack::Taken,
             Err(refused) => refused,
         };
-        // The answer for pages that are locked in memory, by `mlockall` or by `mlock` on the pool's region.
+        // `EINVAL` is the result for pages that are locked in memory, by `mlockall` or by `mlock` on the pool's region.
         if refused.kind() != io::ErrorKind::InvalidInput {
             return GivenBack::Refused(refused);
         }
         #[cfg(target_os = "linux")]
         {
-            // With `MCL_ONFAULT`, or if a part was locked, pages that were not used are not backed, and must not be
-            // by a commit either.
+            // With `MCL_ONFAULT`, or if only a part is locked, pages that were not used are not backed. Then the next
+            // commit must not back them either. So this is read before the pages are discarded.
             let is_backed = locked::is_backed(&self.map, self.skip(), self.len());
             if locked::discard(&self.map).is_ok() {
                 return match is_backed {
@@ -159,7 +166,8 @@ impl Region {
                     false => GivenBack::Taken,
                 };
             }
-            // A kernel before 5.18. Locking again would back all of it.
+            // The kernel is older than 5.18, so the memory must be unlocked, and the commit must lock it again. That
+            // would back all of it, which is wrong if only a part was backed.
             if !is_backed {
                 return GivenBack::Refused(refused);
             }
@@ -170,14 +178,14 @@ impl Region {
         match self.discard() {
             Ok(()) => GivenBack::Locked(Relock::Lost),
             Err(refused) => {
-                // As it was; that it was locked until now says that it may be.
+                // Restores the lock. It was allowed before, so the result is ignored.
                 let _locked = self.map.lock();
                 GivenBack::Refused(refused)
             }
         }
     }
 
-    /// This system has no such call.
+    /// Always refused: the crate uses no such call on this system.
     #[cfg(not(unix))]
     pub(crate) fn give_back(&self) -> GivenBack {
         GivenBack::Refused(io::ErrorKind::Unsupported.into())
@@ -185,15 +193,15 @@ impl Region {
 
     #[cfg(unix)]
     fn discard(&self) -> io::Result<()> {
-        // SAFETY: the bytes belong to nobody while every slot is home (S1), and no reference to
-        // them exists (M2), so it does not matter what they read as afterwards.
+        // SAFETY: while every slot is free, the bytes have no owner (S1), and no reference to them exists (M2). So
+        // their contents may change.
         unsafe {
             self.map
                 .unchecked_advise(memmap2::UncheckedAdvice::DontNeed)
         }
     }
 
-    /// Backs and locks all of the memory, as it was before it was given back. Called while every slot is home.
+    /// Backs and locks all of the memory, as it was before it was given back. Called while every slot is free.
     pub(crate) fn back_again(&self, relock: Relock) -> io::Result<()> {
         match relock {
             #[cfg(target_os = "linux")]
