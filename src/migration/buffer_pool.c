@@ -6,13 +6,13 @@ int main(int argc, char **argv) {
 
     GstBufferPool *pool = gst_buffer_pool_new();
     GstStructure *config = gst_buffer_pool_get_config(pool);
-    gst_buffer_pool_config_set_params(config, NULL, 1500, 32, 32); /* at least 32, and at most */
+    gst_buffer_pool_config_set_params(config, NULL, 1500, 32, 32); /* minimum and maximum */
     if (!gst_buffer_pool_set_config(pool, config) || !gst_buffer_pool_set_active(pool, TRUE)) {
         return 1;
     }
 
     GstBuffer *packet = NULL;
-    /* Blocks while all are out. */
+    /* Blocks while all are in use. */
     if (gst_buffer_pool_acquire_buffer(pool, &packet, NULL) != GST_FLOW_OK) {
         return 1;
     }
@@ -27,7 +27,7 @@ int main(int argc, char **argv) {
         }
         gboolean right = map.size == 10 && memcmp(map.data, "one packet", 10) == 0;
         gst_buffer_unmap(clients[client], &map);
-        gst_buffer_unref(clients[client]); /* the last one brings it back */
+        gst_buffer_unref(clients[client]); /* the last unref returns the buffer */
         if (!right) {
             return 1;
         }

@@ -1,8 +1,8 @@
-//! From a channel that is used as a pool: filled at the start, and each buffer is sent back.
+//! From a channel that is used as a pool: it is filled at the start, and each buffer is sent back.
 //!
 //! # Before
 //!
-//! Whoever drops the last handle has to send the buffer home, so there is an owner whose drop does:
+//! The drop of the last handle has to send the buffer back, so the buffer has an owner whose drop does that:
 //!
 //! ```
 //! use bytes::{BufMut, Bytes, BytesMut};
@@ -10,7 +10,7 @@
 //!
 //! struct Packet {
 //!     buffer: BytesMut,
-//!     home: mpsc::UnboundedSender<BytesMut>,
+//!     free: mpsc::UnboundedSender<BytesMut>,
 //! }
 //!
 //! impl AsRef<[u8]> for Packet {
@@ -23,25 +23,25 @@
 //!     fn drop(&mut self) {
 //!         let mut buffer = std::mem::take(&mut self.buffer);
 //!         buffer.clear();
-//!         let _nobody_wants_it = self.home.send(buffer);
+//!         let _closed = self.free.send(buffer);
 //!     }
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let (home, mut free) = mpsc::unbounded_channel();
+//! let (sender, mut receiver) = mpsc::unbounded_channel();
 //! for _ in 0..32 {
-//!     home.send(BytesMut::with_capacity(1500))?;
+//!     sender.send(BytesMut::with_capacity(1500))?;
 //! }
 //!
-//! let mut buffer = free.recv().await.expect("`home` is here");
+//! let mut buffer = receiver.recv().await.expect("`sender` is not dropped");
 //! buffer.put_slice(b"one packet");
-//! let packet = Bytes::from_owner(Packet { buffer, home: home.clone() });
+//! let packet = Bytes::from_owner(Packet { buffer, free: sender.clone() });
 //! let clients = [packet.clone(), packet];
-//! assert_eq!(free.len(), 31);
+//! assert_eq!(receiver.len(), 31);
 //!
 //! drop(clients);
-//! assert_eq!(free.len(), 32);
+//! assert_eq!(receiver.len(), 32);
 //! # Ok(())
 //! # }
 //! ```
@@ -75,30 +75,30 @@
 //! | filling the channel at the start | [`Pool::builder`](crate::Pool::builder) |
 //! | `recv().await` | [`get_buffer`](crate::Pool::get_buffer) |
 //! | `try_recv()` | [`try_get_buffer`](crate::Pool::try_get_buffer) |
-//! | `recv_many(&mut buffers, n)`, which may bring fewer | [`get_buffers_into`](crate::Pool::get_buffers_into), which brings `n` |
+//! | `recv_many(&mut buffers, n)`, which can return fewer | [`get_buffers_into`](crate::Pool::get_buffers_into), which waits for all `n` |
 //! | `blocking_recv()` | [`blocking_get_buffer`](crate::Pool::blocking_get_buffer) |
 //! | an owner whose drop sends | [`into_bytes`](crate::Sample::into_bytes) |
 //! | `len()` of the receiver | [`free_count`](crate::Pool::free_count) |
-//! | dropping the receiver: what comes later is lost | [`decommit`](crate::Pool::decommit), then [`drained`](crate::Pool::drained) |
+//! | dropping the receiver: buffers sent later are lost | [`decommit`](crate::Pool::decommit), then [`drained`](crate::Pool::drained) |
 //!
 //! # What you gain
 //!
-//! - **Any number of tasks wait**, and each in its turn. Tokio's `mpsc` has one receiver: a second task needs a
-//!   mutex round it, and then waits for the mutex.
-//! - **No path on which a buffer is lost.** With a channel each way to drop a buffer before it has its owner,
-//!   an error or a cancelled task for example, makes the pool one smaller for good.
-//! - **The end is seen**: every waiter is told `NotCommitted`, and `drained` resolves when all are home.
-//! - **Buffers stay as large as they were made**, and the lowest are used first, so that memory which is
-//!   not needed is never touched. A channel uses all of them in turn.
-//! - **Who holds what**, status, timeouts and requests for many.
+//! - **Any number of tasks wait**, and they are served in first-in, first-out order. Tokio's `mpsc` has one receiver. A
+//!   second task needs a mutex around the receiver, and then waits for the mutex.
+//! - **No buffer is lost.** With a channel, a buffer that is dropped before it has its owner, because of an error or a
+//!   cancelled task for example, makes the pool smaller for ever.
+//! - **Shutdown is visible**: every waiter gets `NotCommitted`, and `drained` resolves when all buffers are free.
+//! - **Buffers keep their size**, and the lowest free buffer is preferred, so memory that is not needed is never
+//!   touched. A channel uses all buffers in rotation.
+//! - **Holders**, status, timeouts and requests for several buffers.
 //!
 //! # What you lose
 //!
-//! - **A dependency** where there was none: a channel comes with Tokio. With one task that takes and few
-//!   packets a second, it does the same.
-//! - **Anything in it**: a channel carries buffers with what belongs to them, an encoder's state for example. A
-//!   sample carries its [`SampleProperties`](crate::SampleProperties), and one number of yours in them.
-//! - **Buffers of different sizes** in one channel, that grow where they must.
-//! - **Taking one out**, or adding one, while it is used.
-//! - **The order of the buffers.** A channel gives the one that came home first; here it is any, by
-//!   preference a low one.
+//! - **No extra dependency**: a channel comes with Tokio. With one task that gets buffers and few packets a second, a
+//!   channel does the same.
+//! - **Other data with the buffer**: a channel can carry an encoder's state beside its buffer, for example. A sample
+//!   carries its [`SampleProperties`](crate::SampleProperties), and one user number in them.
+//! - **Buffers of different sizes** in one channel, which grow when they must.
+//! - **Removing or adding a buffer** while the pool is used.
+//! - **The order of the buffers.** A channel returns the buffer that was sent back first. The pool returns any free
+//!   buffer, and prefers a low one.

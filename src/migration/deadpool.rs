@@ -1,9 +1,9 @@
-//! From deadpool, or another pool of objects with buffers in it.
+//! From deadpool, or from another object pool that contains buffers.
 //!
 //! # Before
 //!
-//! deadpool's `unmanaged` pool is the one for things that need no manager, as buffers do not. Its `Object`
-//! cannot be frozen, so it becomes the owner of the `Bytes`:
+//! deadpool's `unmanaged` pool is for objects that need no manager, such as buffers. Its `Object` cannot be frozen,
+//! so it becomes the owner of the `Bytes`:
 //!
 //! ```
 //! use bytes::{BufMut, Bytes, BytesMut};
@@ -23,7 +23,7 @@
 //! let pool = Pool::from(buffers);
 //!
 //! let mut buffer = pool.get().await?;
-//! buffer.clear(); // as the last one left it
+//! buffer.clear(); // it still has the bytes of its last user
 //! buffer.put_slice(b"one packet");
 //! let packet = Bytes::from_owner(Packet(buffer));
 //! let clients = [packet.clone(), packet];
@@ -46,7 +46,7 @@
 //! let pool = Pool::builder().buffers(32).size(1500).build()?;
 //!
 //! let mut sample = pool.get_buffer().await?;
-//! sample.put_slice(b"one packet"); // it comes empty
+//! sample.put_slice(b"one packet"); // it is empty at first
 //! let packet: Bytes = sample.into_bytes();
 //! let clients = [packet.clone(), packet];
 //! assert_eq!(pool.free_count(), 31);
@@ -69,32 +69,32 @@
 //! | an owner for `Bytes::from_owner` | [`into_bytes`](crate::Sample::into_bytes) |
 //! | `status().available` | [`free_count`](crate::Pool::free_count) |
 //! | `status().waiting`, which an unmanaged pool does not count | [`status().waiting`](crate::Status::waiting) |
-//! | `close()`, which is for good | [`decommit`](crate::Pool::decommit), and [`commit`](crate::Pool::commit) again |
+//! | `close()`, which cannot be undone | [`decommit`](crate::Pool::decommit), and [`commit`](crate::Pool::commit) again |
 //! | `add`, `remove`, `Object::take` | after a drain, [`set_properties`](crate::Pool::set_properties) |
 //!
 //! # What you gain
 //!
-//! - **A buffer comes empty.** Nobody sees what the last owner left, not even by
+//! - **A new sample is empty.** The bytes of the last owner cannot be seen, not even with
 //!   [`set_len`](crate::Sample::set_len), whose new bytes are zero.
-//! - **Buffers stay as large as they were made.** A `BytesMut` in a pool grows with the largest packet that
-//!   it ever held, and keeps that.
-//! - **Slices.** [`SharedSample`](crate::SharedSample) and `Bytes` can be sliced and cloned; the buffer is home
-//!   after the last of them.
-//! - **An end that can be awaited**: [`drained`](crate::Pool::drained). In deadpool, buffers that come home after
-//!   `close` are dropped, and nobody is told of the last.
-//! - **Many at once**, in line with all others: [`get_buffers`](crate::Pool::get_buffers).
-//! - **Who holds what**, and a callback at each release.
-//! - **No mutex and no counter that all threads write**, where neither is needed.
+//! - **Buffers keep their size.** A `BytesMut` in a pool grows to the largest packet that it ever held, and stays that
+//!   large.
+//! - **Slices.** [`SharedSample`](crate::SharedSample) and `Bytes` can be sliced and cloned. The buffer is returned
+//!   when the last of them is dropped.
+//! - **Shutdown can be awaited**: [`drained`](crate::Pool::drained). deadpool drops the buffers that are returned after
+//!   `close`, and gives no notification of the last one.
+//! - **Several buffers at once**, in the same wait queue: [`get_buffers`](crate::Pool::get_buffers).
+//! - **Holders**, and a callback at each release.
+//! - **No mutex and no counter that all threads write**, on paths that need neither.
 //!
 //! # What you lose
 //!
-//! - **Pools of other things.** Keep deadpool for connections: this crate hands out memory.
-//! - **Managers**: no hook makes, checks or recycles an object. There is nothing to check in memory, and
-//!   [`zero_on_release`](crate::Builder::zero_on_release) is the one thing that could be done to it.
-//! - **A pool whose size changes** while it is used: `add`, `remove`, and `resize` of the managed one. Here the
-//!   number changes when all are home.
-//! - **Taking one out** for good. A sample always returns.
-//! - **Buffers that grow.** What does not fit has to be refused, or two sizes of pools made.
-//! - **Other runtimes' timers.** [`get_buffer_timeout`](crate::Pool::get_buffer_timeout) needs Tokio's once it has to
-//!   wait, and so do [`detect_stalls`](crate::Pool::detect_stalls) and the metrics that are recorded in intervals; deadpool can be
-//!   told to use that of smol. The other futures here work on any executor.
+//! - **Pools of other objects.** Keep deadpool for connections: this crate pools only memory.
+//! - **Managers**: no hook creates, checks or recycles an object. Memory needs no check, and the only useful recycling
+//!   step is [`zero_on_release`](crate::Builder::zero_on_release).
+//! - **A pool whose size changes** while it is used: `add`, `remove`, and `resize` of the managed pool. Here the number
+//!   of buffers changes only when all are free.
+//! - **Removing an object** from the pool for ever. A sample is always returned.
+//! - **Buffers that grow.** Refuse data that does not fit, or use two pools of different sizes.
+//! - **Timers of other runtimes.** [`get_buffer_timeout`](crate::Pool::get_buffer_timeout) needs Tokio's timer when it
+//!   waits, and so do [`detect_stalls`](crate::Pool::detect_stalls) and the metrics that are recorded at intervals.
+//!   deadpool can use the timer of smol. The other futures of this crate work on any executor.

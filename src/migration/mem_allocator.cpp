@@ -1,7 +1,7 @@
 #include <cstring>
 #include <dshow.h>
 
-// Called by ReleaseBuffer, on the thread that released the sample. The allocator has a reference on it.
+// ReleaseBuffer calls it, on the thread that released the sample. The allocator holds a reference to it.
 class Returned final : public IMemAllocatorNotifyCallbackTemp {
 public:
     STDMETHODIMP NotifyRelease() override {
@@ -15,7 +15,7 @@ public:
         return known ? S_OK : E_NOINTERFACE;
     }
 
-    // It lives on the stack of `serve`, which removes it.
+    // It is on the stack of `serve`, which removes it before it returns.
     STDMETHODIMP_(ULONG) AddRef() override { return 2; }
     STDMETHODIMP_(ULONG) Release() override { return 1; }
 
@@ -32,23 +32,23 @@ static HRESULT serve(IMemAllocator *allocator, IMemAllocatorCallbackTemp *notifi
     notifier->SetNotify(&returned);
 
     IMediaSample *sample = nullptr;
-    result = allocator->GetBuffer(&sample, nullptr, nullptr, 0); // blocks while all are out
+    result = allocator->GetBuffer(&sample, nullptr, nullptr, 0); // blocks while all are in use
     if (SUCCEEDED(result)) {
         BYTE *bytes = nullptr;
         sample->GetPointer(&bytes);
-        std::memcpy(bytes, "one packet", 10); // nobody looks whether it fits
+        std::memcpy(bytes, "one packet", 10); // nothing checks that it fits
         sample->SetActualDataLength(10);
 
         IMediaSample *clients[] = {sample, sample};
         sample->AddRef();
-        LONG home = 0;
-        notifier->GetFreeCount(&home); // 31
+        LONG free_count = 0;
+        notifier->GetFreeCount(&free_count); // 31
         for (IMediaSample *client : clients) {
             client->Release();
         }
-        notifier->GetFreeCount(&home); // 32, and `returned.times` is 1
+        notifier->GetFreeCount(&free_count); // 32, and `returned.times` is 1
     }
-    notifier->SetNotify(nullptr); // or they keep each other alive
+    notifier->SetNotify(nullptr); // otherwise the two keep each other alive
     allocator->Decommit();
     return result;
 }

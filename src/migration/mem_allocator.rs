@@ -2,7 +2,7 @@
 //!
 //! # Before
 //!
-//! In C++, with the allocator that DirectShow itself makes:
+//! In C++, with DirectShow's own allocator:
 //!
 //! ```cpp
 #![doc = include_str!("mem_allocator.cpp")]
@@ -26,7 +26,7 @@
 //!     }
 //! });
 //!
-//! let mut sample = pool.get_buffer().await?; // waits in line while all are out; blocks no thread
+//! let mut sample = pool.get_buffer().await?; // waits while all are checked out; blocks no thread
 //! sample.put_slice(b"one packet"); // panics if it does not fit
 //!
 //! let packet: Bytes = sample.into_bytes();
@@ -35,7 +35,7 @@
 //! drop(clients);
 //! assert_eq!((pool.free_count(), times.load(Ordering::Relaxed)), (32, 1));
 //!
-//! drop(returned); // removes the callback; forgotten, it would keep nothing alive but itself
+//! drop(returned); // removes the callback; if it is leaked instead, it keeps only itself alive
 //! pool.decommit();
 //! pool.drained().await;
 //! # Ok(())
@@ -49,37 +49,38 @@
 //! | `SetProperties`, `Commit` | [`Pool::builder`](crate::Pool::builder); or [`set_properties`](crate::Pool::set_properties), [`commit`](crate::Pool::commit) |
 //! | `GetBuffer` | [`get_buffer`](crate::Pool::get_buffer), or on a thread [`blocking_get_buffer`](crate::Pool::blocking_get_buffer) |
 //! | `GetBuffer` with `AM_GBF_NOWAIT` | [`try_get_buffer`](crate::Pool::try_get_buffer) |
-//! | `GetPointer`, `SetActualDataLength` | the sample is a `[u8]` as long as what was put into it; [`set_len`](crate::Sample::set_len) |
-//! | memory in front of the pointer, by `cbPrefix` | [`prepend`](crate::Sample::prepend) |
+//! | `GetPointer`, `SetActualDataLength` | the sample is a `[u8]` of the bytes that were written to it; [`set_len`](crate::Sample::set_len) |
+//! | memory before the pointer, by `cbPrefix` | [`prepend`](crate::Sample::prepend) |
 //! | `AddRef`, `Release` | `clone`, `drop` of a [`SharedSample`](crate::SharedSample) or of `Bytes` |
 //! | `SetTime`, `SetMediaTime`, `SetSyncPoint`, `SetDiscontinuity`, `SetPreroll` | [`properties_mut`](crate::Sample::properties_mut) |
 //! | `SetMediaType(AM_MEDIA_TYPE *)` | [`MediaType`](crate::MediaType), the name of a MIME type |
 //! | `SetNotify`, `NotifyRelease` | [`on_release`](crate::Pool::on_release); or [`set_notify`](crate::Pool::set_notify) and [`NotifyRelease`](crate::NotifyRelease) |
 //! | `GetFreeCount` | [`free_count`](crate::Pool::free_count) |
-//! | `Decommit`, and nobody is told when the last sample is back | [`decommit`](crate::Pool::decommit), [`drained`](crate::Pool::drained) |
+//! | `Decommit`, without a notification of the last release | [`decommit`](crate::Pool::decommit), [`drained`](crate::Pool::drained) |
 //! | `BeginFlush`, `EndFlush` of the pin | [`set_flushing`](crate::Pool::set_flushing) |
 //! | `VFW_E_NOT_COMMITTED`, `VFW_E_TIMEOUT` | [`GetBufferError`](crate::GetBufferError) |
 //! | `VFW_E_ALREADY_COMMITTED`, `VFW_E_BUFFERS_OUTSTANDING`, `VFW_E_BADALIGN`, `VFW_E_SIZENOTSET` | [`SetPropertiesError`](crate::SetPropertiesError), [`CommitError`](crate::CommitError) |
 //!
 //! # What you gain
 //!
-//! - **No thread stands still** for a buffer, and a wait can be given up at any time.
-//! - **A turn.** `GetBuffer` waits on a semaphore, and of all that are woken any may win; here the first in line
-//!   has the buffer.
-//! - **The count is kept for you.** No missing `Release`, and no read after one; writing needs the only handle.
-//! - **Sends without a copy**: `Bytes` is what Rust's network crates take.
-//! - **No lock in common** for a get and a release, and no callback under one.
-//! - **No stale bytes**: a sample comes empty, and what it shows was written or is zero. There a length is
-//!   whatever the last owner said.
+//! - **No thread blocks** for a buffer, and a wait can be cancelled at any time.
+//! - **First-in, first-out order.** `GetBuffer` waits on a semaphore, and any of the woken threads can take the buffer.
+//!   Here the buffer goes to the longest-waiting task.
+//! - **The reference count is automatic.** No `Release` is missing, nothing reads after one, and only the single handle
+//!   of a sample can write to it.
+//! - **Sends without a copy**: Rust's network crates accept `Bytes`.
+//! - **No common lock** for gets and releases, and no callback runs under a lock.
+//! - **No stale bytes**: a new sample is empty, and all bytes that it shows were written by you or are zero. In
+//!   DirectShow, the length is what the last owner set.
 //!
 //! # What you lose
 //!
-//! - **COM.** No filter can be given one of these samples, and no pin can agree on this allocator. What has to
-//!   stand in a filter graph stays C++, or copies.
-//! - **Allocators of one's own.** `IMemAllocator` is an interface, behind which memory of a graphics card may
-//!   stand. Here memory is the pool's own mapping; [`region`](crate::Pool::region) tells where, so that it can be
-//!   registered.
-//! - **`AM_MEDIA_TYPE`** with its format block: put it beside the stream, or its number into
+//! - **COM.** Filters cannot use these samples, and pins cannot negotiate this allocator. Code in a filter graph must
+//!   stay C++ or copy.
+//! - **Custom allocators.** `IMemAllocator` is an interface, and an implementation can use the memory of a graphics
+//!   card. Here the memory is the pool's own mapping. [`region`](crate::Pool::region) returns its address, so that
+//!   you can register it with a device.
+//! - **`AM_MEDIA_TYPE`** with its format block: send it beside the stream, or store its number with
 //!   [`set_user`](crate::SampleProperties::set_user).
-//! - **The hint of times in `GetBuffer`**, and `AM_GBF_PREVFRAMESKIPPED`. They meant something to video renderers.
-//! - **Windows, as far as tests go.** It is meant to run there, and is tested on Linux only.
+//! - **The time hints of `GetBuffer`**, and `AM_GBF_PREVFRAMESKIPPED`. Only video renderers use them.
+//! - **Tests on Windows.** The crate is meant to run there, and it is tested only on Linux.

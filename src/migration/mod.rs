@@ -1,19 +1,19 @@
-//! Coming from what is used in this pool's place today: before and after, gained and lost.
+//! Guides for migration from other pools: the code before and after, what you gain and what you lose.
 //!
 //! | you have | the guide |
 //! |---|---|
 //! | a `Semaphore` beside a fresh `BytesMut` for each packet | [`semaphore`] |
 //! | deadpool, or another pool of objects | [`deadpool`] |
-//! | a channel, into which each buffer is put back | [`channel`] |
+//! | a channel that each buffer is sent back into | [`channel`] |
 //! | DirectShow's `IMemAllocator` | [`mem_allocator`] |
 //! | GStreamer's `GstBufferPool` | [`buffer_pool`] |
 //!
-//! Every guide does the same task twice: 32 buffers of 1500 bytes, of which one is filled and sent to two
-//! clients, and is home when both have let go of it. Both programs are compiled by the checks of this
-//! repository, and all but the one for Windows are run. What DirectShow's callers know by name is in the
-//! [table of names](crate#directshows-names).
+//! Each guide shows the same task twice: there are 32 buffers of 1500 bytes, one of them is filled and sent to two
+//! clients, and it is free again when both have dropped it. The checks of this repository compile both programs, and
+//! run all of them except the one for Windows. The [table of names](crate#directshows-names) lists DirectShow's
+//! names.
 //!
-//! This module is documentation and nothing else: it is not compiled into your program.
+//! This module is only documentation. It is not compiled into your program.
 
 #![forbid(unsafe_code)]
 

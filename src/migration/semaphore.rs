@@ -1,8 +1,8 @@
-//! From a `Semaphore` and a fresh `BytesMut` for each packet.
+//! From a `Semaphore` and a new `BytesMut` for each packet.
 //!
 //! # Before
 //!
-//! The permit has to live as long as the bytes, which are `Bytes` by then. So both go into an owner:
+//! The permit has to live as long as the `Bytes` that the packet becomes. So one owner holds both:
 //!
 //! ```
 //! use bytes::{BufMut, Bytes, BytesMut};
@@ -67,33 +67,33 @@
 //! | `try_acquire_owned()` | [`try_get_buffer`](crate::Pool::try_get_buffer) |
 //! | `timeout(limit, ..acquire_owned())` | [`get_buffer_timeout`](crate::Pool::get_buffer_timeout) |
 //! | `acquire_many_owned(n)` | [`get_buffers`](crate::Pool::get_buffers) |
-//! | `freeze`, and an owner round the permit | [`into_bytes`](crate::Sample::into_bytes) |
+//! | `freeze`, and an owner for the permit | [`into_bytes`](crate::Sample::into_bytes) |
 //! | `available_permits()` | [`free_count`](crate::Pool::free_count), [`status`](crate::Pool::status) |
-//! | `close()`, which is for good | [`decommit`](crate::Pool::decommit), and [`commit`](crate::Pool::commit) again |
+//! | `close()`, which cannot be undone | [`decommit`](crate::Pool::decommit), and [`commit`](crate::Pool::commit) again |
 //! | acquiring all permits, to wait for the end | [`drained`](crate::Pool::drained) |
 //! | `BytesMut` to be filled | [`Sample`](crate::Sample): `BufMut`, `io::Write`, `&mut [u8]`; it does not grow |
 //!
 //! # What you gain
 //!
-//! - **The bytes are their own permit.** Nobody can keep a slice and let the permit go, which is how a bound
-//!   on memory is lost without a sign.
-//! - **Memory is bounded, and not only a number.** A `BytesMut` grows when more is put into it.
-//! - **Nothing is allocated but the small owner** that every `Bytes::from_owner` makes. With large buffers
-//!   that is the most of it: an allocator gives those back to the system, and has them faulted in again.
-//! - **Who holds what** is told: [`holders`](crate::Pool::holders) names the call site, and since when.
-//! - **A release calls you**, if you want it: [`on_release`](crate::Pool::on_release).
-//! - **No line that all threads write.** A permit is a counter that they all share.
+//! - **The bytes are the permit.** No code can keep a slice and drop the permit. With a semaphore that silently breaks
+//!   the bound on memory.
+//! - **The memory is bounded, not only the number of packets.** A `BytesMut` grows when more bytes are written to it.
+//! - **The only allocation is the small owner** that every `Bytes::from_owner` makes. This matters most with large
+//!   buffers: an allocator returns those to the system, and their pages fault again at the next use.
+//! - **Holders**: [`holders`](crate::Pool::holders) returns the call site and the time of each get whose sample is
+//!   outstanding.
+//! - **A callback at each release**, if you set one: [`on_release`](crate::Pool::on_release).
+//! - **No cache line that all threads write.** The permits of a semaphore are one shared counter.
 //!
 //! # What you lose
 //!
-//! - **Any size.** A packet of 100 bytes takes a whole buffer, and one that is larger than that does not fit: `put_slice`
-//!   panics where `BytesMut` would grow. Look at [`spare_capacity`](crate::Sample::spare_capacity), or take
-//!   `stream::SampleReader`, which looks for you (feature `stream`).
-//! - **`BytesMut` itself**: no `split_to` of what is still being filled, no `reserve`, no `unsplit`. A codec
-//!   of `tokio_util::codec` wants one and cannot be given a sample; `stream::FrameReader` has a trait of its
-//!   own, which is given slices.
-//! - **A permit can count anything**: bytes instead of buffers, or requests. A pool counts its buffers.
-//! - **Idle memory goes back** to the allocator at once, for others to use. A pool keeps what it has touched
-//!   until it is decommitted, and no heap profiler sees it: it is one mapping.
-//! - **A single task with small buffers** is served as fast by the allocator, which has the last one still in
-//!   its cache.
+//! - **Any size.** A packet of 100 bytes takes a whole buffer, and a packet that is larger than a buffer does not fit:
+//!   `put_slice` panics where `BytesMut` would grow. Check [`spare_capacity`](crate::Sample::spare_capacity), or use
+//!   `stream::SampleReader`, which checks it (feature `stream`).
+//! - **`BytesMut` itself**: no `split_to` while the buffer is being filled, no `reserve`, no `unsplit`. A codec of
+//!   `tokio_util::codec` requires a `BytesMut` and cannot use a sample. `stream::FrameReader` has its own trait, whose
+//!   methods get slices.
+//! - **Permits for other things**, such as bytes or requests. A pool counts only its buffers.
+//! - **Idle memory returns** to the allocator at once, for other uses. A pool keeps the memory that it has touched
+//!   until it is decommitted, and heap profilers do not see that memory: it is one mapping.
+//! - **A single task with small buffers** is as fast with an allocator, which still has the last buffer in its cache.
