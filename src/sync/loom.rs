@@ -119,6 +119,8 @@ impl Step {
     }
 
     pub(super) fn take(&self) {
+        // `AcqRel`: each operation synchronizes with the next one on the same object, as the lock and the atomics
+        // inside Tokio's `Notify` do, which loom does not see.
         self.0.fetch_add(1, Ordering::AcqRel);
     }
 }
