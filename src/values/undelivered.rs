@@ -12,8 +12,8 @@ use std::{fmt, panic::Location};
 /// a `select!` loop, where the loop body gets another sample. A get of several gathers samples one by one and keeps
 /// them until it has all. If two such gets wait for samples that their own task holds, they wait for ever.
 ///
-/// A pool records the source lines of up to 8,192 gets that were handed their samples and not polled since. Of more
-/// gets, some samples are counted without a line.
+/// A pool records the source lines of up to 8,192 gets that were handed their samples and not polled since. Beyond
+/// that number, some samples are counted without a line.
 ///
 /// # Examples
 ///
