@@ -1,18 +1,18 @@
-//! Getting samples: what a get does at each poll, and what dropping it gives back.
+//! The states of a get: what it does at each poll, and what its drop gives back.
 //!
-//! | stage     | owns                  | left by                                                        |
-//! |-----------|-----------------------|----------------------------------------------------------------|
-//! | `New`     | nothing               | first poll: a hit, the line, or `Refused`                      |
-//! | `InLine`  | a ticket              | told: `InHand` or `Refused`; drop: leaves, its slots travel on |
-//! | `InHand`  | its slots             | Tokio's cooperative budget: `Done`; drop: its slots travel on  |
-//! | `Refused` | an error              | Tokio's cooperative budget: `Done`                             |
-//! | `Done`    | nothing               | polling again panics                                           |
+//! | state     | owns      | left by                                                                           |
+//! |-----------|-----------|-----------------------------------------------------------------------------------|
+//! | `New`     | nothing   | first poll: `Done` on the fast path, else `Queued`, `Handed` or `Refused`          |
+//! | `Queued`  | a ticket  | outcome: `Handed` or `Refused`; drop: leaves the queue, its slots go to the next waiter |
+//! | `Handed`  | its slots | poll with cooperative budget: `Done`; drop: its slots go to the next waiter        |
+//! | `Refused` | an error  | poll with cooperative budget: `Done`                                              |
+//! | `Done`    | nothing   | polling again panics                                                              |
 //!
-//! The budget is asked for only once the result is known, so running out of it never loses a place. Errors spend it
-//! as samples do: a task that asks again after each error would otherwise keep its thread from the task that ends
-//! the reason of the error.
+//! Tokio's cooperative budget is spent only after the result is known. So a task that runs out of it keeps its
+//! position. Errors spend the budget as samples do: otherwise a task that asks again after each error would never
+//! yield, and the task that ends the reason of the error could not run on its thread.
 //!
-//! A future that was never polled has no place, and a hit never touches the lock.
+//! A future that was never polled is not queued. The fast path does not take the lock.
 
 #![forbid(unsafe_code)]
 
@@ -32,52 +32,54 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Where a get stands.
+/// The state of a get; see the table in the module's documentation.
 #[derive(Debug)]
 pub(crate) enum Acquire {
     New(Wanted),
-    InLine(Ticket),
-    InHand(SlotList),
+    Queued(Ticket),
+    Handed(SlotList),
     Refused(GetBufferError),
     Done,
 }
 
 impl Acquire {
-    /// The first poll of a get that wants one slot: the slot, if one is home and the task has budget left. The caller
-    /// [finishes](Acquire::finish) the get when it has made a sample of it. Without an answer
-    /// [`begin`](Acquire::begin) or [`go_on`](Acquire::go_on) goes on from here.
+    /// The fast path of the first poll of a get of one slot: the slot, if one is free and the task has cooperative
+    /// budget left. The caller calls [`finish`](Acquire::finish) when it has made a sample of the slot. After `None` it
+    /// calls [`begin`](Acquire::begin) or [`go_on`](Acquire::go_on).
     #[inline]
-    pub(crate) fn poll_hit(&mut self, engine: &Engine, cx: &mut Context<'_>) -> Option<OwnedSlot> {
+    pub(crate) fn poll_fast(&mut self, engine: &Engine, cx: &mut Context<'_>) -> Option<OwnedSlot> {
         let Acquire::New(_) = self else {
             return None;
         };
         let slot = engine.take_free()?;
+        // `spend` calls the waker, which is user code: if it panics, the slot must not be lost.
         let (slot, has_budget) =
-            user_code::holding(slot, || spend(cx), |slot| self.keep_in_hand(slot));
+            user_code::holding(slot, || spend(cx), |slot| self.keep_slot(slot));
         if has_budget {
             return Some(slot);
         }
-        self.keep_in_hand(slot);
+        self.keep_slot(slot);
         None
     }
 
-    /// The get has what it wanted. Inlined behind all that is not, so that the compiler sees that a drop has nothing
-    /// to give back.
+    /// The get has resolved. `always`: inlined after calls that are not, it shows the compiler that the drop has
+    /// nothing to give back.
     #[inline(always)]
     pub(crate) fn finish(&mut self) {
         *self = Acquire::Done;
     }
 
-    /// The task has used up its budget: it yields, and its waker is woken at once.
+    /// Keeps the slot until the next poll: the task has no cooperative budget left. Tokio has woken its waker, so it is
+    /// polled again soon.
     #[cold]
-    fn keep_in_hand(&mut self, slot: OwnedSlot) {
+    fn keep_slot(&mut self, slot: OwnedSlot) {
         slot.mark_used();
         let mut slots = SlotList::default();
         slots.push(slot);
-        *self = Acquire::InHand(slots);
+        *self = Acquire::Handed(slots);
     }
 
-    /// Polls for the slots that are wanted.
+    /// Polls for the wanted slots.
     pub(crate) fn poll(
         &mut self,
         engine: &Engine,
@@ -89,8 +91,8 @@ impl Acquire {
         }
     }
 
-    /// The first poll of a get that is `New(wanted)`: takes that, or joins the line.
-    // Always, here and below: called, they hand on what they got through memory, at each hand-over.
+    /// The first poll of a get that is `New(wanted)`: takes the slots, or joins the wait queue.
+    // `always`, here and for `go_on`: calls would return their results through memory, at each hand-off.
     #[inline(always)]
     pub(crate) fn begin(
         &mut self,
@@ -100,7 +102,7 @@ impl Acquire {
     ) -> Poll<Result<SlotList, GetBufferError>> {
         match engine.take_or_join(wanted, cx.waker()) {
             Ok(Found::Place(ticket)) => {
-                *self = Acquire::InLine(ticket);
+                *self = Acquire::Queued(ticket);
                 Poll::Pending
             }
             Ok(Found::Slots(slots)) => self.hand_over(slots, cx),
@@ -116,13 +118,14 @@ impl Acquire {
         cx: &mut Context<'_>,
     ) -> Poll<Result<SlotList, GetBufferError>> {
         match self {
-            Acquire::InLine(ticket) => {
-                let told = ticket.take_outcome();
-                let told = told.or_else(|| engine.wait_on(ticket, cx.waker()));
-                let Some(outcome) = told else {
+            Acquire::Queued(ticket) => {
+                let outcome = ticket.take_outcome();
+                // No outcome yet: register the waker under the lock, then look again, so that no wake-up is lost.
+                let outcome = outcome.or_else(|| engine.wait_on(ticket, cx.waker()));
+                let Some(outcome) = outcome else {
                     return Poll::Pending;
                 };
-                if let Acquire::InLine(ticket) = mem::replace(self, Acquire::Done) {
+                if let Acquire::Queued(ticket) = mem::replace(self, Acquire::Done) {
                     engine.wait_ended(&ticket);
                     events::wait_ended(engine.name(), ticket.number().get(), outcome.name());
                     ticket.give_back();
@@ -132,7 +135,7 @@ impl Acquire {
                     Outcome::Failed(error) => self.refuse(error, cx),
                 }
             }
-            Acquire::InHand(slots) => {
+            Acquire::Handed(slots) => {
                 let slots = mem::take(slots);
                 self.hand_over(slots, cx)
             }
@@ -144,31 +147,32 @@ impl Acquire {
         }
     }
 
-    /// Resolves if the task has budget left; otherwise the slots stay in hand until the next poll.
+    /// Resolves if the task has cooperative budget left; otherwise keeps the slots until the next poll.
     #[inline]
     fn hand_over(
         &mut self,
         slots: SlotList,
         cx: &mut Context<'_>,
     ) -> Poll<Result<SlotList, GetBufferError>> {
-        let keep = |slots| *self = Acquire::InHand(slots);
+        // The waker may panic: then the slots are kept, and the drop of the future passes them on.
+        let keep = |slots| *self = Acquire::Handed(slots);
         let (slots, has_budget) = user_code::holding(slots, || spend(cx), keep);
         if has_budget {
             *self = Acquire::Done;
             return Poll::Ready(Ok(slots));
         }
-        *self = Acquire::InHand(slots);
+        *self = Acquire::Handed(slots);
         Poll::Pending
     }
 
-    /// Fails if the task has budget left; otherwise the error stays here until the next poll.
+    /// Fails if the task has cooperative budget left; otherwise keeps the error until the next poll.
     #[cold]
     fn refuse(
         &mut self,
         error: GetBufferError,
         cx: &mut Context<'_>,
     ) -> Poll<Result<SlotList, GetBufferError>> {
-        // Before the budget is asked for: the waker may panic.
+        // Stored before `spend`, which calls the waker: if that panics, the error is kept.
         *self = Acquire::Refused(error);
         if !spend(cx) {
             return Poll::Pending;
@@ -177,19 +181,19 @@ impl Acquire {
         Poll::Ready(Err(error))
     }
 
-    /// The timer of a get that is in line.
+    /// The timer of a get that is queued.
     pub(crate) fn timer(&mut self) -> Option<&mut Option<Timer>> {
         match self {
-            Acquire::InLine(ticket) => Some(ticket.timer()),
+            Acquire::Queued(ticket) => Some(ticket.timer()),
             _ => None,
         }
     }
 
-    /// Writes down which line of the program made a get that is in line, if holders are tracked.
+    /// Records the source line of a get that is queued, if holders are tracked.
     #[inline]
     pub(crate) fn locate(&self, engine: &Engine, location: &'static Location<'static>) {
         if engine.tracks_holders() {
-            if let Acquire::InLine(ticket) = self {
+            if let Acquire::Queued(ticket) = self {
                 ticket.set_location(location);
             }
         }
@@ -199,10 +203,10 @@ impl Acquire {
         matches!(self, Acquire::Done)
     }
 
-    /// Gives up, and gives back what the get had. Called when its future is dropped.
+    /// Ends the get, and gives back what it had. Called when its future is dropped.
     #[inline]
     pub(crate) fn cancel(&mut self, engine: &Engine) {
-        if let Acquire::InLine(_) | Acquire::InHand(_) = self {
+        if let Acquire::Queued(_) | Acquire::Handed(_) = self {
             self.put_back(engine);
         }
     }
@@ -215,24 +219,24 @@ impl Acquire {
         }
     }
 
-    /// Gives up because the time is over. A get that was handed its slots meanwhile has them, and one
-    /// that was told of a failure fails with that.
+    /// Ends the wait because of the timeout. A get that was handed its slots before has them (`Ok`), and a get that has
+    /// failed before returns that error.
     pub(crate) fn time_out(&mut self, engine: &Engine) -> Result<(), GetBufferError> {
         let slots = self.give_up(engine, Why::TimedOut)?;
         if slots.len() == 0 {
             return Err(GetBufferError::TimedOut);
         }
-        *self = Acquire::InHand(slots);
+        *self = Acquire::Handed(slots);
         Ok(())
     }
 
-    /// Leaves the line. The answer is the slots that were handed over already, or the failure that it
-    /// was told of.
+    /// Leaves the wait queue. Returns the slots that the get was handed, or the error with which it failed. If it still
+    /// waited, the list is empty, and what it had gathered is put back.
     #[cold]
     fn give_up(&mut self, engine: &Engine, why: Why) -> Result<SlotList, GetBufferError> {
         match mem::replace(self, Acquire::Done) {
-            Acquire::InLine(ticket) => engine.leave_line(ticket, why),
-            Acquire::InHand(slots) => {
+            Acquire::Queued(ticket) => engine.leave_line(ticket, why),
+            Acquire::Handed(slots) => {
                 engine.count(why);
                 Ok(slots)
             }
@@ -254,31 +258,32 @@ mod tests {
         rank: Rank::Ordinary,
     };
 
-    /// A get of the one slot of `pool`, which is out.
-    fn in_line(pool: &Pool) -> Acquire {
+    /// A queued get of the one slot of `pool`, which is outstanding.
+    fn queued(pool: &Pool) -> Acquire {
         let mut acquire = Acquire::New(ONE);
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(acquire.poll(pool.engine(), cx).is_pending());
         acquire
     }
 
-    /// The timer can fire between the poll that found nothing and the look at it.
+    /// The decommit can come after the poll that returned `Pending` and before the timer is seen.
     #[test]
     fn a_get_that_was_told_of_a_failure_does_not_time_out() {
         let pool = Pool::builder().buffers(1).build().unwrap();
         let _held = pool.try_get_buffer().unwrap();
-        let mut acquire = in_line(&pool);
+        let mut acquire = queued(&pool);
         pool.decommit();
-        let told = acquire.time_out(pool.engine());
-        assert_eq!(told, Err(GetBufferError::NotCommitted));
+        let result = acquire.time_out(pool.engine());
+        assert_eq!(result, Err(GetBufferError::NotCommitted));
         assert_eq!(pool.status().timed_out, 0);
     }
 
+    /// The hand-off can come after the poll that returned `Pending` and before the timer is seen.
     #[test]
     fn a_get_that_was_handed_its_slot_does_not_time_out() {
         let pool = Pool::builder().buffers(1).build().unwrap();
         let held = pool.try_get_buffer().unwrap();
-        let mut acquire = in_line(&pool);
+        let mut acquire = queued(&pool);
         drop(held);
         assert_eq!(acquire.time_out(pool.engine()), Ok(()));
         acquire.cancel(pool.engine());
@@ -286,7 +291,7 @@ mod tests {
         assert_eq!((status.timed_out, status.cancelled, status.free), (0, 1, 1));
     }
 
-    /// The timer can fire after the poll that had no budget for the error.
+    /// The timer can fire after the poll that had no cooperative budget for the error.
     #[tokio::test]
     async fn a_get_that_was_refused_without_budget_does_not_time_out() {
         let pool = Pool::builder().buffers(1).build().unwrap();
@@ -298,8 +303,8 @@ mod tests {
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(acquire.poll(pool.engine(), cx).is_pending());
         assert!(acquire.timer().is_none(), "it does not wait for a sample");
-        let told = acquire.time_out(pool.engine());
-        assert_eq!(told, Err(GetBufferError::Flushing));
+        let result = acquire.time_out(pool.engine());
+        assert_eq!(result, Err(GetBufferError::Flushing));
         assert_eq!(pool.status().timed_out, 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Getting several samples, all or nothing.
+//! The gets of several samples: all or nothing, or as many as are free.
 
 #![forbid(unsafe_code)]
 
@@ -21,19 +21,24 @@ use std::{
 impl Pool {
     /// Waits for `count` samples and takes them, all or nothing.
     ///
-    /// It is in line like one waiter, and when it is at the front it gathers samples as they come home;
-    /// meanwhile they count as outstanding. The `Vec` is its only allocation.
+    /// It is one waiter of the wait queue, in the order of its first poll. At the head of the queue it gathers samples
+    /// as they are released, until it has `count`; so smaller requests behind it cannot starve it. Gathered samples
+    /// count as outstanding. If `count` is zero, it resolves at once to an empty `Vec`. The `Vec` is its only
+    /// allocation.
+    ///
+    /// In Tokio, [`Semaphore::acquire_many`](tokio::sync::Semaphore::acquire_many) is the same for permits.
     ///
     /// # Errors
     ///
-    /// Checked in this order: [`NotCommitted`](GetBufferError::NotCommitted),
-    /// [`Flushing`](GetBufferError::Flushing), [`TooMany`](GetBufferError::TooMany) if the pool has
-    /// fewer buffers, those of the [reserve](crate::Builder::priority_buffers) not counted. For no samples the answer is then an empty `Vec`, at once. Otherwise as
-    /// [`get_buffer`](Pool::get_buffer).
+    /// As [`get_buffer`](Pool::get_buffer), and [`TooMany`](GetBufferError::TooMany) if the pool has fewer than `count`
+    /// buffers, without its [priority buffers](crate::Builder::priority_buffers). Checked in this order:
+    /// [`NotCommitted`](GetBufferError::NotCommitted), [`Flushing`](GetBufferError::Flushing), `TooMany`. A get of zero
+    /// samples fails with the same errors.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. What it had gathered goes to the next in line, and no release callback runs for it.
+    /// Cancel safe. Dropping the future removes it from the wait queue: only its position is lost. The samples that it
+    /// had gathered go to the next waiter, and the release callback is not called for them.
     ///
     /// # Panics
     ///
@@ -57,16 +62,15 @@ impl Pool {
 
     /// Waits for `count` samples and appends them to `samples`, all or nothing.
     ///
-    /// As [`get_buffers`](Pool::get_buffers), but allocates nothing if the `Vec` has room. On error it
-    /// is untouched.
+    /// As [`get_buffers`](Pool::get_buffers), but it allocates nothing if the `Vec` has enough spare capacity.
     ///
     /// # Errors
     ///
-    /// As [`get_buffers`](Pool::get_buffers).
+    /// As [`get_buffers`](Pool::get_buffers). After an error the content of `samples` is unchanged.
     ///
     /// # Cancel safety
     ///
-    /// As [`get_buffers`](Pool::get_buffers); the `Vec` is untouched.
+    /// As [`get_buffers`](Pool::get_buffers). The content of `samples` is unchanged.
     ///
     /// # Panics
     ///
@@ -81,7 +85,7 @@ impl Pool {
     /// let mut batch = Vec::with_capacity(4);
     /// for _ in 0..3 {
     ///     pool.get_buffers_into(&mut batch, 4).await?;
-    ///     batch.clear(); // all four go home
+    ///     batch.clear(); // returns all four to the pool
     /// }
     /// # Ok(())
     /// # }
@@ -95,12 +99,13 @@ impl Pool {
         GetBuffersInto::new(self, samples, count, Location::caller())
     }
 
-    /// Takes `count` samples if as many are home and nobody is in line.
+    /// Takes `count` samples if that many are free and no waiter is queued. Does not wait.
+    ///
+    /// In Tokio, [`Semaphore::try_acquire_many`](tokio::sync::Semaphore::try_acquire_many) is the same for permits.
     ///
     /// # Errors
     ///
-    /// As [`get_buffers`](Pool::get_buffers), but [`Exhausted`](GetBufferError::Exhausted) where that
-    /// would wait.
+    /// As [`get_buffers`](Pool::get_buffers), but [`Exhausted`](GetBufferError::Exhausted) if `get_buffers` would wait.
     ///
     /// # Examples
     ///
@@ -121,17 +126,20 @@ impl Pool {
 }
 
 impl Pool {
-    /// Takes up to `count` samples, as many as are free, if no waiter is queued.
+    /// Takes up to `count` samples, as many as are free, if no waiter is queued. Does not wait.
     ///
-    /// For work in batches that must not wait with samples in its hands: wait for one with
-    /// [`get_buffer`](Pool::get_buffer), then take more only if they are free. `count` may be more than the pool has. The
-    /// `Vec` is its only allocation.
+    /// For batches that must not wait while they hold samples: wait for one sample with
+    /// [`get_buffer`](Pool::get_buffer), then take more only if they are free. `count` may be larger than the number of
+    /// buffers of the pool. The `Vec` is the only allocation.
     ///
     /// # Errors
     ///
-    /// [`NotCommitted`](GetBufferError::NotCommitted), [`Flushing`](GetBufferError::Flushing), and then
-    /// [`Exhausted`](GetBufferError::Exhausted) if `count` is not zero and there is none to take. So an `Ok` has at least
-    /// one sample, unless none was asked for.
+    /// Checked in this order:
+    ///
+    /// - [`NotCommitted`](GetBufferError::NotCommitted) if the pool is not committed.
+    /// - [`Flushing`](GetBufferError::Flushing) if the pool is flushing.
+    /// - [`Exhausted`](GetBufferError::Exhausted) if `count` is not zero and no sample can be taken. So `Ok` has at
+    ///   least one sample, unless `count` is zero.
     ///
     /// # Examples
     ///
@@ -157,7 +165,7 @@ impl Pool {
     }
 }
 
-/// Appends up to `count` samples that are free, and says how many.
+/// Appends up to `count` samples that are free, and returns how many.
 pub(crate) fn try_get_up_to(
     pool: &Pool,
     samples: &mut Vec<Sample>,
@@ -172,7 +180,7 @@ pub(crate) fn try_get_up_to(
     Ok(taken)
 }
 
-/// Takes a sample if one is free and no waiter comes first. Counts nothing if there is none.
+/// Takes a sample if one is free and no waiter comes first. If there is none, no counter of the pool changes.
 #[cfg(feature = "net")]
 pub(crate) fn try_get_one_more(
     pool: &Pool,
@@ -184,7 +192,7 @@ pub(crate) fn try_get_one_more(
     (slots.len() > 0).then(|| Sample::new(engine, slots.into_only(), location))
 }
 
-/// Takes `count` samples if as many are home.
+/// Takes `count` samples if that many are free and no waiter comes first.
 pub(crate) fn try_get(
     pool: &Pool,
     count: usize,
@@ -192,6 +200,7 @@ pub(crate) fn try_get(
     location: &'static Location<'static>,
 ) -> Result<Vec<Sample>, GetBufferError> {
     let engine = pool.engine();
+    // One free sample needs no lock: see `one_that_is_home_is_taken_without_the_lock`.
     if count == 1 {
         if let Some(slot) = engine.take_free() {
             return Ok(vec![Sample::new(engine, slot, location)]);
@@ -204,7 +213,23 @@ pub(crate) fn try_get(
     Ok(samples)
 }
 
-/// The future of several samples; see [`Pool::get_buffers`] and [`Quota::get_buffers`](crate::Quota::get_buffers).
+/// The future that [`Pool::get_buffers`] and [`Quota::get_buffers`](crate::Quota::get_buffers) return.
+///
+/// It resolves to a `Vec` of samples or an error. `S` is the source: a [`Pool`], or a [`Quota`](crate::Quota).
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{GetBuffers, Pool};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().buffers(2).build()?;
+/// let get: GetBuffers<'_> = pool.get_buffers(2);
+/// assert_eq!(get.await?.len(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a future does nothing until it is awaited"]
 pub struct GetBuffers<'a, S: Source = Pool> {
     source: &'a S,
@@ -229,8 +254,26 @@ impl<S: Source> Future for GetBuffers<'_, S> {
     }
 }
 
-/// The future of several samples in a `Vec` of the caller's; see [`Pool::get_buffers_into`] and
-/// [`Quota::get_buffers_into`](crate::Quota::get_buffers_into).
+/// The future that [`Pool::get_buffers_into`] and [`Quota::get_buffers_into`](crate::Quota::get_buffers_into) return.
+///
+/// It appends samples to the caller's `Vec`, or resolves to an error. `S` is the source: a [`Pool`], or a
+/// [`Quota`](crate::Quota).
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{GetBuffersInto, Pool};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().buffers(2).build()?;
+/// let mut samples = Vec::new();
+/// let get: GetBuffersInto<'_> = pool.get_buffers_into(&mut samples, 2);
+/// get.await?;
+/// assert_eq!(samples.len(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a future does nothing until it is awaited"]
 pub struct GetBuffersInto<'a, S: Source = Pool> {
     source: &'a S,
@@ -295,7 +338,8 @@ mod tests {
     use crate::core::engine::tests::without_the_lock;
     use futures::FutureExt;
 
-    /// Somebody reads so many at a time as there are, which may be one; it need not wait for who has the lock.
+    /// A batch takes as many samples as there is work for, which may be one. Then it need not wait for the thread that
+    /// holds the lock.
     #[test]
     fn one_that_is_home_is_taken_without_the_lock() {
         let pool = Pool::builder().buffers(64).size(64).build().unwrap();
@@ -305,7 +349,7 @@ mod tests {
             move || {
                 let mut samples = pool.try_get_buffers(1).unwrap();
                 let got = pool.get_buffers_into(&mut samples, 1).now_or_never();
-                got.expect("one is home").unwrap();
+                got.expect("one is free").unwrap();
                 samples.extend(pool.get_buffers(1).now_or_never().unwrap().unwrap());
                 samples
             }

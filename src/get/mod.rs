@@ -1,4 +1,12 @@
-//! Getting samples: the futures.
+//! The gets: public methods and futures that take samples from a pool or through a quota.
+//!
+//! | module      | what it has                                                        |
+//! |-------------|--------------------------------------------------------------------|
+//! | [`one`]     | the gets of one sample, and their futures                          |
+//! | [`owned`]   | the future of one sample that owns a handle                        |
+//! | [`many`]    | the gets of several samples, all or nothing, and their futures     |
+//! | [`source`]  | what all gets have in common; the difference of a pool and a quota |
+//! | [`acquire`] | the states of a get, poll by poll                                  |
 
 pub(crate) mod acquire;
 pub(crate) mod many;

@@ -1,4 +1,7 @@
-//! Getting one sample: borrowed, owned, with a time limit, without waiting, or blocking.
+//! The gets of one sample: borrowed, owned, with a timeout, without waiting, or blocking the thread.
+//!
+//! This file has the public methods and their futures. [`source`](super::source) has what all gets have in common, and
+//! [`acquire`](super::acquire) the states of a get.
 
 #![forbid(unsafe_code)]
 
@@ -27,36 +30,45 @@ use tokio::time::{Instant, sleep};
 impl Pool {
     /// Waits for a sample and takes it.
     ///
-    /// Served first in, first out, by *first poll*: making the future takes no place in line, and
-    /// running out of Tokio's cooperative budget loses none. The sample is empty and can take
-    /// [`Properties::size`](crate::Properties::size) bytes. The common get is one atomic read-modify-write of a cache line that
-    /// no other busy thread writes; nothing is allocated, waiting or not, once as many have waited
-    /// before. Works on any executor.
+    /// Waiters are served in the order of their first poll (first in, first out). Creating the future does not queue
+    /// it, and a task that runs out of Tokio's cooperative budget keeps its position. The sample is empty
+    /// (`len() == 0`) and can take [`Properties::size`](crate::Properties::size) bytes.
     ///
-    /// A future that was handed a sample and is neither polled nor dropped keeps it, and can hold up a
-    /// drain. It can also make its own task wait for ever. If a future of this kind is kept outside of a `select!`
-    /// loop and another branch of the loop asks for a sample as well, the first future is served first and is not
-    /// polled meanwhile. So drop the first future before another get, or await both in the same `select!`, or
-    /// use one [`PollPool`](crate::PollPool) for both. [`report`](Pool::report) names the line of such a get, if
-    /// [`track_holders`](crate::Builder::track_holders) is set.
+    /// If a sample is free, this is one atomic read-modify-write of a cache line that no other busy thread writes.
+    /// Nothing is allocated, also when this waits, once the pool has had as many waiters at a time before. It works
+    /// on any executor.
     ///
-    /// A release wakes the waiter that it hands its sample to. If a waker polls its task at once, instead of
-    /// scheduling it, and the task releases the sample in that poll, that release runs inside the first one:
-    /// the stack grows with each waiter that is served so. Wakers of Tokio and of `block_on` only schedule.
+    /// Mirrors `IMemAllocator::GetBuffer`. In Tokio, [`Semaphore::acquire`](tokio::sync::Semaphore::acquire) waits for
+    /// a permit in the same way.
     ///
-    /// Mirrors `IMemAllocator::GetBuffer`.
+    /// ## A future that is not polled
+    ///
+    /// A future that was handed a sample and is neither polled nor dropped keeps the sample. It can delay a drain, and
+    /// it can make its own task wait for ever. That happens if the future is kept outside of a `select!` loop and
+    /// another branch of the loop awaits another get: the first future is served first, and is not polled while the
+    /// branch waits. So drop the first future before another get, or await both in the same `select!`, or use one
+    /// [`PollPool`](crate::PollPool) for both. If [`track_holders`](crate::Builder::track_holders) is set,
+    /// [`report`](Pool::report) shows the source line of such a get.
+    ///
+    /// ## Wakers that poll
+    ///
+    /// A release wakes the waiter to which it hands its sample. If the waker polls the task at once, instead of
+    /// scheduling it, and the task releases the sample in that poll, the second release runs inside the first one.
+    /// Then the stack grows with each waiter that is served. The wakers of Tokio and of `block_on` only schedule.
     ///
     /// # Errors
     ///
-    /// [`NotCommitted`](GetBufferError::NotCommitted) and [`Flushing`](GetBufferError::Flushing) if the
-    /// pool is so at the first poll or becomes so while this waits;
-    /// [`TooManyWaiters`](GetBufferError::TooManyWaiters) if the line has
-    /// [`Builder::max_waiters`](crate::Builder::max_waiters) already.
+    /// - [`NotCommitted`](GetBufferError::NotCommitted) if the pool is not committed at the first poll, or is
+    ///   decommitted while this waits.
+    /// - [`Flushing`](GetBufferError::Flushing) if the pool is flushing at the first poll, or begins to flush while
+    ///   this waits.
+    /// - [`TooManyWaiters`](GetBufferError::TooManyWaiters) if [`Builder::max_waiters`](crate::Builder::max_waiters)
+    ///   gets are queued already.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. Dropping the future gives up its place in line and nothing else: a sample already
-    /// handed to it goes to the next in line, and no release callback runs for it.
+    /// Cancel safe. Dropping the future removes it from the wait queue: only its position is lost. A sample that was
+    /// already handed to it goes to the next waiter, and the release callback is not called for it.
     ///
     /// # Panics
     ///
@@ -81,14 +93,16 @@ impl Pool {
         GetBuffer::new(self, Location::caller())
     }
 
-    /// Waits for a sample and takes it; the future owns a handle to the pool, so it is `'static`.
+    /// Waits for a sample and takes it. The future owns a handle to the pool, so it is `'static`.
     ///
-    /// Otherwise as [`get_buffer`](Pool::get_buffer). The handle is counted at the call, as
-    /// [`clone`](Pool::clone) does, and given up when the future resolves: a sample keeps the pool alive by
-    /// itself. Both write the pool's count of handles, which all threads share. So where many threads get at
-    /// the same time, borrow the pool, if the task has a handle of its own, and use `get_buffer`.
+    /// Otherwise it behaves as [`get_buffer`](Pool::get_buffer), and is queued at its first poll. Use it for a future
+    /// that is spawned or stored. In Tokio,
+    /// [`Semaphore::acquire_owned`](tokio::sync::Semaphore::acquire_owned) is the same for a permit.
     ///
-    /// It has no place in the wait queue before its first poll.
+    /// The call adds to the pool's shared handle count, as [`clone`](Pool::clone) does. The future drops its handle
+    /// when it resolves, because a sample keeps the pool alive by itself. So each get writes the shared handle count
+    /// twice, and all threads write the same cache line. Where many threads get at the same time and the task has a
+    /// handle of its own, borrow that handle and use `get_buffer`, which does not write the count.
     ///
     /// # Errors
     ///
@@ -122,12 +136,17 @@ impl Pool {
 
     /// Waits for a sample for at most `limit` and takes it.
     ///
-    /// The timer is set when it has to wait, and the limit counts from then, so a hit costs what
-    /// [`get_buffer`](Pool::get_buffer) costs. A sample in hand beats the deadline.
+    /// The timer is created when the future has to wait, and `limit` counts from then. So if a sample is free, this
+    /// costs the same as [`get_buffer`](Pool::get_buffer). A sample that was handed to the future before it is polled
+    /// again is returned, also after the deadline.
+    ///
+    /// [`tokio::time::timeout`] around [`get_buffer`](Pool::get_buffer) is also correct. It creates a timer for every
+    /// get, and its timeouts count as cancelled and not as timed out in [`status`](Pool::status).
     ///
     /// # Errors
     ///
-    /// As [`get_buffer`](Pool::get_buffer), and [`TimedOut`](GetBufferError::TimedOut).
+    /// As [`get_buffer`](Pool::get_buffer), and [`TimedOut`](GetBufferError::TimedOut) if no sample was handed to the
+    /// future within `limit`.
     ///
     /// # Cancel safety
     ///
@@ -135,9 +154,13 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If it has to wait outside a Tokio runtime with a timer; if it is polled, while it waits, after the
-    /// runtime in which it began to wait was shut down, in another runtime too; or if it is polled after it
-    /// has resolved. A sample that was handed to it is not lost then, and returned without a panic.
+    /// - If it has to wait and is not polled in a Tokio runtime with time enabled
+    ///   ([`Builder::enable_time`](tokio::runtime::Builder::enable_time)).
+    /// - If it waits and is polled after the runtime in which it began to wait has shut down, also if it is polled in
+    ///   another runtime.
+    /// - If the future is polled after it has resolved.
+    ///
+    /// In the first two cases a sample that was handed to the future is not lost: it is returned without a panic.
     ///
     /// # Examples
     ///
@@ -161,14 +184,19 @@ impl Pool {
         GetBufferTimeout::new(self, limit, Location::caller())
     }
 
-    /// Takes a sample if one is home and nobody is in line.
+    /// Takes a sample if one is free and no waiter is queued. Does not wait.
     ///
-    /// Mirrors `IMemAllocator::GetBuffer` with `AM_GBF_NOWAIT`, but leaves no trace when it fails.
+    /// Mirrors `IMemAllocator::GetBuffer` with `AM_GBF_NOWAIT`, but a call that fails leaves nothing behind. In Tokio,
+    /// [`Semaphore::try_acquire`](tokio::sync::Semaphore::try_acquire) is the same for a permit.
     ///
     /// # Errors
     ///
-    /// [`NotCommitted`](GetBufferError::NotCommitted), [`Flushing`](GetBufferError::Flushing), and then
-    /// [`Exhausted`](GetBufferError::Exhausted), which it also gives, rarely, while samples move.
+    /// Checked in this order:
+    ///
+    /// - [`NotCommitted`](GetBufferError::NotCommitted) if the pool is not committed.
+    /// - [`Flushing`](GetBufferError::Flushing) if the pool is flushing.
+    /// - [`Exhausted`](GetBufferError::Exhausted) if no sample is free or a waiter is queued. In rare cases also if
+    ///   other threads take and release samples at the same time.
     ///
     /// # Examples
     ///
@@ -190,7 +218,11 @@ impl Pool {
         Ok(Sample::new(engine, slot, location))
     }
 
-    /// Waits for a sample and takes it, and blocks the thread meanwhile. In line with all others.
+    /// Waits for a sample and takes it, and blocks the current thread until then.
+    ///
+    /// For threads that run no asynchronous tasks, as
+    /// [`mpsc::Receiver::blocking_recv`](tokio::sync::mpsc::Receiver::blocking_recv) is in Tokio. It waits in the same
+    /// queue as [`get_buffer`](Pool::get_buffer), first in, first out.
     ///
     /// Mirrors `IMemAllocator::GetBuffer`.
     ///
@@ -200,8 +232,8 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// On a thread that drives Tokio's tasks, or inside of [`futures::executor::block_on`]; not in
-    /// `spawn_blocking`. Threads of other executors are not recognised: there it blocks them.
+    /// If the thread drives Tokio's tasks, or if it is called inside of [`futures::executor::block_on`]. It does not
+    /// panic in `spawn_blocking`. Threads of other executors are not detected: there it blocks the thread.
     ///
     /// # Examples
     ///
@@ -223,7 +255,24 @@ impl Pool {
     }
 }
 
-/// The future of a sample; see [`Pool::get_buffer`] and [`Quota::get_buffer`](crate::Quota::get_buffer).
+/// The future that [`Pool::get_buffer`] and [`Quota::get_buffer`](crate::Quota::get_buffer) return.
+///
+/// It resolves to a [`Sample`] or an error. `S` is the source: a [`Pool`], or a [`Quota`](crate::Quota).
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{GetBuffer, Pool};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().buffers(2).build()?;
+/// let get: GetBuffer<'_> = pool.get_buffer();
+/// let sample = get.await?;
+/// assert!(sample.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a future does nothing until it is awaited"]
 pub struct GetBuffer<'a, S: Source = Pool> {
     source: &'a S,
@@ -241,7 +290,7 @@ impl<'a, S: Source> GetBuffer<'a, S> {
 impl<S: Source> Future for GetBuffer<'_, S> {
     type Output = Result<Sample, GetBufferError>;
 
-    // Always, as in what it calls.
+    // `always`, as for the functions that it calls: a call would return the sample through memory.
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -256,13 +305,31 @@ impl<S: Source> Drop for GetBuffer<'_, S> {
     }
 }
 
-/// The future of a sample with a time limit; see [`Pool::get_buffer_timeout`] and
-/// [`Quota::get_buffer_timeout`](crate::Quota::get_buffer_timeout).
+/// The future that [`Pool::get_buffer_timeout`] and
+/// [`Quota::get_buffer_timeout`](crate::Quota::get_buffer_timeout) return.
+///
+/// It resolves to a [`Sample`] or an error. `S` is the source: a [`Pool`], or a [`Quota`](crate::Quota).
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{GetBufferTimeout, Pool};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().buffers(2).build()?;
+/// let get: GetBufferTimeout<'_> = pool.get_buffer_timeout(std::time::Duration::from_secs(1));
+/// let sample = get.await?;
+/// assert!(sample.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a future does nothing until it is awaited"]
 pub struct GetBufferTimeout<'a, S: Source = Pool> {
     get: GetBuffer<'a, S>,
     limit: Duration,
-    /// When it had to wait for the first time: what it waits for later has the rest of the limit.
+    /// When it had to wait for the first time. A second wait (first for the quota, then for the pool) has the rest of
+    /// the limit.
     begun: Option<Instant>,
 }
 
@@ -279,10 +346,11 @@ impl<'a, S: Source> GetBufferTimeout<'a, S> {
         }
     }
 
-    /// Polls the timer of a get that is in line; sets it first, if it is not set yet.
+    /// Polls the timer of a get that is queued. Creates the timer first, if there is none.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(timer) = self.get.get.timer() else {
-            // A sample is in hand, and beats the deadline.
+            // The get is not queued: it has its result, which the task had no cooperative budget to return. The result
+            // counts, whatever the deadline.
             return Poll::Pending;
         };
         let timer = timer.get_or_insert_with(|| Box::pin(None));
@@ -310,7 +378,7 @@ impl<S: Source> Future for GetBufferTimeout<'_, S> {
             ready!(self.poll_timer(cx));
             let GetBuffer { source, get } = &mut self.get;
             get.time_out(source)?;
-            // It was given what it waits for between its poll and the end of the time.
+            // It was handed what it waits for after its poll and before the timeout, so it is polled again.
         }
     }
 }

@@ -1,10 +1,14 @@
-//! Getting one sample with a future that borrows nothing.
+//! The future of one sample that borrows nothing.
 //!
-//! | stage                                   | what keeps the pool alive                     |
-//! |-----------------------------------------|-----------------------------------------------|
-//! | from the call until the get resolves    | a counted handle, as a clone of the pool is   |
-//! | resolved with a sample                  | the sample's slot; the handle is given up     |
-//! | resolved with an error, or dropped      | nothing of the future's                       |
+//! It has to keep the pool alive while it waits, and must not keep it alive longer.
+//!
+//! | state                                   | what keeps the pool alive                                      |
+//! |-----------------------------------------|----------------------------------------------------------------|
+//! | from the call until the get resolves    | a counted handle, as a clone of the pool is                    |
+//! | resolved with a sample                  | the sample's slot; the future has dropped its handle           |
+//! | resolved with an error, or dropped      | nothing that is of this future; it has dropped its handle      |
+//!
+//! Making the handle and dropping it are two writes of the shared handle count.
 
 #![forbid(unsafe_code)]
 
@@ -23,11 +27,29 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The future of a sample that owns a handle to its pool or quota; see [`Pool::get_buffer_owned`] and
-/// [`Quota::get_buffer_owned`](crate::Quota::get_buffer_owned).
+/// The future that [`Pool::get_buffer_owned`] and
+/// [`Quota::get_buffer_owned`](crate::Quota::get_buffer_owned) return.
+///
+/// It owns a handle to its pool or quota until it resolves, and resolves to a [`Sample`] or an error. `S` is the
+/// source: a [`Pool`], or a [`Quota`](crate::Quota).
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{GetBufferOwned, Pool};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().buffers(2).build()?;
+/// let get: GetBufferOwned = pool.get_buffer_owned();
+/// drop(pool); // the future has a handle of its own
+/// assert!(get.await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a future does nothing until it is awaited"]
 pub struct GetBufferOwned<S: Source = Pool> {
-    // Before the handle, which keeps what this gives back when it is dropped.
+    // Declared before the handle, so dropped before it: what this gives back needs the pool.
     get: Get<S>,
     /// `None` once it has resolved.
     source: Option<S>,
@@ -53,7 +75,7 @@ impl<S: Source> Future for GetBufferOwned<S> {
             panic!("a get was polled after it had resolved");
         };
         let result = ready!(this.get.poll_one(source, cx));
-        // Only now: from here on the sample's slot keeps the pool alive.
+        // Only after the poll: from here on the sample's slot keeps the pool alive.
         this.source = None;
         Poll::Ready(result)
     }

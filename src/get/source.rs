@@ -1,8 +1,15 @@
-//! Who is asked for samples, a pool or a quota of one, and what all gets have in common.
+//! The source of samples (a pool or a quota), and what all gets have in common.
 //!
-//! A get of a quota waits for room in the quota first. Then it is a get like that of the pool, and what it was
-//! charged for goes onto its samples. So there is one future for each method, with a parameter for who is asked.
-//! For a pool all that a quota adds is empty, and compiles to nothing.
+//! A get of a quota waits for room in the quota first. Then it is the same as a get of the pool, and its samples count
+//! against the quota. So there is one future for each method, and the source is its type parameter. For a pool the
+//! steps of the quota are empty functions, which compile to nothing.
+//!
+//! | step                     | get of a pool    | get of a quota                                          |
+//! |--------------------------|------------------|---------------------------------------------------------|
+//! | `poll_room`              | ready at once    | waits in the quota's queue until the quota has room     |
+//! | [`Acquire`]              | takes the slots  | the same                                                |
+//! | `charge`                 | nothing          | each sample carries its part of the room until released |
+//! | error, timeout, drop     | nothing          | the room is returned to the quota                       |
 
 #![forbid(unsafe_code)]
 
@@ -24,24 +31,43 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// What samples are got from: a [`Pool`], or a [`Quota`](crate::Quota) of one.
+/// A source of samples: a [`Pool`], or a [`Quota`](crate::Quota) of one.
 ///
-/// A future of a get has it as a parameter: [`GetBuffer<'_>`](crate::GetBuffer) is a get of a pool,
-/// `GetBuffer<'_, Quota>` is one of a quota. No other types implement it.
+/// It is the type parameter of the futures of gets: [`GetBuffer<'_>`](crate::GetBuffer) is a get of a pool, and
+/// `GetBuffer<'_, Quota>` is a get of a quota. The trait is sealed: no other types implement it.
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::{GetBuffer, GetBufferError, Pool, Source};
+///
+/// /// Gets a sample of a pool or of a quota, and returns how much it can take.
+/// async fn capacity<S: Source>(get: GetBuffer<'_, S>) -> Result<usize, GetBufferError> {
+///     Ok(get.await?.capacity())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Pool::builder().build()?;
+/// let camera = pool.quota("camera 1", 2);
+/// assert_eq!(capacity(pool.get_buffer()).await?, capacity(camera.get_buffer()).await?);
+/// # Ok(())
+/// # }
+/// ```
 #[expect(
     private_bounds,
-    reason = "nobody else may implement it, and it has no method to call"
+    reason = "the trait is sealed, and it has no method to call"
 )]
 pub trait Source: Asked {}
 
 impl<S: Asked> Source for S {}
 
-/// What a get has to know of its source.
+/// What a get needs of its source.
 pub(crate) trait Asked: Clone + Unpin + fmt::Debug {
-    /// The room that a get was given before it asks the pool. What is in it is given back when it is dropped.
+    /// The room in the quota that a get has before it asks the pool. Dropping it returns the room.
     type Room: Default + Unpin + fmt::Debug;
 
-    /// Whether there is anything to do for the room. What is not done costs nothing.
+    /// Whether the source limits its samples. If not, the steps for the room are compiled away.
     const HAS_ROOM: bool;
 
     fn pool(&self) -> &Pool;
@@ -59,16 +85,16 @@ pub(crate) trait Asked: Clone + Unpin + fmt::Debug {
     /// The timer of a get that waits for room.
     fn timer(room: &mut Self::Room) -> Option<&mut Option<Timer>>;
 
-    /// Gives up the wait for room because the time is over; `None` if it does not wait for room. One that was given
-    /// it meanwhile has it.
+    /// Ends the wait for room because of the timeout; `None` if it does not wait for room. `Some(Ok(()))` if the get
+    /// was given its room before the timeout was seen.
     fn time_out(room: &mut Self::Room) -> Option<Result<(), GetBufferError>>;
 
-    /// What the room is for is there: each of the samples takes its part.
+    /// Moves the room to the samples for which it was reserved: each of them carries its part.
     fn charge(room: &mut Self::Room, samples: &mut [Sample]);
 }
 
 impl Asked for Pool {
-    /// The pool is all the room that there is.
+    /// A pool has no limit for a get, so there is no room to reserve.
     type Room = ();
 
     const HAS_ROOM: bool = false;
@@ -107,15 +133,15 @@ impl Asked for Pool {
     fn charge(_room: &mut (), _samples: &mut [Sample]) {}
 }
 
-/// A get, without its source, which every method is given. The source must stay until the get has resolved or was
-/// [cancelled](Get::cancel).
+/// A get without its source: the caller passes the source to every method. It must keep the source until the get has
+/// resolved or was [cancelled](Get::cancel).
 #[derive(Debug)]
 pub(crate) struct Get<S: Asked> {
     room: S::Room,
     pool: PoolGet,
 }
 
-/// The part of a get that asks the pool. It is the same for a pool and a quota, and compiled once, here.
+/// The part of a get that asks the pool. It is the same for a pool and a quota, and compiled once, in this crate.
 #[derive(Debug)]
 struct PoolGet {
     acquire: Acquire,
@@ -139,7 +165,7 @@ impl<S: Asked> Get<S> {
     }
 
     /// Polls a get of one sample.
-    // Always: called, it hands the sample back through memory, and a get and drop takes a tenth longer.
+    // `always`: a call would return the sample through memory, and a get and drop takes a tenth longer.
     #[inline(always)]
     pub(crate) fn poll_one(
         &mut self,
@@ -150,14 +176,14 @@ impl<S: Asked> Get<S> {
             ready!(self.poll_room(source, cx))?;
         }
         let polled = self.pool.poll_one(source.pool().engine(), cx);
-        // The answer of a get of a pool is handed on as it is.
+        // The result of a get of a pool is returned unchanged.
         match S::HAS_ROOM {
             true => self.use_room(polled),
             false => polled,
         }
     }
 
-    /// The sample takes its part of the room, or an error gives it back.
+    /// Moves the room to the sample, or returns it to the quota on an error.
     #[inline]
     fn use_room(
         &mut self,
@@ -175,7 +201,7 @@ impl<S: Asked> Get<S> {
         }
     }
 
-    /// Polls a get of several samples, which are appended.
+    /// Polls a get of several samples, and appends them to `samples`.
     pub(crate) fn poll_many(
         &mut self,
         source: &S,
@@ -198,7 +224,7 @@ impl<S: Asked> Get<S> {
 
     #[inline(always)]
     fn poll_room(&mut self, source: &S, cx: &mut Context<'_>) -> Poll<Result<(), GetBufferError>> {
-        // Once it has asked the pool it has its room.
+        // Not `New`: it has asked the pool, so it has its room already.
         let Acquire::New(wanted) = self.pool.acquire else {
             return Poll::Ready(Ok(()));
         };
@@ -214,7 +240,7 @@ impl<S: Asked> Get<S> {
         self.room = S::Room::default();
     }
 
-    /// The timer of a get that waits, for room or for samples.
+    /// The timer of a get that waits, either for room or for samples.
     pub(crate) fn timer(&mut self) -> Option<&mut Option<Timer>> {
         match S::timer(&mut self.room) {
             Some(timer) => Some(timer),
@@ -222,7 +248,8 @@ impl<S: Asked> Get<S> {
         }
     }
 
-    /// Gives up because the time is over. A get that was given what it waits for meanwhile goes on.
+    /// Ends the wait because of the timeout. `Ok` if the get was given what it waits for before the timeout was seen:
+    /// it goes on.
     pub(crate) fn time_out(&mut self, source: &S) -> Result<(), GetBufferError> {
         let given_up = match S::time_out(&mut self.room) {
             Some(Err(error)) => {
@@ -246,7 +273,8 @@ impl<S: Asked> Get<S> {
         &self.pool.acquire
     }
 
-    /// Gives up a place in line, and slots that were handed over. What it has of the quota goes when it is dropped.
+    /// Removes the get from the wait queue, and passes on slots that were handed to it. The room in the quota is
+    /// returned when the get is dropped.
     #[inline]
     pub(crate) fn cancel(&mut self, source: &S) {
         self.pool.acquire.cancel(source.pool().engine());
@@ -260,7 +288,7 @@ impl PoolGet {
         engine: &Engine,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sample, GetBufferError>> {
-        match self.acquire.poll_hit(engine, cx) {
+        match self.acquire.poll_fast(engine, cx) {
             Some(slot) => {
                 let sample = Sample::new(engine, slot, self.location);
                 self.acquire.finish();
@@ -270,7 +298,8 @@ impl PoolGet {
         }
     }
 
-    /// Two functions, because neither needs all the registers that both together would have to save.
+    /// The first poll that finds no free slot, and every later poll. They are two functions, because one function would
+    /// save the registers of both.
     #[cold]
     #[inline(never)]
     fn poll_slowly(
@@ -291,7 +320,7 @@ impl PoolGet {
         rank: Rank,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sample, GetBufferError>> {
-        // Where the compiler knows that it is one, thirty instructions fewer are executed.
+        // A constant `slots: 1` lets the compiler remove thirty instructions.
         let one = Wanted { slots: 1, rank };
         let polled = self.acquire.begin(engine, one, cx);
         self.acquire.locate(engine, self.location);
@@ -315,9 +344,9 @@ impl PoolGet {
         samples: &mut Vec<Sample>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), GetBufferError>> {
-        // With one that is home it is a get like any other, which does without the lock.
+        // A get of one sample takes a free one without the lock, as `poll_one` does.
         if let Acquire::New(Wanted { slots: 1, .. }) = self.acquire {
-            if let Some(slot) = self.acquire.poll_hit(engine, cx) {
+            if let Some(slot) = self.acquire.poll_fast(engine, cx) {
                 samples.push(Sample::new(engine, slot, self.location));
                 self.acquire.finish();
                 return Poll::Ready(Ok(()));
@@ -330,9 +359,9 @@ impl PoolGet {
     }
 }
 
-/// Appends a sample for each slot of the chain. Chains grow at the front, so they are turned round: the
-/// lowest come first. If memory for so many is refused, all slots are free again: their number is the user's, and must
-/// not abort the process.
+/// Appends a sample for each slot of the list. A slot list is last in, first out, so the samples are reversed: the
+/// lowest index comes first. If the memory for the `Vec` cannot be allocated, all slots are returned to the pool: the
+/// user chose the number, and it must not abort the process.
 pub(crate) fn hand_out(
     engine: &Engine,
     mut slots: SlotList,
