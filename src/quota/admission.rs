@@ -1,13 +1,13 @@
-//! A charge on its way to a sample, and the wait for the room that it needs.
+//! The admission of a get: it reserves room in the quota for samples that it does not have yet, or waits for the room.
 //!
-//! | stage    | owns          | left by                                                                |
-//! |----------|---------------|------------------------------------------------------------------------|
-//! | `New`    | nothing       | first poll: a charge, the account's line, or `Refused`                 |
-//! | `InLine` | a place       | told: a charge or `Refused`; drop: leaves, what was charged is given back |
-//! | `Refused` | an error     | Tokio's cooperative budget: `Done`                                     |
-//! | `Done`   | nothing       | polling again panics                                                   |
+//! | state     | owns                    | left by                                                                  |
+//! |-----------|-------------------------|--------------------------------------------------------------------------|
+//! | `New`     | nothing                 | first poll: `Done` with a [`Charge`], else `Queued` or `Refused`          |
+//! | `Queued`  | a place in the queue, and the room if it was admitted | outcome: `Done` with a charge, or `Refused`; drop: leaves the queue and returns the room |
+//! | `Refused` | an error                | poll with cooperative budget: `Done`                                      |
+//! | `Done`    | nothing                 | polling again panics                                                      |
 //!
-//! A charge spends nothing of the cooperative budget: the get that follows does.
+//! An admission that succeeds spends no cooperative budget: the get of the pool that follows does.
 
 #![forbid(unsafe_code)]
 
@@ -27,17 +27,17 @@ use std::{
     task::{Context, Poll},
 };
 
-/// What is charged for samples that are still to come. Given back when it is dropped.
+/// Room in a quota for samples that are still to come. Dropping it returns the room.
 #[derive(Debug)]
-#[must_use = "what is charged is given back when this is dropped"]
+#[must_use = "dropping this returns the room to the quota"]
 pub(crate) struct Charge {
-    /// `None` once nothing is left to give back.
+    /// `None` once the samples carry the room.
     account: Option<Arc<Account>>,
     count: usize,
 }
 
 impl Charge {
-    /// What was charged already becomes a charge.
+    /// The charge for room that the account has already counted as in use.
     #[inline]
     pub(super) fn of(account: &Arc<Account>, count: usize) -> Self {
         Charge {
@@ -46,7 +46,7 @@ impl Charge {
         }
     }
 
-    /// The sample has it from now on, and gives it back when it comes home.
+    /// Moves the room to the sample, whose release returns it.
     #[inline]
     pub(super) fn onto(mut self, mut sample: Sample) -> Sample {
         debug_assert_eq!(self.count, 1);
@@ -60,7 +60,7 @@ impl Charge {
         self.count
     }
 
-    /// Gives back what is charged for more than `count` samples.
+    /// Keeps the room for `count` samples, and returns the rest.
     pub(super) fn keep(&mut self, count: usize) {
         let surplus = self.count - count;
         if let Some(account) = self.account.as_ref().filter(|_| surplus > 0) {
@@ -69,13 +69,14 @@ impl Charge {
         self.count = count;
     }
 
-    /// Each of the samples has its part from now on.
+    /// Moves the room to the samples: each carries its part, which its release returns.
     pub(super) fn onto_each(mut self, samples: &mut [Sample]) {
         debug_assert_eq!(self.count, samples.len());
         if let Some(account) = self.account.take() {
             let Some((last, others)) = samples.split_last_mut() else {
                 return;
             };
+            // The last sample takes this reference to the account, so that one clone less is made.
             for sample in others {
                 sample.charge_to(account.clone());
             }
@@ -92,7 +93,7 @@ impl Drop for Charge {
     }
 }
 
-/// Waits until a quota has room.
+/// A future that waits until a quota has room.
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
 pub(crate) struct Admission {
@@ -104,7 +105,7 @@ pub(crate) struct Admission {
 #[derive(Debug)]
 enum Stage {
     New,
-    InLine(Place),
+    Queued(Place),
     Refused(GetBufferError),
     Done,
 }
@@ -118,6 +119,7 @@ impl Admission {
         }
     }
 
+    /// The first poll: reserves the room, or joins the account's queue.
     fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<Charge, GetBufferError>> {
         self.stage = Stage::Done;
         if self.account.try_charge(self.count) {
@@ -126,21 +128,21 @@ impl Admission {
         match self.account.charge_or_join(self.count, cx.waker()) {
             Ok(Asked::Charged) => Poll::Ready(Ok(self.charged())),
             Ok(Asked::Place(place)) => {
-                self.stage = Stage::InLine(place);
+                self.stage = Stage::Queued(place);
                 Poll::Pending
             }
             Err(error) => self.refuse(error, cx),
         }
     }
 
-    /// Fails if the task has budget left; otherwise the error stays here until the next poll.
+    /// Fails if the task has cooperative budget left; otherwise keeps the error until the next poll.
     #[cold]
     fn refuse(
         &mut self,
         error: GetBufferError,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Charge, GetBufferError>> {
-        // Before the budget is asked for: the waker may panic.
+        // Stored before `spend`, which calls the waker: if that panics, the error is kept.
         self.stage = Stage::Refused(error);
         if !spend(cx) {
             return Poll::Pending;
@@ -149,34 +151,37 @@ impl Admission {
         Poll::Ready(Err(error))
     }
 
-    /// The timer of one that waits for room, and not for the budget alone.
+    /// The timer of an admission that waits for room. One that only waits for cooperative budget has none.
     pub(super) fn timer(&mut self) -> Option<&mut Option<Timer>> {
         match &mut self.stage {
-            Stage::InLine(place) => Some(place.timer()),
+            Stage::Queued(place) => Some(place.timer()),
             Stage::New | Stage::Refused(_) | Stage::Done => None,
         }
     }
 
+    /// The charge for the room that the account has counted for this admission.
     fn charged(&self) -> Charge {
         Charge::of(&self.account, self.count)
     }
 
-    /// Gives up because the time is over. One that was admitted meanwhile goes on, and one that was told
-    /// of a failure fails with that.
+    /// Ends the wait because of the timeout. An admission that was admitted before returns its charge, and one that has
+    /// failed before returns that error.
     pub(super) fn time_out(&mut self) -> Result<Charge, GetBufferError> {
         self.leave(Why::TimedOut)
             .unwrap_or(Err(GetBufferError::TimedOut))
     }
 
-    /// Leaves the account's line. `None` if it had not been told anything.
+    /// Leaves the account's queue. `None` if it had no outcome yet.
     fn leave(&mut self, why: Why) -> Option<Result<Charge, GetBufferError>> {
         let place = match mem::replace(&mut self.stage, Stage::Done) {
-            Stage::InLine(place) => place,
+            Stage::Queued(place) => place,
             Stage::Refused(error) => return Some(Err(error)),
             Stage::New | Stage::Done => return None,
         };
-        let told = self.account.leave(place, self.count);
-        let charge = told.map(|was_charged| was_charged.then(|| self.charged()));
+        let admitted = self.account.leave(place, self.count);
+        let charge = admitted.map(|was_charged| was_charged.then(|| self.charged()));
+        // As for a get of the pool: one that has failed was neither cancelled nor too late, and one that was admitted
+        // did not time out.
         let counts = match (&charge, why) {
             (Err(_), _) => false,
             (Ok(_), Why::Cancelled) => true,
@@ -196,7 +201,7 @@ impl Future for Admission {
         let this = &mut *self;
         let place = match &mut this.stage {
             Stage::New => return this.begin(cx),
-            Stage::InLine(place) => place,
+            Stage::Queued(place) => place,
             Stage::Refused(error) => {
                 let error = *error;
                 return this.refuse(error, cx);
@@ -206,7 +211,7 @@ impl Future for Admission {
         let Some(outcome) = this.account.wait_on(place, cx.waker()) else {
             return Poll::Pending;
         };
-        if let Stage::InLine(place) = mem::replace(&mut this.stage, Stage::Done) {
+        if let Stage::Queued(place) = mem::replace(&mut this.stage, Stage::Done) {
             if let Err(error) = this.account.told(place, outcome, this.count) {
                 return this.refuse(error, cx);
             }
@@ -217,7 +222,7 @@ impl Future for Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        // The charge of one that was admitted and never looked is dropped, and so given back.
+        // If it was admitted and never polled again, this drops its charge, which returns the room.
         drop(self.leave(Why::Cancelled));
     }
 }

@@ -1,5 +1,7 @@
-//! The gets of a quota: a charge, then what the pool does for everybody, and the charge goes onto what
-//! came of it.
+//! The gets of a quota.
+//!
+//! Each get first reserves room in the quota (a [`Charge`]), then does what a get of the pool does, and moves the room
+//! to the samples. On an error the charge is dropped, which returns the room.
 
 #![forbid(unsafe_code)]
 
@@ -21,16 +23,23 @@ use std::{panic::Location, time::Duration};
 impl Quota {
     /// Waits for room in the quota, then for a sample, and takes it.
     ///
+    /// In each of the two queues it is served in the order in which it joined (first in, first out): it joins the
+    /// quota's queue at its first poll, and the pool's queue at the poll that finds room. Otherwise as
+    /// [`Pool::get_buffer`](crate::Pool::get_buffer).
+    ///
+    /// Mirrors `IMemAllocator::GetBuffer`, with a limit.
+    ///
     /// # Errors
     ///
-    /// As [`Pool::get_buffer`](crate::Pool::get_buffer); [`TooManyWaiters`](GetBufferError::TooManyWaiters) also if the quota's own
-    /// line has [`Builder::max_waiters`](crate::Builder::max_waiters), and
-    /// [`TooMany`](GetBufferError::TooMany) if the quota is one of nothing.
+    /// - As [`Pool::get_buffer`](crate::Pool::get_buffer).
+    /// - [`TooManyWaiters`](GetBufferError::TooManyWaiters) also if
+    ///   [`Builder::max_waiters`](crate::Builder::max_waiters) gets are queued in the quota's own queue.
+    /// - [`TooMany`](GetBufferError::TooMany) if the limit of the quota is zero.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. Dropping the future gives up its place in whichever line it is, and gives back what was
-    /// charged. A sample that it was handed goes to the next in line.
+    /// Cancel safe. Dropping the future removes it from the queue in which it waits, and returns its room to the quota.
+    /// A sample that was already handed to it goes to the next waiter, and the release callback is not called for it.
     ///
     /// # Panics
     ///
@@ -52,7 +61,11 @@ impl Quota {
         GetBuffer::new(self, Location::caller())
     }
 
-    /// As [`get_buffer`](Quota::get_buffer), with a future that owns a handle to the quota.
+    /// As [`get_buffer`](Quota::get_buffer), with a future that owns a handle to the quota, so it is `'static`.
+    ///
+    /// As in [`Pool::get_buffer_owned`](crate::Pool::get_buffer_owned), each get writes the shared handle count of the
+    /// pool twice, and here that of the quota as well. Where many threads get at the same time, borrow a handle of the
+    /// task and use [`get_buffer`](Quota::get_buffer).
     ///
     /// # Errors
     ///
@@ -83,11 +96,14 @@ impl Quota {
         GetBufferOwned::new(self, Location::caller())
     }
 
-    /// As [`get_buffer`](Quota::get_buffer), for at most `limit`, both waits together.
+    /// As [`get_buffer`](Quota::get_buffer), but waits for at most `limit`, for room and for a sample together.
+    ///
+    /// The limit counts from the first poll that has to wait.
     ///
     /// # Errors
     ///
-    /// As [`get_buffer`](Quota::get_buffer), and [`TimedOut`](GetBufferError::TimedOut).
+    /// As [`get_buffer`](Quota::get_buffer), and [`TimedOut`](GetBufferError::TimedOut) if no sample was handed to the
+    /// future within `limit`.
     ///
     /// # Cancel safety
     ///
@@ -95,10 +111,12 @@ impl Quota {
     ///
     /// # Panics
     ///
-    /// If it has to wait, for room or for a sample, and is not polled in a Tokio runtime with time enabled
-    /// ([`Builder::enable_time`](tokio::runtime::Builder::enable_time)). If it is polled again in another runtime
-    /// after the one in which it began to wait has shut down. If the future is polled after it has resolved. One that
-    /// need not wait works on any executor.
+    /// - If it has to wait, for room or for a sample, and is not polled in a Tokio runtime with time enabled
+    ///   ([`Builder::enable_time`](tokio::runtime::Builder::enable_time)). A get that need not wait works on any
+    ///   executor.
+    /// - If it waits and is polled after the runtime in which it began to wait has shut down, also if it is polled in
+    ///   another runtime.
+    /// - If the future is polled after it has resolved.
     ///
     /// A panic loses neither a sample nor room in the quota.
     ///
@@ -124,11 +142,15 @@ impl Quota {
         GetBufferTimeout::new(self, limit, Location::caller())
     }
 
-    /// Takes a sample if one is home, nobody is in line who comes first, and the quota has room.
+    /// Takes a sample if one is free, no waiter comes first, and the quota has room. Does not wait.
+    ///
+    /// Waiters for room in this quota come first. So do the waiters of the pool; for a quota of
+    /// [high priority](crate::Pool::priority_quota) only those of high priority.
     ///
     /// # Errors
     ///
-    /// As [`Pool::try_get_buffer`](crate::Pool::try_get_buffer); [`Exhausted`](GetBufferError::Exhausted) also if the quota has no room.
+    /// As [`Pool::try_get_buffer`](crate::Pool::try_get_buffer). [`Exhausted`](GetBufferError::Exhausted) also if the
+    /// quota has no room, and [`TooMany`](GetBufferError::TooMany) if its limit is zero.
     ///
     /// # Examples
     ///
@@ -141,6 +163,7 @@ impl Quota {
     #[track_caller]
     pub fn try_get_buffer(&self) -> Result<Sample, GetBufferError> {
         let location = Location::caller();
+        // Room first: on an error below the charge is dropped, which returns the room.
         let charge = self.try_charge(1)?;
         let engine = self.pool.engine();
         let slot = match engine.take_free() {
@@ -150,7 +173,7 @@ impl Quota {
         Ok(charge.onto(Sample::new(engine, slot, location)))
     }
 
-    /// As [`get_buffer`](Quota::get_buffer), and blocks the thread meanwhile.
+    /// As [`get_buffer`](Quota::get_buffer), and blocks the current thread until it has a sample.
     ///
     /// # Errors
     ///
@@ -158,7 +181,8 @@ impl Quota {
     ///
     /// # Panics
     ///
-    /// On a thread that drives asynchronous tasks. In `spawn_blocking` it does not.
+    /// As [`Pool::blocking_get_buffer`](crate::Pool::blocking_get_buffer): on a thread that drives asynchronous tasks.
+    /// It does not panic in `spawn_blocking`.
     ///
     /// # Examples
     ///
@@ -176,13 +200,20 @@ impl Quota {
 
     /// Waits for room for `count` samples, then for the samples, and takes them, all or nothing.
     ///
+    /// Otherwise as [`Pool::get_buffers`](crate::Pool::get_buffers).
+    ///
     /// # Errors
     ///
-    /// As [`Pool::get_buffers`](crate::Pool::get_buffers); [`TooMany`](GetBufferError::TooMany) also if the quota is smaller.
+    /// As [`Pool::get_buffers`](crate::Pool::get_buffers), and as [`get_buffer`](Quota::get_buffer).
+    /// [`TooMany`](GetBufferError::TooMany) also if the limit of the quota is less than `count`.
     ///
     /// # Cancel safety
     ///
-    /// As [`get_buffer`](Quota::get_buffer).
+    /// As [`get_buffer`](Quota::get_buffer). The samples that it had gathered go to the next waiter.
+    ///
+    /// # Panics
+    ///
+    /// If the future is polled after it has resolved.
     ///
     /// # Examples
     ///
@@ -200,17 +231,21 @@ impl Quota {
         GetBuffers::new(self, count, Location::caller())
     }
 
-    /// As [`get_buffers`](Quota::get_buffers), and appends them to `samples`, which is untouched on error.
+    /// As [`get_buffers`](Quota::get_buffers), and appends the samples to `samples`.
     ///
-    /// Allocates nothing if the `Vec` has room.
+    /// It allocates nothing if the `Vec` has enough spare capacity.
     ///
     /// # Errors
     ///
-    /// As [`get_buffers`](Quota::get_buffers).
+    /// As [`get_buffers`](Quota::get_buffers). After an error the content of `samples` is unchanged.
     ///
     /// # Cancel safety
     ///
-    /// As [`get_buffer`](Quota::get_buffer); the `Vec` is untouched.
+    /// As [`get_buffers`](Quota::get_buffers). The content of `samples` is unchanged.
+    ///
+    /// # Panics
+    ///
+    /// If the future is polled after it has resolved.
     ///
     /// # Examples
     ///
@@ -234,13 +269,13 @@ impl Quota {
         GetBuffersInto::new(self, samples, count, Location::caller())
     }
 
-    /// Takes `count` samples if as many are home, nobody is in line who comes first, and the quota has
-    /// room.
+    /// Takes `count` samples if that many are free, no waiter comes first, and the quota has room for them. Does not
+    /// wait.
     ///
     /// # Errors
     ///
-    /// As [`get_buffers`](Quota::get_buffers), but [`Exhausted`](GetBufferError::Exhausted) where that
-    /// would wait.
+    /// As [`get_buffers`](Quota::get_buffers), but [`Exhausted`](GetBufferError::Exhausted) if `get_buffers` would
+    /// wait.
     ///
     /// # Examples
     ///
@@ -262,15 +297,15 @@ impl Quota {
         Ok(samples)
     }
 
-    /// Takes up to `count` samples, as many as are free and as the quota has room for, if no waiter is queued who comes
-    /// first.
+    /// Takes up to `count` samples, as many as are free and as the quota has room for, if no waiter comes first. Does
+    /// not wait.
     ///
-    /// As [`Pool::try_get_up_to`](crate::Pool::try_get_up_to).
+    /// Otherwise as [`Pool::try_get_up_to`](crate::Pool::try_get_up_to).
     ///
     /// # Errors
     ///
-    /// As [`Pool::try_get_up_to`](crate::Pool::try_get_up_to); [`Exhausted`](GetBufferError::Exhausted) also if the quota
-    /// has no room, and [`TooMany`](GetBufferError::TooMany) if its limit is zero.
+    /// As [`Pool::try_get_up_to`](crate::Pool::try_get_up_to). [`Exhausted`](GetBufferError::Exhausted) also if the
+    /// quota has no room, and [`TooMany`](GetBufferError::TooMany) if `count` is not zero and the limit is zero.
     ///
     /// # Examples
     ///
@@ -297,7 +332,7 @@ impl Quota {
         }
     }
 
-    /// As [`many::try_get_one_more`], if there is room for it.
+    /// As [`many::try_get_one_more`], if the quota has room for a sample.
     #[cfg(feature = "net")]
     pub(crate) fn try_get_one_more(&self, location: &'static Location<'static>) -> Option<Sample> {
         let charge = self.charge_at_once(1)?;
@@ -305,7 +340,7 @@ impl Quota {
         Some(charge.onto(sample))
     }
 
-    /// Appends as many free samples as are charged, at most.
+    /// Appends free samples, at most as many as `charge` is for. The rest of the charge is returned to the quota.
     fn take_up_to(
         &self,
         mut charge: Charge,
@@ -320,8 +355,7 @@ impl Quota {
         Ok(taken)
     }
 
-    /// The charge for `count` samples, or for as many as there is room for; for one at least, or for none if none was
-    /// asked for.
+    /// Reserves room for up to `count` samples: for at least one, unless `count` is zero.
     fn try_charge_up_to(&self, count: usize) -> Result<Charge, GetBufferError> {
         match self.account.try_charge_up_to(count) {
             0 => self.try_charge(count.min(1)),
@@ -329,17 +363,19 @@ impl Quota {
         }
     }
 
-    /// The charge for `count` samples if there is room, or if they are none.
+    /// Reserves room for `count` samples, if there is that much. Zero samples need no room.
     #[inline]
     pub(super) fn charge_at_once(&self, count: usize) -> Option<Charge> {
         let charged = count == 0 || self.account.try_charge(count);
         charged.then(|| Charge::of(&self.account, count))
     }
 
+    /// Reserves room for `count` samples, or returns the error that says why not.
     fn try_charge(&self, count: usize) -> Result<Charge, GetBufferError> {
         if let Some(charge) = self.charge_at_once(count) {
             return Ok(charge);
         }
+        // No room. The errors of the pool come first, then those of the quota: the order that `get_buffers` documents.
         let engine = self.pool.engine();
         let rank = self.account.rank();
         engine.admits(Wanted { slots: count, rank })?;

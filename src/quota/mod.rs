@@ -1,11 +1,20 @@
-//! A quota for each consumer, so that one of them cannot take all the buffers.
+//! Quotas: a limit for each consumer, so that one of them cannot take all the buffers.
 //!
-//! A get of a quota waits twice at most: first for room in the quota, in a wait queue of the quota's own, and
-//! then in the pool's wait queue like every other get. So a consumer that is over its quota delays no other.
-//! A sample is charged to the quota until its last handle is dropped, on any thread.
+//! A get of a quota waits at most twice: first for room in the quota, in a wait queue that only this quota has, and
+//! then in the pool's wait queue, as every other get. So a consumer that has used up its quota delays no other. A
+//! sample counts against the quota until its last handle is dropped, on any thread.
 //!
-//! A quota is a boundary: code that is given one can get samples through it, and no more. Its limit and its
-//! rank are fixed when it is made, and no method leads from it, from a sample or from what polls it to the pool.
+//! A quota is a boundary: code that is given one can get samples through it, and nothing else. Its limit and its
+//! priority are fixed when it is made. No method leads to the pool from a quota, from a sample or from a
+//! [`PollPool`](crate::PollPool).
+//!
+//! | module           | what it has                                                                 |
+//! |------------------|-----------------------------------------------------------------------------|
+//! | `get`            | the public gets of a quota                                                  |
+//! | [`admission`]    | the wait for room, and what is in use for samples that are still to come    |
+//! | `room`           | the room of a get, from its first poll until its samples have it            |
+//! | [`poll_pool`]    | a pool or quota for poll functions that are written by hand                 |
+//! | [`registration`] | the waker of a task that keeps a buffer, in its pool and its quota          |
 
 #![forbid(unsafe_code)]
 
@@ -22,14 +31,14 @@ use crate::{core::handle::Pool, quota::registration::Registration, wait::request
 use std::{fmt, sync::Arc};
 
 impl Pool {
-    /// Makes a quota: at most `n` samples can be outstanding through it at a time. For the moment in which one
-    /// of them is being released, it may be one more.
+    /// Makes a quota: at most `n` samples can be outstanding through it at a time.
     ///
-    /// A quota sets no buffers aside. The limits of all quotas together may be larger than the pool, and a get
-    /// of a quota waits for a sample like any other get. Gets of the pool itself do not become slower.
+    /// While one of the samples is being released, there may be one more for a moment. A quota reserves no buffers: the
+    /// limits of all quotas together may be larger than the pool, and a get of a quota waits for a sample as any other
+    /// get does. Gets of the pool itself do not become slower.
     ///
-    /// The name is for people: [`Holder`](crate::Holder), [`quotas`](Pool::quotas) and
-    /// [`report`](Pool::report) show it. Two quotas may have the same name.
+    /// The name is for people: [`Holder`](crate::Holder), [`quotas`](Pool::quotas) and [`report`](Pool::report) show
+    /// it. Two quotas may have the same name.
     ///
     /// # Examples
     ///
@@ -40,7 +49,7 @@ impl Pool {
     /// let camera = pool.quota("camera 1", 2);
     /// let frames = (camera.try_get_buffer()?, camera.try_get_buffer()?);
     /// assert_eq!(camera.try_get_buffer().unwrap_err(), GetBufferError::Exhausted);
-    /// assert!(pool.try_get_buffer().is_ok(), "the others have six");
+    /// assert!(pool.try_get_buffer().is_ok(), "other users have six");
     /// # drop(frames);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -49,18 +58,20 @@ impl Pool {
         self.quota_of(name.into(), n, Rank::Ordinary)
     }
 
-    /// Makes a quota of high priority, for what must not fail: control messages, key frames.
+    /// Makes a quota of high priority, for control messages or key frames, for example.
     ///
-    /// Its gets may take the buffers that [`Builder::priority_buffers`](crate::Builder::priority_buffers) keeps, when no other
-    /// sample is free. When they have to wait, they are served before all waiters of the pool that have no high
-    /// priority; this is the one exception to *first come, first served*. Among themselves they are served in
-    /// order. [`Builder::max_waiters`](crate::Builder::max_waiters) does not limit how many of them wait for a
-    /// sample. In all else it is as [`quota`](Pool::quota).
+    /// It differs from [`quota`](Pool::quota) in three points:
     ///
-    /// While more of them wait than samples are released, no other waiter is served. So make `n` no larger
-    /// than it has to be.
+    /// - If no other sample is free, its gets may take the buffers that
+    ///   [`Builder::priority_buffers`](crate::Builder::priority_buffers) keeps.
+    /// - If its gets have to wait, they are served before all waiters of the pool that have no high priority. This is
+    ///   the only exception to *first in, first out*. Gets of high priority are served in order among themselves.
+    /// - [`Builder::max_waiters`](crate::Builder::max_waiters) does not limit how many of its gets wait for a sample.
     ///
-    /// The priority is fixed: there is no way from another quota to a high priority.
+    /// While more gets of high priority wait than samples are released, no other waiter is served. So make `n` no
+    /// larger than necessary.
+    ///
+    /// The priority is fixed: no method gives another quota a high priority.
     ///
     /// # Examples
     ///
@@ -71,7 +82,7 @@ impl Pool {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let pool = Pool::builder().buffers(4).priority_buffers(1).build()?;
     /// let key_frames = pool.priority_quota("key frames", 2);
-    /// let taken = pool.get_buffers(3).await?; // all that gets of the pool can have
+    /// let taken = pool.get_buffers(3).await?; // all that gets of the pool can take
     /// let key_frame = key_frames.get_buffer().await?;
     /// # drop((taken, key_frame));
     /// # Ok(())
@@ -93,8 +104,8 @@ impl Pool {
 
     /// The quotas of this pool that are in use, in the order in which they were made.
     ///
-    /// A quota is in use while a handle to it, a get of it or a sample that is charged to it exists. This is not
-    /// a snapshot: samples move while it is read.
+    /// A quota is in use while it has a handle, a get, or a sample that counts against it. This is not a snapshot:
+    /// other threads get and release samples while it is read.
     ///
     /// # Examples
     ///
@@ -115,23 +126,24 @@ impl Pool {
 
 /// A limited share of a pool, for one consumer. Made by [`Pool::quota`] or [`Pool::priority_quota`].
 ///
-/// It has the gets of a [`Pool`] and nothing else of it. **It is a boundary**: code that is given a quota cannot
+/// It has the gets of a [`Pool`] and no other methods of it. **It is a boundary**: code that is given a quota cannot
 /// raise its limit or its priority, and cannot reach the pool, neither through the quota nor through a sample, a
 /// [`PollPool`](crate::PollPool) or an adapter that was made from it. So give a plugin, a connection or a tenant
 /// a quota instead of the pool.
 ///
-/// A sample is charged to the quota from the get until its last handle is dropped: clones, slices and
-/// [`Bytes`](bytes::Bytes) are handles too. Clones of a quota share one limit. A quota keeps the pool alive, as
-/// a handle does.
+/// A sample counts against the quota from the get until its last handle is dropped: clones, slices and
+/// [`Bytes`](bytes::Bytes) are handles too. Clones of a quota share one limit. A quota keeps the pool alive, as a pool
+/// handle does.
 ///
-/// Gets that find no room wait in the quota's own queue, first come, first served, and delay no other user of
-/// the pool. Once there is room, a get joins the pool's queue at its next poll. A decommit or a flush fails both
-/// kinds of waiters.
+/// A get that finds no room in the quota waits in the quota's own queue, first in, first out, and delays no other user
+/// of the pool. Once the quota has room, the get joins the pool's queue at its next poll. A decommit or a flush fails
+/// the waiters of both queues.
 ///
-/// The futures of its gets are those of a pool, with the quota as a parameter: [`GetBuffer<'_, Quota>`](crate::GetBuffer).
+/// Its gets return the same futures as those of a pool, with the quota as type parameter:
+/// [`GetBuffer<'_, Quota>`](crate::GetBuffer).
 ///
-/// A get through a quota costs two more atomic operations than one of the pool, an owned one four, and the
-/// release of its sample two. They write two cache lines that only the users of this quota write.
+/// A get through a quota costs two more atomic operations than a get of the pool (`get_buffer_owned` four), and the
+/// release of its sample costs two more. They write two cache lines that only the users of this quota write.
 ///
 /// # Examples
 ///
@@ -153,24 +165,24 @@ impl Pool {
 /// ```
 #[derive(Clone)]
 pub struct Quota {
-    /// No public method gives it away: a quota is a boundary.
+    /// No public method returns it: a quota is a boundary.
     pool: Pool,
     account: Arc<Account>,
 }
 
 impl Quota {
-    /// For what is made from a quota, inside the crate.
+    /// For the types of this crate that are made from a quota.
     #[cfg(feature = "stream")]
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// What tells a task that another get waits for this quota, or for its pool.
+    /// Registers a task to be woken when another get waits for this quota, or for its pool.
     pub(crate) fn registration(&self) -> Registration {
         Registration::new(&self.pool, Some(&self.account))
     }
 
-    /// Whether it is of high priority: made by [`Pool::priority_quota`].
+    /// Returns `true` if the quota has high priority: it was made by [`Pool::priority_quota`].
     ///
     /// # Examples
     ///
@@ -185,7 +197,9 @@ impl Quota {
         self.account.rank() == Rank::HighPriority
     }
 
-    /// How many samples are charged to it now, and how many gets wait for room. Not a snapshot.
+    /// How many samples count against the quota now, and how many gets wait for room in it.
+    ///
+    /// Not a snapshot: other threads get and release samples while it is read.
     ///
     /// # Examples
     ///

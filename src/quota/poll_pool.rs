@@ -1,4 +1,4 @@
-//! A pool to be polled, for futures and streams that are written by hand.
+//! A pool or quota that can be polled, for futures and streams that are written by hand.
 
 #![forbid(unsafe_code)]
 
@@ -18,25 +18,25 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// A handle to a pool that can be polled for samples, and keeps its place in line between polls.
+/// A handle to a pool that can be polled for samples, and keeps its position in the wait queue between polls.
 ///
-/// For `poll` functions that are written by hand: they cannot keep the future of
-/// [`get_buffer`](Pool::get_buffer), which borrows the pool, and would have to box what they keep. This
-/// has a handle of its own, and keeps in place what a get has between its polls. Nothing is allocated. With a
-/// [`Quota`] in place of the pool, all of it goes through that.
+/// For `poll` functions that are written by hand. They cannot store the future of [`get_buffer`](Pool::get_buffer),
+/// because it borrows the pool, unless they box it with a handle. A `PollPool` owns a handle, and stores the state of a
+/// get between polls in itself. Nothing is allocated. If it is made from a [`Quota`] (`PollPool::from(&quota)`), its
+/// gets are those of the quota. `PollSemaphore` of `tokio-util` is the same for permits.
 ///
-/// It is a [`Stream`] of fresh samples as well, one that never ends: when the pool refuses, it yields
-/// the error and asks again when it is polled again.
+/// It is also a [`Stream`] of empty samples. The stream never ends: when a get fails, it yields the error, and the next
+/// poll begins another get.
 ///
 /// # Cancel safety
 ///
-/// Whoever stops polling leaves this in line, and can be handed a sample that nobody fetches: it is out
-/// until this is polled, [cancelled](PollPool::cancel) or dropped, and can hold up a drain. A sample
-/// that is given up so goes to the next in line.
+/// If polling stops, the get stays queued, and it can be handed a sample. That sample is outstanding until the
+/// `PollPool` is polled, [cancelled](PollPool::cancel) or dropped, and can delay a drain. Cancelling or dropping it
+/// passes the sample to the next waiter.
 ///
 /// # Examples
 ///
-/// As a stream, with a limit of its own:
+/// As a stream, which ends after ten samples:
 ///
 /// ```
 /// use bytes::BufMut;
@@ -48,7 +48,7 @@ use std::{
 /// let pool = Pool::builder().buffers(1).build()?;
 /// let mut samples = PollPool::new(&pool).take(10);
 /// while let Some(sample) = samples.next().await {
-///     sample?.put_u32(7); // and it is home again, or the next one would wait
+///     sample?.put_u32(7); // the sample is released here; otherwise the next one would wait
 /// }
 /// # Ok(())
 /// # }
@@ -56,7 +56,7 @@ use std::{
 pub struct PollPool {
     asked: Asked,
     location: &'static Location<'static>,
-    /// Once it was asked for.
+    /// `Some` once [`poll_reclaim_requested`](PollPool::poll_reclaim_requested) was called.
     registration: Option<Registration>,
 }
 
@@ -65,9 +65,9 @@ enum Asked {
     Quota(Polled<Quota>),
 }
 
-/// A handle, and the get that goes on between polls.
+/// A handle, and the get that is under way between polls.
 struct Polled<S: Source> {
-    // Before the handle, which keeps what this gives back when it is dropped.
+    // Declared before the handle, so dropped before it: what this gives back needs the pool.
     get: Option<Get<S>>,
     source: S,
 }
@@ -109,15 +109,32 @@ impl<S: Source> Drop for Polled<S> {
 }
 
 impl PollPool {
-    /// Polls `pool`, and keeps it alive. [`Holder::location`](crate::Holder::location) is where this was
-    /// called.
+    /// Makes a `PollPool` that gets its samples from `pool`, and keeps the pool alive.
+    ///
+    /// The [`Holder::location`](crate::Holder::location) of its samples is where this was called.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use futures::future::poll_fn;
+    /// use sample_pool::{Pool, PollPool};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().build()?;
+    /// let mut polled = PollPool::new(&pool);
+    /// let sample = poll_fn(|cx| polled.poll_get_buffer(cx)).await?;
+    /// assert!(sample.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn new(pool: &Pool) -> Self {
         PollPool::from(pool)
     }
 
-    /// The pool behind it. Never public: a quota is a boundary, and this leads past it.
+    /// The pool of the samples. Not public: a quota is a boundary, and this method crosses it.
     #[cfg(feature = "stream")]
     pub(crate) fn pool(&self) -> &Pool {
         match &self.asked {
@@ -139,14 +156,19 @@ impl PollPool {
         }
     }
 
-    /// Takes a sample, or takes a place in line and registers the waker.
+    /// Takes a sample, or joins the wait queue and registers the waker.
     ///
-    /// Polling again keeps the place, and replaces the waker. Served as
-    /// [`get_buffer`](Pool::get_buffer) is.
+    /// Polling again keeps the position in the queue, and replaces the waker. The order is that of
+    /// [`get_buffer`](Pool::get_buffer): first in, first out.
     ///
     /// # Errors
     ///
-    /// As [`get_buffer`](Pool::get_buffer). The next call asks anew.
+    /// As [`get_buffer`](Pool::get_buffer). The next call begins another get.
+    ///
+    /// # Cancel safety
+    ///
+    /// The position in the queue is kept until [`cancel`](PollPool::cancel) is called or this is dropped; see
+    /// [`PollPool`].
     ///
     /// # Examples
     ///
@@ -185,7 +207,8 @@ impl PollPool {
         self.poll_get_buffer_at(cx, self.location)
     }
 
-    /// As [`poll_get_buffer`](PollPool::poll_get_buffer); a get that begins here is recorded for `location`.
+    /// As [`poll_get_buffer`](PollPool::poll_get_buffer). If it begins a get, `location` is recorded as its source
+    /// line.
     pub(crate) fn poll_get_buffer_at(
         &mut self,
         cx: &mut Context<'_>,
@@ -197,22 +220,28 @@ impl PollPool {
         }
     }
 
-    /// Resolves when another get waits for a sample that a task could release, and otherwise registers the waker for
+    /// Resolves when another get waits for a sample that this task could release. Otherwise registers the waker for
     /// that.
     ///
-    /// For a task that keeps a sample for unfinished work while it waits for something else. A reader does that
-    /// with the first bytes of a frame whose rest has not come. Such a sample is out for as long as the other end
-    /// likes, and a few slow senders can have all of them. So poll this as well before returning
-    /// [`Pending`](Poll::Pending). Once it is ready, copy what was read, and release the sample.
+    /// For a task that keeps a sample for unfinished work while it waits for something else. A reader does that with
+    /// the first bytes of a frame whose rest has not been received. Such a sample is outstanding for as long as the
+    /// sender takes, and a few slow senders can hold all samples. So poll this too before returning
+    /// [`Pending`](Poll::Pending). Once it is ready, copy the bytes that were read, and release the sample.
     ///
-    /// It is ready while a get waits in the wait queue of the pool, or of the [`Quota`] through which this gets its
-    /// samples; and while the pool drains. A get of this `PollPool` itself counts too: ask when it is not
-    /// [waiting](PollPool::is_waiting). The waker is woken once; poll again to register again. A get that does
-    /// not wait, as that of [`try_get_buffer`](Pool::try_get_buffer), wakes nothing. With
-    /// [`max_waiters(0)`](crate::Builder::max_waiters) no get waits, and one that is refused for that counts as one that
-    /// waits: it wakes the waker, and the next poll is ready.
+    /// - It is ready while a get is queued in the pool, or in the [`Quota`] through which this gets its samples, and
+    ///   while the pool drains.
+    /// - A get of this `PollPool` itself counts too: call this only while it is not [waiting](PollPool::is_waiting).
+    /// - The waker is woken once. Poll again to register it again.
+    /// - A get that does not wait, as [`try_get_buffer`](Pool::try_get_buffer), wakes nothing.
+    /// - With [`max_waiters(0)`](crate::Builder::max_waiters) no get waits. A get that fails for this reason counts as
+    ///   one that waits: it wakes the waker, and the next poll is ready.
     ///
-    /// Being ready takes part in Tokio's cooperative budget, as a get does. It takes the pool's lock at each call, so ask only where the task is about to wait with a sample in its hands.
+    /// A poll that is ready spends Tokio's cooperative budget, as a get does. Each call takes the pool's lock, so call
+    /// it only where the task is about to wait while it holds a sample.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is lost. The waker stays registered until it is woken, or until this is dropped.
     ///
     /// # Examples
     ///
@@ -242,15 +271,16 @@ impl PollPool {
     /// ```
     pub fn poll_reclaim_requested(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.poll_reclaim_unbudgeted(cx));
-        // A task that asks in a loop would keep its thread from the tasks that end the reason of the request.
+        // Otherwise a task that polls this in a loop would never yield, and the tasks that end the reason of the
+        // request could not run on its thread.
         match spend(cx) {
             true => Poll::Ready(()),
             false => Poll::Pending,
         }
     }
 
-    /// As [`poll_reclaim_requested`](PollPool::poll_reclaim_requested), whether or not the task has budget left. For a
-    /// caller that does not ask again after the answer, and must not take a lack of budget for "nothing is requested".
+    /// As [`poll_reclaim_requested`](PollPool::poll_reclaim_requested), but it spends no cooperative budget. For a
+    /// caller that does not poll again after `Ready`, and must not take a lack of budget for "nothing is requested".
     pub(crate) fn poll_reclaim_unbudgeted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let registration = self.registration.get_or_insert_with(|| match &self.asked {
             Asked::Pool(polled) => Registration::new(&polled.source, None),
@@ -259,7 +289,9 @@ impl PollPool {
         registration.poll(cx)
     }
 
-    /// Gives up the place in line, if there is one. A sample that it was handed goes to the next.
+    /// Leaves the wait queue, if a get is under way. A sample that was already handed to it goes to the next waiter.
+    ///
+    /// The next poll begins another get.
     ///
     /// # Examples
     ///
@@ -284,7 +316,27 @@ impl PollPool {
         }
     }
 
-    /// Whether it is in line, or was handed a sample that was not fetched.
+    /// Returns `true` if a get is under way: it is queued, or it was handed a sample that no poll has returned.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{Pool, PollPool};
+    /// use std::task::{Context, Waker};
+    ///
+    /// let pool = Pool::builder().buffers(1).build()?;
+    /// let held = pool.try_get_buffer()?;
+    /// let mut polled = PollPool::new(&pool);
+    /// assert!(!polled.is_waiting());
+    /// let cx = &mut Context::from_waker(Waker::noop());
+    /// assert!(polled.poll_get_buffer(cx).is_pending());
+    /// assert!(polled.is_waiting());
+    /// drop(held);
+    /// assert!(polled.is_waiting(), "it was handed the sample");
+    /// assert!(polled.poll_get_buffer(cx).is_ready());
+    /// assert!(!polled.is_waiting());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         match &self.asked {
@@ -294,7 +346,7 @@ impl PollPool {
     }
 }
 
-/// Polls the pool itself.
+/// Gets samples from the pool, as [`PollPool::new`].
 impl From<&Pool> for PollPool {
     #[track_caller]
     fn from(pool: &Pool) -> Self {
@@ -306,7 +358,7 @@ impl From<&Pool> for PollPool {
     }
 }
 
-/// Polls through a quota, for whatever takes an `Into<PollPool>`.
+/// Gets samples through a quota, for functions that take an `Into<PollPool>`.
 ///
 /// # Examples
 ///
@@ -336,7 +388,8 @@ impl From<&Quota> for PollPool {
     }
 }
 
-/// Polls the same pool or quota, from a place of its own.
+/// Gets samples from the same pool or quota. The clone has no get under way: it does not share the position in the
+/// queue.
 impl Clone for PollPool {
     fn clone(&self) -> Self {
         PollPool {
@@ -350,7 +403,7 @@ impl Clone for PollPool {
     }
 }
 
-/// Fresh samples, without end.
+/// Empty samples, one for each get. The stream never ends.
 impl Stream for PollPool {
     type Item = Result<Sample, GetBufferError>;
 
@@ -359,7 +412,7 @@ impl Stream for PollPool {
     }
 }
 
-/// It never ends.
+/// The stream never ends.
 impl FusedStream for PollPool {
     fn is_terminated(&self) -> bool {
         false

@@ -1,4 +1,7 @@
-//! A task that keeps a buffer, as its pool and its quota know it.
+//! The registration of a task that keeps a buffer: its wakers in the pool and in the quota.
+//!
+//! Gets queue in two places: for room in the quota, and for samples in the pool. A task that keeps a sample of a quota
+//! must be woken for both, so it registers a waker in each.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +15,7 @@ use std::{
     task::{Context, Poll},
 };
 
-/// A task's wakers, in the pool and in the quota through which it gets its samples, if there is one.
+/// The keys of a task's wakers, in the pool and in the quota through which it gets its samples, if there is one.
 pub(crate) struct Registration {
     pool: Pool,
     in_pool: Option<Key>,
@@ -30,11 +33,12 @@ impl Registration {
         }
     }
 
-    /// Resolves if a get is queued, in the quota or in the pool, if one was refused since the last call because none may
-    /// queue, or if the pool drains. Otherwise the waker is registered for the next one.
+    /// Resolves if a get is queued in the quota or in the pool, if one has failed since the last call because no get
+    /// may queue, or if the pool drains. Otherwise registers the waker for the next of these events.
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         if let Some(account) = &self.account {
-            // User code, so it is cloned before the lock is taken, and what is dropped is dropped after.
+            // A waker is user code: it is cloned before the lock is taken, and the replaced one is dropped after it is
+            // released.
             let waker = Spare::new(cx.waker().clone());
             match account.register(&mut self.in_account, waker) {
                 Some(replaced) => user_code::quietly(|| drop(replaced)),

@@ -1,10 +1,10 @@
-//! The room that a get of a quota is given before it asks the pool.
+//! The room in the quota of one get, which it needs before it asks the pool.
 //!
-//! | stage     | owns                            | left by                                              |
-//! |-----------|---------------------------------|------------------------------------------------------|
-//! | `None`    | nothing                         | first poll: `Charged`, or `Asked`                    |
-//! | `Asked`   | a place in the account's queue, or an error | admitted: `Charged`; refused or timed out: `None` |
-//! | `Charged` | a charge                        | its samples take it, or the pool refuses: `None`     |
+//! | state     | owns                                        | left by                                              |
+//! |-----------|---------------------------------------------|------------------------------------------------------|
+//! | `None`    | nothing                                     | first poll: `Charged` if there is room, else `Asked` |
+//! | `Asked`   | a place in the account's queue, or an error | admitted: `Charged`; error or timeout: `None`        |
+//! | `Charged` | its room in the quota                       | its samples carry it, or the pool fails: `None`      |
 
 #![forbid(unsafe_code)]
 
@@ -24,7 +24,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// See the module's documentation. What it owns is given back when it is dropped.
+/// The state of a get's room; see the table in the module's documentation. Dropping it gives back what it owns.
 #[derive(Debug, Default)]
 pub(crate) enum Room {
     #[default]
@@ -56,7 +56,7 @@ impl Room {
         &mut self,
         admitted: Result<Charge, GetBufferError>,
     ) -> Result<(), GetBufferError> {
-        // The admission is over, so its drop leaves no queue.
+        // The admission is `Done`, so its drop leaves no queue and counts nothing.
         *self = Room::None;
         *self = Room::Charged(admitted?);
         Ok(())
@@ -87,7 +87,8 @@ impl Asked for Quota {
     ) -> Poll<Result<(), GetBufferError>> {
         if let Room::None = room {
             if let Some(charge) = self.charge_at_once(count) {
-                // In the room, and not on the stack: the waker that the pool is asked with may panic.
+                // Stored in the future, and not on the stack, so that the drop of the future returns it if a waker
+                // panics.
                 *room = Room::Charged(charge);
                 return Poll::Ready(Ok(()));
             }
