@@ -1,4 +1,19 @@
-//! Who waits, for samples and for room in a quota, and in what order.
+//! Waiting: the queues of gets that wait for samples or for room in a quota, and the tasks that are woken for other
+//! events.
+//!
+//! | module             | what it has                                                                     |
+//! |--------------------|---------------------------------------------------------------------------------|
+//! | [`request`]        | what a get asks for                                                             |
+//! | [`queue`]          | the wait queue: order of service, hand-off                                      |
+//! | [`slab`]           | the queue slots, and the links between them                                     |
+//! | [`node`]           | the node of a waiter: its outcome and its timer                                 |
+//! | [`quota_account`]  | a quota's account: what is in use, and the queue for room                       |
+//! | [`quota_accounts`] | all accounts of a pool                                                          |
+//! | [`registry`]       | weak entries of the accounts that are in use                                    |
+//! | [`payer`]          | the reference of a slot to the account against which it counts                  |
+//! | [`event`]          | futures that resolve at the next release or the next completed drain            |
+//! | [`reclaim`]        | wakers of tasks that keep a buffer until a get is queued                        |
+//! | [`clock`]          | the clock that waits are measured by                                            |
 
 pub(crate) mod clock;
 pub(crate) mod event;

@@ -1,22 +1,38 @@
-//! A waiter's node: the place where it is told its outcome, and its timer.
+//! A waiter's node: where its outcome is stored, and its timer.
 //!
-//! The line owns the nodes, one for each seat, and recycles them, so waiting allocates nothing once the
-//! pool has had as many waiters before. A future in line has a [`Ticket`] to its node.
+//! The wait queue owns the nodes, one for each queue slot, and recycles them. So waiting allocates nothing once the
+//! queue has had as many waiters at a time before. A future that is queued has a [`Ticket`] to its node.
 //!
-//! After a crowd the line has more nodes than it keeps. It *abandons* the surplus while waiters leave: the node
-//! belongs to the ticket from then on, which frees it when it is given back. So no later event is needed to free it.
+//! If the queue has more nodes than it keeps, it *abandons* the surplus as waiters leave: the node belongs to the
+//! ticket from then on, and giving the ticket back frees it. So no later event is needed to free it.
 //!
-//! The outcome is stored under the pool's lock and read by the future without it. Its waker lies in the
-//! seat, under the lock: whoever tells the outcome takes the waker out in the same hold of the lock, so
-//! a wake-up cannot be lost, and cannot reach whoever has the node next.
+//! The outcome is stored under the lock of the queue, and the future reads it without the lock. The waker is in the
+//! queue slot, under the lock. Storing the outcome and taking out the waker happen in the same hold of the lock. So a
+//! wake-up cannot be lost, and cannot wake a later future that uses the node.
 //!
-//! | outcome                | the node's future                | its owner  | left by                              |
-//! |------------------------|----------------------------------|------------|--------------------------------------|
-//! | [`given_back`]         | none                             | the line   | [`OwnedWaiter::ticket`], under the lock |
-//! | null                   | waits, or has its outcome        | the line   | `tell` and `abandon`, under the lock; [`Ticket::give_back`] |
-//! | anything else          | has not looked at its outcome    | the line   | [`Ticket::take_outcome`]             |
-//! | that, with `ABANDONED` | has not looked at its outcome    | the ticket | [`Ticket::take_outcome`]             |
-//! | `ABANDONED` alone      | has its outcome, or needs none   | the ticket | [`Ticket::give_back`], which frees it |
+//! | outcome                 | the node's future               | its owner  | left by                                                |
+//! |-------------------------|---------------------------------|------------|--------------------------------------------------------|
+//! | [`given_back`]          | none                            | the queue  | [`OwnedWaiter::ticket`], under the lock                |
+//! | null                    | waits, or has taken its outcome | the queue  | `tell` and `abandon`, under the lock; [`Ticket::give_back`] |
+//! | any other               | has not taken its outcome       | the queue  | [`Ticket::take_outcome`]                               |
+//! | any other + `ABANDONED` | has not taken its outcome       | the ticket | [`Ticket::take_outcome`]                               |
+//! | `ABANDONED` alone       | has taken it, or needs none     | the ticket | [`Ticket::give_back`], which frees the node            |
+//!
+//! # Invariants
+//!
+//! **W1**, **W2** and **W3**, in [`slot`](crate::slot), with their tests.
+//!
+//! # Orderings
+//!
+//! | access                                   | ordering  | pairs with                            | carries                                          |
+//! |------------------------------------------|-----------|---------------------------------------|--------------------------------------------------|
+//! | `outcome`: `tell`, `tell_and_abandon`    | `Release` | `take_outcome`                        | the slots, their links and bytes; the join stamp |
+//! | `outcome`: `take_outcome`                | `Acquire` | `tell`, `tell_and_abandon`            | the same                                         |
+//! | `outcome`: `give_back`                   | `Release` | `is_given_back`                       | the empty outcome and the stopped timer          |
+//! | `outcome`: `is_given_back`               | `Acquire` | `give_back`                           | the same                                         |
+//! | `location`: `set_location`               | `Release` | `location`                            | the source line, which is `'static`              |
+//! | `location`: `location`                   | `Acquire` | `set_location`                        | the same                                         |
+//! | all others                               | `Relaxed` | the lock, or the same future          | nothing                                          |
 
 #![allow(unsafe_code, reason = "listed in scripts/layers")]
 
@@ -39,26 +55,26 @@ use tokio::time::Sleep;
 /// A timer that is kept with the node, so that a timed wait allocates it once.
 pub(crate) type Timer = Pin<Box<Option<Sleep>>>;
 
-/// See the module's documentation. Neighbours are served by other threads, so no line is shared.
+/// See the module's documentation. Other threads serve its neighbours, so no two nodes share a cache line.
 #[repr(align(128))]
 struct Waiter {
-    /// Null while waiting, [`given_back`] while nobody does, one of the two failures, [`no_slots`], or the
-    /// first slot of the chain handed over.
+    /// Null while the future waits, [`given_back`] while no future uses the node, one of the two errors, [`no_slots`],
+    /// or the first slot of the list that was handed off.
     outcome: AtomicPtr<Slot>,
-    /// When its future joined, as the bits of a [`Stamp`], if its wait is measured. Written under the lock and read by
-    /// the future without it, which has learnt of a stamp that it must see with its outcome.
+    /// When its future joined, as the bits of a [`Stamp`], if its wait is measured. Written under the lock, and read by
+    /// the future without it: the acquire of the outcome makes a stamp visible that was written before.
     joined: StatisticU64,
-    /// Tells it apart from the other nodes of its line; it never changes.
+    /// The number of the node in its queue. It never changes.
     number: NonZeroU32,
-    /// Where its seat is in the line. Written and read under the line's lock only.
+    /// The index of its queue slot. Written and read only under the lock of the queue.
     queue_slot: SettingU32,
     timer: Cell<Option<Timer>>,
     _freed_once: Tracked,
-    /// The line of the program that made the get, if holders are tracked; null until it was written down.
+    /// The source line that made the get, if holders are tracked. Null until it is recorded.
     location: SettingPtr<Location<'static>>,
 }
 
-/// What a waiter is told.
+/// The result of a wait.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     Slots(SlotList),
@@ -96,20 +112,20 @@ fn given_back() -> *mut Slot {
     ptr::without_provenance_mut(3)
 }
 
-/// A chain without slots: it waited for something else.
+/// A list without slots: the get waited for room in a quota.
 fn no_slots() -> *mut Slot {
     ptr::without_provenance_mut(4)
 }
 
-/// Set in an outcome: the node belongs to the ticket. Slots are aligned, so no slot's address has this bit.
+/// Bit of an outcome: the node belongs to the ticket. Slots are aligned, so no slot's address has this bit.
 const ABANDONED: usize = 8;
 
 const _: () = assert!(align_of::<Slot>() > ABANDONED);
 
-/// The owner of a node; the line has one for each seat, a ticket the one that was abandoned to it.
+/// The owner of a node. The queue has one for each queue slot; a node that was abandoned is owned by its ticket.
 pub(crate) struct OwnedWaiter(NonNull<Waiter>);
 
-// SAFETY: the shared half is an atomic; the other half has its own rule (W2).
+// SAFETY: the shared fields are atomics or never change. Only the future that has the ticket touches the timer (W2).
 unsafe impl Send for OwnedWaiter {}
 // SAFETY: as above.
 unsafe impl Sync for OwnedWaiter {}
@@ -121,7 +137,7 @@ impl fmt::Debug for OwnedWaiter {
 }
 
 impl OwnedWaiter {
-    /// A node whose seat is at `seat`.
+    /// A node whose queue slot is `queue_slot`.
     pub(crate) fn new(number: NonZeroU32, queue_slot: u32) -> Self {
         let waiter = Box::new(Waiter {
             outcome: AtomicPtr::new(given_back()),
@@ -136,11 +152,11 @@ impl OwnedWaiter {
     }
 
     fn waiter(&self) -> &Waiter {
-        // SAFETY: the node goes when its owner does.
+        // SAFETY: the node is freed when its owner is dropped, and `self` is its owner (W1).
         unsafe { self.0.as_ref() }
     }
 
-    /// Tells the node apart from the others of its line.
+    /// The number of the node in its queue.
     pub(crate) fn number(&self) -> NonZeroU32 {
         self.waiter().number
     }
@@ -150,14 +166,14 @@ impl OwnedWaiter {
         self.0 == ticket.0
     }
 
-    /// Remembers where its seat is now. Called under the lock.
+    /// Stores the index of its queue slot, which has moved. Called under the lock.
     pub(crate) fn set_queue_slot(&self, queue_slot: u32) {
         self.waiter()
             .queue_slot
             .store(queue_slot, Ordering::Relaxed);
     }
 
-    /// Whether no future has the node. Pairs with the store of [`Ticket::give_back`].
+    /// Whether no future uses the node. Pairs with the store in [`Ticket::give_back`].
     pub(crate) fn is_given_back(&self) -> bool {
         self.waiter().outcome.load(Ordering::Acquire) == given_back()
     }
@@ -168,24 +184,24 @@ impl OwnedWaiter {
         let joined = Stamp::to_bits(joined);
         waiter.joined.store(joined, Ordering::Relaxed);
         waiter.outcome.store(ptr::null_mut(), Ordering::Relaxed);
-        // Of whoever had the node before.
+        // Still that of the previous future.
         waiter.location.store(ptr::null_mut(), Ordering::Relaxed);
         Ticket(self.0)
     }
 
-    /// Whether the future was handed slots and has not looked yet. It may look at this moment.
+    /// Whether the future was handed slots and has not taken them yet. It may take them at the same time.
     pub(crate) fn has_slots(&self) -> bool {
-        let told = self.waiter().outcome.load(Ordering::Relaxed);
-        !told.is_null()
+        let outcome = self.waiter().outcome.load(Ordering::Relaxed);
+        !outcome.is_null()
             && [not_committed(), flushing(), given_back(), no_slots()]
                 .iter()
-                .all(|&other| told != other)
+                .all(|&other| outcome != other)
     }
 
-    /// The line of the program that made the get.
+    /// The source line that made the get.
     pub(crate) fn location(&self) -> Option<&'static Location<'static>> {
         let location = NonNull::new(self.waiter().location.load(Ordering::Acquire))?;
-        // SAFETY: only `set_location` stores here, and it stores a reference that lives for ever.
+        // SAFETY: a pointer that is not null was stored by `set_location`, from a `'static` reference.
         Some(unsafe { location.as_ref() })
     }
 
@@ -194,28 +210,29 @@ impl OwnedWaiter {
         Stamp::from_bits(self.waiter().joined.load(Ordering::Relaxed))
     }
 
-    /// Takes a future that joined without a time for having joined at `now`. Called under the lock.
+    /// Records `now` as the join time of a future that has none. Called under the lock.
     pub(crate) fn joined_no_later_than(&self, now: Stamp) {
         let joined = Stamp::to_bits(Some(self.joined().unwrap_or(now)));
         self.waiter().joined.store(joined, Ordering::Relaxed);
     }
 
-    /// Tells the future what came of its wait. Called under the lock, once for each ticket.
+    /// Stores the outcome of the future's wait. Called under the lock, once for each ticket.
     pub(crate) fn tell(&self, outcome: Outcome) {
         let told = outcome.into_pointer();
         self.waiter().outcome.store(told, Ordering::Release);
     }
 
-    /// The same, and the node belongs to the ticket from now on. In one store: as soon as the future sees its
-    /// outcome it gives the node back, and has to know by then who frees it.
+    /// As [`tell`](Self::tell), and the node belongs to the ticket from now on.
     pub(crate) fn tell_and_abandon(self, outcome: Outcome) {
+        // One store for both: as soon as the future sees its outcome, it gives the node back, and it must know by then
+        // that it owns the node.
         let told = outcome.into_pointer().map_addr(|told| told | ABANDONED);
         let node = ManuallyDrop::new(self);
         node.waiter().outcome.store(told, Ordering::Release);
     }
 
-    /// The node belongs to the ticket from now on. Called under the lock, by the future that has the ticket: it
-    /// leaves without an outcome.
+    /// The node belongs to the ticket from now on. Called under the lock, by the future that has the ticket and leaves
+    /// without an outcome.
     pub(crate) fn abandon(self) {
         let node = ManuallyDrop::new(self);
         let abandoned = ptr::without_provenance_mut(ABANDONED);
@@ -225,27 +242,27 @@ impl OwnedWaiter {
 
 impl Drop for OwnedWaiter {
     fn drop(&mut self) {
-        // SAFETY: the node came from a `Box`, and is dropped once: with its line, or by the ticket that it was
-        // abandoned to. No future holds a ticket that it will use again (W1).
+        // SAFETY: the node was made by `Box::leak`, and is dropped once: with its queue, or by the ticket to which it
+        // was abandoned. No future will use a ticket to it again (W1).
         let node = unsafe { Box::from_raw(self.0.as_ptr()) };
-        // The timer of a future that was forgotten has a waker, which is foreign.
+        // The timer of a future that was forgotten has a waker, which is user code: its drop may panic.
         user_code::quietly(|| drop(node));
     }
 }
 
-/// Stops a timer, which stays with its node. It has a waker, which is foreign, and one that panics when
-/// it is dropped must not take the node with it.
+/// Stops a timer, whose allocation stays with its node. The timer has a waker, which is user code: if its drop panics,
+/// the node must still be given back.
 #[cold]
 fn stop(timer: &mut Timer) {
     user_code::quietly(|| timer.set(None));
 }
 
-/// The right of one future to wait at a node.
+/// The right of one future to use a node. There is one ticket to a node at a time.
 pub(crate) struct Ticket(NonNull<Waiter>);
 
-// SAFETY: the timer is reached through `&mut Ticket` only, from whatever thread (W2).
+// SAFETY: the timer is reached through `&mut Ticket` only, by one thread at a time (W2).
 unsafe impl Send for Ticket {}
-// SAFETY: through a shared ticket nothing but the number and the seat is read.
+// SAFETY: a shared ticket reaches only the number, which never changes, and atomics.
 unsafe impl Sync for Ticket {}
 
 impl fmt::Debug for Ticket {
@@ -256,22 +273,22 @@ impl fmt::Debug for Ticket {
 
 impl Ticket {
     fn waiter(&self) -> &Waiter {
-        // SAFETY: a node lives as long as its line, which the future keeps alive, or until this ticket is given
-        // back (W1).
+        // SAFETY: a node lives as long as its queue, which the future keeps alive, or until this ticket is given back
+        // (W1).
         unsafe { self.0.as_ref() }
     }
 
-    /// Tells the node apart from the others of its line.
+    /// The number of the node in its queue.
     pub(crate) fn number(&self) -> NonZeroU32 {
         self.waiter().number
     }
 
-    /// Where its seat is, or was when it had one. Called under the lock.
+    /// The index of its queue slot, or the last one if that was removed. Called under the lock.
     pub(crate) fn queue_slot(&self) -> u32 {
         self.waiter().queue_slot.load(Ordering::Relaxed)
     }
 
-    /// Writes down which line of the program made the get.
+    /// Records the source line that made the get.
     pub(crate) fn set_location(&self, location: &'static Location<'static>) {
         let location = ptr::from_ref(location).cast_mut();
         self.waiter().location.store(location, Ordering::Release);
@@ -283,48 +300,48 @@ impl Ticket {
         Stamp::from_bits(self.waiter().joined.load(Ordering::Relaxed))
     }
 
-    /// What the future was told, once.
+    /// Takes the outcome, if there is one. `Some` once for each ticket.
     pub(crate) fn take_outcome(&mut self) -> Option<Outcome> {
-        let told = self.waiter().outcome.load(Ordering::Acquire);
-        // Without an outcome, and with the same owner.
-        let emptied = ptr::without_provenance_mut(told.addr() & ABANDONED);
-        let told = told.map_addr(|told| told & !ABANDONED);
-        if told.is_null() {
+        let found = self.waiter().outcome.load(Ordering::Acquire);
+        // The outcome is removed, the owner stays the same.
+        let emptied = ptr::without_provenance_mut(found.addr() & ABANDONED);
+        let found = found.map_addr(|found| found & !ABANDONED);
+        if found.is_null() {
             return None;
         }
         self.waiter().outcome.store(emptied, Ordering::Relaxed);
-        Some(if told == not_committed() {
+        Some(if found == not_committed() {
             Outcome::Failed(GetBufferError::NotCommitted)
-        } else if told == flushing() {
+        } else if found == flushing() {
             Outcome::Failed(GetBufferError::Flushing)
-        } else if told == no_slots() {
+        } else if found == no_slots() {
             Outcome::Slots(SlotList::default())
         } else {
-            let first = NonNull::new(told)?;
-            // SAFETY: neither null, a failure nor empty, so it is a chain that `tell` stored, and
-            // the outcome was emptied above (W3).
+            let first = NonNull::new(found)?;
+            // SAFETY: neither null, an error nor empty, so it is a list that `tell` or `tell_and_abandon` stored, and
+            // the store above removed it from the node (W3).
             Outcome::Slots(unsafe { SlotList::from_first(first) })
         })
     }
 
     /// The timer kept with the node.
     pub(crate) fn timer(&mut self) -> &mut Option<Timer> {
-        // SAFETY: this is the one ticket, borrowed mutably for as long as the timer is (W2).
+        // SAFETY: there is one ticket to the node, and it is borrowed mutably for as long as the timer is (W2).
         self.waiter().timer.with_mut(|timer| unsafe { &mut *timer })
     }
 
-    /// Gives the node back, or frees it if it was abandoned. It must not be in line any more, and its outcome
-    /// was taken.
+    /// Gives the node back, or frees it if it was abandoned. The future must not be queued any more, and its outcome
+    /// must have been taken.
     #[inline]
     pub(crate) fn give_back(mut self) {
         if let Some(timer) = self.timer() {
             stop(timer);
         }
-        // This future stored it, or saw it when it took its outcome.
+        // Relaxed is enough: this future stored `ABANDONED` itself, or saw it when it took its outcome.
         if self.waiter().outcome.load(Ordering::Relaxed).addr() == ABANDONED {
             return drop(OwnedWaiter(self.0));
         }
-        // Pairs with `is_given_back`: whoever gets the node next finds it empty.
+        // Pairs with `is_given_back`: the next future of the node finds no outcome and a stopped timer.
         self.waiter().outcome.store(given_back(), Ordering::Release);
     }
 }

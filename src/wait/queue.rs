@@ -1,46 +1,45 @@
-//! The line: who waits for samples, and in what order they are served.
+//! The wait queue: which gets wait for slots, and the order in which they are served.
 //!
-//! | state   | in line | owns slots          | left by                                                  |
-//! |---------|---------|---------------------|----------------------------------------------------------|
-//! | waiting | yes     | what it gathered    | the last slot it wants: told; decommit, flush: told; drop |
-//! | told    | no      | all it wanted, or none | poll: done; drop: the slots go to the next in line    |
+//! A release that finds a waiter hands its slot to the head of the queue directly. The head gathers slots until it has
+//! as many as it wants, so a large request is not starved by small ones behind it. A get that joins has parked every
+//! word of the free list before, in the same hold of the lock: so later releases take the lock and find it.
 //!
-//! A release that goes under the lock gives its slot to the front of the line directly. The front is
-//! filled until it has what it wants, so a large request is not starved by small ones behind it.
-//! Whoever joins parked every word of the free list first, in the same hold of the lock.
+//! | state      | queued  | owns slots               | left by                                                       |
+//! |------------|---------|--------------------------|---------------------------------------------------------------|
+//! | waiting    | yes     | those that it gathered   | hand-off of the last slot it wants, decommit, flush: has its outcome; drop |
+//! | has its outcome | no | all that it wants, or none | poll: done; drop: the slots go to the next waiter           |
 //!
-//! Those of a quota of high priority stand in a queue of their own, which is served before the other; all
-//! else is the same for both. A [quota](crate::Quota) has a line of its own too, in which its gets
-//! wait for room instead of slots.
+//! Gets of a quota of high priority have a queue of their own, which is served before the other. Otherwise both are the
+//! same. Each [quota](crate::Quota) has a wait queue too, in which its gets wait for room instead of slots.
 //!
-//! A crowd's seats are freed as it leaves: of those that no waiter has, the line keeps a bounded number, which is more
-//! than most pools ever need. A seat that is left beyond that is removed, and its node belongs to the future that
-//! waited there. So a wait allocates only when the line is longer than it was, or has more waiters than it keeps.
+//! Queue slots are recycled. Of those without a waiter the queue keeps a bounded number, which is more than most pools
+//! ever need. A queue slot that is left beyond that is removed, and its node belongs to the future that waited there.
+//! So many waiters at a time leave no memory behind, and a wait allocates only if the queue is longer than it ever was,
+//! or has more waiters than it keeps queue slots.
 //!
 //! # Invariants, true whenever the lock is free
 //!
-//! - **L1** No slot is home while anyone waits. loom `no_slot_is_home_while_anyone_waits`
-//! - **L2** Home + outstanding = committed; slots that were gathered or handed over are outstanding.
-//!   `tests/it/model`
-//! - **L3** No foreign code runs under the lock: waiters are told under it, woken and dropped after.
-//!   `reentrancy: *`
-//! - **L4** Only the front gathers, and a front that a privileged one came before: every other seat in
-//!   line has no slot. `many: *`, `quotas: *`
-//! - **L5** No more than `kept` seats have no waiter in line. `gone: *`, `line: tests`
+//! - **L1** No slot is free while a waiter is queued. loom `no_slot_is_home_while_anyone_waits`
+//! - **L2** free + outstanding = committed; gathered and handed slots count as outstanding. `tests/it/model`
+//! - **L3** No user code runs under the lock: outcomes are stored under it, and wakers are taken out under it and woken
+//!   and dropped after. `reentrancy: *`
+//! - **L4** Only the head gathers, and a head that a get of high priority came before: every other queued waiter has no
+//!   slot. `many: *`, `quotas: *`
+//! - **L5** At most `kept` queue slots have no queued waiter. `gone: *`, `wait::queue::tests`
 //!
 //! # Why not a `Notify`, or a `Semaphore`
 //!
-//! One `Notify` for all remembers one permit, so two releases between a waiter's look and its registration
-//! wake one waiter; newcomers overtake, and a woken loser joins at the end again. A `Notify` for each
-//! has none of this, and costs a lock of its own at each poll and each wake-up, a quarter of a
-//! hand-over, to guard a waker that can lie in the seat, under the lock that is held anyway. A
-//! `Semaphore` takes its lock on every release even when nobody waits, and cannot hand over a particular
-//! slot. Here the slot is in the waiter's hands before it is woken.
+//! One `Notify` for all waiters stores one permit, so two releases between a waiter's check and its registration wake
+//! one waiter only. Later requests overtake, and a woken task that finds no slot joins at the tail again. A `Notify`
+//! for each waiter has none of these defects, but each poll and each wake-up takes its lock, which is a quarter of the
+//! cost of a hand-off. That lock guards a waker that can be in the queue slot, under the lock that is held anyway. A
+//! `Semaphore` takes its lock on every release, also without a waiter, and cannot hand off a particular slot. Here the
+//! waiter owns the slot before it is woken.
 //!
 //! # Why a mutex
 //!
-//! A waiter must be able to leave from the middle when its future is dropped, and a release must see
-//! the line and move its slot in one step. Without a waiter nobody takes it.
+//! A waiter must be able to leave from the middle of the queue when its future is dropped, and a release must see the
+//! queue and hand off its slot in one step. Without a waiter no release takes the mutex.
 
 #![forbid(unsafe_code)]
 
@@ -60,58 +59,59 @@ use crate::{
 };
 use std::{mem, task::Waker};
 
-/// The waiters, first come first served.
+/// The waiters, first in, first out. See the module's documentation.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct WaitQueue {
+    /// How many waiters are queued, in both queues.
     len: usize,
     waiting: Queue,
-    /// Served before those who are `waiting`.
+    /// Served before those in `waiting`.
     high_priority: Queue,
-    /// The seats that nobody waits on, in the order in which they were left. A future that was told its
-    /// outcome may still have the node of such a seat.
+    /// The queue slots without a queued waiter, in the order in which they were left. A future that has not taken its
+    /// outcome yet may still use the node of such a queue slot.
     left: Queue,
-    /// How many of them are kept.
+    /// How many queue slots without a waiter are kept.
     kept: usize,
     queue_slots: QueueSlots,
 }
 
-/// How many seats are looked at before a new one is made.
+/// How many queue slots are checked for reuse before a new one is made. Bounds the time under the lock.
 const LOOK_AT: usize = 8;
 
-/// How many seats without a waiter the pool's line keeps: 1.5 MiB, and less than that again if all were used for timed
-/// waits. One in a model, which has few waiters.
+/// How many queue slots without a waiter the queue of a pool keeps: 1.5 MiB, and less than 1.5 MiB more if all were
+/// used for timed waits. One in loom and shuttle tests, which have few waiters.
 pub(crate) const KEPT_BY_A_POOL: usize = if cfg!(all(test, any(loom, shuttle))) {
     1
 } else {
     8192
 };
 
-/// How many a quota's line keeps. Quotas are many, and not all have crowds.
+/// How many the queue of a quota keeps. A pool can have many quotas, and few of them have many waiters.
 pub(crate) const KEPT_BY_A_QUOTA: usize = KEPT_BY_A_POOL.div_ceil(8);
 
-/// What came of offering a slot to the front.
+/// The result of [`WaitQueue::offer`].
 #[derive(Debug)]
 pub(crate) enum Offer {
-    /// Nobody is in line.
+    /// No waiter is queued.
     Refused(OwnedSlot),
-    /// The front has it, and wants more.
+    /// The head of the queue has the slot, and wants more.
     Gathered,
-    /// The front has all it wanted, and is to be woken once the lock is free.
+    /// The head has all that it wants. The caller wakes it once the lock is free.
     Served(Waker),
 }
 
-/// What somebody leaves behind who gives up waiting.
+/// What a get had when it left the queue.
 #[derive(Debug)]
 pub(crate) enum Left {
-    /// It was in line, with what it had gathered.
+    /// It was queued: the slots that it had gathered, and its waker.
     Waiting(SlotList, Option<Waker>),
-    /// It had been told already.
+    /// It had its outcome already.
     WithOutcome(Outcome),
 }
 
 impl WaitQueue {
-    /// A line without a seat, which keeps so many that are left.
+    /// An empty queue, which keeps up to `kept` queue slots without a waiter.
     pub(crate) fn new(kept: usize) -> Self {
         WaitQueue {
             kept,
@@ -129,7 +129,7 @@ impl WaitQueue {
         self.len
     }
 
-    /// Whether nobody is in line whom a get of this rank may not overtake.
+    /// Whether a get of this rank may take a slot now: no waiter is queued that it may not overtake.
     #[inline]
     pub(crate) fn lets_pass(&self, rank: Rank) -> bool {
         match rank {
@@ -143,13 +143,13 @@ impl WaitQueue {
         self.high_priority.front().is_some()
     }
 
-    /// When the first of those in line joined, if that was written down. Nobody has waited for longer.
+    /// When the longest waiter joined, if its wait is measured.
     pub(crate) fn oldest(&self) -> Option<Stamp> {
         self.longest().map(|(joined, _)| joined)
     }
 
-    /// When who has waited for longest joined, if that was written down, and where it sits: who began to be timed
-    /// together is told apart by that.
+    /// When the longest waiter joined, if its wait is measured, and its number. The number tells waiters apart that
+    /// have the same stamp, as those have that are [measured from](Self::measure_from) the same moment.
     pub(crate) fn longest(&self) -> Option<(Stamp, WaiterNumber)> {
         let fronts = [self.high_priority.front(), self.waiting.front()].into_iter();
         let joined = fronts.flatten().filter_map(|front| {
@@ -161,8 +161,8 @@ impl WaitQueue {
         joined.min_by_key(|&(joined, _)| joined)
     }
 
-    /// What gets have that no user has yet: slots that were handed to a future which has not looked, and gathered ones.
-    /// Only of gets whose lines were written down.
+    /// The slots that gets own and no user has yet: those that were handed to a future that was not polled since, and
+    /// gathered ones. Only of gets whose source line was recorded.
     pub(crate) fn undelivered(&self) -> impl Iterator<Item = Undelivered> {
         self.queue_slots.iter().filter_map(|queue_slot| {
             let gathered = queue_slot.gathered.len();
@@ -182,14 +182,14 @@ impl WaitQueue {
         })
     }
 
-    /// Takes those who joined without a time for having joined now.
+    /// Records `now` as the join time of all queued waiters that have none.
     pub(crate) fn measure_from(&mut self, now: Stamp) {
         self.high_priority.stamp_all(&self.queue_slots, now);
         self.waiting.stamp_all(&self.queue_slots, now);
     }
 
-    /// Joins the back of the line, with what was gathered already.
-    // Always, though quotas join lines too: a call is a twentieth of a hand-over.
+    /// Joins at the tail of the queue, with the slots that were gathered already.
+    // `always`, although it has several callers: a call is a twentieth of the cost of a hand-off.
     #[inline(always)]
     pub(crate) fn join(
         &mut self,
@@ -209,8 +209,7 @@ impl WaitQueue {
             .take(number, wanted, gathered, joined, waker)
     }
 
-    /// A seat whose last waiter has gone. Those who left first are likely to be gone by now; some may
-    /// never go, so each look moves the seat to the end.
+    /// A queue slot whose last future has given its node back, or else a new one.
     #[inline]
     fn vacant_queue_slot(&mut self) -> QueueIndex {
         match self.pop_given_back() {
@@ -219,20 +218,23 @@ impl WaitQueue {
         }
     }
 
-    /// Takes a seat whose last waiter has gone out of those that were left, if a few looks find one.
+    /// Takes a queue slot whose last future has given its node back, if one of the first [`LOOK_AT`] is such a one. The
+    /// oldest is checked first, because it was most likely given back by now.
     #[inline]
     fn pop_given_back(&mut self) -> Option<QueueIndex> {
         for _ in 0..LOOK_AT {
             let index = self.left.pop_front(&mut self.queue_slots)?;
+            // A future that has not taken its outcome yet still uses the node: reuse would lose that outcome.
             if self.queue_slots.at(index).waiter.is_given_back() {
                 return Some(index);
             }
+            // To the tail: a future that was forgotten never gives its node back, and must not be checked each time.
             self.left.push_back(&mut self.queue_slots, index);
         }
         None
     }
 
-    /// Gives `slot` to the front of the line.
+    /// Hands `slot` to the head of the queue.
     #[inline]
     pub(crate) fn offer(&mut self, slot: OwnedSlot) -> Offer {
         let Some(front) = self.front() else {
@@ -240,16 +242,18 @@ impl WaitQueue {
         };
         let queue_slot = self.queue_slots.at_mut(front);
         queue_slot.gathered.push(slot);
+        // A head that wants more keeps the slot and stays at the head: otherwise small requests would starve it.
         if queue_slot.gathered.len() < queue_slot.wanted as usize {
             return Offer::Gathered;
         }
         match self.vacate(front, Outcome::Slots) {
             Some(waker) => Offer::Served(waker),
-            None => unreachable!("who waits has a waker"),
+            None => unreachable!("a queued waiter has a waker"),
         }
     }
 
-    /// Takes from the front of those who are not privileged what it has gathered beyond `most`.
+    /// Takes back what the head of the ordinary queue has gathered beyond `most` slots. For a get of high priority that
+    /// joins: both together must not want more than there is, or each would wait for the other for ever.
     #[cold]
     #[inline(never)]
     pub(crate) fn leave_to_others(&mut self, most: usize) -> SlotList {
@@ -264,11 +268,12 @@ impl WaitQueue {
         others
     }
 
-    /// Lets the front go on without a slot, if it wants no more than there is `room` for. The answer is how
-    /// much it takes, and its waker.
+    /// Takes the head out of the queue without a slot, if it wants no more than `room`. For the queue of a quota.
+    /// Returns how much it wants, and its waker.
     pub(crate) fn admit(&mut self, room: usize) -> Option<(usize, Waker)> {
         let front = self.front()?;
         let wanted = self.queue_slots.at(front).wanted as usize;
+        // Waiters behind the head are not looked at, even if their wants would fit: they must not overtake.
         if wanted > room {
             return None;
         }
@@ -281,14 +286,16 @@ impl WaitQueue {
         self.high_priority.front().or(self.waiting.front())
     }
 
-    /// Takes a waiter out of the line, and tells its waiter what `outcome` makes of what it gathered. The
-    /// answer is its waker.
+    /// Takes a waiter out of the queue, and stores the outcome that `outcome` makes of the slots that it gathered.
+    /// Returns its waker, which the caller wakes once the lock is free.
     #[inline]
     fn vacate(
         &mut self,
         index: QueueIndex,
         outcome: impl FnOnce(SlotList) -> Outcome,
     ) -> Option<Waker> {
+        // The waker is taken out in the same hold of the lock in which the outcome is stored: no wake-up is lost, and a
+        // later future that uses the node is not woken by it.
         let (gathered, waker) = self.unlink(index);
         let outcome = outcome(gathered);
         if self.keeps_one_more() {
@@ -300,29 +307,30 @@ impl WaitQueue {
         waker
     }
 
-    /// Tells a waiter that was taken out of the line, and removes a seat. Rather one that no future has: of the waiter that
-    /// is told, a report can name the line as long as it has its seat.
+    /// Stores the outcome of a waiter that was taken out of the queue, and removes a queue slot: if possible one that
+    /// no future uses. As long as the waiter with the outcome has its queue slot, a report can show its source line.
     #[cold]
     fn tell_beyond_kept(&mut self, index: QueueIndex, outcome: Outcome) {
         let Some(vacant) = self.pop_given_back() else {
             return self.remove(index).tell_and_abandon(outcome);
         };
-        // Before the other is removed: a seat that moves then must be in a queue.
+        // Before the other one is removed: the removal moves a queue slot, and that one must be in a queue.
         self.left.push_back(&mut self.queue_slots, index);
         self.queue_slots.at(index).waiter.tell(outcome);
         drop(self.remove(vacant));
     }
 
-    /// Whether a seat that was just left is kept.
+    /// Whether a queue slot that was just left is kept (L5).
     #[inline]
     fn keeps_one_more(&self) -> bool {
         self.queue_slots.len() - self.len <= self.kept
     }
 
-    /// Takes out a seat that is in no queue. The answer is its node.
+    /// Removes a queue slot that is in no queue. Returns its node.
     #[cold]
     fn remove(&mut self, index: QueueIndex) -> OwnedWaiter {
         let (node, moved) = self.queue_slots.remove(index);
+        // The last queue slot has moved to `index`. It may be an end of one of the queues, which must follow it.
         if let Some(from) = moved {
             for queue in [&mut self.waiting, &mut self.high_priority, &mut self.left] {
                 queue.move_queue_slot(from, index);
@@ -331,6 +339,7 @@ impl WaitQueue {
         node
     }
 
+    /// Takes a waiter out of its queue. Returns the slots that it gathered, and its waker.
     #[inline]
     fn unlink(&mut self, index: QueueIndex) -> (SlotList, Option<Waker>) {
         let queue = match self.queue_slots.at(index).rank {
@@ -343,7 +352,7 @@ impl WaitQueue {
         (mem::take(&mut queue_slot.gathered), queue_slot.waker.take())
     }
 
-    /// Whether the waiter of `ticket` is in line with another waker than `waker`.
+    /// Whether the waiter of `ticket` is queued with a waker that does not wake the task of `waker`.
     pub(crate) fn waits_with_another(&self, ticket: &Ticket, waker: &Waker) -> bool {
         let Some(index) = self.queue_slots.of(ticket) else {
             return false;
@@ -352,8 +361,8 @@ impl WaitQueue {
         known.is_some_and(|known| !known.will_wake(waker))
     }
 
-    /// Lets the waiter of `ticket` be woken by `waker` from now on. What comes back is to be dropped once
-    /// the lock is free: the waker of before, or this one if the waiter is not in line any more.
+    /// Replaces the waker of the waiter of `ticket`. Returns the waker that the caller drops once the lock is free: the
+    /// previous one, or `waker` itself if the waiter is no longer queued.
     pub(crate) fn wake_by(&mut self, ticket: &Ticket, waker: Waker) -> Waker {
         let index = self.queue_slots.of(ticket);
         match index.and_then(|index| self.queue_slots.at_mut(index).waker.as_mut()) {
@@ -362,19 +371,19 @@ impl WaitQueue {
         }
     }
 
-    /// The wakers of those who were in line when their pool went.
+    /// The wakers of the waiters that are still queued when the pool is freed.
     pub(crate) fn into_wakers(self) -> impl Iterator<Item = Waker> {
         self.queue_slots.into_wakers()
     }
 
-    /// Gives up waiting.
+    /// Takes the waiter of `ticket` out of the queue, if it is still queued.
     pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Left {
-        // One that was told has no waker any more, and perhaps no seat.
+        // A waiter that has its outcome has no waker any more, and its queue slot may have been removed.
         let waiting = self.queue_slots.of(ticket);
         let waiting = waiting.filter(|&index| self.queue_slots.at(index).waker.is_some());
         let Some(index) = waiting else {
             let Some(outcome) = ticket.take_outcome() else {
-                unreachable!("who is not waiting any more was told why");
+                unreachable!("a waiter that is no longer queued has an outcome");
             };
             return Left::WithOutcome(outcome);
         };
@@ -387,8 +396,8 @@ impl WaitQueue {
         Left::Waiting(gathered, waker)
     }
 
-    /// Tells everybody in line that it failed. The answer is who is to be woken once the lock is
-    /// free, and the slots that unfinished requests had gathered.
+    /// Fails all queued waiters with `error`. Returns their wakers, which the caller wakes once the lock is free, and
+    /// the slots that incomplete requests had gathered.
     pub(crate) fn fail_all(&mut self, error: GetBufferError) -> (Vec<Waker>, SlotList) {
         let mut failed = Vec::with_capacity(self.len);
         let mut orphans = SlotList::default();

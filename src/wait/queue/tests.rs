@@ -1,4 +1,4 @@
-//! The order of a line, and what it keeps, while seats move.
+//! The order of a wait queue, and how much it keeps, while its queue slots move.
 
 use super::{Left, WaitQueue};
 use crate::{
@@ -17,7 +17,7 @@ use std::{
 
 const KEPT: usize = 3;
 
-/// A waker that says whose it is.
+/// A waker that stores the name of its waiter.
 struct Name(usize, Arc<AtomicUsize>);
 
 impl Wake for Name {
@@ -26,13 +26,13 @@ impl Wake for Name {
     }
 }
 
-/// A line beside what is expected of it: who waits, in which order.
+/// A wait queue, and a model of it: which waiters are queued, and in which order.
 struct Checked {
     queue: WaitQueue,
     waiting: Vec<(usize, Ticket)>,
     priority: Vec<(usize, Ticket)>,
-    /// Those that were told and have not looked.
-    told: Vec<Ticket>,
+    /// Waiters that have their outcome and have not taken it.
+    served: Vec<Ticket>,
     names: usize,
     woken: Arc<AtomicUsize>,
 }
@@ -43,7 +43,7 @@ impl Checked {
             queue: WaitQueue::new(KEPT),
             waiting: Vec::new(),
             priority: Vec::new(),
-            told: Vec::new(),
+            served: Vec::new(),
             names: 0,
             woken: Arc::default(),
         }
@@ -69,7 +69,7 @@ impl Checked {
         self.of(rank).push((name, ticket));
     }
 
-    /// The head goes on, and it is the one that is expected.
+    /// Serves the head, which must be the expected waiter.
     fn serve(&mut self) {
         let rank = match self.priority.is_empty() {
             true => Rank::Ordinary,
@@ -84,7 +84,7 @@ impl Checked {
         assert_eq!(wanted, 1);
         waker.wake();
         assert_eq!(self.woken.load(Ordering::Relaxed), name);
-        self.told.push(ticket);
+        self.served.push(ticket);
     }
 
     fn leave(&mut self, rank: Rank, which: usize) {
@@ -100,12 +100,12 @@ impl Checked {
         ticket.give_back();
     }
 
-    /// One that was told looks, leaves without a look, or is polled with another waker first.
-    fn look(&mut self, which: usize) {
-        if which >= self.told.len() {
+    /// A waiter that has its outcome is polled with another waker. Then it takes its outcome, or leaves without.
+    fn finish(&mut self, which: usize) {
+        if which >= self.served.len() {
             return;
         }
-        let mut ticket = self.told.remove(which);
+        let mut ticket = self.served.remove(which);
         let another = self.waker(0);
         assert!(!self.queue.waits_with_another(&ticket, &another));
         drop(self.queue.wake_by(&ticket, another));
@@ -143,7 +143,7 @@ impl Checked {
     }
 }
 
-/// Numbers that look random, and are the same in every run.
+/// Pseudo-random numbers, the same in every run.
 struct Numbers(u64);
 
 impl Numbers {
@@ -156,8 +156,8 @@ impl Numbers {
     }
 }
 
-/// A seat that is removed has the last one take its place: whose neighbours, or whose end of a queue, are not
-/// linked to the new place, is served out of turn or never.
+/// When a queue slot is removed, the last one moves to its index. If its neighbours, or the end of its queue, still
+/// link to the old index, its waiter is served out of order or never.
 #[test]
 fn waiters_keep_their_order_and_their_wakers_while_seats_are_removed() {
     let mut numbers = Numbers(7);
@@ -177,21 +177,21 @@ fn waiters_keep_their_order_and_their_wakers_while_seats_are_removed() {
                 }
                 78..99 => {
                     let which = numbers.below(crowd);
-                    checked.look(which);
+                    checked.finish(which);
                 }
                 _ => checked.fail_all(),
             }
             checked.check();
         }
         checked.fail_all();
-        checked.told.drain(..).for_each(|mut ticket| {
+        checked.served.drain(..).for_each(|mut ticket| {
             assert!(ticket.take_outcome().is_some());
             ticket.give_back();
         });
     }
 }
 
-/// What the list of seats has room for goes too.
+/// The capacity of the `Vec` of queue slots must shrink too.
 #[test]
 fn the_room_of_a_crowd_is_given_back() {
     let mut checked = Checked::new();
