@@ -140,7 +140,7 @@ impl Pool {
     /// costs the same as [`get_buffer`](Pool::get_buffer). A sample that was handed to the future before it is polled
     /// again is returned, also after the deadline.
     ///
-    /// [`tokio::time::timeout`] around [`get_buffer`](Pool::get_buffer) is also correct. It creates a timer for every
+    /// [`tokio::time::timeout`] around [`get_buffer`](Pool::get_buffer) is also correct. It makes a timer for every
     /// get, and its timeouts count as cancelled and not as timed out in [`status`](Pool::status).
     ///
     /// # Errors

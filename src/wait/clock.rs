@@ -1,14 +1,14 @@
-//! The clock that waits are measured by: Tokio's, so that a test which pauses time sees the waits that it made.
+//! The clock that measures waits: Tokio's, so that a test that pauses time measures the waits that it made.
 //!
-//! | who reads it | clock |
-//! |---|---|
-//! | a poll in a Tokio runtime | the runtime's, which may be paused |
-//! | any other poll | std's |
-//! | a get that blocks its thread | std's, also inside `spawn_blocking` |
-//! | a loom test | std's: Tokio's own is not there |
+//! | reader                         | clock                                    |
+//! |--------------------------------|------------------------------------------|
+//! | a poll in a Tokio runtime      | the clock of the runtime, may be paused  |
+//! | any other poll                 | the clock of std                         |
+//! | a get that blocks its thread   | that of std, also inside `spawn_blocking` |
+//! | a loom test                    | that of std: Tokio's is not available    |
 //!
-//! Both stamps of a wait are read in polls of the waiter's own future, never by a releaser, which may run in another
-//! runtime. Two clocks can differ by any time, so everything that is subtracted here saturates.
+//! Both stamps of a wait are read in polls of the waiter's own future. A release never reads the clock for a waiter,
+//! because it may run in another runtime. Two clocks can differ by any duration, so all subtractions here saturate.
 
 #![forbid(unsafe_code)]
 
@@ -20,11 +20,11 @@ use std::{
 };
 
 thread_local! {
-    /// Whether this thread is inside of a get that blocks it.
+    /// Whether this thread is in [`block_on`].
     static BLOCKS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What the clock of the caller shows.
+/// The time of the caller's clock.
 pub(crate) fn now() -> Instant {
     match BLOCKS.get() {
         true => Instant::now(),
@@ -42,14 +42,14 @@ fn of_the_runtime() -> Instant {
     Instant::now()
 }
 
-/// Blocks the thread until `get` resolves. Its wait is measured by std's clock: that of a runtime which is paused
-/// stands still meanwhile.
+/// Blocks the thread until `get` resolves. Std's clock measures its wait: a paused clock of a runtime does not advance
+/// while the thread is blocked.
 pub(crate) fn block_on<T>(get: impl Future<Output = T>) -> T {
     let _blocks = Blocks(BLOCKS.replace(true));
     futures::executor::block_on(get)
 }
 
-/// Sets what was before, also when a get panics.
+/// Restores the previous value when it is dropped, also if a get panics.
 struct Blocks(bool);
 
 impl Drop for Blocks {
@@ -58,17 +58,18 @@ impl Drop for Blocks {
     }
 }
 
-/// Which clock a moment was read from, if that was found out.
+/// The clock from which a moment was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// Not checked.
     Unknown = 0,
-    /// It agrees with std's.
+    /// A clock that agrees with std's.
     Real = 1,
-    /// It is paused, or was: it is behind std's, or ahead of it.
+    /// A clock that is paused or was paused: it is behind std's, or ahead of it.
     Virtual = 2,
 }
 
-/// What a clock showed, and which.
+/// A time, and the clock from which it was read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) at: Instant,
@@ -76,7 +77,7 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
-    /// What the clock of the caller shows.
+    /// The time of the caller's clock, which is not checked.
     pub(crate) fn now() -> Self {
         Moment {
             at: now(),
@@ -84,8 +85,9 @@ impl Moment {
         }
     }
 
-    /// What the clock of the caller shows, and which it is. Reads two more clocks.
+    /// The time of the caller's clock, and which clock it is. Reads std's clock twice for that.
     pub(crate) fn now_and_which() -> Self {
+        // A clock that agrees with std's is between two readings of std's.
         let before = Instant::now();
         let at = now();
         let is_real = at >= before && at <= Instant::now();
@@ -97,8 +99,8 @@ impl Moment {
         self.kind == Kind::Virtual
     }
 
-    /// Whether both are known to be of one clock. Two that are paused are taken for one: a pool that is used by two
-    /// paused runtimes is nothing that this tells apart.
+    /// Whether both are known to be of the same clock. Two paused clocks count as the same: this does not distinguish
+    /// two paused runtimes that use one pool.
     pub(crate) fn is_comparable(self, other: Moment) -> bool {
         self.kind == other.kind && self.kind != Kind::Unknown
     }
@@ -108,11 +110,12 @@ impl Moment {
     }
 }
 
-/// The nanoseconds that are between a moment and the birth of its pool: up to 73 years before and after.
+/// The largest number of nanoseconds between a moment and the creation of its pool: 73 years before or after.
 const MOST: i64 = (1 << 61) - 1;
 const KIND_BITS: u32 = 2;
 
-/// A moment in one word, as it lies around the birth of its pool. Stamps of one pool are in order.
+/// A moment in one word, relative to the creation of its pool. The order of the stamps of one pool is that of their
+/// times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(NonZeroU64);
 
@@ -121,7 +124,7 @@ impl Stamp {
         let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(MOST).min(MOST);
         let after = nanos(moment.at.saturating_duration_since(born));
         let before = nanos(born.saturating_duration_since(moment.at));
-        // Above zero, whatever the kind.
+        // Above zero: `NonZeroU64`, for which zero means no stamp.
         let from_the_first = (after - before + MOST + 1).unsigned_abs();
         let stamp = from_the_first << KIND_BITS | moment.kind as u64;
         Stamp(NonZeroU64::new(stamp).expect("not zero"))
@@ -146,7 +149,7 @@ impl Stamp {
         }
     }
 
-    /// As a number that is zero for none.
+    /// The stamp as a number. Zero means `None`.
     pub(crate) fn to_bits(stamp: Option<Stamp>) -> u64 {
         stamp.map_or(0, |stamp| stamp.0.get())
     }
@@ -160,7 +163,8 @@ impl Stamp {
 mod tests {
     use super::*;
 
-    /// A clock that was paused before its pool was made is behind the pool's birth, and a stamp of zero means none.
+    /// A clock that was paused before the pool was made can be behind the creation of the pool, and zero means no
+    /// stamp.
     #[test]
     fn a_stamp_is_the_moment_that_it_was_made_of() {
         let born = Instant::now();
@@ -168,8 +172,8 @@ mod tests {
         let early = born.checked_sub(hour).expect("the machine runs for longer");
         for kind in [Kind::Unknown, Kind::Real, Kind::Virtual] {
             for at in [born, early, born + hour, born + Duration::from_nanos(41)] {
-                let told = Stamp::new(Moment { at, kind }, born).moment(born);
-                assert_eq!((told.at, told.kind), (at, kind));
+                let moment = Stamp::new(Moment { at, kind }, born).moment(born);
+                assert_eq!((moment.at, moment.kind), (at, kind));
             }
         }
     }
@@ -190,12 +194,12 @@ mod tests {
         let six_centuries = Duration::from_secs(600 * 366 * 24 * 3600);
         let at = born + six_centuries;
         let kind = Kind::Virtual;
-        let told = Stamp::new(Moment { at, kind }, born).moment(born);
-        assert_eq!(told.kind, kind);
-        assert_eq!(told.at, born + Duration::from_nanos(MOST.unsigned_abs()));
+        let moment = Stamp::new(Moment { at, kind }, born).moment(born);
+        assert_eq!(moment.kind, kind);
+        assert_eq!(moment.at, born + Duration::from_nanos(MOST.unsigned_abs()));
     }
 
-    /// A test that is not paused must find its waits on one clock with those of threads.
+    /// In a test that is not paused, the waits of tasks and of threads must be comparable.
     #[tokio::test]
     async fn the_clock_of_a_runtime_is_real_until_it_is_paused() {
         assert_eq!(Moment::now_and_which().kind, Kind::Real);

@@ -1,7 +1,7 @@
-//! Futures that resolve once something happened: the next release, the next completed drain.
+//! Futures that resolve at the next event of a kind: the next release, or the next completed drain.
 //!
-//! Each future has a `Notify` of its own, which the pool keeps in a list until the event. Waking them
-//! one by one is on purpose: `notify_waiters` would drop the rest when one waker panics.
+//! Each future has a `Notify` of its own, and the pool keeps a list of them until the event. They are notified one by
+//! one. One `Notify` with `notify_waiters` is no alternative: if one waker panics, it does not wake the rest.
 
 #![forbid(unsafe_code)]
 
@@ -15,11 +15,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-/// The pool's half: those to be told at the next event. A future that is dropped before takes its own out, so
-/// those of the past cost nothing.
+/// The pool's half: the listeners of the next event. A future that is dropped before removes its own, so futures of the
+/// past cost nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Event {
-    /// How many there were since the last event.
+    /// How many listeners were made since the last event. The number of the last one.
     made: u64,
     by_number: BTreeMap<u64, Arc<Notify>>,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Event {
 /// The future's half.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    /// Its number among those that listen for the same event.
+    /// Its number among the listeners of the same event.
     number: u64,
     notify: Arc<Notify>,
     notified: Option<Pin<Box<OwnedNotified>>>,
@@ -39,7 +39,7 @@ impl Event {
         self.by_number.is_empty()
     }
 
-    /// A signal for the next event.
+    /// Makes a listener for the next event.
     pub(crate) fn listen(&mut self) -> Listener {
         self.made += 1;
         let listener = Listener::new(self.made);
@@ -47,21 +47,21 @@ impl Event {
         listener
     }
 
-    /// Stops listening for `signal`.
+    /// Removes `listener`, if it is still in the list.
     pub(crate) fn forget(&mut self, listener: &Listener) {
-        // It may be of an event that is over, and its number be another one's of the next.
+        // It may be of an event that is over. Then another listener, of the next event, may have its number.
         let known = self.by_number.get(&listener.number);
         if known.is_some_and(|notify| Arc::ptr_eq(notify, &listener.notify)) {
             self.by_number.remove(&listener.number);
         }
     }
 
-    /// Everybody, if there is anybody.
+    /// Takes all listeners, if there are any.
     pub(crate) fn take(&mut self) -> Option<Event> {
         (!self.is_empty()).then(|| mem::take(self))
     }
 
-    /// Tells everybody. Runs foreign code, so the list was taken out from under the lock before.
+    /// Notifies all listeners. Their wakers are user code, so the list must have been taken out of the lock before.
     pub(crate) fn tell_all(self) {
         for notify in self.by_number.into_values() {
             user_code::quietly(|| notify.notify_one());
@@ -80,7 +80,7 @@ impl Listener {
         }
     }
 
-    /// A signal of what has happened already.
+    /// A listener of an event that has happened already.
     pub(crate) fn ready() -> Self {
         Listener {
             number: 0,
@@ -90,7 +90,7 @@ impl Listener {
         }
     }
 
-    /// Whether the event was seen by a poll.
+    /// Whether a poll has seen the event.
     pub(crate) fn is_over(&self) -> bool {
         self.notified.is_none()
     }
@@ -98,8 +98,8 @@ impl Listener {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(notified) = &mut self.notified {
             if self.polled && !notified.as_mut().enable() {
-                // Polled again without being woken, perhaps with another waker, which is foreign: it would
-                // be cloned under the lock of the `Notify`. A new one clones it before.
+                // Polled again before the event, perhaps with another waker. `Notified` would clone that waker, which
+                // is user code, under the lock of the `Notify`. A new `Notified` clones it before it takes the lock.
                 let again = self.notify.clone().notified_owned();
                 user_code::quietly(|| notified.set(again));
             }
@@ -107,7 +107,7 @@ impl Listener {
             ready!(notified.as_mut().poll(cx));
             self.notified = None;
         }
-        // What has happened already is ready at once, so a loop that waits for it must let others run.
+        // An event that has happened already is ready at once: a task that awaits such ones in a loop must yield.
         match spend(cx) {
             true => Poll::Ready(()),
             false => Poll::Pending,

@@ -1,30 +1,36 @@
-//! A quota's account: how much is charged to it, and who waits for room in it.
+//! A quota's account: how many samples count against the quota, and the queue of gets that wait for room in it.
 //!
-//! | what | where |
-//! |---|---|
-//! | how many samples are charged, and whether anyone waits | one number, changed by compare-exchange |
-//! | who waits | a line of the account's own, under a lock of its own |
+//! | what                                                        | where                                                     |
+//! |-------------------------------------------------------------|-----------------------------------------------------------|
+//! | how many samples are in use, and whether a waiter is queued | one word, changed by compare-exchange                     |
+//! | the waiters                                                 | a wait queue of the account's own, under a lock of its own |
 //!
-//! With nobody in line a charge and its return are one atomic operation each, of a cache line that only
-//! this quota's users write. Whoever finds no room marks the number in the same exchange that looks at
-//! it, under the lock: from then on every return comes under the lock, and finds it in line.
+//! Without a waiter, reserving room and returning it are one atomic operation each, of a cache line that only the users
+//! of this quota write. A get that finds no room takes the lock, and sets the mark [`WAITED_FOR`] in the same exchange
+//! that checks the word. From then on every return takes the lock, and finds the waiter.
 //!
-//! The account's lock is taken under the pool's, when a decommit or a flush turns everybody away, so the
-//! pool's is never taken under the account's.
+//! The account's lock is taken under the pool's when a decommit or a flush fails all waiters. So the pool's lock is
+//! never taken under the account's.
 //!
 //! # Invariants, true whenever the account's lock is free
 //!
-//! - **A1** The mark is there if and only if somebody is in line. loom `room_meets_whoever_waits_for_it`
-//! - **A2** Whoever is first in line wants more than there is room, but for those that are being admitted,
-//!   one in each hold of the lock. loom
-//!   `room_meets_whoever_waits_for_it`, `a_waiter_that_leaves_lets_those_behind_it_pass`
-//! - **A3** No more is charged than the limit. `quotas: *`, loom `a_quota_is_not_exceeded`
+//! - **A1** The mark is set if and only if a waiter is queued. loom `room_meets_whoever_waits_for_it`
+//! - **A2** The head of the queue wants more than there is room for. The exception is while waiters are being admitted,
+//!   one in each hold of the lock. loom `room_meets_whoever_waits_for_it`,
+//!   `a_waiter_that_leaves_lets_those_behind_it_pass`
+//! - **A3** No more is in use than the limit. `quotas: *`, loom `a_quota_is_not_exceeded`
 //!
-//! The users of an account own it: its line has no waiter when it is dropped, since a get is a user, also one that
-//! was forgotten.
+//! The users of an account own it: handles, gets and samples. Its queue has no waiter when it is dropped, because a get
+//! is a user, also a get that was forgotten.
 //!
-//! Who was admitted and has not looked yet has nothing of the pool, so a decommit or a flush fails it like those in
-//! line, and with the last error: the account counts how often it turned everybody away, and who looks compares.
+//! A get that was admitted and not polled since has nothing of the pool. So a decommit or a flush fails it as it fails
+//! the queued ones, and with the last error. For this the account counts how often it has failed all waiters, and the
+//! get compares the count when it is polled.
+//!
+//! # Orderings
+//!
+//! All accesses of the word are `Relaxed`. It is a number; the slots that it counts are published by the free list, and
+//! the waiters by the account's lock.
 
 #![forbid(unsafe_code)]
 
@@ -55,15 +61,16 @@ use std::{
     time::Duration,
 };
 
-/// Somebody is in line.
+/// The mark: a waiter is queued.
 const WAITED_FOR: usize = 1;
+/// One sample in use. The bit below it is the mark.
 const ONE: usize = 2;
 
-/// What an account asks its pool. It is a trait because the account is below the pool, which has the accounts.
+/// What an account needs of its pool. A trait, because the layer of the accounts is below the layer of the pool.
 pub(crate) trait QuotaPool: Send + Sync {
-    /// Whether the pool serves gets now, and can ever serve this one; and what time it is, if the wait is measured.
+    /// Whether the pool serves gets now, and can ever serve this one. Returns the time, if the wait is measured.
     fn admits(&self, wanted: Wanted) -> Result<Option<Stamp>, GetBufferError>;
-    /// Whether the pool serves gets. Exact for whoever ordered itself after the change.
+    /// Whether the pool serves gets. Exact for a thread that is synchronised with the last change.
     fn is_open(&self) -> bool;
     /// How many gets may wait for room in one quota.
     fn max_waiters(&self) -> usize;
@@ -71,52 +78,52 @@ pub(crate) trait QuotaPool: Send + Sync {
     fn wait_began(&self);
     /// Counts a wait that ends.
     fn wait_ended(&self, ticket: &Ticket);
-    /// Counts a get that was given up.
+    /// Counts a get that was cancelled or timed out.
     fn given_up(&self, why: Why);
-    /// How long it is since a stamp of this pool.
+    /// The time since a stamp of this pool.
     fn since(&self, joined: Stamp) -> Duration;
 }
 
 /// See the module's documentation.
 pub(crate) struct Account {
-    /// An account does not keep its pool alive: a sample can be its last user.
+    /// A weak handle: an account does not keep its pool alive, because a sample can be its last user.
     pool: Box<dyn QuotaPool>,
-    /// Removed from the pool's accounts when this is dropped.
+    /// Its drop removes the account from the pool's registry.
     _entry: Entry<Account>,
     name: Arc<str>,
     limit: usize,
-    /// Of all gets that are charged here. It never changes, so a user of the quota cannot raise it.
+    /// The rank of all gets of this quota. It never changes, so a user of the quota cannot raise it.
     rank: Rank,
-    /// How many samples are charged, times [`ONE`], and [`WAITED_FOR`]. Relaxed: it is a number, and what it
-    /// counts is handed over by the free list.
+    /// The word: how many samples are in use, times [`ONE`], and the mark [`WAITED_FOR`].
     charged: CachePadded<AtomicUsize>,
     waiters: Lock<Queue>,
 }
 
-/// What is under the account's lock.
+/// The data under the account's lock.
 struct Queue {
     queue: WaitQueue,
-    /// Tasks that keep a sample of this quota until a get of it queues.
+    /// Wakers of tasks that keep a sample of this quota until a get of it is queued.
     reclaim: Reclaim,
     turned_away: TurnedAway,
 }
 
-/// How often everybody was turned away, and why the last time.
+/// How often all waiters were failed, and the last error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct TurnedAway {
     times: u64,
     error: GetBufferError,
 }
 
-/// A place in the account's line.
+/// A position in the account's queue.
 #[derive(Debug)]
 pub(crate) struct Place {
     ticket: Ticket,
-    /// As it was when it joined.
+    /// [`TurnedAway::times`] when the get joined.
     turned_away: u64,
 }
 
-// It asks its pool by the pool's weak handle, which a panic leaves as it was.
+// Its pool is a trait object, which is not unwind safe by its type. It is the weak handle of the pool, which a panic
+// does not change.
 impl UnwindSafe for Account {}
 impl RefUnwindSafe for Account {}
 
@@ -125,7 +132,7 @@ impl fmt::Debug for Account {
         f.debug_struct("Account")
             .field("name", &self.name)
             .field("limit", &self.limit)
-            .field("charged", &self.charged())
+            .field("in_use", &self.charged())
             .finish_non_exhaustive()
     }
 }
@@ -136,10 +143,12 @@ impl Place {
     }
 }
 
-/// What came of asking for room under the lock.
+/// The result of asking for room under the lock.
 #[derive(Debug)]
 pub(crate) enum Asked {
+    /// The room is reserved.
     Charged,
+    /// The get is queued.
     Place(Place),
 }
 
@@ -173,7 +182,7 @@ impl Account {
         &*self.pool
     }
 
-    /// How it stands. `since` says how long a wait has lasted that began at a stamp.
+    /// The public status. `since` returns the time since a stamp.
     pub(crate) fn status(&self, since: impl Fn(Stamp) -> Duration) -> QuotaStatus {
         let (waiting, oldest) = self.waiting();
         QuotaStatus {
@@ -197,38 +206,39 @@ impl Account {
         self.rank
     }
 
+    /// How many samples are in use.
     pub(crate) fn charged(&self) -> usize {
         self.charged.load(Ordering::Relaxed) / ONE
     }
 
-    /// How many are in line, and when the first of them joined, if that was written down.
+    /// How many gets are queued, and when the longest waiter joined, if its wait is measured.
     pub(crate) fn waiting(&self) -> (usize, Option<Stamp>) {
         let waiters = self.waiters.lock();
         (waiters.queue.len(), waiters.queue.oldest())
     }
 
-    /// When who has waited for longest joined, and where it sits; whoever joined without a time is taken for having
-    /// joined now.
+    /// When the longest waiter joined, and its number. Waiters without a join time get `now` before.
     pub(crate) fn longest(&self, now: Stamp) -> Option<(Stamp, WaiterNumber)> {
         let mut waiters = self.waiters.lock();
         waiters.queue.measure_from(now);
         waiters.queue.longest()
     }
 
-    /// Takes those who joined without a time for having joined now.
+    /// Records `now` as the join time of all queued waiters that have none.
     pub(crate) fn measure_from(&self, now: Stamp) {
         self.waiters.lock().queue.measure_from(now);
     }
 
-    /// How much can be charged, as long as nobody else does.
+    /// How many samples there is room for, if the word is `charged`.
     fn room(&self, charged: usize) -> usize {
         self.limit - charged / ONE
     }
 
-    /// Charges up to `count` samples, as many as there is room for if no waiter is queued, and says how many.
+    /// Reserves room for up to `count` samples, if no waiter is queued. Returns for how many.
     pub(crate) fn try_charge_up_to(&self, count: usize) -> usize {
         let mut charged = self.charged.load(Ordering::Relaxed);
         loop {
+            // With the mark set, a waiter comes first.
             let room = match charged & WAITED_FOR {
                 0 => self.room(charged).min(count),
                 _ => 0,
@@ -243,7 +253,7 @@ impl Account {
         }
     }
 
-    /// Charges `count` samples if there is room and nobody is in line.
+    /// Reserves room for `count` samples, if there is that much and no waiter is queued.
     #[inline]
     pub(crate) fn try_charge(&self, count: usize) -> bool {
         let mut charged = self.charged.load(Ordering::Relaxed);
@@ -261,7 +271,7 @@ impl Account {
             .compare_exchange_weak(seen, new, Ordering::Relaxed, Ordering::Relaxed)
     }
 
-    /// Charges `count` samples, or joins the account's line for them.
+    /// Reserves room for `count` samples, or joins the account's queue.
     pub(crate) fn charge_or_join(
         &self,
         count: usize,
@@ -276,20 +286,22 @@ impl Account {
             if count > self.limit {
                 return Err(GetBufferError::TooMany);
             }
-            // Foreign, as in `take_or_join`.
+            // A waker is user code, so it is cloned before the lock is taken, as in `take_or_join`.
             let waker = Spare::new(waker.clone());
             let mut waiters = self.waiters.lock();
             if !self.pool.is_open() {
-                // Whoever shut it since has turned away this line already, or will: look again.
+                // The pool was shut after `admits`. Its `fail_all` of this queue may be over, and would miss a get that
+                // joins now. So ask the pool again.
                 continue;
             }
             let turned_away = waiters.turned_away.times;
             let queue = &mut waiters.queue;
+            // Check the word again: room that was returned before the mark is set did not take the lock.
             if queue.is_empty() && self.charge_or_mark(count, max_waiters > 0) {
                 return Ok(Asked::Charged);
             }
             if queue.len() >= max_waiters {
-                // As in `take_or_join`.
+                // No get may queue, so only this wakes the tasks that keep a sample, as in `take_or_join`.
                 let requested = waiters.reclaim.take_for_refused();
                 drop(waiters);
                 if let Some(requested) = requested {
@@ -297,7 +309,7 @@ impl Account {
                 }
                 return Err(GetBufferError::TooManyWaiters);
             }
-            // In this line nobody overtakes.
+            // All gets of a quota have one rank, so no get overtakes in this queue.
             let wanted = Wanted {
                 slots: count,
                 rank: Rank::Ordinary,
@@ -316,8 +328,8 @@ impl Account {
         }
     }
 
-    /// Registers a waker for the next get that waits for room. `None` if one waits already, or was refused since `key`
-    /// was registered because none may wait.
+    /// Registers a waker for the next get that waits for room. `None` if a get waits already, or if one has failed
+    /// since `key` was registered because no get may wait.
     pub(crate) fn register(
         &self,
         key: &mut Option<Key>,
@@ -330,13 +342,13 @@ impl Account {
         Some(waiters.reclaim.register(key, waker.into_inner()))
     }
 
-    /// Removes what `register` left. The caller drops it.
+    /// Removes the waker that `register` stored. The caller drops it.
     pub(crate) fn unregister(&self, key: &mut Option<Key>) -> Option<Waker> {
         self.waiters.lock().reclaim.remove(key)
     }
 
-    /// Charges `count` samples if there is room; otherwise marks the number, if somebody `may_wait`. Called
-    /// under the lock, while nobody is in line.
+    /// Reserves room for `count` samples, if there is that much. Otherwise sets the mark, if the get `may_wait`. Called
+    /// under the lock, while no waiter is queued.
     fn charge_or_mark(&self, count: usize, may_wait: bool) -> bool {
         let mut charged = self.charged.load(Ordering::Relaxed);
         loop {
@@ -346,6 +358,8 @@ impl Account {
                 (false, true) => charged | WAITED_FOR,
                 (false, false) => return false,
             };
+            // One exchange checks for room and sets the mark: a return between the two would not take the lock, and the
+            // waiter would miss it.
             match self.exchange(charged, new) {
                 Ok(_) => return has_room,
                 Err(now) => charged = now,
@@ -353,8 +367,7 @@ impl Account {
         }
     }
 
-    /// Goes on waiting, and is woken by `waker` from now on; or finds that it was told its outcome at
-    /// this moment.
+    /// Takes the outcome, if there is one. Otherwise stores `waker` as the waker of the waiter.
     pub(crate) fn wait_on(&self, place: &mut Place, waker: &Waker) -> Option<Outcome> {
         let ticket = &mut place.ticket;
         if let Some(outcome) = ticket.take_outcome() {
@@ -362,16 +375,18 @@ impl Account {
         }
         let another = self.waiters.lock().queue.waits_with_another(ticket, waker);
         if another {
-            // Cloned before the lock is taken, and the other one dropped once it is free.
+            // A waker is user code: it is cloned before the lock is taken, and the other one is dropped after it is
+            // released.
             let waker = waker.clone();
             let unused = self.waiters.lock().queue.wake_by(ticket, waker);
             user_code::quietly(|| drop(unused));
         }
+        // Again: the outcome may have been stored before the waker was replaced, and then the old waker was woken.
         ticket.take_outcome()
     }
 
-    /// Gives up the place of one that was told `outcome`. The answer is whether it was charged: one that was turned
-    /// away since has to give that back.
+    /// Ends the wait of a get that has its `outcome`. `Ok` if it has its room. If all waiters were failed since it was
+    /// admitted, this returns its room and the error.
     pub(crate) fn told(
         &self,
         place: Place,
@@ -386,7 +401,7 @@ impl Account {
         }
     }
 
-    /// Gives back what was charged for one that was turned away after it was admitted.
+    /// Returns the room of a get, and the error, if all waiters were failed after it had joined.
     fn keep_unless_turned_away(&self, times: u64, count: usize) -> Result<(), GetBufferError> {
         let last = self.waiters.lock().turned_away;
         if last.times == times {
@@ -396,8 +411,8 @@ impl Account {
         Err(last.error)
     }
 
-    /// Leaves the account's line. The answer is whether what it waited for had been charged already, or
-    /// the failure that it was told; what was charged for one that was turned away since is given back.
+    /// Leaves the account's queue. Returns whether the get was admitted before, or the error with which it failed. The
+    /// room of a get that was admitted and failed since is returned.
     pub(crate) fn leave(&self, place: Place, count: usize) -> Result<bool, GetBufferError> {
         let Place {
             mut ticket,
@@ -405,7 +420,7 @@ impl Account {
         } = place;
         let mut waiters = self.waiters.lock();
         let left = waiters.queue.leave(&mut ticket);
-        // Those behind it may want less.
+        // If it was the head, the waiters behind it may want less than there is room for (A2).
         let admitted = self.admit(&mut waiters.queue);
         drop(waiters);
         self.pool.wait_ended(&ticket);
@@ -424,10 +439,11 @@ impl Account {
         }
     }
 
-    /// Gives back what `count` samples were charged.
+    /// Returns the room of `count` samples.
     #[inline]
     pub(crate) fn give_back(&self, count: usize) {
         let mut charged = self.charged.load(Ordering::Relaxed);
+        // Without the mark there is no waiter to admit, so the lock is not needed.
         while charged & WAITED_FOR == 0 {
             match self.exchange(charged, charged - count * ONE) {
                 Ok(_) => return,
@@ -446,8 +462,8 @@ impl Account {
         self.wake_from(admitted);
     }
 
-    /// Wakes one that was admitted, and admits the next: one for each hold of the lock, so that nobody
-    /// has to be remembered until it is free.
+    /// Wakes a waiter that was admitted, then admits the next: one in each hold of the lock, so that no list of wakers
+    /// has to be allocated.
     fn wake_from(&self, mut admitted: Option<Waker>) {
         while let Some(waker) = admitted {
             user_code::quietly(|| waker.wake());
@@ -455,9 +471,11 @@ impl Account {
         }
     }
 
-    /// Charges the first in line, if there is room for what it wants, and tells it so. While somebody is
-    /// in line nobody charges without the lock.
+    /// Admits the head of the queue, if there is room for what it wants: reserves the room, and stores its outcome.
+    /// Returns its waker.
     fn admit(&self, queue: &mut WaitQueue) -> Option<Waker> {
+        // While the mark is set, no get reserves room without the lock. So the room cannot shrink between the load and
+        // the addition.
         let charged = self.charged.load(Ordering::Relaxed);
         let admitted = queue.admit(self.room(charged));
         if let Some((count, _)) = admitted {
@@ -467,20 +485,20 @@ impl Account {
         admitted.map(|(_, waker)| waker)
     }
 
+    /// Clears the mark with the last waiter (A1). Otherwise each return would take the lock from then on.
     fn unmark_if_empty(&self, queue: &WaitQueue) {
         if queue.is_empty() {
             self.charged.fetch_and(!WAITED_FOR, Ordering::Relaxed);
         }
     }
 
-    /// Turns away everybody in the account's line, and who was admitted and has not looked. Called under the pool's
-    /// lock.
+    /// Fails all queued waiters, and the gets that were admitted and not polled since. Called under the pool's lock.
     pub(crate) fn fail_all(&self, error: GetBufferError) -> Vec<Waker> {
         let mut waiters = self.waiters.lock();
         let times = waiters.turned_away.times + 1;
         waiters.turned_away = TurnedAway { times, error };
         let (failed, nothing) = waiters.queue.fail_all(error);
-        debug_assert_eq!(nothing.len(), 0, "who waits for room has no slots");
+        debug_assert_eq!(nothing.len(), 0, "a get that waits for room has no slots");
         self.unmark_if_empty(&waiters.queue);
         failed
     }

@@ -13,7 +13,7 @@ use crate::{
 };
 use std::{sync::Arc, task::Waker, time::Duration};
 
-/// Those that are in use.
+/// The accounts that are in use.
 #[derive(Debug, Default)]
 pub(crate) struct Accounts(Registry<Account>);
 
@@ -30,25 +30,25 @@ impl Accounts {
         self.0.add(make)
     }
 
-    /// Those that have a user.
+    /// The accounts that have a user.
     pub(crate) fn in_use(&self) -> Vec<Arc<Account>> {
         self.0.in_use()
     }
 
-    /// How they stand. `since` says how long a wait has lasted that began at a stamp.
+    /// The public status of each. `since` returns the time since a stamp.
     pub(crate) fn statuses(&self, since: impl Fn(Stamp) -> Duration) -> Vec<QuotaStatus> {
         let accounts = self.in_use().into_iter();
         accounts.map(|account| account.status(&since)).collect()
     }
 
-    /// Takes those who joined without a time for having joined now.
+    /// Records `now` as the join time of all queued waiters that have none.
     pub(crate) fn measure_from(&self, now: Stamp) {
         for account in self.in_use() {
             account.measure_from(now);
         }
     }
 
-    /// Who has waited for longest in each of their lines, if anybody is there.
+    /// The longest waiter of each account that has a waiter: its join time, its number, and the account.
     pub(crate) fn longest(
         &self,
         now: Stamp,
@@ -59,7 +59,8 @@ impl Accounts {
         })
     }
 
-    /// Tells everybody who waits for room that it failed. Called under the pool's lock, after the gate was shut.
+    /// Fails all gets that wait for room, and appends their wakers to `failed`. Called under the pool's lock, after the
+    /// gate was shut.
     pub(crate) fn fail_all(&self, error: GetBufferError, failed: &mut Vec<Waker>) {
         for account in self.in_use() {
             failed.extend(account.fail_all(error));

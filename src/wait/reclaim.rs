@@ -1,31 +1,32 @@
-//! Tasks that keep a buffer while they wait for something else, and are woken when a get queues.
+//! The wakers of tasks that keep a buffer while they wait for something else. They are woken when a get is queued.
 //!
-//! A reader keeps the buffer of a frame that was begun. While it waits for its source nothing else would tell it
-//! that others wait for a buffer. So it registers its waker here, under the lock under which gets queue: either it
-//! finds a get in the queue, or the next get that queues finds its waker. A get that queues takes all wakers, and wakes
-//! them once the lock is free; a task that still keeps its buffer then registers again.
+//! A reader keeps the buffer of a frame that it has read in part. While it waits for its source, no other event shows
+//! it that gets wait for a buffer. So it registers its waker here, under the lock under which gets are queued: either
+//! it finds a queued get, or the next get that is queued finds its waker. A get that is queued takes all wakers, and
+//! wakes them once the lock is free. A task that still keeps its buffer then registers again.
 //!
-//! A [`Key`] belongs to one round. Taking the wakers ends the round, and all its keys stand for no waker from then on.
+//! A [`Key`] belongs to one round. Taking the wakers ends the round. From then on all keys of the round are void: they
+//! stand for no waker.
 //!
-//! With [`max_waiters(0)`](crate::Builder::max_waiters) no get queues. One that is refused for that takes the wakers too,
-//! and the round is marked, so that a task that was woken learns from its key that its buffer is wanted.
+//! With [`max_waiters(0)`](crate::Builder::max_waiters) no get is queued. A get that fails for this reason takes the
+//! wakers too, and marks the round as refused. So a task that was woken learns from its key that its buffer is wanted.
 
 #![forbid(unsafe_code)]
 
 use crate::sync::user_code;
 use std::{mem, task::Waker};
 
-/// How many empty places are kept when no waker is left, so that a task that comes and goes allocates once.
+/// How many empty places are kept when no waker is left, so that a task that registers again and again allocates once.
 const KEPT: usize = 64;
 
-/// The wakers, under the lock of the queue that they are woken for.
+/// The wakers, under the lock of the queue for which they are woken.
 #[derive(Debug, Default)]
 pub(crate) struct Reclaim {
     wakers: Vec<Option<Waker>>,
-    /// Those of the places in `wakers` that are empty.
+    /// The places in `wakers` that are empty.
     vacant: Vec<usize>,
     round: u64,
-    /// The last round that was ended by a get which may not queue.
+    /// The last round that was ended by a get that may not be queued.
     refused: Option<u64>,
 }
 
@@ -36,13 +37,13 @@ pub(crate) struct Key {
     place: usize,
 }
 
-/// All the wakers of a round, out of the lock.
+/// All the wakers of a round, to be woken without the lock.
 #[derive(Debug)]
 pub(crate) struct Requested(Vec<Option<Waker>>);
 
 impl Reclaim {
-    /// Registers `waker`, in place of the one that `key` stands for. The caller drops what comes back once the lock
-    /// is free.
+    /// Registers `waker`, in place of the one that `key` stands for. Returns the replaced waker, which the caller drops
+    /// once the lock is free.
     pub(crate) fn register(&mut self, key: &mut Option<Key>, waker: Waker) -> Option<Waker> {
         if let Some(known) = self.at(*key) {
             return known.replace(waker);
@@ -68,7 +69,7 @@ impl Reclaim {
         let removed = self.at(gone)?.take();
         self.vacant.extend(gone.map(|key| key.place));
         if self.vacant.len() == self.wakers.len() && self.vacant.len() > KEPT {
-            // The last of a crowd: what it needed is freed, and no key of this round stands for anything.
+            // The last of many tasks: their memory is freed, and all keys of this round are void.
             *self = Reclaim {
                 round: self.round + 1,
                 refused: self.refused,
@@ -78,6 +79,7 @@ impl Reclaim {
         removed
     }
 
+    /// The place that `key` stands for, if it is of this round.
     fn at(&mut self, key: Option<Key>) -> Option<&mut Option<Waker>> {
         let key = key.filter(|key| key.round == self.round)?;
         self.wakers.get_mut(key.place)
@@ -92,8 +94,8 @@ impl Reclaim {
         self.end_round()
     }
 
-    /// As [`take`](Reclaim::take), for a get that is refused because no get may queue. A task that is woken for it finds
-    /// the queue empty, so its key says what it was woken for.
+    /// As [`take`](Reclaim::take), for a get that fails because no get may be queued. A task that it wakes finds the
+    /// queue empty, so the round is marked: [`was_refused`](Reclaim::was_refused) shows the task why it was woken.
     #[cold]
     pub(crate) fn take_for_refused(&mut self) -> Option<Requested> {
         let round = self.round;
@@ -104,7 +106,8 @@ impl Reclaim {
         requested
     }
 
-    /// Whether a get was refused since `key` was registered. Says so once: the key stands for nothing then.
+    /// Whether a get has failed since `key` was registered because no get may be queued. `true` once: `key` is void
+    /// then.
     pub(crate) fn was_refused(&self, key: &mut Option<Key>) -> bool {
         let was_refused = key.is_some_and(|key| Some(key.round) <= self.refused);
         if was_refused {
@@ -146,7 +149,7 @@ mod tests {
         }
     }
 
-    /// A key of an earlier round may stand for the place that another task has now.
+    /// A key of an earlier round may have the place that another task has now.
     #[test]
     fn a_key_of_an_earlier_round_touches_no_other_waker() {
         let mut reclaim = Reclaim::default();
@@ -164,7 +167,7 @@ mod tests {
         assert_eq!(counts, [2, 1]);
     }
 
-    /// A reader that comes and goes would otherwise leave a place behind each time.
+    /// Otherwise a reader that registers again and again would add a place each time.
     #[test]
     fn places_are_used_again() {
         let mut reclaim = Reclaim::default();
@@ -178,7 +181,7 @@ mod tests {
         assert_eq!((reclaim.wakers.len(), reclaim.vacant.len()), (1, 1));
     }
 
-    /// The places of a crowd would stay for the life of the pool, or of the quota.
+    /// Otherwise the places of many tasks would stay allocated as long as the pool, or the quota.
     #[test]
     fn a_crowd_leaves_no_places_behind() {
         let mut reclaim = Reclaim::default();

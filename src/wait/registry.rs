@@ -1,18 +1,20 @@
 //! The accounts of a pool's quotas that are in use, for decommits, flushes and reports.
 //!
-//! The pool does not own its accounts: users of a quota do, which are its handles, its gets and the samples that
-//! are charged to it. The last user frees the account, and with it its entry here. So a server can make a quota
-//! for each connection: those of past connections cost neither memory nor time.
+//! The pool does not own its accounts. The users of a quota own its account: its handles, its gets, and the samples
+//! that count against it. The last user frees the account, and with it its entry here. So a server can make a quota for
+//! each connection: the quotas of past connections cost neither memory nor time.
 //!
-//! The entries have a lock of their own. It is the innermost one: it is taken under the pool's, and no other is
-//! taken and no account is dropped while it is held. So the last reference to an account may be dropped anywhere,
+//! The entries have a lock of their own. It is the innermost lock: it is taken under the pool's lock, and while it is
+//! held no other lock is taken and no account is dropped. So the last reference to an account may be dropped anywhere,
 //! also under the pool's lock.
 //!
 //! # Invariants, true whenever the lock is free
 //!
-//! - **B1** An account that has a user has an entry. A decommit shuts the gate before it reads the entries; whoever
-//!   makes an account later has seen that through this lock. loom `a_decommit_meets_whoever_waits_for_room`
-//! - **B2** An account that has no user left has no entry, or is about to remove it. `gone: quotas_that_were_*`
+//! - **B1** An account that has a user has an entry. A decommit shuts the gate before it reads the entries. A thread
+//!   that makes an account after that sees the shut gate, because both take this lock. loom
+//!   `a_decommit_meets_whoever_waits_for_room`
+//! - **B2** An account that has no user left has no entry, or its drop is about to remove it. `gone:
+//!   quotas_that_were_*`
 
 #![forbid(unsafe_code)]
 
@@ -23,13 +25,13 @@ use std::{
     sync::{Arc, Weak},
 };
 
-/// See the module's documentation.
+/// Weak references to all values that are in use. See the module's documentation.
 pub(crate) struct Registry<T>(Arc<Lock<Entries<T>>>);
 
 struct Entries<T> {
-    /// How many were ever made.
+    /// How many values were ever added. The number of the last one.
     made: u64,
-    /// In the order in which they were made.
+    /// In the order in which they were added.
     by_number: BTreeMap<u64, Weak<T>>,
 }
 
@@ -48,7 +50,7 @@ impl<T> fmt::Debug for Registry<T> {
     }
 }
 
-/// The entry of one, which is removed when this is dropped: with what it is the entry of.
+/// The entry of a value, which has this as a field: dropping the value removes the entry.
 #[derive(Debug)]
 pub(crate) struct Entry<T> {
     registry: Registry<T>,
@@ -59,19 +61,21 @@ impl<T> Drop for Entry<T> {
     fn drop(&mut self) {
         let mut entries = self.registry.0.lock();
         let removed = entries.by_number.remove(&self.number);
+        // After the lock: the drop of a `Weak` may free memory.
         drop(entries);
         drop(removed);
     }
 }
 
 impl<T> Registry<T> {
-    /// Makes one with an entry.
+    /// Makes a value with an entry.
     pub(crate) fn add(&self, make: impl FnOnce(Entry<T>) -> T) -> Arc<T> {
         let number = {
             let mut entries = self.0.lock();
             entries.made += 1;
             entries.made
         };
+        // Not under the lock: `make` runs code of another module.
         let registry = Registry(self.0.clone());
         let one = Arc::new(make(Entry { registry, number }));
         let mut entries = self.0.lock();
@@ -80,7 +84,7 @@ impl<T> Registry<T> {
         one
     }
 
-    /// Those that have a user.
+    /// The values that have a user.
     pub(crate) fn in_use(&self) -> Vec<Arc<T>> {
         let entries = self.0.lock();
         entries

@@ -1,13 +1,13 @@
-//! What a get asks for, and why it is given up.
+//! What a get asks for, and why it ended without a result.
 
 #![forbid(unsafe_code)]
 
-/// Who overtakes whom.
+/// The rank of a get: which waiters it overtakes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Rank {
     #[default]
     Ordinary,
-    /// Served before the others, and from the reserve too.
+    /// Served before the ordinary ones, and from the priority buffers too.
     HighPriority,
 }
 
@@ -18,7 +18,7 @@ pub(crate) struct Wanted {
     pub(crate) rank: Rank,
 }
 
-/// Why a get is given up.
+/// Why a get ended without a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
     Cancelled,

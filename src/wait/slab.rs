@@ -1,10 +1,11 @@
-//! The seats of the line, and the two queues in which they stand: who waits, and which seats were left.
+//! The queue slots of a wait queue, and the linked lists of them: those with a waiter, and those that were left.
 //!
-//! A seat is in one queue at a time, so both are linked through the same two numbers, and moving a
-//! seat from one to the other allocates nothing.
+//! A queue slot is in one list at a time. So all lists use the same two links, and moving a queue slot from one list to
+//! another allocates nothing.
 //!
-//! QueueSlots lie side by side. When one is removed, the last one takes its place, so what a crowd needed is freed as it
-//! leaves. A seat is told by its *index*, which changes then, and a waiter by the *number* of its node, which stays.
+//! The queue slots are in one `Vec`. When one is removed, the last one moves to its index, so the memory of many
+//! waiters is freed as they leave. The *index* identifies a queue slot, and changes when it moves. The *number* of its
+//! node identifies a waiter, and never changes.
 
 #![forbid(unsafe_code)]
 
@@ -18,11 +19,11 @@ use crate::{
 };
 use std::{num::NonZeroU32, task::Waker};
 
-/// Tells the waiters of a line apart.
+/// The number of a waiter, unique in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaiterNumber(NonZeroU32);
 
-/// Where a seat is: one more than that, so that no seat at all needs no more room.
+/// The index of a queue slot. It stores the index plus one, so that an `Option` of it is not larger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct QueueIndex(NonZeroU32);
 
@@ -31,7 +32,7 @@ impl QueueIndex {
         let next = u32::try_from(index + 1).ok();
         QueueIndex(
             next.and_then(NonZeroU32::new)
-                .expect("fewer than u32::MAX wait"),
+                .expect("fewer than u32::MAX waiters are queued"),
         )
     }
 
@@ -41,18 +42,18 @@ impl QueueIndex {
     }
 }
 
-/// One waiter's, on a cache line of its own: each is joined and served by other threads than its
-/// neighbours.
+/// The data of one waiter, on a cache line of its own: other threads join and serve its neighbours.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct QueueSlot {
     pub(super) waiter: OwnedWaiter,
-    /// Of the future that waits here; `None` if nobody does.
+    /// The waker of the future that waits here. `None` if no waiter is queued here.
     pub(super) waker: Option<Waker>,
+    /// The slots that the waiter has so far (L4).
     pub(super) gathered: SlotList,
     ahead: Option<QueueIndex>,
     behind: Option<QueueIndex>,
-    /// How many slots it waits for; no more than a pool has.
+    /// How many slots it waits for, at most as many as a pool has.
     pub(super) wanted: u32,
     pub(super) rank: Rank,
 }
@@ -60,11 +61,11 @@ pub(super) struct QueueSlot {
 #[cfg(all(target_pointer_width = "64", not(all(test, loom))))]
 const _: () = assert!(size_of::<QueueSlot>() == 64);
 
-/// See the module's documentation.
+/// All queue slots of a wait queue. See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct QueueSlots {
     queue_slots: Vec<QueueSlot>,
-    /// How many nodes were ever made, as long as that fits.
+    /// How many nodes were ever made. It wraps around.
     made: u32,
 }
 
@@ -79,12 +80,12 @@ impl QueueSlots {
         &mut self.queue_slots[index.index()]
     }
 
-    /// The seat that has the node of `ticket`; `None` if it was removed.
+    /// The queue slot that has the node of `ticket`. `None` if it was removed.
     #[inline]
     pub(super) fn of(&self, ticket: &Ticket) -> Option<QueueIndex> {
         let index = QueueIndex(NonZeroU32::new(ticket.queue_slot())?);
         let queue_slot = self.queue_slots.get(index.index())?;
-        // Of a node without a seat the index is an old one, and another seat may have it by now.
+        // If the queue slot was removed, the node has an old index, which another queue slot may have by now.
         queue_slot.waiter.is_of(ticket).then_some(index)
     }
 
@@ -98,7 +99,7 @@ impl QueueSlots {
         self.queue_slots.capacity()
     }
 
-    /// Another seat, which is in no queue yet.
+    /// Adds a queue slot that is in no list yet.
     #[cold]
     pub(super) fn add(&mut self) -> QueueIndex {
         let index = QueueIndex::at(self.queue_slots.len());
@@ -116,12 +117,13 @@ impl QueueSlots {
         index
     }
 
-    /// Takes out a seat that is in no queue. The answer is its node, and which seat has its index now: the one
-    /// that was the last, whose neighbours are linked to it here.
+    /// Removes a queue slot that is in no list. Returns its node, and the previous index of the queue slot that has
+    /// moved to `index`, if one has: the last one. Its neighbours are linked to the new index here.
     #[cold]
     pub(super) fn remove(&mut self, index: QueueIndex) -> (OwnedWaiter, Option<QueueIndex>) {
         let removed = self.queue_slots.swap_remove(index.index());
         debug_assert!(removed.waker.is_none() && removed.gathered.len() == 0);
+        // `swap_remove` has moved the last one to `index`: its node and its neighbours must know.
         let last = QueueIndex::at(self.queue_slots.len());
         if last != index {
             let queue_slot = self.at(index);
@@ -134,19 +136,19 @@ impl QueueSlots {
                 self.at_mut(behind).ahead = Some(index);
             }
         }
-        // A quarter, so that the next removal that moves all of them is far away.
+        // Shrink at a quarter of the capacity, and to a half: so the copy is amortised over many removals.
         if self.queue_slots.len() < self.queue_slots.capacity() / 4 {
             self.queue_slots.shrink_to(2 * self.queue_slots.len());
         }
         (removed.waiter, (last != index).then_some(last))
     }
 
-    /// Tells the seat's waiter apart from the others in line.
+    /// The number of the waiter of a queue slot.
     pub(super) fn number(&self, index: QueueIndex) -> WaiterNumber {
         WaiterNumber(self.at(index).waiter.number())
     }
 
-    /// Lets a future wait on the seat, which nobody has.
+    /// Stores the request and the waker of a future in a queue slot that no future uses. Returns its ticket.
     #[inline]
     pub(super) fn take(
         &mut self,
@@ -164,7 +166,7 @@ impl QueueSlots {
         queue_slot.waiter.ticket(joined)
     }
 
-    /// When the seat's waiter joined, if its wait is measured.
+    /// When the waiter of a queue slot joined, if its wait is measured.
     #[inline]
     pub(super) fn joined(&self, index: QueueIndex) -> Option<Stamp> {
         self.at(index).waiter.joined()
@@ -181,7 +183,7 @@ impl QueueSlots {
     }
 }
 
-/// Some of the seats, in order.
+/// A linked list of queue slots, in order.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     front: Option<QueueIndex>,
@@ -194,7 +196,7 @@ impl Queue {
         self.front
     }
 
-    /// Adds a seat that is in no queue.
+    /// Appends a queue slot that is in no list.
     #[inline]
     pub(super) fn push_back(&mut self, queue_slots: &mut QueueSlots, index: QueueIndex) {
         let ahead = self.back.replace(index);
@@ -207,7 +209,7 @@ impl Queue {
         queue_slot.behind = None;
     }
 
-    /// Writes down that those without a time joined at `now`.
+    /// Records `now` as the join time of all waiters of the list that have none.
     pub(super) fn stamp_all(&self, queue_slots: &QueueSlots, now: Stamp) {
         let mut next = self.front;
         while let Some(index) = next {
@@ -224,7 +226,7 @@ impl Queue {
         Some(front)
     }
 
-    /// The seat that was at `from` is at `to` now, if it is in this queue.
+    /// Follows a queue slot that has moved from index `from` to `to`, if it is an end of this list.
     #[cold]
     pub(super) fn move_queue_slot(&mut self, from: QueueIndex, to: QueueIndex) {
         for end in [&mut self.front, &mut self.back] {
@@ -234,7 +236,7 @@ impl Queue {
         }
     }
 
-    /// Takes a seat of this queue out of it.
+    /// Takes a queue slot out of this list.
     #[inline]
     pub(super) fn remove(&mut self, queue_slots: &mut QueueSlots, index: QueueIndex) {
         let queue_slot = queue_slots.at(index);
