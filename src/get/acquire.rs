@@ -35,10 +35,15 @@ use std::{
 /// The state of a get; see the table in the module's documentation.
 #[derive(Debug)]
 pub(crate) enum Acquire {
+    /// Not polled yet.
     New(Wanted),
+    /// In the wait queue. Its outcome may be in the node already.
     Queued(Ticket),
+    /// It owns its slots, but the task had no cooperative budget to return them.
     Handed(SlotList),
+    /// It has failed, but the task had no cooperative budget to return the error.
     Refused(GetBufferError),
+    /// Resolved or cancelled.
     Done,
 }
 

@@ -104,9 +104,13 @@ pub(crate) struct Admission {
 
 #[derive(Debug)]
 enum Stage {
+    /// Not polled yet.
     New,
+    /// In the account's queue. It may have its outcome already.
     Queued(Place),
+    /// It has failed, but the task had no cooperative budget to return the error.
     Refused(GetBufferError),
+    /// Resolved, or it has left the queue.
     Done,
 }
 

@@ -27,9 +27,12 @@ use std::{
 /// The state of a get's room; see the table in the module's documentation. Dropping it gives back what it owns.
 #[derive(Debug, Default)]
 pub(crate) enum Room {
+    /// Nothing was asked for, or the room was returned.
     #[default]
     None,
+    /// Waits for room.
     Asked(Admission),
+    /// Has its room, and no samples yet.
     Charged(Charge),
 }
 
