@@ -385,8 +385,8 @@ impl Account {
         ticket.take_outcome()
     }
 
-    /// Ends the wait of a get that has its `outcome`. `Ok` if it has its room. If all waiters were failed since it was
-    /// admitted, this returns its room and the error.
+    /// Ends the wait of a get that has its `outcome`. `Ok` if the get has its room. If all waiters were failed since it
+    /// was admitted, its room goes back to the quota, and the result is the error.
     pub(crate) fn told(
         &self,
         place: Place,
@@ -401,7 +401,8 @@ impl Account {
         }
     }
 
-    /// Returns the room of a get, and the error, if all waiters were failed after it had joined.
+    /// If all waiters were failed after the get had joined, its room goes back to the quota, and the result is the
+    /// error.
     fn keep_unless_turned_away(&self, times: u64, count: usize) -> Result<(), GetBufferError> {
         let last = self.waiters.lock().turned_away;
         if last.times == times {
@@ -411,8 +412,8 @@ impl Account {
         Err(last.error)
     }
 
-    /// Leaves the account's queue. Returns whether the get was admitted before, or the error with which it failed. The
-    /// room of a get that was admitted and failed since is returned.
+    /// Leaves the account's queue. The result is whether the get was admitted before, or the error with which it
+    /// failed. If it was admitted and has failed since, its room goes back to the quota.
     pub(crate) fn leave(&self, place: Place, count: usize) -> Result<bool, GetBufferError> {
         let Place {
             mut ticket,
@@ -439,7 +440,7 @@ impl Account {
         }
     }
 
-    /// Returns the room of `count` samples.
+    /// Gives the room of `count` samples back, and admits waiters for which there is room now.
     #[inline]
     pub(crate) fn give_back(&self, count: usize) {
         let mut charged = self.charged.load(Ordering::Relaxed);

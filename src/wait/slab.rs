@@ -19,7 +19,7 @@ use crate::{
 };
 use std::{num::NonZeroU32, task::Waker};
 
-/// The number of a waiter, unique in its queue.
+/// The number of a waiter. It identifies the waiter among those of its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaiterNumber(NonZeroU32);
 
