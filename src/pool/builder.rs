@@ -1,4 +1,4 @@
-//! Building a pool in one expression.
+//! The builder: the properties and settings of a pool, in one expression.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,10 @@ use std::{fmt, sync::Arc};
 
 type OnRelease = Arc<dyn crate::core::callback::NotifyRelease>;
 
-/// Builds a [`Pool`]. Nothing is checked before [`build`](Builder::build).
+/// Builds a [`Pool`].
+///
+/// The methods check nothing: [`build`](Builder::build) and [`build_uncommitted`](Builder::build_uncommitted) report
+/// what is wrong.
 ///
 /// # Examples
 ///
@@ -47,7 +50,7 @@ impl fmt::Debug for Builder {
 }
 
 impl Default for Builder {
-    /// [`Pool::builder`].
+    /// Same as [`Pool::builder`].
     fn default() -> Self {
         Builder::new()
     }
@@ -67,35 +70,81 @@ impl Builder {
         }
     }
 
-    /// How many buffers the pool has. Default 32.
+    /// Sets the number of buffers. The default is 32.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::builder().buffers(4).build()?;
+    /// assert_eq!(pool.free_count(), 4);
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
     pub fn buffers(mut self, n: usize) -> Self {
         self.properties.buffers = n;
         self
     }
 
-    /// How many bytes each buffer holds, its prefix not counted. Default 64 KiB. It is rounded up; see
-    /// [`Pool::set_properties`].
+    /// Sets the number of bytes that each buffer holds, not counting its prefix. The default is 64 KiB.
+    ///
+    /// The size is rounded up; see [`Pool::set_properties`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::builder().size(1500).align(64).build()?;
+    /// assert_eq!(pool.properties().size, 1536);
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
     pub fn size(mut self, bytes: usize) -> Self {
         self.properties.size = bytes;
         self
     }
 
-    /// What the start of each buffer, its prefix included, is a multiple of. Default 64. Any number but
-    /// zero.
+    /// Sets the alignment of the buffers in bytes. The default is 64.
+    ///
+    /// The start of each buffer, which is the start of its prefix, is a multiple of it. Any number but zero is valid.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::builder().size(4096).align(4096).build()?;
+    /// let sample = pool.try_get_buffer()?;
+    /// assert_eq!(sample.as_ptr().addr() % 4096, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn align(mut self, bytes: usize) -> Self {
         self.properties.align = bytes;
         self
     }
 
-    /// How many bytes of headroom each sample starts with, for headers that are
-    /// [prepended](crate::Sample::prepend). Default 0.
+    /// Sets the number of bytes of headroom that each sample starts with. The default is 0.
+    ///
+    /// The headroom is for headers that are [prepended](crate::Sample::prepend).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::builder().prefix(64).build()?;
+    /// assert_eq!(pool.try_get_buffer()?.headroom(), 64);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn prefix(mut self, bytes: usize) -> Self {
         self.properties.prefix = bytes;
         self
     }
 
-    /// How many gets may be in line, of the pool and of each quota; a further one fails with
-    /// [`TooManyWaiters`](crate::GetBufferError::TooManyWaiters). Default unlimited. Gets of a
+    /// Sets how many gets may be queued. The default is unlimited.
+    ///
+    /// The limit holds for the pool's wait queue and for the wait queue of each quota. A get that would exceed it fails
+    /// with [`TooManyWaiters`](crate::GetBufferError::TooManyWaiters). Gets of a
     /// [`priority_quota`](Pool::priority_quota) wait for a sample without this limit.
     ///
     /// # Examples
@@ -118,12 +167,14 @@ impl Builder {
         self
     }
 
-    /// How many buffers are kept for [quotas of high priority](Pool::priority_quota). Default none.
+    /// Sets how many buffers are kept for [quotas of high priority](Pool::priority_quota). The default is none.
     ///
-    /// A get without high priority finds the pool as if it were smaller by so many. One of high priority takes
-    /// from the reserve only when no other sample is home; the next that come home fill it up again,
-    /// before anyone else in line is served. One buffer is always left for all others, so of a pool with
-    /// fewer buffers all but one are kept. While the reserve is short, releases and gets go under a lock.
+    /// These buffers are the reserve. For a get without high priority, the pool is smaller by this number. A get of
+    /// high priority takes from the reserve only if no other sample is free. While the reserve is not full, each sample
+    /// that is released goes to the reserve before any other get is served, except for queued gets of high priority.
+    ///
+    /// At least one buffer is always left for the other gets: if the pool has no more buffers than this number, all but
+    /// one are kept. While the reserve is not full, gets and releases take a lock.
     ///
     /// # Examples
     ///
@@ -144,38 +195,81 @@ impl Builder {
         self
     }
 
-    /// Whether each release overwrites the whole buffer, its prefix included, with zeroes. Default
-    /// no: no safe code can read what an earlier owner wrote, so this is for secrets that must not
-    /// stay in memory. Copies that the crate makes on the heap are wiped too when they are dropped
-    /// ([`SharedSample::into_bytes_or_copy`](crate::SharedSample::into_bytes_or_copy)); copies that you make are yours to wipe.
+    /// Sets whether each release overwrites the whole buffer, its prefix included, with zeroes. The default is no.
+    ///
+    /// No safe code can read what an earlier owner wrote, with or without this setting. It is for secrets that must not
+    /// stay in memory. Copies that this crate makes on the heap
+    /// ([`SharedSample::into_bytes_or_copy`](crate::SharedSample::into_bytes_or_copy)) are overwritten too, when they
+    /// are dropped. Copies that you make are yours to wipe.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let keys = Pool::builder().buffers(8).size(32).zero_on_release(true).build()?;
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
     pub fn zero_on_release(mut self, yes: bool) -> Self {
         self.settings.zero_on_release = yes;
         self
     }
 
-    /// Whether a commit makes the system back all memory at once, so that the first use of a buffer
-    /// meets no page fault. Default no.
+    /// Sets whether a commit makes the system back all memory at once. The default is no.
+    ///
+    /// The first use of a buffer then causes no page fault.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::builder().buffers(8).prefault(true).build()?;
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
     pub fn prefault(mut self, yes: bool) -> Self {
         self.settings.prefault = yes;
         self
     }
 
-    /// Whether to ask the system for huge pages. A hint, ignored where there are none; with the feature `tracing` an
-    /// event says that the system refused it. Default no.
+    /// Sets whether to ask the system for huge pages. The default is no.
+    ///
+    /// This is a hint, and is ignored where there are no huge pages. With the feature `tracing`, an event reports that
+    /// the system refused it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::builder().buffers(64).huge_pages(true).build()?;
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
     pub fn huge_pages(mut self, yes: bool) -> Self {
         self.settings.huge_pages = yes;
         self
     }
 
-    /// Whether to keep who holds each sample and since when, for [`Pool::holders`]. Default no: it
-    /// reads the clock at each get.
+    /// Sets whether to record who holds each sample and since when, for [`Pool::holders`]. The default is no.
+    ///
+    /// It costs a read of the clock for each get.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::builder().track_holders(true).build()?;
+    /// let sample = pool.try_get_buffer()?;
+    /// assert_eq!(pool.holders()[0].index, sample.index());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn track_holders(mut self, yes: bool) -> Self {
         self.settings.track_holders = yes;
         self
     }
 
-    /// What the pool is called in [reports](Pool::report), events and metrics, so that the pools of a
-    /// program are told apart. Default none.
+    /// Sets the name of the pool in [reports](Pool::report), events and metrics. The default is none.
     ///
     /// # Examples
     ///
@@ -191,7 +285,9 @@ impl Builder {
         self
     }
 
-    /// Sets the callback that is called at each release, possibly on several threads at once; see [`Pool::set_notify`].
+    /// Sets the callback that is called at each release; see [`Pool::set_notify`].
+    ///
+    /// It can be called on several threads at once.
     ///
     /// # Examples
     ///
@@ -211,11 +307,25 @@ impl Builder {
         self
     }
 
-    /// Whether to measure how long gets wait, for [`Status::wait_time`](crate::Status), `max_wait` and
-    /// `oldest_wait`, and for [`Pool::wait_histogram`].
-    /// Default no: reading the clock twice is a fifth of a hand-over. It is Tokio's, so that a test may pause it, and std's
-    /// in a blocking get and outside a runtime. A wait begins when its get is polled first, and ends when the get is polled
-    /// with what came of it.
+    /// Sets whether to measure how long gets wait. The default is no.
+    ///
+    /// The results are [`Status::wait_time`](crate::Status), `max_wait` and `oldest_wait`, and
+    /// [`Pool::wait_histogram`]. A wait begins at the first poll of its get, and ends when a poll of the get returns
+    /// the result.
+    ///
+    /// The clock is Tokio's, so that a test can pause it. A blocking get, and a get outside a runtime, use std's.
+    /// Reading it twice costs a fifth of a hand-off.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = Pool::builder().measure_waits(true).build()?;
+    /// assert_eq!(pool.status().max_wait, Some(Duration::ZERO));
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
     pub fn measure_waits(mut self, yes: bool) -> Self {
         self.settings.measure_waits = yes;
         self
@@ -247,7 +357,7 @@ impl Builder {
         Ok(pool)
     }
 
-    /// Makes the pool and sets its properties; it hands out nothing until it is committed.
+    /// Makes the pool and sets its properties, but does not commit it: gets fail until [`Pool::commit`].
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Making, configuring and draining a pool.
+//! The pool's life, as its user controls it: make, configure, commit, decommit and flush.
 
 #![forbid(unsafe_code)]
 
@@ -48,10 +48,10 @@ impl Pool {
     }
 
     pub(crate) fn with_settings(settings: Settings) -> Pool {
-        Pool::first(Engine::new(settings).expect("the system gives a page of memory"))
+        Pool::first(Engine::new(settings).expect("cannot map a page of memory for the pool"))
     }
 
-    /// Starts building a pool: 32 buffers of 64 KiB, unless told otherwise.
+    /// Returns a builder for a pool. Its defaults are 32 buffers of 64 KiB.
     ///
     /// # Examples
     ///
@@ -66,24 +66,29 @@ impl Pool {
         Builder::new()
     }
 
-    /// Says how many buffers of what size the next commit makes, and returns the actual properties:
-    /// the size is rounded up so that prefix and size together are a multiple of the alignment.
+    /// Sets the number and size of the buffers that the next commit makes, and returns the actual properties.
     ///
-    /// Allocates nothing, but unmaps the memory of an earlier commit. One thing of earlier commits stays until the pool
-    /// is freed: what it keeps beside the bytes of each buffer, 128 bytes and 16 more with
-    /// [`track_holders`](crate::Builder::track_holders), for as many buffers as were ever in use in one commit; at most
-    /// twice as much if the number of buffers grew from commit to commit. If memory is being mapped, or that of a drain
-    /// given back, at this moment, this waits until it is.
+    /// The size is rounded up so that prefix and size together are a multiple of the alignment.
+    ///
+    /// This allocates nothing, and unmaps the memory of an earlier commit. What the pool keeps beside the bytes of each
+    /// buffer stays until the pool is freed: 128 bytes, and 16 more with
+    /// [`track_holders`](crate::Builder::track_holders), for as many buffers as were ever in use in one commit. It is
+    /// at most twice as much if the number of buffers grew from commit to commit.
+    ///
+    /// If another thread is mapping memory, or is returning the memory of a drain to the system, this blocks until that
+    /// is done.
     ///
     /// Mirrors `IMemAllocator::SetProperties`.
     ///
     /// # Errors
     ///
-    /// Checked in this order, and nothing changes on any: [`BadAlign`](SetPropertiesError::BadAlign) if the alignment is 0,
-    /// [`AlreadyCommitted`](SetPropertiesError::AlreadyCommitted),
-    /// [`BuffersOutstanding`](SetPropertiesError::BuffersOutstanding) while the pool drains,
-    /// [`TooLarge`](SetPropertiesError::TooLarge) if all buffers together take more than [`isize::MAX`] bytes, or are more
-    /// than [`u32::MAX`].
+    /// They are checked in this order, and nothing changes if one is returned:
+    ///
+    /// - [`BadAlign`](SetPropertiesError::BadAlign) if the alignment is 0;
+    /// - [`AlreadyCommitted`](SetPropertiesError::AlreadyCommitted) if the pool is committed;
+    /// - [`BuffersOutstanding`](SetPropertiesError::BuffersOutstanding) while the pool drains;
+    /// - [`TooLarge`](SetPropertiesError::TooLarge) if all buffers together take more than [`isize::MAX`] bytes, or if
+    ///   there are more than [`u32::MAX`] buffers.
     ///
     /// # Examples
     ///
@@ -100,30 +105,44 @@ impl Pool {
         self.engine().set_properties(requested)
     }
 
-    /// The actual properties, as the last [`set_properties`](Pool::set_properties) returned them.
+    /// Returns the actual properties, as the last [`set_properties`](Pool::set_properties) returned them.
     ///
     /// Mirrors `IMemAllocator::GetProperties`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::Pool;
+    ///
+    /// let pool = Pool::builder().buffers(4).size(1000).align(64).build()?;
+    /// assert_eq!(pool.properties().size, 1024);
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn properties(&self) -> Properties {
         self.engine().properties()
     }
 
-    /// Maps the memory and starts to hand out samples.
+    /// Maps the memory and starts to serve gets.
     ///
-    /// The memory is one contiguous mapping, backed by the system only where it is used. A mapping is address space: a
-    /// commit can succeed for more memory than the machine has, and the process is ended when it uses too much of it.
-    /// With [`prefault`](crate::Builder::prefault) a commit backs all of it. Without
-    /// `set_properties` in between, a further commit gives the same addresses. Committing a committed
-    /// pool does nothing; committing one that drains cancels the decommit. No callback runs. If the
-    /// memory of a drain is being given back at this moment, this waits until it is.
+    /// The memory is one contiguous mapping, and the system backs only the pages that are used. A mapping is address
+    /// space: a commit can succeed for more memory than the machine has, and the system ends the process when it uses
+    /// too much of it. With [`prefault`](crate::Builder::prefault), a commit backs all of the memory.
+    ///
+    /// - If `set_properties` was not called in between, a later commit has the same addresses.
+    /// - Committing a committed pool does nothing.
+    /// - Committing a pool that drains cancels the decommit.
+    ///
+    /// No callback runs. If another thread is returning the memory of a drain to the system, this blocks until that is
+    /// done.
     ///
     /// Mirrors `IMemAllocator::Commit`.
     ///
     /// # Errors
     ///
-    /// [`SizeNotSet`](CommitError::SizeNotSet) if the number, size or alignment of the buffers is 0;
-    /// [`OutOfMemory`](CommitError::OutOfMemory) if the system refuses the mapping, or to back or lock it where that is
-    /// asked for, after which smaller properties can be set.
+    /// - [`SizeNotSet`](CommitError::SizeNotSet) if the number, size or alignment of the buffers is 0;
+    /// - [`OutOfMemory`](CommitError::OutOfMemory) if the system refuses the mapping, or refuses to back or lock it
+    ///   where that was asked for. Smaller properties can be set after that.
     ///
     /// # Examples
     ///
@@ -140,20 +159,20 @@ impl Pool {
         self.engine().commit(self.owner())
     }
 
-    /// Stops handing out samples. Never waits for samples.
+    /// Stops serving gets. It never waits for samples.
     ///
-    /// Everybody in line gets [`NotCommitted`](crate::GetBufferError::NotCommitted), even if `commit` follows
-    /// before it is polled. Samples that are out stay fully usable; whoever brings the last one home
-    /// completes the decommit: physical memory is given back to the system, and
-    /// [`drained`](Pool::drained) resolves. With nothing out, that happens before this returns.
+    /// Every queued get fails with [`NotCommitted`](crate::GetBufferError::NotCommitted), even if `commit` is called
+    /// before it is polled. Outstanding samples stay fully usable. The release of the last one completes the decommit:
+    /// physical memory is returned to the system, and [`drained`](Pool::drained) resolves. If no sample is outstanding,
+    /// this happens before `decommit` returns.
     ///
-    /// Giving the memory back is one system call, on the thread that ends the drain; it takes longer the more memory
-    /// was in use. Gets that fail meanwhile, and other pools, are not held up by it.
+    /// Returning the memory is one system call, on the thread that completes the decommit. It takes longer the more
+    /// memory was in use. It delays neither the gets that fail in this time nor other pools.
     ///
-    /// Memory that is locked, by `mlockall` for example, is given back too. If all of it was backed, as `MCL_FUTURE`
-    /// keeps it, the next `commit` backs and locks it again; with `MCL_ONFAULT` pages are locked again as they are used.
-    /// If the system refuses to take the memory back, [`Status::memory_kept`](crate::Status::memory_kept) says how much
-    /// stays.
+    /// Memory that is locked, by `mlockall` for example, is returned too. If all of it was backed, as `MCL_FUTURE`
+    /// keeps it, the next `commit` backs and locks it again. With `MCL_ONFAULT`, pages are locked again as they are
+    /// used. If the system refuses to take the memory back, [`Status::memory_kept`](crate::Status::memory_kept) says
+    /// how much stays.
     ///
     /// Mirrors `IMemAllocator::Decommit`.
     ///
@@ -179,16 +198,17 @@ impl Pool {
         self.engine().decommit();
     }
 
-    /// Waits until a decommit has drained: at once if the pool is not committed, otherwise at the
-    /// first drain that completes after this call, even if `commit` follows. A drain that `commit`
-    /// cancels keeps it waiting. It also resolves when the pool is freed.
+    /// Waits until a decommit has drained.
     ///
-    /// It does not keep the pool alive, and counts from the call, not from the first poll. It
-    /// allocates.
+    /// It resolves at once if the pool is not committed, and otherwise at the first drain that completes after this
+    /// call, even if `commit` follows. A drain that `commit` cancels does not resolve it. It also resolves when the
+    /// pool is freed.
+    ///
+    /// It does not keep the pool alive. It counts from the call, not from the first poll. It allocates.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. Dropping the future loses nothing but the notice.
+    /// Cancel safe. Dropping the future loses only the notification.
     ///
     /// # Examples
     ///
@@ -208,11 +228,13 @@ impl Pool {
         }
     }
 
-    /// Starts or ends a flush. While it lasts every get fails with
-    /// [`Flushing`](crate::GetBufferError::Flushing); memory and addresses stay.
+    /// Starts or ends a flush.
     ///
-    /// Everybody in line gets the error when the flush begins, even if it ends before it is polled. A
-    /// flush outlives a decommit.
+    /// During a flush every get fails with [`Flushing`](crate::GetBufferError::Flushing). The memory and its addresses
+    /// stay.
+    ///
+    /// Every queued get fails with this error when the flush starts, even if the flush ends before the get is polled. A
+    /// decommit does not end a flush.
     ///
     /// Mirrors what `IPin::BeginFlush` and `IPin::EndFlush` ask of an allocator.
     ///
@@ -234,16 +256,16 @@ impl Pool {
 }
 
 impl Default for Pool {
-    /// [`Pool::new`].
+    /// Same as [`Pool::new`].
     fn default() -> Self {
         Pool::new()
     }
 }
 
-/// The future of a completed drain; see [`Pool::drained`].
+/// The future of a completed drain; made by [`Pool::drained`].
 #[must_use = "a future does nothing until it is awaited"]
 pub struct Drained {
-    /// It does not keep the pool alive.
+    /// Weak, so that waiting for the drain does not keep the pool alive.
     pool: WeakPool,
     listener: Listener,
 }

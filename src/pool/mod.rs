@@ -1,4 +1,4 @@
-//! Making and configuring a pool.
+//! How a pool is made, configured, committed and decommitted.
 
 pub(crate) mod builder;
 pub(crate) mod configure;
