@@ -1,4 +1,4 @@
-//! What of [`Sample`] needs `unsafe`: [`BufMut`], and the length set on trust.
+//! The parts of [`Sample`] that need `unsafe`: [`BufMut`], and a length that is not checked.
 
 #![allow(unsafe_code, reason = "listed in scripts/layers")]
 
@@ -6,12 +6,12 @@ use crate::sample::exclusive::Sample;
 use bytes::{BufMut, buf::UninitSlice};
 
 impl Sample {
-    /// Sets the length without touching the bytes, for memory that a device or foreign code filled.
+    /// Sets the length without touching the bytes, for memory that a device or other code has filled.
     ///
     /// # Safety
     ///
-    /// `len` is at most [`len`](Sample::len) plus [`spare_capacity`](Sample::spare_capacity), and the
-    /// first `len` bytes were written since this sample was taken.
+    /// `len` is at most [`len`](Sample::len) plus [`spare_capacity`](Sample::spare_capacity), and the first `len` bytes
+    /// were written since this sample was taken from the pool.
     ///
     /// # Examples
     ///
@@ -27,14 +27,14 @@ impl Sample {
     /// # Ok::<(), sample_pool::GetBufferError>(())
     /// ```
     pub unsafe fn set_len_unchecked(&mut self, len: usize) {
-        // SAFETY: the caller promises what is asked for (S4).
+        // SAFETY: the caller promises what this function requires (S4).
         unsafe { self.bytes_mut().set_len_unchecked(len) };
     }
 }
 
-/// Writes behind the last byte. The `put_*` methods panic when there is not enough room; look at
+/// Appends to the bytes that were written. The `put_*` methods panic if the spare capacity is too small; check
 /// [`remaining_mut`](BufMut::remaining_mut) first.
-// SAFETY: `chunk_mut` is the spare bytes, all of them, and `advance_mut` counts them as written.
+// SAFETY: `chunk_mut` returns all the spare bytes, and `advance_mut` counts them as written.
 unsafe impl BufMut for Sample {
     #[inline]
     fn remaining_mut(&self) -> usize {
@@ -48,7 +48,7 @@ unsafe impl BufMut for Sample {
             count <= spare,
             "cannot advance {count}, only {spare} are spare"
         );
-        // SAFETY: the caller wrote as many, and there are as many (S4).
+        // SAFETY: the caller has written this many bytes, and at most as many are spare (S4).
         unsafe { self.bytes_mut().advance(count) };
     }
 

@@ -1,4 +1,4 @@
-//! From a sample of one owner to a shared one, and back.
+//! Conversions between an exclusive sample, a shared one and [`Bytes`].
 
 #![forbid(unsafe_code)]
 
@@ -10,7 +10,7 @@ use crate::{
 use bytes::Bytes;
 
 impl Sample {
-    /// Makes the sample shared and read-only. Copies nothing and allocates nothing.
+    /// Makes the sample shared and read-only. It copies nothing and allocates nothing.
     ///
     /// # Examples
     ///
@@ -30,11 +30,11 @@ impl Sample {
         SharedSample::new(SharedBytes::freeze(self.into_slot()))
     }
 
-    /// Makes [`Bytes`] of the sample. Copies nothing, and makes one small allocation.
+    /// Converts the sample into [`Bytes`]. It copies nothing and makes one small allocation.
     ///
-    /// The buffer is returned to the pool when the last `Bytes` with any of its bytes is dropped. An empty slice
-    /// of them does not count: it holds no buffer. Neither does the `Bytes` of an empty sample, which allocates
-    /// nothing: the buffer is returned at once.
+    /// The buffer is returned to the pool when the last `Bytes` with any of its bytes is dropped. An empty slice of
+    /// them does not count, because it holds no buffer. If the sample is empty, nothing is allocated, the result holds
+    /// no buffer, and the buffer is returned at once.
     ///
     /// # Examples
     ///
@@ -61,12 +61,12 @@ impl Sample {
 impl SharedSample {
     /// Makes the sample writable again, if this is the only handle to it.
     ///
-    /// It shows the same bytes. Of a slice, the bytes before it become headroom and the bytes behind it
-    /// spare, and neither can be read any more. The properties stay.
+    /// The result has the same bytes. If this handle is a slice, the bytes before it become headroom and the bytes
+    /// after it become spare capacity, and neither can be read any more. The properties stay.
     ///
     /// # Errors
     ///
-    /// Gives `self` back if another handle, slice or `Bytes` of the same sample exists.
+    /// Returns `self` if another handle, slice or `Bytes` of the same sample exists.
     ///
     /// # Examples
     ///

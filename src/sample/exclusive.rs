@@ -1,4 +1,4 @@
-//! A sample in the hands of its one owner.
+//! [`Sample`]: a buffer with one owner, who fills it.
 
 #![forbid(unsafe_code)]
 
@@ -16,38 +16,37 @@ use std::{
     sync::Arc,
 };
 
-/// A buffer of a pool, owned exclusively: empty when it is handed out, to be filled and frozen.
+/// A buffer of a pool, owned exclusively. It starts empty, is filled, and is then frozen.
 ///
-/// It derefs to the bytes that were written so far. Fill it through [`BufMut`](bytes::BufMut) or
-/// [`io::Write`], with [`set_len`](Sample::set_len), or put a header in front with
-/// [`prepend`](Sample::prepend). Then [`freeze`](Sample::freeze) it, or make
-/// [`Bytes`](Sample::into_bytes), to send it to many without a copy. When the last handle to any of
-/// its bytes is dropped, the buffer is returned to the pool.
+/// It derefs to the bytes that were written so far. Fill it through [`BufMut`](bytes::BufMut) or [`io::Write`], or with
+/// [`set_len`](Sample::set_len). Put a header before the bytes with [`prepend`](Sample::prepend). To send it to many
+/// readers without a copy, [`freeze`](Sample::freeze) it or make [`Bytes`](Sample::into_bytes). When the last handle to
+/// any of its bytes is dropped, the buffer is returned to the pool.
 ///
-/// It does not grow: `put_*` panics when it is full, `write_all` fails, and
-/// [`spare_capacity`](Sample::spare_capacity) says beforehand.
+/// A sample does not grow. When it is full, `put_*` panics and `write_all` fails; check
+/// [`spare_capacity`](Sample::spare_capacity) first.
 ///
 /// **Do not pass `&mut sample` where a `&mut [u8]` is expected**: nothing would be read. See
 /// [Reading into a sample](#reading-into-a-sample).
 ///
-/// What an earlier owner left in the buffer can never be read: neither the spare bytes nor the
-/// headroom are readable before they are written.
+/// What an earlier owner left in the buffer can never be read: neither the spare bytes nor the headroom are readable
+/// before they are written.
 ///
-/// It returns by being dropped, and there is no other way: it cannot return twice, to another pool, or
-/// be used after that.
+/// Dropping a sample is the only way to return it. It cannot be returned twice, returned to another pool, or used after
+/// that.
 ///
 /// ```compile_fail,E0382
 /// # let pool = sample_pool::Pool::builder().build().unwrap();
 /// let sample = pool.try_get_buffer().unwrap();
 /// drop(sample);
-/// drop(sample); // it is gone
+/// drop(sample); // error: the sample was moved
 /// ```
 ///
 /// ```compile_fail,E0382
 /// # let pool = sample_pool::Pool::builder().build().unwrap();
 /// let sample = pool.try_get_buffer().unwrap();
 /// let shared = sample.freeze();
-/// println!("{}", sample.len()); // it is shared, and cannot be written any more
+/// println!("{}", sample.len()); // error: the sample was moved into `shared`
 /// ```
 ///
 /// # Reading into a sample
@@ -55,9 +54,9 @@ use std::{
 /// `socket.read(&mut sample)` compiles, because a sample derefs to a slice. But that slice is the bytes that were
 /// written so far, and a fresh sample has none. So the call reads nothing and returns `Ok(0)`, as at the end of a
 /// file. `read_exact(&mut sample)` succeeds and reads nothing. `udp.recv_from(&mut sample)` receives a datagram and
-/// keeps nothing of it: the datagram is lost.
+/// discards all of it: the datagram is lost.
 ///
-/// These append to the sample:
+/// These calls append to the sample:
 ///
 /// | source | call |
 /// |---|---|
@@ -67,8 +66,8 @@ use std::{
 /// | std's `Read` | [`sample.read_from(&mut reader)`](Sample::read_from) |
 /// | `recvmsg`, a device, another language | [`spare_capacity_mut`](Sample::spare_capacity_mut), then [`set_len_unchecked`](Sample::set_len_unchecked) |
 ///
-/// With no room left, the first and `read_from` return `Ok(0)`, as at the end of a file: look at the spare capacity
-/// before reading on. A datagram that is longer than the spare capacity is cut off.
+/// If no spare capacity is left, `read_buf` and `read_from` return `Ok(0)`, as at the end of a file: check the spare
+/// capacity before each read. A datagram that is longer than the spare capacity is truncated.
 ///
 /// Mirrors `IMediaSample`.
 ///
@@ -102,7 +101,7 @@ impl Sample {
         Sample { bytes }
     }
 
-    /// The slot, which is not released now.
+    /// Takes the slot out, so that dropping the sample does not release it.
     #[inline]
     pub(crate) fn into_slot(self) -> OwnedSlot {
         self.bytes.into_slot()
@@ -112,12 +111,12 @@ impl Sample {
         Sample { bytes }
     }
 
-    /// Charges the sample to an account until it comes home.
+    /// Makes the sample count against the quota of `account` until it is released.
     pub(crate) fn charge_to(&mut self, account: Arc<Account>) {
         payer::charge(self.bytes.slot_mut(), account);
     }
 
-    /// Moves the bytes to the start of the buffer, so that all the room is behind them.
+    /// Moves the bytes to the start of the buffer, so that all the spare capacity is behind them.
     #[cfg(feature = "stream")]
     pub(crate) fn move_to_front(&mut self) {
         self.bytes.move_to_front(handle::geometry_of);
@@ -127,8 +126,10 @@ impl Sample {
         &mut self.bytes
     }
 
-    /// How many bytes the buffer holds, its prefix not counted: [`Properties::size`](crate::Properties::size). It is
-    /// `len() + spare_capacity()` until bytes are [prepended](Sample::prepend): these count in `len` alone.
+    /// Returns how many bytes the buffer holds, not counting its prefix: [`Properties::size`](crate::Properties::size).
+    ///
+    /// It equals `len() + spare_capacity()` until bytes are [prepended](Sample::prepend). Prepended bytes count in
+    /// `len` only.
     ///
     /// Mirrors `IMediaSample::GetSize`.
     ///
@@ -145,36 +146,66 @@ impl Sample {
         handle::geometry_of(self.bytes.slot()).size()
     }
 
-    /// How many bytes can still be written behind the last one.
+    /// Returns how many bytes can still be written after the last one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().size(64).build().unwrap();
+    /// let mut sample = pool.try_get_buffer()?;
+    /// sample.put_slice(b"four");
+    /// assert_eq!(sample.spare_capacity(), 60);
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn spare_capacity(&self) -> usize {
         self.bytes.spare()
     }
 
-    /// How many bytes were written, prepended ones included.
+    /// Returns how many bytes were written, including prepended ones.
     ///
     /// Mirrors `IMediaSample::GetActualDataLength`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// let mut sample = pool.try_get_buffer()?;
+    /// sample.put_slice(b"four");
+    /// assert_eq!(sample.len(), 4);
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether nothing was written yet.
+    /// Returns `true` if no byte was written yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// assert!(pool.try_get_buffer()?.is_empty());
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Sets the length. Bytes that this uncovers read as zero.
+    /// Sets the length. If it grows, the new bytes are zero.
     ///
     /// Mirrors `IMediaSample::SetActualDataLength`.
     ///
     /// # Errors
     ///
-    /// [`BufferOverflow`] if `len` is over what was prepended plus the capacity; nothing changes.
+    /// [`BufferOverflow`] if `len` is more than the capacity plus the number of prepended bytes. Nothing changes then.
     ///
     /// # Examples
     ///
@@ -190,23 +221,24 @@ impl Sample {
         self.bytes.set_len(len)
     }
 
-    /// Reads once from `reader` and appends what it read; says how many bytes that were, zero at the end.
+    /// Reads once from `reader`, appends what was read, and returns the number of bytes; zero at the end.
     ///
-    /// The reader is shown all the spare bytes, as a slice of zeroes: safe code may look at the slice that it is
-    /// to fill, and must not see what an earlier owner left there. Each call zeroes them again.
-    /// With no room left it reads nothing and returns `Ok(0)`, as at the end: look at
-    /// [`spare_capacity`](Sample::spare_capacity) before reading on.
+    /// The reader gets all the spare bytes, as a slice of zeroes: safe code may look at the slice that it is given to
+    /// fill, and must not see what an earlier owner left there. Each call zeroes them again. If no spare capacity is
+    /// left, this reads nothing and returns `Ok(0)`, as at the end: check [`spare_capacity`](Sample::spare_capacity)
+    /// before each read.
     ///
-    /// To read from Tokio's sockets, see [above](Sample#reading-into-a-sample).
+    /// For Tokio's sockets, see [Reading into a sample](Sample#reading-into-a-sample).
     ///
     /// # Errors
     ///
-    /// Those of the reader; [`Interrupted`](io::ErrorKind::Interrupted) is one. [`InvalidData`](io::ErrorKind::InvalidData)
-    /// if the reader says that it read more than there was room for. Nothing was appended.
+    /// Those of the reader, [`Interrupted`](io::ErrorKind::Interrupted) included, and
+    /// [`InvalidData`](io::ErrorKind::InvalidData) if the reader returns a number that is larger than its slice.
+    /// Nothing is appended then.
     ///
     /// # Panics
     ///
-    /// If the reader does. Nothing was appended then.
+    /// If the reader panics. Nothing is appended then.
     ///
     /// # Examples
     ///
@@ -223,13 +255,12 @@ impl Sample {
         self.bytes.append_from(|spare| reader.read(spare))
     }
 
-    /// The bytes behind the last one that was written, to be written by other code: as
-    /// [`Vec::spare_capacity_mut`].
+    /// Returns the bytes after the last written one, for other code to write to, like [`Vec::spare_capacity_mut`].
     ///
-    /// For system calls and devices that fill memory: `recvmsg`, or `IoSliceMut` after the bytes were written.
-    /// [`set_len_unchecked`](Sample::set_len_unchecked) then counts them as written. Without it they stay spare, and
-    /// the next write overwrites them. They may hold what an earlier owner left, so they must not be taken for
-    /// initialised before they were written.
+    /// It is for system calls and devices that fill memory, such as `recvmsg`. After the bytes were written,
+    /// [`set_len_unchecked`](Sample::set_len_unchecked) counts them as written. Without that call they stay spare, and
+    /// the next write overwrites them. They may hold what an earlier owner left, so code must not treat them as
+    /// initialised before it has written them.
     ///
     /// # Examples
     ///
@@ -250,7 +281,7 @@ impl Sample {
         self.bytes.spare_mut()
     }
 
-    /// Empties the sample and restores its headroom. The properties stay.
+    /// Empties the sample and restores its headroom. The sample's properties stay.
     ///
     /// # Examples
     ///
@@ -267,7 +298,15 @@ impl Sample {
         self.bytes.clear(handle::geometry_of);
     }
 
-    /// How many bytes can still be prepended.
+    /// Returns how many bytes can still be prepended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().prefix(64).build().unwrap();
+    /// assert_eq!(pool.try_get_buffer()?.headroom(), 64);
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
     #[must_use]
     pub fn headroom(&self) -> usize {
         self.bytes.headroom()
@@ -275,11 +314,12 @@ impl Sample {
 
     /// Writes `bytes` before the first byte, into the headroom.
     ///
-    /// A protocol's header can so be put in front of a payload that was read first, without moving it.
+    /// This puts a protocol's header before a payload that was read first, without moving the payload.
     ///
     /// # Errors
     ///
-    /// [`BufferOverflow`] if there is less headroom; its `capacity` is the headroom. Nothing changes.
+    /// [`BufferOverflow`] if the headroom is smaller than `bytes`; its `capacity` is the headroom. Nothing changes
+    /// then.
     ///
     /// # Examples
     ///
@@ -297,7 +337,7 @@ impl Sample {
         self.bytes.prepend(bytes)
     }
 
-    /// The sample's times, flags and media type. All unset in a fresh sample.
+    /// Returns the sample's times, flags and media type. All are unset in a fresh sample.
     ///
     /// Mirrors `IMediaSample2::GetProperties`.
     ///
@@ -314,7 +354,7 @@ impl Sample {
         self.bytes.slot().properties()
     }
 
-    /// The properties, to be changed.
+    /// Returns the properties for writing.
     ///
     /// Mirrors `IMediaSample2::SetProperties`.
     ///
@@ -332,8 +372,9 @@ impl Sample {
         self.bytes.slot_mut().properties_mut()
     }
 
-    /// The number of the buffer, from 0 to below [`Properties::buffers`]. It stays the same for the
-    /// same buffer, so what a device knows of it can be kept beside.
+    /// Returns the number of the buffer: at least 0 and less than [`Properties::buffers`].
+    ///
+    /// A buffer keeps its number, so data about it (a device's registration, for example) can be stored by this index.
     ///
     /// [`Properties::buffers`]: crate::Properties::buffers
     ///
@@ -351,7 +392,7 @@ impl Sample {
     }
 }
 
-/// Writes down that a user gets the slot, and says how its bytes are laid out.
+/// Records that a user gets the slot, and returns the sizes of its prefix and of its buffer.
 #[inline]
 fn hand_out(
     engine: &Engine,
@@ -382,7 +423,7 @@ impl DerefMut for Sample {
     }
 }
 
-// A panic in the middle of a write leaves what was written by then, as with a `Vec`.
+// If a write panics, the sample keeps what was written before, as a `Vec` does.
 impl UnwindSafe for Sample {}
 impl RefUnwindSafe for Sample {}
 
@@ -398,7 +439,7 @@ impl AsMut<[u8]> for Sample {
     }
 }
 
-/// Writes behind the last byte. `Ok(0)` once the sample is full.
+/// Appends to the bytes that were written. `write` returns `Ok(0)` if the sample is full.
 impl io::Write for Sample {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
         Ok(self.bytes.append(from))
@@ -409,7 +450,7 @@ impl io::Write for Sample {
     }
 }
 
-/// Says which buffer it is and how full; never prints the bytes.
+/// Prints the number of the buffer, its length and its capacity, never the bytes.
 impl fmt::Debug for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sample")

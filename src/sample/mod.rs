@@ -1,4 +1,4 @@
-//! Samples, exclusive and shared.
+//! Samples: exclusive while they are filled, shared once they are frozen.
 
 pub(crate) mod buf_mut;
 pub(crate) mod convert;

@@ -1,4 +1,4 @@
-//! A sample in the hands of many readers.
+//! [`SharedSample`]: a frozen buffer, or a slice of one, with many readers.
 
 #![forbid(unsafe_code)]
 
@@ -18,13 +18,13 @@ use std::{
     panic::{RefUnwindSafe, UnwindSafe},
 };
 
-/// A frozen sample, or a slice of one: read-only, and cheap to clone.
+/// A frozen sample, or a slice of one. It is read-only and cheap to clone.
 ///
-/// Three words. Cloning, slicing and splitting copy no bytes and allocate nothing. The buffer goes
-/// home when the last handle to any part of it is dropped, on whatever thread; an empty handle counts.
-/// A small slice keeps the whole buffer out: copy it if it is to be kept for long.
+/// It is three words in size. Cloning, slicing and splitting copy no bytes and allocate nothing. The buffer is returned
+/// to the pool when the last handle to any part of it is dropped, on the thread that drops it. An empty handle counts
+/// as a handle. A small slice keeps the whole buffer checked out: copy the bytes if you keep them for long.
 ///
-/// Two are equal if their bytes are.
+/// Two shared samples are equal if their bytes are equal.
 ///
 /// # Examples
 ///
@@ -58,25 +58,46 @@ impl SharedSample {
         &mut self.bytes
     }
 
-    /// How many bytes this handle shows.
+    /// Returns how many bytes this handle refers to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bytes::BufMut;
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// # let mut sample = pool.try_get_buffer().unwrap();
+    /// # sample.put_slice(b"hello world");
+    /// let shared = sample.freeze();
+    /// assert_eq!((shared.len(), shared.slice(6..).len()), (11, 5));
+    /// ```
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether this handle shows no bytes. It holds its sample all the same.
+    /// Returns `true` if this handle refers to no bytes. It still holds the buffer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().buffers(1).build().unwrap();
+    /// let empty = pool.try_get_buffer()?.freeze();
+    /// assert!(empty.is_empty());
+    /// assert_eq!(pool.free_count(), 0); // an empty handle holds its buffer
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Another handle, to the bytes in `range`.
+    /// Returns another handle, to the bytes in `range`.
     ///
     /// # Panics
     ///
-    /// If the range does not lie within this handle's bytes.
+    /// If the range is not within this handle's bytes.
     ///
     /// # Examples
     ///
@@ -104,7 +125,7 @@ impl SharedSample {
         SharedSample::new(self.bytes.part(from, to - from))
     }
 
-    /// Splits the first `at` bytes off and gives them out; `self` keeps the rest.
+    /// Splits off the first `at` bytes and returns them. `self` keeps the rest.
     ///
     /// # Panics
     ///
@@ -121,14 +142,14 @@ impl SharedSample {
     /// let head = body.split_to(5);
     /// assert_eq!((&head[..], &body[..]), (&b"head "[..], &b"body"[..]));
     /// ```
-    #[must_use = "the first bytes are let go of if this is not used"]
+    #[must_use = "the first bytes are dropped if the result is not used"]
     pub fn split_to(&mut self, at: usize) -> SharedSample {
         let first = self.bytes.part(0, at);
         self.bytes.advance(at);
         SharedSample::new(first)
     }
 
-    /// Splits the bytes from `at` on off and gives them out; `self` keeps the first `at`.
+    /// Splits off the bytes from `at` to the end and returns them. `self` keeps the first `at` bytes.
     ///
     /// # Panics
     ///
@@ -145,7 +166,7 @@ impl SharedSample {
     /// let tail = body.split_off(4);
     /// assert_eq!((&body[..], &tail[..]), (&b"body"[..], &b" tail"[..]));
     /// ```
-    #[must_use = "the last bytes are let go of if this is not used"]
+    #[must_use = "the last bytes are dropped if the result is not used"]
     pub fn split_off(&mut self, at: usize) -> SharedSample {
         assert!(
             at <= self.len(),
@@ -157,22 +178,42 @@ impl SharedSample {
         SharedSample::new(rest)
     }
 
-    /// The properties of the sample that these bytes belong to.
+    /// Returns the properties of the sample that these bytes belong to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// let mut sample = pool.try_get_buffer()?;
+    /// sample.properties_mut().set_sync_point(true);
+    /// assert!(sample.freeze().properties().sync_point());
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
     #[must_use]
     pub fn properties(&self) -> &SampleProperties {
         self.bytes.slot().properties()
     }
 
-    /// The number of the buffer; see [`Sample::index`](crate::Sample::index).
+    /// Returns the number of the buffer; see [`Sample::index`](crate::Sample::index).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// let sample = pool.try_get_buffer()?;
+    /// let index = sample.index();
+    /// assert_eq!(sample.freeze().index(), index);
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
     #[must_use]
     pub fn index(&self) -> usize {
         self.bytes.slot().index()
     }
 
-    /// Makes [`Bytes`] of these bytes. Copies nothing, and makes one small allocation.
+    /// Converts this handle into [`Bytes`]. It copies nothing and makes one small allocation.
     ///
-    /// If there are no bytes, this handle is dropped, and the result is an empty `Bytes` that holds no buffer
-    /// and allocates nothing.
+    /// If there are no bytes, this handle is dropped. The result is then an empty `Bytes` that holds no buffer, and
+    /// nothing is allocated.
     ///
     /// # Examples
     ///
@@ -187,22 +228,23 @@ impl SharedSample {
     /// ```
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
-        // `from_owner` would keep the owner until the last clone of the empty `Bytes` is dropped.
+        // `from_owner` would keep the buffer checked out until the last clone of the empty `Bytes` is dropped.
         if self.is_empty() {
             return Bytes::new();
         }
         Bytes::from_owner(self)
     }
 
-    /// Makes [`Bytes`] of these bytes: a copy if they are less than `share` of the buffer, which lets go of
-    /// this handle, and otherwise as [`into_bytes`](SharedSample::into_bytes).
+    /// Converts this handle into [`Bytes`], and copies the bytes if they are less than `share` of the buffer.
     ///
-    /// For bytes that are kept: a slice of 200 bytes keeps a buffer of 64 KiB out, and some hundred such
-    /// slices a whole pool. `0.25` copies what is smaller than a quarter of its buffer, prefix not counted, so that
-    /// nothing that is kept takes more than four times its size and a prefix. `0.0` never copies. Nothing is copied
-    /// either if the system refuses memory for the copy. Of a pool that
-    /// [wipes](crate::Builder::zero_on_release), the copy is overwritten with zeroes when its last handle is
-    /// dropped, at the price of one more small allocation.
+    /// If it copies, this handle is dropped. Otherwise it does the same as [`into_bytes`](SharedSample::into_bytes).
+    ///
+    /// It is for bytes that are kept: a slice of 200 bytes keeps a buffer of 64 KiB checked out, and some hundred such
+    /// slices keep a whole pool. With `0.25` it copies what is smaller than a quarter of its buffer, not counting the
+    /// prefix, so that no kept bytes take more than four times their size and a prefix. With `0.0` it never copies. It
+    /// also does not copy if the system refuses memory for the copy. If the pool [wipes its
+    /// buffers](crate::Builder::zero_on_release), the copy is overwritten with zeroes when its last handle is dropped,
+    /// which takes one more small allocation.
     ///
     /// # Examples
     ///
@@ -227,7 +269,8 @@ impl SharedSample {
         if (self.len() as f64) < engine.geometry().size() as f64 * share {
             let mut copy = Vec::new();
             if copy.try_reserve_exact(self.len()).is_ok() {
-                // It fits, so nothing is moved and left behind unwiped.
+                // The capacity suffices, so the vector does not move, which would leave bytes behind that are not
+                // wiped.
                 copy.extend_from_slice(&self);
                 return wiped::into_bytes(copy, engine.wipes());
             }
@@ -284,7 +327,7 @@ impl Buf for SharedSample {
         self.bytes.advance(count);
     }
 
-    /// Gives the next `len` bytes out without copying them.
+    /// Returns the next `len` bytes without copying them.
     fn copy_to_bytes(&mut self, len: usize) -> Bytes {
         self.split_to(len).into_bytes()
     }
@@ -316,7 +359,7 @@ impl Ord for SharedSample {
     }
 }
 
-/// Hashes and compares as the bytes do, so that a map is asked with bytes.
+/// A `SharedSample` hashes and compares as its bytes do, so a map with such keys can be looked up by bytes.
 impl Borrow<[u8]> for SharedSample {
     fn borrow(&self) -> &[u8] {
         self
@@ -353,7 +396,7 @@ impl PartialEq<Bytes> for SharedSample {
     }
 }
 
-// Its bytes do not change while a panic unwinds, and what counts handles does not break.
+// The bytes do not change while a panic unwinds, and the count of handles stays right.
 impl UnwindSafe for SharedSample {}
 impl RefUnwindSafe for SharedSample {}
 
@@ -363,7 +406,7 @@ impl Hash for SharedSample {
     }
 }
 
-/// Says which buffer it is and how many bytes it shows; never prints them.
+/// Prints the buffer's number and how many bytes the handle refers to, never the bytes.
 impl fmt::Debug for SharedSample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedSample")
