@@ -1,4 +1,4 @@
-//! What a pool tells of itself: to people, of stalls, to a log, to an exporter.
+//! What a pool reports about itself: status, reports, stalls, events and metrics.
 
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]

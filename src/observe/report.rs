@@ -1,4 +1,4 @@
-//! What a pool says of itself, to be read: how it stands, and who holds its samples.
+//! The report: the status of a pool and the holders of its samples by call site, for people to read.
 
 #![forbid(unsafe_code)]
 
@@ -23,56 +23,56 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How a pool stands and who holds its samples, by call site. Made to be printed; see [`Pool::report`].
+/// The status of a pool and the holders of its samples, by call site. It is made to be printed; see [`Pool::report`].
 ///
-/// Not a snapshot: the parts are read one after the other while samples move, so they need not agree with
-/// each other. In a pool that nobody is using at the time, all are exact.
+/// It is not a snapshot: the parts are read one after the other while samples move, so they may not agree with each
+/// other. If no thread uses the pool at that time, all parts are exact.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// What [`Builder::name`](crate::Builder::name) set.
+    /// The name that [`Builder::name`](crate::Builder::name) set.
     pub name: Option<Arc<str>>,
-    /// How the pool stands. Each field says what it may be wrong about.
+    /// The status of the pool. Each field documents how exact it is.
     pub status: Status,
-    /// How long gets waited; `None` unless [`Builder::measure_waits`](crate::Builder::measure_waits).
+    /// The lengths of the waits; `None` unless [`Builder::measure_waits`](crate::Builder::measure_waits) was set.
     pub wait_histogram: Option<WaitHistogram>,
-    /// The quotas that are in use, in the order in which they were made.
+    /// The quotas in use, in the order in which they were made.
     pub quotas: Vec<QuotaStatus>,
-    /// The lines that asked for what users hold, the one with the most samples first; `None` unless
-    /// [`Builder::track_holders`](crate::Builder::track_holders).
+    /// The call sites whose samples users hold, the one with the most samples first; `None` unless
+    /// [`Builder::track_holders`](crate::Builder::track_holders) was set.
     pub call_sites: Option<Vec<CallSite>>,
-    /// The lines whose gets have samples that no user has yet, the one with the most samples first; `None` unless
-    /// [`Builder::track_holders`](crate::Builder::track_holders).
+    /// The call sites whose gets have samples that no user received yet, the one with the most samples first; `None`
+    /// unless [`Builder::track_holders`](crate::Builder::track_holders) was set.
     pub undelivered: Option<Vec<Undelivered>>,
 }
 
-/// What the samples have in common that one line of the program asked for, through one quota or none.
+/// The held samples that one line of the program asked for, through one quota or through none.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallSite {
-    /// The line that asked for the samples; not where they were frozen, cloned or sent since.
+    /// The line that asked for the samples. It is not where they were frozen, cloned or sent later.
     pub location: &'static Location<'static>,
-    /// The quota that they are charged to, by name.
+    /// The name of the quota in which they are in use.
     pub quota: Option<Arc<str>>,
     /// How many samples from there are held now.
     pub samples: usize,
-    /// For how long the first of them has been out.
+    /// How long the oldest of them has been outstanding.
     pub oldest: Duration,
-    /// How many bytes stand in them; as uncertain as [`Status::bytes_used`].
+    /// How many bytes were written to them; as uncertain as [`Status::bytes_used`].
     pub bytes_used: usize,
-    /// How many bytes of buffers they keep from others.
+    /// How many bytes their buffers take, and so keep from others.
     pub bytes_pinned: usize,
-    /// How many handles to them there are: clones and slices, and a [`Bytes`](bytes::Bytes) once with all
-    /// its own clones.
+    /// How many handles to them exist. Each clone and each slice is one; a [`Bytes`](bytes::Bytes) is one together with
+    /// all its own clones.
     pub handles: usize,
 }
 
 impl Pool {
-    /// How the pool stands and who holds its samples, by call site, to be printed.
+    /// Returns the status of the pool and the holders of its samples by call site, to be printed.
     ///
-    /// Without [`Builder::track_holders`](crate::Builder::track_holders) it cannot say who holds them, and
-    /// says so; without [`Builder::measure_waits`](crate::Builder::measure_waits), nor how long gets wait.
-    /// It costs what [`status`](Pool::status) and [`holders`](Pool::holders) cost.
+    /// Without [`Builder::track_holders`](crate::Builder::track_holders) the holders are unknown, and the report says
+    /// so. Without [`Builder::measure_waits`](crate::Builder::measure_waits) it has no lengths of waits. It costs as
+    /// much as [`status`](Pool::status) and [`holders`](Pool::holders).
     ///
     /// # Examples
     ///
@@ -83,7 +83,7 @@ impl Pool {
     /// let packets = pool.try_get_buffers(3)?;
     /// println!("{}", pool.report());
     /// # let said = pool.report().to_string();
-    /// # assert!(said.starts_with("pool \"relay\": 5 of 8 free, 3 out, none waiting; 0 bytes used of 192.0 KiB"), "{said}");
+    /// # assert!(said.starts_with("pool \"relay\": 5 of 8 free, 3 outstanding, none waiting; 0 bytes used of "), "{said}");
     /// # assert!(said.contains("\n  3 samples for ") && said.contains(file!()), "{said}");
     /// # drop(packets);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -92,7 +92,7 @@ impl Pool {
     /// prints
     ///
     /// ```text
-    /// pool "relay": 5 of 8 free, 3 out, none waiting; 0 bytes used of 192.0 KiB pinned
+    /// pool "relay": 5 of 8 free, 3 outstanding, none waiting; 0 bytes used of 192.0 KiB pinned
     ///   3 samples for 1.2ms, 0 bytes used of 192.0 KiB pinned, 3 handles: src/main.rs:4:20
     /// ```
     #[must_use]
@@ -103,7 +103,7 @@ impl Pool {
     }
 }
 
-/// What a report is made of, as it was seen under the lock.
+/// The data of a report, as it was read under the lock.
 pub(crate) struct Seen {
     name: Option<Arc<str>>,
     status: Status,
@@ -130,7 +130,7 @@ impl Seen {
 }
 
 impl Report {
-    /// Groups what was seen. Nothing of it needs the lock.
+    /// Groups the data. This needs no lock.
     pub(crate) fn of(seen: Seen) -> Self {
         Report {
             name: seen.name,
@@ -142,7 +142,7 @@ impl Report {
         }
     }
 
-    /// How many samples are out, and neither held nor kept by a get whose line is known: they are moving.
+    /// How many samples are in transit: outstanding, but neither held nor kept by a get whose call site is known.
     fn moving(&self, call_sites: &[CallSite]) -> usize {
         let held: usize = call_sites.iter().map(|site| site.samples).sum();
         let undelivered = self.undelivered.iter().flatten();
@@ -152,10 +152,10 @@ impl Report {
 }
 
 fn by_call_site(mut held: Vec<Held>, stride: usize) -> Vec<CallSite> {
-    // By value: a line can have several addresses.
+    // By value: one call site can have several `Location`s, at several addresses.
     held.sort_by(|one, next| asked_by(one).cmp(&asked_by(next)));
     let groups = held.chunk_by(|one, next| asked_by(one) == asked_by(next));
-    // One moment for all, so that their ages can be compared.
+    // One reading of the clock for all, so that their ages can be compared.
     let now = Instant::now();
     let call_sites = groups.map(|group| CallSite::of(group, stride, now));
     let mut call_sites: Vec<_> = call_sites.collect();
@@ -168,7 +168,7 @@ fn asked_by(held: &Held) -> (&Location<'static>, Option<&str>) {
 }
 
 impl CallSite {
-    /// Of samples that one line asked for; there is at least one.
+    /// The call site of `held`, which one line asked for. There is at least one sample.
     fn of(held: &[Held], stride: usize, now: Instant) -> Self {
         let ages = held
             .iter()
@@ -185,14 +185,14 @@ impl CallSite {
     }
 }
 
-/// The pool's head line, then one for each call site; no line feed at the end. What cannot be printed of a name is
-/// escaped, so no name can forge a line.
+/// A line for the pool, then one for each quota and each call site. There is no line feed at the end. Characters of a
+/// name that cannot be printed are escaped, so a name cannot fake a line.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = &self.status;
         f.write_str("pool")?;
         if let Some(name) = &self.name {
-            // In quotation marks, so these are escaped too.
+            // `Debug`, because the name stands in quotation marks: it escapes these too.
             write!(f, " {name:?}")?;
         }
         match status.state {
@@ -203,9 +203,9 @@ impl fmt::Display for Report {
         }
         write!(f, ": {} of {} free", status.free, status.buffers)?;
         if status.priority_free > 0 {
-            write!(f, ", {} of them reserved", status.priority_free)?;
+            write!(f, ", {} of them for high priority", status.priority_free)?;
         }
-        write!(f, ", {} out, ", status.outstanding)?;
+        write!(f, ", {} outstanding, ", status.outstanding)?;
         match status.waiting {
             0 => f.write_str("none waiting")?,
             waiting => write!(f, "{waiting} waiting")?,
@@ -220,7 +220,7 @@ impl fmt::Display for Report {
             .as_ref()
             .filter(|times| times.count() > 0)
         {
-            // The longest is known exactly, and what is counted may be told a little longer.
+            // A quantile is rounded up to the end of its bucket, but the longest wait is known exactly.
             let longest = status.max_wait.unwrap_or(Duration::MAX);
             let of = |share| times.quantile(share).unwrap_or_default().min(longest);
             let (half, nearly_all) = (of(0.5), of(0.99));
@@ -232,7 +232,7 @@ impl fmt::Display for Report {
             write!(f, "\n  quota {quota}")?;
         }
         let Some(call_sites) = &self.call_sites else {
-            return f.write_str("\n  who holds what is not known: track_holders was not set");
+            return f.write_str("\n  holders are not known: track_holders was not set");
         };
         for site in call_sites {
             write!(f, "\n  {site}")?;
@@ -265,7 +265,7 @@ impl fmt::Display for CallSite {
     }
 }
 
-/// So many of something.
+/// A number and what it counts, in the singular or the plural.
 struct Count(u64, &'static str);
 
 impl fmt::Display for Count {
@@ -275,7 +275,7 @@ impl fmt::Display for Count {
     }
 }
 
-/// A number of bytes, in the unit that suits it.
+/// A number of bytes, printed in bytes, KiB, MiB or GiB by its size.
 struct Size(usize);
 
 impl fmt::Display for Size {
@@ -295,8 +295,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_size_is_told_in_the_unit_that_suits_it() {
-        for (bytes, told) in [
+    fn a_size_is_printed_in_the_unit_that_suits_it() {
+        for (bytes, printed) in [
             (0, "0 bytes"),
             (1, "1 byte"),
             (1023, "1023 bytes"),
@@ -305,7 +305,7 @@ mod tests {
             (3 << 20, "3.0 MiB"),
             (5 << 29, "2.5 GiB"),
         ] {
-            assert_eq!(Size(bytes).to_string(), told);
+            assert_eq!(Size(bytes).to_string(), printed);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a pool says of itself: counting what is home, and who holds the rest.
+//! The getters of a pool: its state, its counters, the holders of its samples and its memory.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Pool {
-    /// Where the pool is in its life.
+    /// Returns the state of the pool's life cycle.
     ///
     /// # Examples
     ///
@@ -26,14 +26,24 @@ impl Pool {
         self.engine().state()
     }
 
-    /// Whether the pool is being flushed; see [`set_flushing`](Pool::set_flushing).
+    /// Returns `true` while the pool is flushed; see [`set_flushing`](Pool::set_flushing).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let pool = sample_pool::Pool::new();
+    /// pool.set_flushing(true);
+    /// assert!(pool.is_flushing());
+    /// ```
     #[must_use]
     pub fn is_flushing(&self) -> bool {
         self.engine().is_flushing()
     }
 
-    /// How many samples are home, the reserve among them: `buffers` less those outstanding. Not a snapshot,
-    /// and the cost grows with the number of buffers in use.
+    /// Returns how many samples are free: the number of buffers less the outstanding samples.
+    ///
+    /// The buffers that are kept for [high priority](crate::Builder::priority_buffers) are included. It is not a
+    /// snapshot: samples move while they are counted. The cost grows with the number of buffers in use.
     ///
     /// Mirrors `IMemAllocatorCallbackTemp::GetFreeCount`.
     ///
@@ -53,7 +63,9 @@ impl Pool {
         self.engine().free_count()
     }
 
-    /// How busy the pool is, and how busy it has been. Not a snapshot: see [`Status`].
+    /// Returns the pool's counts: what is free and outstanding now, and what happened so far.
+    ///
+    /// It is not a snapshot; see [`Status`].
     ///
     /// # Examples
     ///
@@ -72,9 +84,10 @@ impl Pool {
         engine.status(&engine.lock())
     }
 
-    /// How long gets waited, for a sample or for room in a [quota](crate::Quota), by length; `None` unless
-    /// [`Builder::measure_waits`](crate::Builder::measure_waits) was set. It counts from when the pool was
-    /// made.
+    /// Returns the lengths of all waits for a sample or for room in a [quota](crate::Quota), as a histogram.
+    ///
+    /// It is `None` unless [`Builder::measure_waits`](crate::Builder::measure_waits) was set. It counts the waits since
+    /// the pool was made.
     ///
     /// # Examples
     ///
@@ -93,13 +106,13 @@ impl Pool {
         self.engine().wait_histogram()
     }
 
-    /// Who holds the samples that are out, and since when; empty unless
-    /// [`Builder::track_holders`](crate::Builder::track_holders) was set. Not a snapshot.
+    /// Returns who holds the outstanding samples, and since when.
     ///
-    /// [`report`](Pool::report) tells the same by call site, to be read.
+    /// It is empty unless [`Builder::track_holders`](crate::Builder::track_holders) was set. It is not a snapshot. To
+    /// print the same grouped by call site, use [`report`](Pool::report).
     ///
-    /// A sample on its way (handed to a waiter that was not polled since, or gathered for a request
-    /// for several) has no holder.
+    /// A sample in transit has no holder: one that was handed to a waiter that was not polled since, or that was
+    /// gathered for a request for several.
     ///
     /// # Examples
     ///
@@ -122,7 +135,7 @@ impl Pool {
         engine.held(&shared).map(Holder::from).collect()
     }
 
-    /// What [`Builder::name`](crate::Builder::name) set.
+    /// Returns the name that [`Builder::name`](crate::Builder::name) set.
     ///
     /// # Examples
     ///
@@ -138,8 +151,10 @@ impl Pool {
         self.engine().name()
     }
 
-    /// Where the memory lies, while the pool is committed; for registering it with a device
-    /// or the kernel. Until when that holds: see [`Region`].
+    /// Returns the address range of the memory while the pool is committed, for registering it with a device or the
+    /// kernel.
+    ///
+    /// For how long it stays valid, see [`Region`].
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! A stall: what a watch tells of a get that has waited for too long.
+//! A stall: what a stall detector reports about a get that has waited for too long.
 
 #![forbid(unsafe_code)]
 
@@ -7,25 +7,24 @@ use crate::Pool;
 use crate::{observe::report::Report, values::escape::escaped};
 use std::{fmt, sync::Arc, time::Duration};
 
-/// A get has waited for longer than a [watch](Pool::detect_stalls) allows.
+/// A get that has waited for longer than the limit of a [stall detector](Pool::detect_stalls).
 ///
-/// Printed, it says for how long, and then what the [`Report`] says.
+/// Its `Display` prints how long the get has waited, and then the [`Report`].
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Stall {
-    /// How long the first in line has waited. All others in line joined after it.
+    /// How long the get at the head of the wait queue has waited. All others in that queue joined later.
     pub waited: Duration,
-    /// The name of the [quota](crate::Quota) in which it waits for room; `None` if it waits for a sample.
+    /// The name of the [quota](crate::Quota) in which the get waits for room; `None` if it waits for a sample.
     pub quota: Option<Arc<str>>,
-    /// How many gets wait in the same line: for room in that quota, or for a sample.
+    /// How many gets wait in the same queue: for room in that quota, or for a sample.
     pub waiting: usize,
-    /// How the pool stands at this moment, and who holds its samples if
+    /// The status of the pool at this moment, and the holders of its samples if
     /// [`Builder::track_holders`](crate::Builder::track_holders) was set.
     pub report: Report,
 }
 
-/// `a get has waited for 1.0s`, or `a get has waited for 1.0s for room in camera 1`, and the report in the
-/// lines after it.
+/// `a get has waited for 1.0s`, or `a get has waited for 1.0s for room in camera 1`, then the report on the next lines.
 impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a get has waited for {:.1?}", self.waited)?;

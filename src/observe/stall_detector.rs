@@ -1,24 +1,27 @@
-//! Noticing that a get has waited for too long, and saying so once.
+//! The stall detector (a *watch*): it notices that a get has waited for too long, and reports it once.
 //!
-//! A waiter has no timer, and must not need one: it works on any executor. A get that finds a sample must not pay, and
-//! so knows nothing of this. What a watch looks at is the first waiter in each line, the pool's and those of its quotas,
-//! under the lock: no other one there has waited for longer.
+//! A waiter has no timer and must not need one, because it works on any executor. A get that finds a free sample must
+//! pay nothing, so it has no code for this. A watch looks, under the lock, at the head of each wait queue: the pool's
+//! and those of its quotas. No other waiter in a queue has waited for longer than its head.
 //!
-//! | the first waiters      | the watch sleeps until                                                |
-//! |------------------------|-----------------------------------------------------------------------|
-//! | none                   | a get joins a line; it sets no timer                                  |
-//! | one is to be warned of | its limit is over; on a clock that can be paused, or until a get waits no more |
-//! | it warned of all       | the limit has passed once more; on a clock that can be paused, a get joins or waits no more, without a timer |
+//! | state of the heads       | the watch sleeps until                                                             |
+//! |--------------------------|------------------------------------------------------------------------------------|
+//! | there are none           | a get joins a queue; no timer is set                                               |
+//! | one is not reported yet  | its limit ends; on a clock that can be paused, also until a wait ends              |
+//! | all are reported         | another limit has passed; on a clock that can be paused, a get joins or a wait     |
+//! |                          | ends, without a timer                                                              |
 //!
-//! In the two last rows a timer is set only while a get waits. On a clock that is real it may outlive that get by up to
-//! the limit, which costs nothing: to be woken by each get would cost a busy pool a wake-up for each wait. On a paused
-//! clock a timer that is left behind makes time run away, so there the watch is woken, and sets it anew.
+//! In the last two rows a timer is set only while a get waits. On the real clock the timer may outlive that get by up
+//! to the limit, which costs nothing. To wake the watch at the end of each wait would cost a busy pool one wake-up for
+//! each wait. On a paused clock, a timer that is left behind lets time advance, so there the watch is woken at the end
+//! of a wait and sets its timer again.
 //!
 //! # The age of a waiter
 //!
-//! While somebody watches, each wait has a stamp of when it joined, of the waiter's clock and not of the watch's, which
-//! may be another one: a thread that blocks has std's, and the watch's runtime may be paused. The stamp is used if both
-//! are known to be of one clock. Otherwise the waiter is as old as the watch has seen it for, by the watch's clock.
+//! While a watch exists, each waiter records a stamp when it joins. The stamp is of the waiter's clock and not of the
+//! watch's, and these may differ: a thread that blocks uses std's clock, and the runtime of the watch may be paused.
+//! The stamp is used if both are known to be of one clock. Otherwise the age of the waiter is the time since the watch
+//! saw it first, by the clock of the watch.
 
 #![forbid(unsafe_code)]
 
@@ -49,34 +52,35 @@ use std::{
 };
 use tokio::time::{Sleep, sleep};
 
-/// The timer's own resolution. With a limit of zero the task would be busy, and one stall be told from the next by
-/// nothing.
+/// The resolution of Tokio's timer. With a limit of zero the task would be busy, and could not distinguish one stall
+/// from the next.
 const LEAST_LIMIT: Duration = Duration::from_millis(1);
 
 impl Pool {
-    /// Watches for gets that wait for longer than `limit`, in line or for room in a quota, and calls `warn`
-    /// with who holds the samples meanwhile. For a task of its own.
+    /// Returns a future that calls `warn` when a get has waited for longer than `limit`. Spawn it as a task of its own.
     ///
-    /// It warns once of each stall, whoever else waits: again only of another one who is first in a line, and
-    /// not before another `limit` has passed. With the
-    /// feature `tracing` it is events as well, of level `WARN` and of one line each: the wait, the quotas that are waited for,
-    /// and the lines of the program that hold samples. `warn` is called without a lock.
+    /// It checks the gets that wait for a sample and those that wait for room in a quota. The [`Stall`] says how long
+    /// the get has waited and who holds the samples.
     ///
-    /// It does not keep the pool alive, and resolves once no handle is left. While it exists each wait reads the clock
-    /// three times; a get that finds a sample pays nothing. Waits that began before it count from when it was made.
+    /// Each stall is reported once. After that, `warn` is called again only for a different get at the head of a queue,
+    /// and not before another `limit` has passed. With the feature `tracing`, a stall also emits events of level
+    /// `WARN`, of one line each: the wait, the quotas that gets wait for, and the lines of the program that hold
+    /// samples. `warn` is called without a lock.
     ///
-    /// Time is that of the Tokio runtime which polls it. It sets a timer only while a get waits, so that a test which
-    /// [pauses](https://docs.rs/tokio/latest/tokio/time/fn.pause.html) time may have one: time passes there by what is
-    /// left of the `limit` of a get that waits, and otherwise not.
+    /// The future does not keep the pool alive, and resolves once no handle is left. While it exists, each wait reads
+    /// the clock three times; a get that finds a free sample pays nothing. For a get that already waits when the
+    /// detector is made, the time counts from then.
     ///
+    /// Time is that of the Tokio runtime that polls the future. It sets a timer only while a get waits, so it can be
+    /// used in a test that [pauses](https://docs.rs/tokio/latest/tokio/time/fn.pause.html) time: there time advances
+    /// only by what is left of the `limit` of a get that waits.
     /// # Cancel safety
     ///
-    /// Cancel safe. Dropping the future ends the watch.
+    /// Cancel safe. Dropping the future ends the detection.
     ///
     /// # Panics
     ///
-    /// If it is polled outside a Tokio runtime with time enabled. A panic of `warn` goes through, and ends the
-    /// task.
+    /// If it is polled outside a Tokio runtime with time enabled. A panic of `warn` is passed on, and ends the task.
     ///
     /// # Examples
     ///
@@ -95,7 +99,7 @@ impl Pool {
     /// }));
     ///
     /// let held = pool.get_buffer().await?;
-    /// // One that forgot that it has the only sample; the watch says where it took that one.
+    /// // This task forgot that it holds the only sample. The report says where it took that sample.
     /// let late = pool.get_buffer_timeout(Duration::from_millis(100)).await;
     /// assert!(late.is_err());
     /// # let wait = heard.recv().await.unwrap();
@@ -116,47 +120,48 @@ impl Pool {
     }
 }
 
-/// The future of a watch; see [`Pool::detect_stalls`].
+/// The future that reports stalls; made by [`Pool::detect_stalls`].
 #[must_use = "a future does nothing until it is awaited"]
 pub struct StallDetector<F> {
     watch: Watch,
     limit: Duration,
-    /// The first waiter of each line, as it was found at the last look.
+    /// The head of each queue, as of the last look.
     seen: Vec<Known>,
-    /// When it warned last.
+    /// When it reported a stall last.
     warned: Option<Moment>,
     timer: Option<Pin<Box<Sleep>>>,
     warn: F,
 }
 
-/// The first waiter in a line. Those who were in line before the watch joined at one time, as it sees it.
+/// The waiter at the head of a queue. Waiters that were queued before the watch began have the time of its begin as
+/// their join time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct First {
     joined: Stamp,
     queue_slot: WaiterNumber,
-    /// The address of the account whose line it is, or zero for the pool's.
-    line: usize,
+    /// The address of the account whose queue it is, or zero for the pool's.
+    queue: usize,
 }
 
-/// A first waiter that the watch has found.
+/// A head that the watch has found.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     first: First,
-    /// Since when it waits, by the clock of the watch.
+    /// The start of its wait, by the clock of the watch.
     since: Moment,
     was_warned_of: bool,
 }
 
-/// What a look came to.
+/// The result of a look.
 enum Look {
     /// No handle to the pool is left.
     Gone,
     Stall(Box<Found>),
-    /// It sleeps, with a timer or without.
+    /// The watch sleeps: until a timer fires, or without a timer.
     Asleep(Option<Duration>),
 }
 
-/// A stall as it was seen under the lock.
+/// A stall, as it was read under the lock.
 struct Found {
     waited: Duration,
     quota: Option<Arc<str>>,
@@ -164,7 +169,7 @@ struct Found {
     seen: Seen,
 }
 
-// The callback is never pinned.
+// `warn` is never pinned, so the future can move.
 impl<F> Unpin for StallDetector<F> {}
 
 impl<F> fmt::Debug for StallDetector<F> {
@@ -176,9 +181,9 @@ impl<F> fmt::Debug for StallDetector<F> {
 }
 
 impl<F> StallDetector<F> {
-    /// Looks who waits, and either finds a stall, or sleeps.
+    /// Looks at the heads of the queues. It either finds a stall or goes to sleep.
     fn look(&mut self, waker: &Waker) -> Look {
-        // Foreign, so it is cloned before the lock is taken and dropped after.
+        // Cloning and dropping a waker is user code: cloned before the lock is taken, dropped after it is released.
         let waker = Spare::new(waker.clone());
         let engine = self.watch.pool.engine();
         let mut shared = engine.lock();
@@ -187,12 +192,12 @@ impl<F> StallDetector<F> {
             return Look::Gone;
         }
         let number = self.watch.number;
-        // Before it looks: who joins after that finds the interest.
+        // Register before checking: a get that joins after this look finds the interest and wakes the watch.
         let before = engine.sleep(&mut shared, number, JOINED, waker.into_inner());
         let before = before.map(Spare::new);
         let now = Moment::now_and_which();
-        let lines = first_waiters(engine, &shared, now);
-        self.seen = lines
+        let heads = first_waiters(engine, &shared, now);
+        self.seen = heads
             .iter()
             .map(|(first, _)| self.known(engine, *first, now))
             .collect();
@@ -207,14 +212,14 @@ impl<F> StallDetector<F> {
             Some(at) => {
                 let waited = now.since(self.seen[at].since);
                 let since_warned = self.warned.map(|warned| now.since(warned));
-                // Not before another limit has passed.
+                // The limit counts from the last report too, so that stalls are not reported more often.
                 let age = since_warned.map_or(waited, |since| since.min(waited));
                 match self.limit.checked_sub(age).filter(|left| !left.is_zero()) {
                     Some(left) => Look::Asleep(Some(left)),
                     None => {
                         self.seen[at].was_warned_of = true;
                         self.warned = Some(now);
-                        let account = lines[at].1.as_deref();
+                        let account = heads[at].1.as_deref();
                         Look::Stall(Box::new(Found {
                             waited,
                             quota: account.map(|account| account.name().clone()),
@@ -225,7 +230,7 @@ impl<F> StallDetector<F> {
                     }
                 }
             }
-            None if lines.is_empty() || now.is_virtual() => Look::Asleep(None),
+            None if heads.is_empty() || now.is_virtual() => Look::Asleep(None),
             None => Look::Asleep(Some(self.limit)),
         };
         let wakes_on = match (&look, now.is_virtual()) {
@@ -236,7 +241,7 @@ impl<F> StallDetector<F> {
         };
         engine.sleep_until(&mut shared, number, wakes_on);
         drop(shared);
-        drop((before, lines));
+        drop((before, heads));
         look
     }
 
@@ -245,7 +250,7 @@ impl<F> StallDetector<F> {
         matches!(self.look(waker), Look::Asleep(None))
     }
 
-    /// Another timer in place of the one before, not set until it is polled.
+    /// Replaces the timer. The new one is not registered until it is polled.
     fn set_timer(&mut self, left: Duration) -> Pin<&mut Sleep> {
         let another = sleep(left);
         match &mut self.timer {
@@ -257,7 +262,7 @@ impl<F> StallDetector<F> {
         }
     }
 
-    /// What is known of a waiter that is first in its line now.
+    /// What the watch knows of a waiter that is now at the head of its queue.
     fn known(&self, engine: &Engine, first: First, now: Moment) -> Known {
         let known = self.seen.iter().find(|known| known.first == first);
         let joined = engine.moment(first.joined);
@@ -274,31 +279,31 @@ impl<F> StallDetector<F> {
     }
 }
 
-/// The first waiter of each line in which one waits, with the account if it is a quota's.
+/// The head of each queue that has a waiter, with the account if the queue is a quota's.
 fn first_waiters(
     engine: &Engine,
     shared: &Shared,
     now: Moment,
 ) -> Vec<(First, Option<Arc<Account>>)> {
     let for_a_sample = shared.longest_wait().map(|(joined, queue_slot)| {
-        let line = 0;
+        let queue = 0;
         (
             First {
                 joined,
                 queue_slot,
-                line,
+                queue,
             },
             None,
         )
     });
     let for_room = engine.longest_waits_for_room(now);
     let for_room = for_room.map(|(joined, queue_slot, account)| {
-        let line = Arc::as_ptr(&account).addr();
+        let queue = Arc::as_ptr(&account).addr();
         (
             First {
                 joined,
                 queue_slot,
-                line,
+                queue,
             },
             Some(account),
         )
@@ -313,7 +318,7 @@ impl<F: FnMut(Stall)> Future for StallDetector<F> {
         let this = &mut *self;
         let limit = this.limit;
         if this.timer.is_none() {
-            // So that a watch outside a runtime panics at once, and not in the middle of the first stall.
+            // Makes a watch outside a runtime panic at the first poll, and not in the middle of the first stall.
             this.set_timer(limit);
         }
         loop {
@@ -349,7 +354,7 @@ impl Stall {
     }
 }
 
-/// While it exists, those who join a line write down when.
+/// While it exists, gets that join a queue record when they joined.
 struct Watch {
     pool: WeakPool,
     number: u64,

@@ -1,4 +1,4 @@
-//! The events of a stall, for `tracing`.
+//! The `tracing` events of a stall.
 
 #![forbid(unsafe_code)]
 
@@ -8,11 +8,12 @@ use crate::{
     values::escape::escaped,
 };
 
-/// How many quotas and call sites are told of one stall. A server can have a quota for each of its connections.
+/// The largest number of quotas, and of call sites, that are reported for one stall. A server can have a quota for each
+/// of its connections.
 const MOST: usize = 16;
 
-/// Several events, each of which is one line of a log: the stall, then the quotas that are waited for and who holds
-/// samples.
+/// Emits several events, each of which is one line of a log: the stall, then the quotas that gets wait for, then the
+/// call sites that hold samples.
 pub(crate) fn long_wait(wait: &Stall) {
     let pool = printed(wait.report.name.as_deref());
     let pool = pool.as_deref();

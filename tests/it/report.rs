@@ -106,7 +106,7 @@ fn it_reads_as_a_head_line_and_a_line_for_each_call_site() {
     let [head, waits, largest, smallest] = lines[..] else {
         panic!("{said}");
     };
-    let start = "pool \"relay\": 0 of 4 free, 4 out, 1 waiting, the first for ";
+    let start = "pool \"relay\": 0 of 4 free, 4 outstanding, 1 waiting, the first for ";
     assert!(head.starts_with(start), "{said}");
     assert!(
         head.ends_with("s; 1.5 KiB used of 256.0 KiB pinned"),
@@ -131,7 +131,7 @@ fn it_reads_as_a_head_line_and_a_line_for_each_call_site() {
     drop((waiting, held));
     let said = pool.report().to_string();
     assert!(
-        said.starts_with("pool \"relay\": 4 of 4 free, 0 out, none waiting; 0 bytes"),
+        said.starts_with("pool \"relay\": 4 of 4 free, 0 outstanding, none waiting; 0 bytes"),
         "{said}"
     );
     assert_eq!(said.lines().count(), 2, "nobody holds anything: {said}");
@@ -151,7 +151,7 @@ fn without_holders_it_says_that_it_does_not_know_them() {
     };
     assert_eq!(
         head,
-        "pool \"relay\": 1 of 2 free, 1 out, none waiting; 0 bytes used of 64.0 KiB pinned"
+        "pool \"relay\": 1 of 2 free, 1 outstanding, none waiting; 0 bytes used of 64.0 KiB pinned"
     );
     assert!(unknown.contains("track_holders was not set"));
     drop(held);
@@ -164,7 +164,10 @@ fn it_says_if_the_pool_hands_out_nothing_and_has_no_name_unless_it_was_given_one
         let said = pool.report().to_string();
         assert!(said.starts_with(with), "{said}");
     };
-    starts(&Pool::new(), "pool, not configured: 0 of 0 free, 0 out");
+    starts(
+        &Pool::new(),
+        "pool, not configured: 0 of 0 free, 0 outstanding",
+    );
     let pool = Pool::builder().buffers(2).build_uncommitted();
     let pool = pool.expect("small");
     starts(&pool, "pool, not committed: 2 of 2 free");
@@ -172,7 +175,7 @@ fn it_says_if_the_pool_hands_out_nothing_and_has_no_name_unless_it_was_given_one
     starts(&pool, "pool: 2 of 2 free");
     let held = one(&pool);
     pool.decommit();
-    starts(&pool, "pool, draining: 1 of 2 free, 1 out");
+    starts(&pool, "pool, draining: 1 of 2 free, 1 outstanding");
     drop(held);
     assert_eq!(pool.name(), None);
     assert_eq!(tracking(1).name(), Some("relay"));
@@ -199,7 +202,7 @@ fn quotas_are_told_and_samples_of_one_line_are_told_apart_by_them() {
     );
     let said = pool.report().to_string();
     for part in [
-        ": 5 of 8 free, 1 of them reserved, 3 out, ",
+        ": 5 of 8 free, 1 of them for high priority, 3 outstanding, ",
         "\n  quota camera: 2 of 2, 0 waiting\n  quota relay: 1 of 4, 0 waiting\n",
         " pinned, 2 handles, of camera: tests/it/report.rs:",
     ] {

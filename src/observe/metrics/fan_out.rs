@@ -1,4 +1,4 @@
-//! What a fan-out says of itself, for a recorder.
+//! Metrics of a fan-out, for a recorder.
 
 use super::gauges::{Gauges, Joined, Reading, count};
 use crate::fan_out::{Counts, FanOut, FanOutStatus};
@@ -10,9 +10,9 @@ type Counter = (&'static str, &'static str, fn(&Counts) -> u64);
 
 #[rustfmt::skip]
 pub(super) const GAUGES: [Gauge; 3] = [
-    ("sample_pool_fan_out_subscribers", "How many subscribers a fan-out has", |s| s.subscribers),
-    ("sample_pool_fan_out_backlog", "How many samples a fan-out keeps", |s| s.backlog),
-    ("sample_pool_fan_out_held", "How many different samples of a fan-out its subscribers hold", |s| s.held),
+    ("sample_pool_fan_out_subscribers", "Subscribers of a fan-out", |s| s.subscribers),
+    ("sample_pool_fan_out_backlog", "Samples that a fan-out keeps for its subscribers", |s| s.backlog),
+    ("sample_pool_fan_out_held", "Different samples that subscribers of a fan-out hold", |s| s.held),
 ];
 
 #[rustfmt::skip]
@@ -21,9 +21,10 @@ pub(super) const COUNTERS: [Counter; 2] = [
     ("sample_pool_fan_out_skipped_total", "Samples that subscribers skipped", Counts::skipped),
 ];
 
-/// Copies what a [`FanOut`] says of itself to the recorder of `metrics`; see [the module](super).
+/// Copies the counts of a [`FanOut`] to the recorder of `metrics`; see [the module](super).
 ///
-/// It does not keep the fan-out alive. One for each fan-out and recorder: a second one would count everything again.
+/// It does not keep the fan-out alive. Make one for each fan-out and recorder: a second one would count everything
+/// again.
 ///
 /// # Examples
 ///
@@ -47,7 +48,7 @@ pub struct FanOutMetrics {
 }
 
 impl FanOutMetrics {
-    /// Of `fan_out`, with `name` as the label `fan_out`.
+    /// Makes the metrics of `fan_out`, with `name` as the value of the label `fan_out`.
     #[must_use]
     pub fn new(name: impl Into<Arc<str>>, fan_out: &Arc<FanOut>) -> Self {
         let name = SharedString::from_shared(name.into());
@@ -60,15 +61,17 @@ impl FanOutMetrics {
         }
     }
 
-    /// Records how the fan-out stands, and what was counted since this was called last. `false` once the fan-out is gone:
-    /// then its gauges are set to zero, and its last counts are recorded. Subscribers that still have samples to
+    /// Records the fan-out's status, and what was counted since the last call. Returns `false` once the fan-out is
+    /// dropped.
+    ///
+    /// The gauges are set to zero then, and the last counts are recorded. Subscribers that still have samples to
     /// receive may skip some after that; a later call records these.
     ///
-    /// The recorder is the one that is installed, or that of this thread, at the time of the call; it runs
-    /// without a lock.
+    /// The recorder is the one that is installed, or that of this thread, at the time of the call. It runs without a
+    /// lock.
     pub fn record(&mut self) -> bool {
         let status = self.fan_out.upgrade().map(|fan_out| fan_out.status());
-        // After the look at the fan-out: nothing is sent any more if it is gone.
+        // After the upgrade: if the fan-out is gone, nothing is sent any more, so these counts are the last.
         for ((name, _, value), recorded) in COUNTERS.iter().zip(&mut self.recorded) {
             count(name, &self.labels, value(&self.counts), recorded);
         }

@@ -1,8 +1,9 @@
-//! Gauges with the same name and labels, set by several sources: pools of one name, those without one, quotas of one name.
+//! Gauges that several sources set under the same name and labels: pools of one name, pools without a name, quotas of
+//! one name.
 //!
-//! A gauge has one value, so the last source to set it would hide the others. What each of them said last is kept here,
-//! for each recorder, and the gauge is set to the sum. A source that says nothing of a gauge any more, because the pool
-//! or the quota is gone, leaves the sum of the others, or zero.
+//! A gauge has one value, so the last source to set it would hide the others. The last value of each source is kept
+//! here, for each recorder, and the gauge is set to their sum. If a source stops setting a gauge, because its pool or
+//! quota is gone, the gauge is the sum of the others, or zero.
 
 use crate::sync::{Lock, Once};
 use ::metrics::{Key, Label, Level, Metadata, counter, with_recorder};
@@ -17,7 +18,7 @@ const METADATA: Metadata<'static> = Metadata::new(
     Some("sample_pool::metrics"),
 );
 
-/// How the values of several sources are one.
+/// How the values of several sources are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Joined {
     Sum,
@@ -33,7 +34,7 @@ impl Joined {
     }
 }
 
-/// What a source says of a gauge.
+/// The value that a source reads for a gauge.
 #[derive(Debug)]
 pub(super) struct Reading {
     pub(super) name: &'static str,
@@ -42,7 +43,7 @@ pub(super) struct Reading {
     pub(super) joined: Joined,
 }
 
-/// What all sources said last, by recorder and gauge.
+/// The last values of all sources, by recorder and gauge.
 #[derive(Default)]
 struct Said {
     sources: u64,
@@ -70,7 +71,8 @@ impl Said {
             gauge.by_source.remove(&source);
             if gauge.by_source.is_empty() {
                 self.gauges.remove(&of);
-                // A quarter, so that the next removal that moves all of them is far away.
+                // At a quarter and not at a half, so that many removals pass before the next shrink, which moves all
+                // entries.
                 if self.gauges.len() < self.gauges.capacity() / 4 {
                     self.gauges.shrink_to(2 * self.gauges.len());
                 }
@@ -87,7 +89,7 @@ impl Said {
     }
 }
 
-/// Under the lock no recorder runs, which is foreign.
+/// No recorder runs under this lock: a recorder is user code.
 fn said() -> &'static Lock<Said> {
     static SAID: Once<Lock<Said>> = Once::new();
     SAID.get_or_init(|| Lock::new(Said::default()))
@@ -113,7 +115,7 @@ impl Gauges {
         }
     }
 
-    /// Sets each of these, and none that it has set before beside them.
+    /// Sets each gauge in `readings`, and stops setting those that this source has set before and that are not in it.
     pub(super) fn set(&mut self, readings: impl IntoIterator<Item = Reading>) {
         let recorder = with_recorder(|recorder| ptr::from_ref(recorder).addr());
         let mut now: BTreeMap<Key, (f64, Joined)> = BTreeMap::new();
@@ -127,7 +129,7 @@ impl Gauges {
         let mut said = said().lock();
         for key in self.set.drain(..) {
             said.says_no_more(self.source, self.recorder, &key);
-            // Another recorder has it no more, or is gone.
+            // Otherwise the recorder is another one now, and the gauge of the old one cannot be set any more.
             if self.recorder == recorder && !now.contains_key(&key) {
                 values.push((key.clone(), said.value(recorder, &key)));
             }
@@ -148,11 +150,11 @@ impl Gauges {
     }
 }
 
-/// Sets a gauge to `value`, and again as long as another source has changed the value meanwhile.
+/// Sets a gauge to `value`, and repeats while another source has changed the value.
 ///
-/// The recorder runs without the lock, so the source that added up first may be the last to set the gauge. Each of them
-/// looks again after it has set it, so the last one that does finds its own value to be the newest. It repeats only if
-/// another source has said something new, so it ends.
+/// The recorder runs without the lock, so the source that computed its sum first may be the last to set the gauge. Each
+/// source checks the sum again after it has set the gauge, so the last one to check finds that its own value is the
+/// newest. It repeats only if another source has set a new value, so it ends.
 fn set_to_newest(recorder: usize, key: &Key, mut value: f64) {
     let gauge = with_recorder(|recorder| recorder.register_gauge(key, &METADATA));
     loop {
@@ -174,7 +176,7 @@ impl Drop for Gauges {
     }
 }
 
-/// Counts what was added to a number since it was `recorded`.
+/// Increases the counter by the difference between `now` and `recorded`.
 pub(super) fn count(name: &'static str, labels: &[Label], now: u64, recorded: &mut u64) {
     let added = now.saturating_sub(*recorded);
     counter!(name, labels.to_vec()).increment(added);

@@ -1,11 +1,8 @@
-//! What a pool says of itself, for the `metrics` facade and whatever exporter is installed behind it.
+//! Metrics of a pool for the `metrics` facade, and so for any exporter that is installed behind it.
 //!
-//! Nothing is recorded where it happens: a counter that each get and release adds to would be a cache line
-//! that all threads write, and a recorder is foreign code, which must not run in the middle of a release. The
-//! pool counts for itself, and a [`PoolMetrics`] copies the counts to the recorder when it is told to, or
-//! once in an interval.
-//!
-//! | name | kind | of [`Status`] |
+//! Gets and releases record nothing: a counter that each of them adds to would be a cache line that all threads write,
+//! and a recorder is user code, which must not run in the middle of a release. The pool keeps its own counts. A
+//! [`PoolMetrics`] copies them to the recorder when [`record`](PoolMetrics::record) is called, or once in an interval.
 //! |---|---|---|
 //! | `sample_pool_buffers` | gauge | `buffers` |
 //! | `sample_pool_free` | gauge | `free` |
@@ -17,15 +14,15 @@
 //! | `sample_pool_oldest_wait_seconds` | gauge, if waits are measured | `oldest_wait`, 0 if nobody waits |
 //! | `sample_pool_high_water` | gauge | `high_water` |
 //! | `sample_pool_acquired_total` | counter | `acquired` |
-//! | `sample_pool_released_total` | counter | `released` |
+//! | `sample_pool_oldest_wait_seconds` | gauge, if waits are measured | `oldest_wait`, 0 if no get waits |
 //! | `sample_pool_waited_total` | counter | `waited` |
 //! | `sample_pool_exhausted_total` | counter | `exhausted` |
 //! | `sample_pool_timed_out_total` | counter | `timed_out` |
 //! | `sample_pool_cancelled_total` | counter | `cancelled` |
 //! | `sample_pool_callback_panics_total` | counter | `callback_panics` |
-//! | `sample_pool_wait_seconds` | histogram, if waits are measured | each wait; at most an eighth too long |
+//! | `sample_pool_wait_seconds` | histogram, if waits are measured | each wait, rounded up by at most an eighth |
 //!
-//! For each [quota](crate::Quota) that is in use:
+//! For each [quota](crate::Quota) in use:
 //!
 //! | name | kind | of [`QuotaStatus`] |
 //! |---|---|---|
@@ -46,18 +43,22 @@
 //!
 //! Waits are measured if [`Builder::measure_waits`](crate::Builder::measure_waits) was set.
 //!
-//! # Labels, and what has the same ones
+//! # Labels, and metrics with the same labels
 //!
-//! A pool's metrics have the label `pool` with what [`Builder::name`](crate::Builder::name) set, and none if it has no
-//! name. A quota's have the label `quota` beside it, and a fan-out's the label `fan_out`. What has the same labels is
-//! added up: two pools without a name are seen as one that is as large as both, and of `oldest_wait` the longest is
-//! seen. A pool that is made anew under its old name goes on counting where the old one was.
+//! A pool's metrics have the label `pool` with the name that [`Builder::name`](crate::Builder::name) set, and no label
+//! if the pool has no name. A quota's metrics have the label `quota` in addition. A fan-out's metrics have the label
+//! `fan_out`.
 //!
-//! The name of a quota is the value of a label, so a recorder keeps one series for each name and gauge, also of quotas that
-//! are gone. Where quotas are made for connections or users, give many of them the same name: they are added up.
+//! Metrics with the same labels are added up. Two pools without a name appear as one pool that is as large as both.
+//! `oldest_wait` is the longest of them. If a pool is made again under the same name, its counters continue from the
+//! values of the old one.
 //!
-//! The gauges of what is gone are zero: of a pool from the first [`record`](PoolMetrics::record) after its last handle
-//! was dropped, of a quota from the first one after its last user was.
+//! The name of a quota is the value of a label. A recorder keeps one series for each name and gauge, also of quotas
+//! that no longer exist. If you make quotas for connections or users, give many of them the same name: they are added
+//! up.
+//!
+//! The gauges of a pool are set to zero by the first [`record`](PoolMetrics::record) after its last handle was dropped.
+//! The gauges of a quota are set to zero by the first one after the last user of the quota was dropped.
 
 #![forbid(unsafe_code)]
 
@@ -86,58 +87,58 @@ type Gauge = (&'static str, Unit, &'static str, fn(&Status) -> usize);
 type Counter = (&'static str, &'static str, fn(&Status) -> u64);
 type OfQuota = (&'static str, &'static str, fn(&QuotaStatus) -> usize);
 
-/// The name, the unit, what it means, and where it comes from.
+/// The name, the unit, the help text, and the value.
 #[rustfmt::skip]
 const GAUGES: [Gauge; 8] = [
-    ("sample_pool_buffers", Unit::Count, "How many buffers the pool has", |s| s.buffers),
-    ("sample_pool_free", Unit::Count, "How many samples are home", |s| s.free),
-    ("sample_pool_priority_free", Unit::Count, "How many of them are kept for quotas of high priority", |s| s.priority_free),
-    ("sample_pool_outstanding", Unit::Count, "How many samples are not home", |s| s.outstanding),
-    ("sample_pool_used_bytes", Unit::Bytes, "What stands in the samples that are held", |s| s.bytes_used),
-    ("sample_pool_pinned_bytes", Unit::Bytes, "The buffers of the samples that are not home", |s| s.bytes_pinned),
-    ("sample_pool_waiting", Unit::Count, "How many gets are in line", |s| s.waiting),
-    ("sample_pool_high_water", Unit::Count, "How many buffers were used since the last commit", |s| s.high_water),
+    ("sample_pool_buffers", Unit::Count, "Buffers that the pool has", |s| s.buffers),
+    ("sample_pool_free", Unit::Count, "Samples that are free", |s| s.free),
+    ("sample_pool_priority_free", Unit::Count, "Free samples that are kept for quotas of high priority", |s| s.priority_free),
+    ("sample_pool_outstanding", Unit::Count, "Samples that are outstanding", |s| s.outstanding),
+    ("sample_pool_used_bytes", Unit::Bytes, "Bytes that were written to the samples that are held", |s| s.bytes_used),
+    ("sample_pool_pinned_bytes", Unit::Bytes, "Size of the buffers of outstanding samples", |s| s.bytes_pinned),
+    ("sample_pool_waiting", Unit::Count, "Gets that wait for a sample", |s| s.waiting),
+    ("sample_pool_high_water", Unit::Count, "Buffers that were used since the last commit", |s| s.high_water),
 ];
 
 #[rustfmt::skip]
 const COUNTERS: [Counter; 7] = [
-    ("sample_pool_acquired_total", "Samples that were handed out", |s| s.acquired),
-    ("sample_pool_released_total", "Samples that came home", |s| s.released),
+    ("sample_pool_acquired_total", "Samples that were acquired", |s| s.acquired),
+    ("sample_pool_released_total", "Samples that were released", |s| s.released),
     ("sample_pool_waited_total", "Waits for a sample or for room in a quota", |s| s.waited),
-    ("sample_pool_exhausted_total", "Gets that were refused because they would have had to wait", |s| s.exhausted),
-    ("sample_pool_timed_out_total", "Gets that ran out of time", |s| s.timed_out),
-    ("sample_pool_cancelled_total", "Gets that were dropped before they had their sample", |s| s.cancelled),
+    ("sample_pool_exhausted_total", "Gets that failed because they would have had to wait", |s| s.exhausted),
+    ("sample_pool_timed_out_total", "Gets that timed out", |s| s.timed_out),
+    ("sample_pool_cancelled_total", "Gets that were dropped before they returned a sample", |s| s.cancelled),
     ("sample_pool_callback_panics_total", "Release callbacks that panicked", |s| s.callback_panics),
 ];
 
 #[rustfmt::skip]
 const OF_QUOTAS: [OfQuota; 3] = [
-    ("sample_pool_quota_limit", "How many samples can be charged to a quota", |q| q.limit),
-    ("sample_pool_quota_in_use", "How many samples are charged to a quota", |q| q.in_use),
-    ("sample_pool_quota_waiting", "How many gets wait for room in a quota", |q| q.waiting),
+    ("sample_pool_quota_limit", "Samples that can be in use in a quota", |q| q.limit),
+    ("sample_pool_quota_in_use", "Samples that are in use in a quota", |q| q.in_use),
+    ("sample_pool_quota_waiting", "Gets that wait for room in a quota", |q| q.waiting),
 ];
 
 const OLDEST_WAIT_OF_QUOTA: (&str, &str) = (
     "sample_pool_quota_oldest_wait_seconds",
-    "How long the first get that waits for room has waited",
+    "Time that the longest-waiting get has waited for room in a quota",
 );
 const OLDEST_WAIT: (&str, &str) = (
     "sample_pool_oldest_wait_seconds",
-    "How long the first in line has waited",
+    "Time that the longest-waiting get has waited for a sample",
 );
-const WAITS: (&str, &str) = ("sample_pool_wait_seconds", "How long gets waited");
+const WAITS: (&str, &str) = ("sample_pool_wait_seconds", "Time that gets waited");
 
-/// The shortest interval, so that one of zero does not keep the task busy.
+/// The shortest interval. An interval of zero would keep the task busy.
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Copies what a pool says of itself to the recorder of `metrics`; see [the module](self).
+/// Copies the counts of a pool to the recorder of `metrics`; see [the module](self).
 ///
-/// It does not keep the pool alive. One for each pool and recorder: it knows what it has counted, and a second one would
-/// count all of it again.
+/// It does not keep the pool alive. Make one for each pool and recorder: each remembers what it has counted, so a
+/// second one would count everything again.
 ///
 /// # Examples
 ///
-/// Before each scrape, or whenever it suits:
+/// Before each scrape, or at any other time:
 ///
 /// ```
 /// use sample_pool::{Pool, metrics::PoolMetrics};
@@ -169,14 +170,14 @@ pub struct PoolMetrics {
     pool: WeakPool,
     labels: Vec<Label>,
     gauges: Gauges,
-    /// What was counted before.
+    /// The counts that the recorder has.
     recorded: Recorded,
     has_begun: bool,
     is_over: bool,
 }
 
-/// What a recorder was told before. A counter is told what was added since: `absolute` would stand still for a pool that
-/// is made anew, until it has counted as much as the old one.
+/// The counts that a recorder has already. A counter is increased by the difference. With `absolute`, the counter of a
+/// pool that is made again would not move until the new pool has counted as much as the old one.
 #[derive(Debug, Default)]
 struct Recorded {
     counters: [u64; COUNTERS.len()],
@@ -184,7 +185,7 @@ struct Recorded {
 }
 
 impl PoolMetrics {
-    /// Of `pool`. Waits that ended before are recorded the first time.
+    /// Makes the metrics of `pool`. Waits that ended before are recorded at the first [`record`](PoolMetrics::record).
     #[must_use]
     pub fn new(pool: &Pool) -> Self {
         let name = pool.engine().shared_name();
@@ -199,14 +200,27 @@ impl PoolMetrics {
         }
     }
 
-    /// Records how the pool stands, and what happened since it was called last. `false` once no handle to the pool is
-    /// left: then its gauges are set to zero and its last counts are recorded, once, if any were recorded before. Samples
-    /// that are released after that are not counted.
+    /// Records the pool's status, and what was counted since the last call. Returns `false` once no handle to the pool
+    /// is left.
     ///
-    /// The recorder is the one that is installed, or that of this thread, at the time of the call; it runs
-    /// without a lock. It costs what [`Pool::status`] and [`Pool::quotas`] cost, and one call of the recorder for each
-    /// wait that ended since the last time, unless the recorder takes many at once: at the first time, all since the
-    /// pool was made.
+    /// With no handle left, the gauges are set to zero and the last counts are recorded, once, if any were recorded
+    /// before. Samples that are released after that are not counted.
+    ///
+    /// The recorder is the one that is installed, or that of this thread, at the time of the call. It runs without a
+    /// lock. The call costs as much as [`Pool::status`] and [`Pool::quotas`], and one call of the recorder for each
+    /// wait that ended since the last time, unless the recorder accepts many at once. The first time, these are all
+    /// waits since the pool was made.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{Pool, metrics::PoolMetrics};
+    ///
+    /// let pool = Pool::builder().build()?;
+    /// let mut metrics = PoolMetrics::new(&pool);
+    /// assert!(metrics.record());
+    /// # Ok::<(), sample_pool::BuildError>(())
+    /// ```
     pub fn record(&mut self) -> bool {
         if self.is_over {
             return false;
@@ -219,7 +233,7 @@ impl PoolMetrics {
             self.has_begun = true;
             self.recorded.count(&self.labels, &status);
             if let Some(times) = times {
-                self.recorded.tell_waits(&self.labels, times);
+                self.recorded.record_waits(&self.labels, times);
             }
         }
         let readings = lives.then(|| self.readings(&status, &quotas));
@@ -260,8 +274,9 @@ impl PoolMetrics {
         all
     }
 
-    /// Records at once and then once in each `interval`, for a task of its own. Resolves once no handle to
-    /// the pool is left, up to `interval` later.
+    /// Records at once and then once in each `interval`, for a task of its own.
+    ///
+    /// It resolves once no handle to the pool is left, up to `interval` later.
     ///
     /// # Cancel safety
     ///
@@ -269,9 +284,8 @@ impl PoolMetrics {
     ///
     /// # Panics
     ///
-    /// If it is polled outside a Tokio runtime with time enabled, or after the one was shut down in which it was
-    /// polled before. A panic of the recorder goes through, and ends
-    /// the task.
+    /// If it is polled outside a Tokio runtime with time enabled, or after the runtime in which it was polled before
+    /// was shut down. A panic of the recorder is passed on, and ends the task.
     pub fn record_every(self, interval: Duration) -> RecordEvery {
         RecordEvery {
             metrics: self,
@@ -288,14 +302,14 @@ impl Recorded {
         }
     }
 
-    fn tell_waits(&mut self, labels: &[Label], times: WaitHistogram) {
+    fn record_waits(&mut self, labels: &[Label], times: WaitHistogram) {
         let histogram = histogram!(WAITS.0, labels.to_vec());
         let new = match &self.waits {
             Some(recorded) => times.since(recorded),
             None => times.clone(),
         };
         for (waited, count) in new.iter() {
-            // On a target of 32 bits an interval with more waits than that tells of so many.
+            // On a 32-bit target the count is capped: an interval with more waits records `usize::MAX` of them.
             let count = usize::try_from(count).unwrap_or(usize::MAX);
             histogram.record_many(waited, count);
         }
@@ -303,13 +317,13 @@ impl Recorded {
     }
 }
 
-/// The future that records in intervals; see [`PoolMetrics::record_every`].
+/// The future that records in intervals; made by [`PoolMetrics::record_every`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
 pub struct RecordEvery {
     metrics: PoolMetrics,
     every: Duration,
-    /// Made at the first poll, since that alone is in a runtime for certain.
+    /// Made at the first poll, because only a poll is certain to be inside a runtime.
     interval: Option<Interval>,
 }
 
@@ -332,7 +346,9 @@ impl Future for RecordEvery {
     }
 }
 
-/// Tells the recorder what each metric means and its unit. Once for the program, for exporters that show it.
+/// Registers the help text and unit of each metric with the recorder, for exporters that show them.
+///
+/// Call it once for the program.
 ///
 /// # Examples
 ///
