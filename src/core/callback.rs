@@ -1,4 +1,13 @@
-//! Being told of releases: the callback, its guard, and the future of the next release.
+//! Notification of releases: the callback, the guard that removes it, and the future of the next release.
+//!
+//! # Orderings
+//!
+//! | access                                   | ordering  | pairs with      | carries                          |
+//! |------------------------------------------|-----------|-----------------|----------------------------------|
+//! | `callback.store`, `replace_notify`       | `Release` | the loads below | the callback behind the pointer  |
+//! | `callback.load`, `has_callback`          | `Acquire` | the store       | whether a callback is set        |
+//! | `callback.load`, `look_up_again`         | `Acquire` | the store       | whether it was replaced          |
+//! | `callback.load`, `CallbackRef::callback` | `Acquire` | the store       | the callback that is called      |
 
 #![forbid(unsafe_code)]
 
@@ -21,17 +30,22 @@ use std::{
 
 /// The callback that is called when a sample is released.
 ///
-/// It may run on several threads at once, and in another order than the samples were released: keep what it changes in
-/// atomics or under a lock. It runs once for each release, on the thread that dropped the sample's last handle: inside
-/// another task's poll, inside a `Drop`, on a thread without a runtime. So it should be short, and must not block. No lock of the pool is held, so it may call whatever does not wait, the pool it is
-/// given included; a sample released inside makes a nested call, and the stack grows with it.
+/// It is called once for each release, on the thread that dropped the sample's last handle: inside another task's poll,
+/// inside a `Drop`, or on a thread without a runtime. So it should be short, and must not block. Several threads may
+/// call it at once, and in another order than the samples were released: keep what it changes in atomics or under a
+/// lock.
 ///
-/// With somebody in line the sample may be gone again by now: the callback is a hint, not a promise.
-/// A panic inside is swallowed and counted in [`Status::callback_panics`](crate::Status), also when
-/// the thread is already unwinding; this needs `panic = "unwind"`.
+/// No lock of the pool is held during the call. The callback may call anything that does not wait, including the pool
+/// that it is given. A sample that is released inside the callback makes a nested call, and the stack grows with it.
 ///
-/// It is given the pool, so it need not own a handle, which would keep the pool alive for ever. It may
-/// clone the one it is given.
+/// If a get was queued, the sample was already handed off to it when the callback runs. The callback is a hint that a
+/// sample was released, and no promise that one is free.
+///
+/// A panic inside the callback is caught and counted in [`Status::callback_panics`](crate::Status), also if the thread
+/// is already unwinding. This needs `panic = "unwind"`.
+///
+/// The callback is given the pool, so it need not own a handle: such a handle would keep the pool alive for ever. It
+/// may clone the one that it is given.
 ///
 /// Mirrors `IMemAllocatorNotifyCallbackTemp::NotifyRelease`.
 ///
@@ -59,7 +73,7 @@ use std::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub trait NotifyRelease: Send + Sync + 'static {
-    /// A sample of `pool` was released. Can be called on several threads at once.
+    /// Called after a sample of `pool` was released, possibly on several threads at once.
     fn notify_release(&self, pool: &Pool);
 }
 
@@ -84,7 +98,7 @@ impl Engine {
         self.replace_notify(&mut self.lock(), new)
     }
 
-    /// Removes the callback if it is still `this` one.
+    /// Removes the callback if it is still `this` one, and returns it.
     fn remove_notify(&self, this: &Arc<dyn NotifyRelease>) -> Option<Arc<dyn NotifyRelease>> {
         let mut shared = self.lock();
         shared
@@ -94,12 +108,12 @@ impl Engine {
         self.replace_notify(&mut shared, None)
     }
 
-    /// Replaces the callback, in a step that no release is in the middle of, and gives the old one
-    /// back.
+    /// Replaces the callback, and returns the old one.
     ///
-    /// A release without the lock may be calling the old one at this moment: it holds a claim, and the
-    /// pool keeps its own reference until all claims of this time are dropped. All words stay parked until
-    /// then, so that there are no later claims to count among them.
+    /// Every word is parked in the same hold of the lock, so no release without the lock is in the middle of this step.
+    /// A release may be calling the old callback at this moment. It has a callback reference, and the pool keeps its
+    /// own reference to the old callback until all callback references of this time are dropped. All words stay parked
+    /// until then, so that no later callback reference is counted among them.
     fn replace_notify(
         &self,
         shared: &mut Shared,
@@ -112,28 +126,31 @@ impl Engine {
         let old = std::mem::replace(&mut shared.callback, new)?;
         let returned = Arc::clone(&*old);
         if shared.parked.parked_callback_refs() > 0 {
+            // A release with a callback reference may hold a plain pointer to the old callback: dropped here, it
+            // dangles.
             shared.retired.push(old);
             shared.parked.hold_callback_refs = true;
         }
         Some(returned)
     }
 
-    /// Whether a callback is set. Pairs with the store of `replace_notify`, like the look below.
+    /// Whether a callback is set. Pairs with the store of `replace_notify`, like the load in `look_up_again`.
     #[inline]
     pub(crate) fn has_callback(&self) -> bool {
         !self.callback.load(Ordering::Acquire).is_null()
     }
 
-    /// The callback that is set now, by who knows which one was set a moment ago; and that one, if it was replaced.
-    /// Neither is dropped here, because that is user code.
+    /// Returns the callback that is set now, and `known` if it was replaced. `known` is the callback that was set when
+    /// the caller held the lock.
     ///
-    /// The one that is known is kept until after the comparison, so that no other one has its address.
+    /// Neither is dropped here, because dropping one is user code. `known` stays alive until after the comparison, so
+    /// that no other callback can have its address.
     pub(crate) fn look_up_again(
         &self,
         known: Option<Callback>,
     ) -> (Option<Callback>, Option<Callback>) {
         let address = known.as_ref().map_or(ptr::null(), Arc::as_ptr);
-        // Pairs with the store of `replace_notify`: whoever saw that return sees no earlier callback.
+        // Pairs with the store of `replace_notify`: a thread that saw that call return sees no earlier callback.
         if ptr::eq(self.callback.load(Ordering::Acquire), address) {
             return (known, None);
         }
@@ -141,7 +158,7 @@ impl Engine {
     }
 }
 
-/// Removes the callback that [`Pool::on_release`] set, when dropped, if it is still the one set.
+/// Removes the callback that [`Pool::on_release`] set when it is dropped, if that callback is still set.
 ///
 /// It does not keep the pool alive.
 ///
@@ -169,7 +186,7 @@ impl fmt::Debug for NotifyGuard {
 }
 
 impl NotifyGuard {
-    /// Keeps the callback set, for as long as the pool lives or until another is set.
+    /// Keeps the callback set for as long as the pool lives, or until another one is set.
     ///
     /// # Examples
     ///
@@ -194,7 +211,7 @@ impl Drop for NotifyGuard {
     }
 }
 
-/// The future of the next release; see [`Pool::released`].
+/// The future of the next release; made by [`Pool::released`].
 #[must_use = "a future does nothing until it is awaited"]
 pub struct Released<'a> {
     pool: &'a Pool,
@@ -224,19 +241,22 @@ impl Drop for Released<'_> {
 }
 
 impl Pool {
-    /// Sets, replaces or (with `None`) removes the callback that is called at each release, and gives
-    /// the old one back, so that it is dropped under no lock. It may be called on several threads at once.
+    /// Sets, replaces or (with `None`) removes the callback that is called at each release, and returns the old one.
     ///
-    /// The exchange is atomic: each release calls the old one, the new one, or none, never two. A
-    /// release that comes after this returned calls the new one or its successor, so *register before
-    /// checking* misses nothing. After `set_notify(None)` returned, only a call that is in flight on
-    /// another thread may still run; such a call may also drop the old callback's last reference.
-    /// A release looks the callback up last, after the wakers that it wakes: one of them can remove
-    /// or replace it in time.
+    /// The old one is returned so that no lock is held when it is dropped. The callback may be called on several
+    /// threads at once.
     ///
-    /// While a call is in flight the pool keeps its own reference to what was replaced since that call
-    /// began, and after a replacement gets and releases take a lock until it ends. A closure needs its argument annotated: `Arc::new(|pool: &Pool| ..)`. The cost grows with the
-    /// number of buffers that were used since the last release or get went the slow way.
+    /// The exchange is atomic: each release calls the old callback, the new one, or none, and never two. A release
+    /// after this returned calls the new callback or its successor, so *register before checking* misses no release.
+    /// After `set_notify(None)` returned, only a call that is in flight on another thread may still run. Such a call
+    /// may also drop the last reference to the old callback. A release looks up the callback in its last step, after it
+    /// has woken the waiter: a waker that removes or replaces the callback takes effect for that release.
+    ///
+    /// While a call is in flight, the pool keeps its own reference to each callback that was replaced since that call
+    /// began. After a replacement, gets and releases take a lock until that call ends.
+    ///
+    /// A closure needs the type of its argument: `Arc::new(|pool: &Pool| ..)`. The cost grows with the number of
+    /// buffers that were used since the last get or release on the slow path.
     ///
     /// Mirrors `IMemAllocatorCallbackTemp::SetNotify`.
     ///
@@ -260,11 +280,10 @@ impl Pool {
         self.engine().set_notify(notify)
     }
 
-    /// Sets a callback that a guard removes. It may be called on several threads at once.
+    /// Sets a callback, and returns a guard that removes it. The callback may be called on several threads at once.
     ///
-    /// As [`set_notify`](Pool::set_notify), but the closure's argument is inferred, and dropping the
-    /// guard removes the callback if it is still the one that is set. An earlier callback is replaced
-    /// and dropped.
+    /// It works as [`set_notify`](Pool::set_notify), but the type of the closure's argument is inferred. Dropping the
+    /// guard removes the callback if it is still the one that is set. An earlier callback is replaced and dropped.
     ///
     /// # Examples
     ///
@@ -285,7 +304,7 @@ impl Pool {
     pub fn on_release(&self, f: impl Fn(&Pool) + Send + Sync + 'static) -> NotifyGuard {
         let callback: Arc<dyn NotifyRelease> = Arc::new(f);
         let old = self.set_notify(Some(callback.clone()));
-        // Made before the old one is dropped, which is foreign and may panic.
+        // Made before the old one is dropped: that is user code and may panic, and the guard then removes the new one.
         let guard = NotifyGuard {
             callback: Some((self.downgrade(), callback)),
         };
@@ -295,13 +314,13 @@ impl Pool {
 
     /// Waits for the next release after this call.
     ///
-    /// It counts from the call, not from the first poll: a release that comes in between resolves it.
-    /// While such a future exists every get and release takes the slow path, so it is for the rare
-    /// wait, not for a loop round every packet. It allocates.
+    /// It counts from the call, not from the first poll: a release in between resolves it. While such a future exists,
+    /// every get and release takes the slow path. So it is for a rare wait, and not for a loop that handles every
+    /// packet. It allocates.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe. Dropping the future loses nothing but the notice.
+    /// Cancel safe. Dropping the future loses only the notification.
     ///
     /// # Examples
     ///
@@ -322,6 +341,7 @@ impl Pool {
     pub fn released(&self) -> Released<'_> {
         let engine = self.engine();
         let mut shared = engine.lock();
+        // Parked, so that the next release finds the listener under the lock.
         shared.parked.park_all(&engine.free_list);
         let listener = shared.released.listen();
         Released {

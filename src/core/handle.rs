@@ -1,18 +1,18 @@
-//! The pool's handle, and the other things that keep the engine alive.
+//! The pool's handle, and the other references that keep the engine alive.
 //!
-//! | what keeps it alive     | where it is counted                    | given up                           |
-//! |-------------------------|----------------------------------------|------------------------------------|
-//! | a [`Pool`]              | `Engine::handles`                      | the last one under the lock        |
-//! | a [`ReleaseGuard`]             | there too, apart                       | the last one under the lock        |
-//! | a slot that is out      | its bit                                | by the exchange that puts it home  |
-//! | a [`CallbackRef`]             | in the word the slot went home to      | by an exchange, or under the lock  |
+//! | reference                  | counted in                              | dropped                             |
+//! |----------------------------|-----------------------------------------|-------------------------------------|
+//! | a [`Pool`]                 | `Engine::handles`                       | the last one under the lock         |
+//! | a [`ReleaseGuard`]         | `Engine::handles`, in bits of its own   | the last one under the lock         |
+//! | a slot that is checked out | its bit in a word                       | by the exchange that puts it        |
+//! | a [`CallbackRef`]          | the word to which its slot was returned | by an exchange, or under the lock   |
 //!
-//! When all are gone, the one who saw it under the lock frees the pool. Samples are not counted
-//! anywhere: cloning an `Arc` for each would be two more writes of a line that all threads share.
+//! When all are gone, the thread that saw it under the lock frees the pool. Samples are not counted anywhere else:
+//! cloning an `Arc` for each would be two more writes of a cache line that all threads share.
 //!
-//! The engine's own memory is in an `Arc`, of which they hold one reference together, a
-//! [`WeakPool`] one, and whoever gives up the last of something under the lock one more, so that the
-//! lock it is about to release outlives it.
+//! The engine's own memory is in an `Arc`. All references of the table together hold one strong reference, and each
+//! [`WeakPool`] holds one. The thread that drops the last reference of a kind under the lock holds one more, so that
+//! the lock outlives its release.
 
 #![allow(unsafe_code, reason = "listed in scripts/layers")]
 
@@ -29,15 +29,16 @@ use std::{fmt, mem::ManuallyDrop, ptr::NonNull};
 
 /// A handle to a pool of sample buffers.
 ///
-/// Cloning it makes another handle to the same pool. Handles are counted on one line that all
-/// threads share: clone one per task, not one per packet. When the last handle is dropped, samples
-/// that are out stay valid, and the last of them frees the pool, on whatever thread that happens.
+/// Cloning it makes another handle to the same pool. The count of handles is on one cache line that all threads share:
+/// clone a handle for each task, not for each packet. When the last handle is dropped, outstanding samples stay valid.
+/// The release of the last of them frees the pool, on the thread that drops it.
 ///
-/// The methods are grouped as the DirectShow interface is that they mirror, `IMemAllocator`:
-/// configuring ([`set_properties`](Pool::set_properties), [`commit`](Pool::commit),
-/// [`decommit`](Pool::decommit)), getting ([`get_buffer`](Pool::get_buffer) and its forms), being
-/// told ([`set_notify`](Pool::set_notify), [`released`](Pool::released)) and looking
-/// ([`status`](Pool::status), [`holders`](Pool::holders)).
+/// The methods are grouped like those of `IMemAllocator`, the DirectShow interface that they mirror:
+///
+/// - configure: [`set_properties`](Pool::set_properties), [`commit`](Pool::commit), [`decommit`](Pool::decommit);
+/// - get: [`get_buffer`](Pool::get_buffer) and its variants;
+/// - be notified: [`set_notify`](Pool::set_notify), [`released`](Pool::released);
+/// - observe: [`status`](Pool::status), [`holders`](Pool::holders).
 ///
 /// # Examples
 ///
@@ -85,7 +86,7 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// The first handle to a new engine, whose count of handles starts at one.
+    /// The first handle to a new engine, whose count of handles is one.
     pub(crate) fn first(engine: Engine) -> Self {
         let engine = Arc::into_raw(Arc::new(engine)).cast_mut();
         Pool {
@@ -99,17 +100,17 @@ impl Pool {
         unsafe { self.engine.as_ref() }
     }
 
-    /// A handle that is not counted, or will be by the caller.
+    /// A handle that is not counted, or that the caller has counted or will count.
     pub(super) fn at(engine: NonNull<Engine>) -> Self {
         Pool { engine }
     }
 
-    /// What slots remember of their pool.
+    /// The owner that slots store: the pool's engine.
     pub(crate) fn owner(&self) -> Owner {
         Owner(self.engine.as_ptr().cast())
     }
 
-    /// A reference to the engine's memory.
+    /// A strong reference to the engine's memory.
     fn memory(&self) -> Arc<Engine> {
         memory(self.engine)
     }
@@ -134,7 +135,7 @@ impl Pool {
         }
     }
 
-    /// Whether `self` and `other` are handles to the same pool.
+    /// Returns `true` if `self` and `other` are handles to the same pool.
     ///
     /// # Examples
     ///
@@ -179,24 +180,24 @@ pub(super) fn memory(engine: NonNull<Engine>) -> Arc<Engine> {
     unsafe { Arc::from_raw(engine) }
 }
 
-/// Gives up the last of something under the lock, and frees the pool if nothing is left.
+/// Drops the last reference of a kind under the lock with `give_up`, and frees the pool if `give_up` returns `true`.
 #[cold]
 pub(super) fn drop_last(engine: Arc<Engine>, give_up: impl FnOnce(&Engine) -> bool) {
     if give_up(&engine) {
         engine.end();
         let pool: *const Engine = Arc::as_ptr(&engine);
-        // SAFETY: handles, ties and slots together held one reference; `give_up` said, once, that
-        // all of them are gone (S2, H1).
+        // SAFETY: all references of the module's table together held one strong reference. `give_up` returned `true`,
+        // once, because all of them are gone (S2, H1).
         unsafe { Arc::decrement_strong_count(pool) };
     }
     engine.wake_watches_of_one_gone();
 }
 
-/// The address of an engine.
+/// The engine that `owner` refers to.
 #[inline]
 pub(super) fn engine_at(owner: Owner) -> NonNull<Engine> {
-    // SAFETY: a word is set up, with an owner that is not null, before it is opened for the first time, and nothing
-    // is taken of one that was never opened (S2). A test here is one in each release that calls back.
+    // SAFETY: a word is set up, with an owner that is not null, before it is opened for the first time, and no slot is
+    // taken from a word that was never opened (S2). A null check here would run in each release that calls back.
     unsafe { NonNull::new_unchecked(owner.0.cast()) }
 }
 
@@ -204,8 +205,8 @@ pub(super) fn engine_at(owner: Owner) -> NonNull<Engine> {
 #[inline]
 pub(crate) fn engine_of(slot: &OwnedSlot) -> &Engine {
     let engine: *const Engine = slot.owner().0.cast();
-    // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is out,
-    // and the reference is bound to the slot's token (S2).
+    // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is checked out, and the
+    // returned reference is bound to the slot's token (S2).
     unsafe { &*engine }
 }
 
@@ -218,15 +219,15 @@ pub(crate) fn geometry_of(slot: &OwnedSlot) -> &Geometry {
 /// The engine that a shared slot belongs to.
 pub(crate) fn engine_of_shared(slot: &SharedSlot) -> &Engine {
     let engine: *const Engine = slot.owner().0.cast();
-    // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is out,
-    // and the reference is bound to the slot's token (S2).
+    // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is checked out, and the
+    // returned reference is bound to the slot's token (S2).
     unsafe { &*engine }
 }
 
-/// A handle to a pool that does not keep it alive.
+/// A handle that does not keep the pool alive.
 ///
-/// A callback or a background task that must not prolong the pool's life holds one of these. It keeps
-/// the pool's headers in memory, but not its buffers.
+/// It is for callbacks and background tasks that must not prolong the pool's life. It keeps the headers of the pool's
+/// buffers in memory, but not the buffers.
 ///
 /// # Examples
 ///
@@ -250,9 +251,9 @@ impl fmt::Debug for WeakPool {
 }
 
 impl WeakPool {
-    /// A handle to the pool, or `None` once no handle is left, whether samples are still out or not.
+    /// Returns a handle to the pool, or `None` if no handle is left, even if samples are outstanding.
     ///
-    /// While a release callback runs, its releaser holds a handle; otherwise a release does not.
+    /// A release that runs the release callback counts as a handle during the call; other releases do not.
     ///
     /// # Examples
     ///
@@ -274,8 +275,9 @@ impl WeakPool {
     }
 }
 
-/// Keeps the pool alive while a release goes the slow way. Not a handle: a pool that has none left
-/// cannot be had again through its guests.
+/// Keeps the pool alive during a release on the slow path.
+///
+/// It is not a handle: `WeakPool::upgrade` gives no handle to a pool that has none left, even if a guard exists.
 pub(crate) struct ReleaseGuard {
     engine: NonNull<Engine>,
 }
@@ -287,8 +289,8 @@ impl fmt::Debug for ReleaseGuard {
 }
 
 impl ReleaseGuard {
-    /// Takes the lock of the pool that a slot belongs to, and enters as a guest. What `release` does
-    /// with the slot is done under that lock.
+    /// Takes the lock of the pool that a slot belongs to, and counts a release guard. `release` consumes the slot under
+    /// that lock.
     #[inline]
     pub(crate) fn enter(
         slot: OwnedSlot,
@@ -296,7 +298,7 @@ impl ReleaseGuard {
     ) -> ReleaseGuard {
         let engine = engine_at(slot.owner());
         let release_guard = ManuallyDrop::new(ReleaseGuard { engine });
-        // The slot keeps the pool alive until the guest is counted.
+        // The slot keeps the pool alive until the guard is counted. Until then the guard must not be dropped.
         let mut shared = release_guard.engine().lock();
         shared.release_guards.enter();
         release(release_guard.engine(), &mut shared, slot);
@@ -305,11 +307,11 @@ impl ReleaseGuard {
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        // SAFETY: the guest is counted, which keeps the engine alive (H1).
+        // SAFETY: the guard is counted, which keeps the engine alive (H1).
         unsafe { self.engine.as_ref() }
     }
 
-    /// Becomes a handle, for the callback.
+    /// Converts the guard into a handle, for the callback.
     pub(crate) fn into_handle(self) -> Pool {
         let release_guard = ManuallyDrop::new(self);
         release_guard
@@ -336,24 +338,24 @@ impl Drop for ReleaseGuard {
     }
 }
 
-/// What came of putting a slot home without the lock.
+/// The outcome of a put without the lock.
 #[derive(Debug)]
 pub(crate) enum PutOutcome {
-    /// It is home; nothing of the pool may be touched any more.
+    /// The slot is free. The caller must not touch anything of the pool any more: another thread may free it.
     Done,
-    /// It is home, there is a callback to call, and the claim keeps the pool alive meanwhile.
+    /// The slot is free and a callback is set. The callback reference keeps the pool alive until the call returns.
     CallbackDue(CallbackRef),
-    /// The slot is still the caller's, who goes under the lock with it.
+    /// The word is parked. The caller still owns the slot, and must put it under the lock.
     Kept(OwnedSlot),
 }
 
-/// Puts a slot home without the lock, if its word is open.
+/// Puts a slot without the lock, if its word is open.
 #[inline]
 pub(crate) fn put_free(slot: OwnedSlot) -> PutOutcome {
     let word = slot.word();
     match slot.put() {
         (_, Some(slot)) => PutOutcome::Kept(slot),
-        // SAFETY: the exchange took it just now (H1).
+        // SAFETY: the exchange has counted the callback reference just now (H1).
         (Put::CallbackDue, None) => PutOutcome::CallbackDue(unsafe { CallbackRef::assume(word) }),
         (_, None) => PutOutcome::Done,
     }

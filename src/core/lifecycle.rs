@@ -1,15 +1,15 @@
-//! The life of a pool: who may make which transition, and what it does.
+//! The life cycle of a pool: which state each call leads to, and what it does.
 //!
 //! ```text
 //!                set_properties            commit                decommit
 //!  Unconfigured ───────────────► Configured ─────► Committed ───────────────► Draining
 //!                                 ▲   ▲  │ set_properties ▲                      │  │
 //!                                 │   └──┘                └──── commit ──────────┘  │
-//!                                 └───────── the last sample comes home ────────────┘
+//!                                 └───────── the last sample is released ───────────┘
 //! ```
 //!
-//! Mapping the samples' memory and giving it back can take long, so neither happens under the lock: the
-//! state is marked busy, and whoever wants to change it waits. Nothing foreign runs while it is busy.
+//! Mapping the memory of the samples and returning it to the system can take long, so neither happens under the lock.
+//! The state is marked busy, and other calls that would change it wait. No user code runs while it is busy.
 
 #![forbid(unsafe_code)]
 
@@ -34,7 +34,7 @@ use crate::{
 };
 use std::{io, mem, sync::Arc, task::Waker};
 
-/// Memory that the system did not take back, and why.
+/// Memory that the system refused to take back, and why.
 struct Refused {
     bytes: usize,
     reason: io::Error,
@@ -68,7 +68,7 @@ impl Engine {
         shared.state = State::Configured;
         let memory = shared.parked.memory().cloned();
         shared.parked.abandon(&self.free_list);
-        // What a new mapping is, the system decides anew.
+        // The system decides again whether a new mapping is locked.
         shared.relock = None;
         shared.memory_kept = 0;
         drop(shared);
@@ -100,6 +100,7 @@ impl Engine {
         drop(shared);
         let mapped = self.map(wanted, kept, relock);
         let mut shared = self.lock();
+        // Busy is over before an error returns, or all later calls would wait for ever.
         shared.busy = false;
         self.settled.announce();
         let (memory, mut layout) = mapped?;
@@ -115,7 +116,7 @@ impl Engine {
         shared.memory_kept = 0;
         self.open(&mut shared);
         drop(shared);
-        // It has what the configuration before needed.
+        // Dropped without the lock: it now has the memory that the old configuration needed.
         drop(layout);
         if let Some(refused) = memory.no_huge_pages().filter(|_| is_new) {
             events::no_huge_pages(self.name(), refused);
@@ -123,7 +124,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Lets gets in, once the reserve has what is home. Every word is parked at this time.
+    /// Starts to serve gets, after the reserve is filled from the free slots. Every word is parked at this time.
     fn open(&self, shared: &mut Shared) {
         shared.state = State::Committed;
         let size = PriorityBuffers::of(self.settings.priority_buffers, shared.properties.buffers);
@@ -137,7 +138,8 @@ impl Engine {
         self.set_gate(shared);
     }
 
-    /// The memory of the last commit, or new memory if the properties were set since; and what the free list needs.
+    /// Returns the memory of the last commit, or new memory if the properties were set since, and the layout that the
+    /// free list needs.
     fn map(
         &self,
         wanted: Properties,
@@ -176,12 +178,13 @@ impl Engine {
         }
         shared.state = State::Draining;
         self.set_gate(&shared);
+        // Before the gets fail: a slot that they had gathered must not go to the reserve, or the drain would not end.
         self.close_priority_buffers(&mut shared);
-        let failed = self.turn_away(&mut shared, GetBufferError::NotCommitted);
+        let failed = self.fail_waiters(&mut shared, GetBufferError::NotCommitted);
         let requested = shared.reclaim.take();
         let drained = shared.claim_drain();
         drop(shared);
-        // First, because no foreign code may run while the state is busy.
+        // Before the wakers, because no user code may run while the state is busy.
         let refused = if drained { self.finish_drain() } else { None };
         wake_all(failed);
         if let Some(requested) = requested {
@@ -189,7 +192,7 @@ impl Engine {
         }
         events::drain_began(self.name());
         if drained {
-            self.tell_drain_ended(refused);
+            self.emit_drain_ended(refused);
         }
     }
 
@@ -200,12 +203,12 @@ impl Engine {
         if !flushing {
             return;
         }
-        let failed = self.turn_away(&mut shared, GetBufferError::Flushing);
+        let failed = self.fail_waiters(&mut shared, GetBufferError::Flushing);
         drop(shared);
         wake_all(failed);
     }
 
-    /// Puts home what is in the reserve.
+    /// Puts the slots of the reserve.
     fn close_priority_buffers(&self, shared: &mut Shared) {
         let mut kept = shared.priority_buffers.close();
         while let Some(slot) = kept.pop() {
@@ -213,33 +216,33 @@ impl Engine {
         }
     }
 
-    /// Parks the free list, tells everybody in line that it failed, also in the lines of quotas, and
-    /// puts home what unfinished requests had gathered.
-    fn turn_away(&self, shared: &mut Shared, error: GetBufferError) -> Vec<Waker> {
+    /// Parks the free list and makes all queued gets fail, also those that wait for room in a quota. Puts the slots
+    /// that unfinished requests had gathered. Returns the wakers of the failed gets.
+    fn fail_waiters(&self, shared: &mut Shared, error: GetBufferError) -> Vec<Waker> {
         shared.parked.park_all(&self.free_list);
         let (mut failed, mut orphans) = shared.queue.fail_all(error);
         while let Some(slot) = orphans.pop() {
-            let nobody = shared.settle(self, slot);
-            debug_assert!(nobody.is_none(), "nobody is in line any more");
+            let woken = shared.settle(self, slot);
+            debug_assert!(woken.is_none(), "a waiter is queued after all waiters failed");
         }
         self.accounts.fail_all(error, &mut failed);
         failed
     }
 
-    /// Ends a drain whose last slot has come home. The caller claimed it, so the state is busy.
+    /// Ends a drain whose last slot was returned. The caller has claimed the drain, so the state is busy.
     pub(crate) fn end_drain(&self) {
         let refused = self.finish_drain();
-        self.tell_drain_ended(refused);
+        self.emit_drain_ended(refused);
     }
 
-    fn tell_drain_ended(&self, refused: Option<Refused>) {
+    fn emit_drain_ended(&self, refused: Option<Refused>) {
         events::drain_ended(self.name());
         if let Some(Refused { bytes, reason }) = refused {
             events::memory_kept(self.name(), bytes, &reason);
         }
     }
 
-    /// The answer is what the system did not take back.
+    /// Returns the memory to the system and ends the drain. Returns what the system refused to take back.
     fn finish_drain(&self) -> Option<Refused> {
         let memory = self.lock().parked.memory().cloned();
         let bytes = memory.as_ref().map_or(0, |memory| memory.len());
@@ -279,32 +282,33 @@ impl Engine {
         }
     }
 
-    /// Forgets a signal of `drained`, whose future is dropped.
+    /// Removes a listener of `drained` whose future is dropped.
     pub(crate) fn forget_drained(&self, listener: &Listener) {
         self.lock().drained.forget(listener);
     }
 
-    /// Drops what may be the last handle or guest. `true` if nothing is left: the caller frees the pool.
+    /// Drops what may be the last handle or release guard. Returns `true` if nothing is left: the caller frees the
+    /// pool.
     pub(crate) fn drop_last(&self, holding: Holding) -> bool {
         let mut shared = self.lock();
         if !self.handles.drop_under_the_lock(holding) {
             return false;
         }
         shared.parked.park_all(&self.free_list);
-        self.turn_away_the_forgotten(&mut shared);
+        self.fail_forgotten_waiters(&mut shared);
         shared.claim_end(self)
     }
 
-    /// With no handle and no claim left, whoever is still in line is a future that was forgotten, and
-    /// nobody will poll it: what it has or would be given goes home instead.
-    fn turn_away_the_forgotten(&self, shared: &mut Shared) {
+    /// Fails the queued gets if no handle and no callback reference is left. Their futures were forgotten and will
+    /// never be polled, so the slots that they have or would be given are returned to the pool.
+    fn fail_forgotten_waiters(&self, shared: &mut Shared) {
         if !self.handles.any() && shared.parked.parked_callback_refs() == 0 {
-            let forgotten = self.turn_away(shared, GetBufferError::NotCommitted);
+            let forgotten = self.fail_waiters(shared, GetBufferError::NotCommitted);
             shared.forgotten.extend(forgotten);
         }
     }
 
-    /// Counts another handle, unless none is left.
+    /// Counts another handle, if one is left. Returns whether it did.
     pub(crate) fn count_another_handle(&self) -> bool {
         if self.handles.count_one_more_if_any() {
             return true;
@@ -317,14 +321,14 @@ impl Engine {
         alive
     }
 
-    /// Whether a handle is left that another one can be made of.
+    /// Whether a handle is left, so that another one can be made.
     pub(crate) fn can_be_had(&self, shared: &Shared) -> bool {
-        // A claim is a handle too, that of a releaser who calls the callback. With no other handle left
-        // every word is parked, so all of them are counted here.
+        // A releaser that calls the callback has a handle too: its callback reference. If no counted handle is left,
+        // every word is parked, so the parked count includes all callback references.
         !shared.ended && (self.handles.any() || shared.parked.parked_callback_refs() > 0)
     }
 
-    /// Drops a claim whose word was parked. `true` if nothing is left: the caller frees the pool.
+    /// Drops a callback reference whose word was parked. Returns `true` if nothing is left: the caller frees the pool.
     pub(crate) fn drop_callback_ref(&self, word: &Word, retired: &mut Vec<Callback>) -> bool {
         loop {
             let mut shared = self.lock();
@@ -333,11 +337,11 @@ impl Engine {
                     *retired = mem::take(&mut shared.retired);
                     shared.parked.hold_callback_refs = false;
                 }
-                self.turn_away_the_forgotten(&mut shared);
+                self.fail_forgotten_waiters(&mut shared);
                 return shared.claim_end(self);
             }
             drop(shared);
-            // The word was opened in between.
+            // The word was opened after the failed exchange, so the exchange is tried again.
             if word.drop_callback_ref() {
                 return false;
             }
@@ -352,7 +356,7 @@ impl Engine {
         let listeners = mem::take(&mut shared.drained);
         let memory = shared.parked.memory().cloned();
         self.close_priority_buffers(&mut shared);
-        // Metrics may record the last counts after this.
+        // Metrics may still read the counts after this, so they are added to the totals.
         self.close_books(&mut shared);
         shared.parked.abandon(&self.free_list);
         shared.state = State::Unconfigured;

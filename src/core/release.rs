@@ -1,21 +1,21 @@
-//! The one path home, in the order that is promised.
+//! The path of a release, in the promised order of its steps.
 //!
-//! 1. The sample is reset: properties cleared, bytes wiped if asked, its quota given back what it was
-//!    charged.
-//! 2. Its slot is home, or
-//! 3. in the hands of the first in line; 2 and 3 are one step, seen from outside.
-//! 4. If the pool drains and this was the last one out, the decommit completes.
-//! 5. `released()` futures are told.
-//! 6. The callback runs, if it is still set: a waker of step 3, a listener of step 5, a subscriber that is told of
-//!    step 4, or another thread may have removed or replaced it since step 2. So looking it up is the last step
-//!    before the call.
+//! 1. The sample is reset: its properties are cleared, its bytes are overwritten if the pool wipes, and it no longer
+//!    counts against its quota.
+//! 2. Its slot is free, or
+//! 3. it is handed off to the waiter at the head of the queue. For other threads, 2 and 3 are one step.
+//! 4. If the pool drains and this was the last outstanding sample, the decommit completes.
+//! 5. `released()` futures are notified.
+//! 6. The callback is called, if it is still set. A waker of step 3, a `tracing` subscriber in step 4, a
+//!    listener of step 5, or another thread may have removed or replaced it since step 2. So the lookup is the last
+//!    step before the call.
 //! 7. If no handle and no sample is left, the pool is freed.
 //!
-//! In the common case all of it is one compare-exchange, after which nothing of the pool is touched:
-//! another thread may free it at that moment. With a callback set and nothing else to do, the same
-//! compare-exchange takes a claim, which keeps the pool alive through step 6. In all other cases the
-//! word is parked, and the releaser *keeps* its slot, which keeps the pool alive, until it has the
-//! lock and a counted handle.
+//! In the common case all of this is one compare-exchange. After it nothing of the pool is touched, because another
+//! thread may free the pool at that moment. If a callback is set and there is nothing else to do, the same
+//! compare-exchange takes a callback reference, which keeps the pool alive through step 6. In all other cases the word
+//! is parked, and the releaser *keeps* its slot. The slot keeps the pool alive until the releaser has the lock and has
+//! counted a release guard.
 
 #![forbid(unsafe_code)]
 
@@ -41,6 +41,7 @@ pub(crate) fn release(mut slot: OwnedSlot) {
     if slot.needs_reset() {
         reset(&mut slot);
     }
+    // Before the put: after it the slot belongs to another thread, and the generation must say that no user has it.
     slot.turn();
     match handle::put_free(slot) {
         PutOutcome::Done => {}
@@ -49,7 +50,7 @@ pub(crate) fn release(mut slot: OwnedSlot) {
     }
 }
 
-/// What a sample's slot is dropped by.
+/// How a sample that is dropped releases its slot: to its pool.
 #[derive(Debug)]
 pub(crate) struct ToPool;
 
@@ -68,13 +69,14 @@ fn reset(slot: &mut OwnedSlot) {
         let (prefix, size) = (geometry.prefix(), geometry.size());
         bytes::wipe(slot, prefix, size);
     }
-    // Last, because it may run wakers, and whoever is woken can have another sample at once.
+    // Last, because it may run wakers, and a task that is woken can take another sample at once.
     if let Some(account) = payer::take(slot) {
         account.give_back(1);
     }
 }
 
-/// The slot is free, and no user code has run since: the claim's look is the last step before the call.
+/// Calls the callback for a slot that is free. No user code has run since the put, so the lookup in the callback
+/// reference is the last step before the call.
 #[inline(never)]
 fn call_with(callback_ref: &CallbackRef) {
     if let Some(callback) = callback_ref.callback() {
@@ -95,11 +97,14 @@ fn call(callback: &dyn NotifyRelease, pool: &Pool) {
 fn release_under_the_lock(slot: OwnedSlot) {
     let (mut woken, mut drained, mut listeners, mut callback) = (None, false, None, None);
     let release_guard = ReleaseGuard::enter(slot, |engine, shared, slot| {
+        // In one hold of the lock with `settle`: a `released()` future that was made before the slot is free must be
+        // notified of this release.
         listeners = shared.released.take();
         callback = shared.callback.clone();
         woken = shared.settle(engine, slot);
         drained = shared.claim_drain();
     });
+    // The lock is free: from here on user code runs. The guard keeps the pool alive.
     if let Some(waker) = woken {
         user_code::quietly(|| waker.wake());
     }
@@ -109,21 +114,23 @@ fn release_under_the_lock(slot: OwnedSlot) {
     if let Some(listeners) = listeners {
         listeners.tell_all();
     }
+    // Looked at again, because a waker or listener above may have set a callback.
     if callback.is_none() && !release_guard.engine().has_callback() {
         return;
     }
     call_last(release_guard, callback);
 }
 
-/// Calls the callback that is set now, where `callback` was set a moment ago.
+/// Calls the callback that is set now. `callback` was set when this release held the lock.
 #[inline(never)]
 fn call_last(release_guard: ReleaseGuard, callback: Option<Callback>) {
     let (callback, replaced) = release_guard.engine().look_up_again(callback);
     let Some(callback) = callback else {
-        // Before the guest leaves: the drop of what was replaced may use the pool.
+        // Dropped before the release guard is: this drop is user code, and may use the pool.
         user_code::quietly(|| drop(replaced));
         return;
     };
+    // The callback is given a pool that it may clone, so the guard becomes a handle.
     let pool = release_guard.into_handle();
     call(&**callback, &pool);
     user_code::quietly(|| drop(callback));
@@ -131,10 +138,11 @@ fn call_last(release_guard: ReleaseGuard, callback: Option<Callback>) {
 }
 
 impl Engine {
-    /// Puts slots home that were never a user's, or gives them to the next in line: no callback.
-    /// The caller holds a handle, or borrows one.
+    /// Puts slots that were not a user's, or hands them off to the next waiters. The callback is not called.
+    ///
+    /// The caller has a handle, or borrows one.
     pub(crate) fn put_back(&self, mut slots: SlotList) {
-        // One hold of the lock for each slot, so that nobody has to be remembered until it is free.
+        // The lock is taken once for each slot, so that no list of wakers must be kept until it is released.
         while let Some(slot) = slots.pop() {
             let mut shared = self.lock();
             let woken = shared.settle(self, slot);

@@ -1,8 +1,8 @@
-//! Taking slots for a get: those that are home, or else a place in line for those that are not.
+//! How a get takes slots: those that are free at once, and a queue slot if they are not enough.
 //!
-//! Slots are looked for without the lock first. Under it, whoever does not get all that it wants finds
-//! every word parked and no slot home, and joins the line in the same hold of the lock, so no release
-//! can pass between the look and the joining.
+//! A get looks for slots without the lock first. Under the lock, a get that does not get all that it wants finds every
+//! word parked and no slot free, and joins the wait queue in the same hold of the lock. So no release can come between
+//! the check and the join.
 
 #![forbid(unsafe_code)]
 
@@ -23,24 +23,26 @@ use crate::{
 };
 use std::{mem, task::Waker};
 
-/// What a get found under the lock.
+/// The result of a get under the lock: all slots, or a position in the wait queue.
 pub(crate) enum Found {
     Slots(SlotList),
     Place(Ticket),
 }
 
 impl Engine {
-    /// Takes a slot that is free, without the lock. It may miss one.
+    /// Takes a free slot without the lock. It may miss one that is free.
     #[inline]
     pub(crate) fn take_free(&self) -> Option<OwnedSlot> {
         self.free_list.take().ok()
     }
 
-    /// Takes a slot if one is home and nobody is in line.
+    /// Takes a slot if one is free and no waiter is queued.
     #[inline]
     pub(crate) fn try_take(&self) -> Result<OwnedSlot, GetBufferError> {
         match self.free_list.take() {
             Ok(slot) => Ok(slot),
+            // No word has a free slot, and an open gate means that gets are served. So the pool is empty, and a
+            // look under the lock would find no slot either.
             Err(Miss::Empty) if self.is_open() => {
                 self.misses.fetch_add(1, Ordering::Relaxed);
                 events::exhausted(self.name(), 1);
@@ -50,13 +52,13 @@ impl Engine {
         }
     }
 
-    /// Takes a slot that is home under the lock, if nobody is in line who comes first.
+    /// Takes one free slot under the lock, if no waiter goes before this rank.
     pub(crate) fn try_take_one(&self, rank: Rank) -> Result<OwnedSlot, GetBufferError> {
         let one = Wanted { slots: 1, rank };
         self.try_take_many(one).map(SlotList::into_only)
     }
 
-    /// Takes the slots that are `wanted` if as many are home and nobody is in line who comes first.
+    /// Takes the `wanted` slots if as many are free and no waiter goes before this rank; otherwise none.
     pub(crate) fn try_take_many(&self, wanted: Wanted) -> Result<SlotList, GetBufferError> {
         let mut gathered = self.take_without_the_lock(wanted);
         if gathered.len() == wanted.slots && wanted.slots > 0 {
@@ -68,13 +70,14 @@ impl Engine {
         }
         shared.counters.exhausted += 1;
         drop(shared);
-        // A get of high priority may have gathered while others wait: some of them may be served now.
+        // After the unlock, because `put_back` takes the lock. A get of high priority may have gathered slots while
+        // others wait, and these slots may serve some of them now.
         self.put_back(gathered);
         events::exhausted(self.name(), wanted.slots);
         Err(GetBufferError::Exhausted)
     }
 
-    /// Takes up to as many free slots as are `wanted`, if no waiter comes first; perhaps none.
+    /// Takes up to the `wanted` number of free slots, if no waiter goes before this rank. It may take none.
     pub(crate) fn try_take_up_to(&self, wanted: Wanted) -> Result<SlotList, GetBufferError> {
         let mut gathered = self.free_list.take_up_to(wanted.slots);
         let is_short = gathered.len() < wanted.slots || wanted.slots == 0;
@@ -85,7 +88,7 @@ impl Engine {
         if !is_short || (!has_more && self.is_open()) {
             return Ok(gathered);
         }
-        // More than there is may be asked for, so that whether one can be served is all that matters.
+        // More slots than the pool has may be asked for, so the check is only whether one slot can ever be served.
         let slots = wanted.slots.min(1);
         let mut shared = self.lock_for(Wanted { slots, ..wanted }, &mut gathered)?;
         if shared.queue.lets_pass(wanted.rank) {
@@ -95,7 +98,7 @@ impl Engine {
         Ok(gathered)
     }
 
-    /// Counts a get that found no slot and may not wait.
+    /// Counts a get that found no slot and may not wait, and returns its error.
     #[cold]
     pub(crate) fn exhausted(&self, wanted: usize) -> GetBufferError {
         self.lock().counters.exhausted += 1;
@@ -103,13 +106,13 @@ impl Engine {
         GetBufferError::Exhausted
     }
 
-    /// Counts a get that was given up.
+    /// Counts a get that was cancelled or timed out.
     pub(crate) fn count(&self, why: Why) {
         self.lock().count(why);
     }
 
-    /// Takes the slots that are `wanted`, or joins the line for them.
-    // Always, as those that it calls: it is a half of a hand-over, and hands on large values.
+    /// Takes the `wanted` slots, or joins the wait queue for them.
+    // Always, like those that it calls: this is half of a hand-off, and it passes large values on.
     #[inline(always)]
     pub(crate) fn take_or_join(
         &self,
@@ -120,7 +123,8 @@ impl Engine {
         if gathered.len() == wanted.slots && wanted.slots > 0 {
             return Ok(Found::Slots(gathered));
         }
-        // Foreign code, so before the lock is taken; and if it is not needed it is dropped after.
+        // Cloning a waker is user code, so it is cloned before the lock is taken. If it panics, the gathered slots are
+        // put back. A clone that is not needed is dropped after the lock is released.
         let waker =
             user_code::returns(|| waker.clone(), || self.put_back(mem::take(&mut gathered)));
         let waker = Spare::new(waker);
@@ -128,11 +132,13 @@ impl Engine {
         if self.takes_all(&mut shared, wanted, false, &mut gathered) {
             return Ok(Found::Slots(gathered));
         }
+        // A get of high priority must not fail because ordinary gets have filled the queue.
         let is_bounded = wanted.rank == Rank::Ordinary;
         if is_bounded && shared.queue.len() >= self.settings.max_waiters {
-            // With a queue of none, this is all that says that a buffer is wanted.
+            // If the queue may have no waiter, this is the only sign that a buffer is wanted.
             let requested = shared.reclaim.take_for_refused();
             drop(shared);
+            // After the unlock, as all that can run a waker.
             self.put_back(gathered);
             if let Some(requested) = requested {
                 requested.wake_all();
@@ -141,12 +147,15 @@ impl Engine {
         }
         shared.counters.waited += 1;
         let joined = self.stamp_if_measured(&shared);
+        // In the same hold of the lock as the check in `takes_all`: a release in between would find no waiter and put
+        // its slot, and this get would wait while a slot is free.
         let ticket = shared
             .queue
             .join(wanted, gathered, joined, waker.into_inner());
         let requested = shared.reclaim.take();
         if wanted.rank == Rank::HighPriority {
-            // It and who has gathered before must not want more than there is, or each would wait for the other.
+            // This get and a get that gathered slots before it must not want more than the pool has together. Each
+            // would keep its slots and wait for those of the other.
             let left = shared.properties.buffers - wanted.slots;
             let others = shared.queue.leave_to_others(left);
             drop(shared);
@@ -162,21 +171,21 @@ impl Engine {
         Ok(Found::Place(ticket))
     }
 
-    /// Goes on waiting, and is woken by `waker` from now on; or finds that it was told its outcome at
-    /// this moment.
+    /// Continues the wait with `waker` as the waker from now on, or returns the outcome if the wait has just ended.
     #[cold]
     pub(crate) fn wait_on(&self, ticket: &mut Ticket, waker: &Waker) -> Option<Outcome> {
         let another = self.lock().queue.waits_with_another(ticket, waker);
         if another {
-            // Cloned before the lock is taken, and the other one dropped once it is free.
+            // Clone before the lock is taken, and drop the other waker after it is released: both are user code.
             let waker = waker.clone();
             let unused = self.lock().queue.wake_by(ticket, waker);
             user_code::quietly(|| drop(unused));
         }
+        // Last, because a hand-off before the new waker was stored has woken the old one.
         ticket.take_outcome()
     }
 
-    /// Takes up to as many slots that are home as are `wanted`. A get of one has looked already.
+    /// Takes up to the `wanted` number of free slots without the lock. A get of one has done this already.
     fn take_without_the_lock(&self, wanted: Wanted) -> SlotList {
         match wanted.slots {
             1 => SlotList::default(),
@@ -184,8 +193,7 @@ impl Engine {
         }
     }
 
-    /// Takes the lock for a get of what is `wanted`, if that can ever be served. What it has gathered goes
-    /// back if it is not its own any more.
+    /// Takes the lock for a get, if what is `wanted` can ever be served. Otherwise the gathered slots are put back.
     #[inline(always)]
     fn lock_for(
         &self,
@@ -194,7 +202,8 @@ impl Engine {
     ) -> Result<LockGuard<'_, Shared>, GetBufferError> {
         let mut shared = self.lock();
         if gathered.len() > 0 && !shared.lets_pass(wanted.rank) {
-            // Somebody joined, or the pool was shut, after these were taken.
+            // A waiter joined, or the pool was closed, after these slots were taken. They belong to the waiter, or to
+            // the drain, so they are put back through the slow path.
             drop(shared);
             self.put_back(mem::take(gathered));
             shared = self.lock();
@@ -209,9 +218,10 @@ impl Engine {
         }
     }
 
-    /// Takes what is home of what is `wanted`, beside what was `gathered` already, and says whether that is
-    /// all. If it is not, and what is wanted is not all or nothing, every word is parked then, and no slot
-    /// is home but those gathered.
+    /// Takes what is free of what is `wanted`, in addition to what is in `gathered`, and returns whether that is all.
+    ///
+    /// If it is not all, and it need not be all or nothing, then every word is parked and no slot is free except those
+    /// gathered.
     #[inline]
     fn takes_all(
         &self,
@@ -226,9 +236,10 @@ impl Engine {
         gathered.len() == wanted.slots
     }
 
-    /// Takes what is home, up to as many slots as are `wanted` with those gathered before; of many that
-    /// must be all or nothing, only if there are enough, so that others do not find the pool empty for
-    /// nothing.
+    /// Takes free slots until `gathered` has the `wanted` number.
+    ///
+    /// If a get of several must have all or nothing, it takes them only if enough are free. Otherwise other gets would
+    /// find the pool empty for no reason.
     fn gather(
         &self,
         shared: &mut Shared,
@@ -243,13 +254,13 @@ impl Engine {
             if all_or_nothing && gathered.len() + free < wanted.slots {
                 return;
             }
-            // In an open word somebody else could be faster.
+            // Another thread could take a slot from an open word first, and the count above would be wrong.
             may_open = false;
         }
         self.take_one_by_one(shared, wanted, may_open, gathered);
     }
 
-    /// Takes free slots until there are as many as are `wanted`, or none is left.
+    /// Takes free slots one by one, until `gathered` has the `wanted` number or none is left.
     #[inline]
     fn take_one_by_one(
         &self,
@@ -260,7 +271,9 @@ impl Engine {
     ) {
         while gathered.len() < wanted.slots {
             let slot = match shared.parked.take(&self.free_list, may_open) {
-                // With none home every word is parked, as those who take from the reserve must leave them.
+                // Only if no other slot is free: ordinary gets cannot take from the reserve. No slot was free, so every
+                // word is parked: it must stay so while the reserve is not full, or releases without the lock would not
+                // refill it.
                 None if wanted.rank == Rank::HighPriority => shared.priority_buffers.take(),
                 free => free,
             };
@@ -272,8 +285,8 @@ impl Engine {
         }
     }
 
-    /// Leaves the line. The answer is the slots that were handed over already, or the failure that was
-    /// told; what was only gathered goes to the next in line.
+    /// Leaves the wait queue. Returns the slots that were handed off already, or the error that the wait ended with.
+    /// Slots that were only gathered go to the next waiter.
     pub(crate) fn leave_line(
         &self,
         mut ticket: Ticket,
@@ -290,8 +303,8 @@ impl Engine {
             Left::WithOutcome(Outcome::Slots(slots)) => (Ok(slots), SlotList::default(), None),
             Left::WithOutcome(Outcome::Failed(error)) => (Err(error), SlotList::default(), None),
         };
-        // One that was told of a failure was neither cancelled nor too late, and one that has its slots
-        // beats the deadline.
+        // A get that has failed is neither cancelled nor timed out. A get that has its slots returns them, even after
+        // its deadline.
         let counts = match (&told, why) {
             (Err(_), _) => false,
             (Ok(_), Why::Cancelled) => true,
@@ -301,6 +314,7 @@ impl Engine {
             shared.count(why);
         }
         drop(shared);
+        // After the unlock: dropping a waker is user code, and `put_back` takes the lock.
         user_code::quietly(|| drop(waker));
         self.put_back(gathered);
         self.wait_ended(&ticket);
@@ -311,15 +325,16 @@ impl Engine {
 }
 
 impl Shared {
-    /// Whether a get of this rank has nobody to wait for, in a pool that serves.
+    /// Whether gets are served, and no waiter goes before a get of this rank.
     fn lets_pass(&self, rank: Rank) -> bool {
         self.serves().is_ok() && self.queue.lets_pass(rank)
     }
 
-    /// Whether a get of so many samples can ever be served.
+    /// Whether a get of so many slots can ever be served, and otherwise its error.
     #[inline]
     pub(crate) fn may_want(&self, wanted: Wanted) -> Result<(), GetBufferError> {
         self.serves()?;
+        // An ordinary get never gets what the reserve has when it is full.
         let out_of_reach = match wanted.rank {
             Rank::Ordinary => self.priority_buffers.size(),
             Rank::HighPriority => 0,

@@ -121,8 +121,8 @@ impl Engine {
         }
     }
 
-    /// Registers a waker for the next get that queues. `None` if one is queued already, if one was refused since `key` was
-    /// registered, or if the pool drains.
+    /// Registers a waker for the next get that queues. `None` if one is queued already, if one was refused since `key`
+    /// was registered, or if the pool drains.
     pub(crate) fn register_reclaim(
         &self,
         key: &mut Option<Key>,

@@ -1,7 +1,7 @@
 //! The watches of a pool, and what wakes them.
 //!
-//! A [watch](crate::Pool::detect_stalls) sleeps without a timer while there is nothing to time. It says under the pool's
-//! lock what it wants to be woken by, and what it has found before, in the same hold of the lock.
+//! A [watch](crate::Pool::detect_stalls) sleeps without a timer while there is nothing to time. It says under the
+//! pool's lock what it wants to be woken by, and what it has found before, in the same hold of the lock.
 //!
 //! | wakes it | seen by |
 //! |---|---|
