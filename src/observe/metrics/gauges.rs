@@ -45,7 +45,7 @@ pub(super) struct Reading {
 
 /// The last values of all sources, by recorder and gauge.
 #[derive(Default)]
-struct Said {
+struct LastValues {
     sources: u64,
     gauges: HashMap<(usize, Key), Gauge>,
 }
@@ -55,8 +55,8 @@ struct Gauge {
     by_source: BTreeMap<u64, f64>,
 }
 
-impl Said {
-    fn says(&mut self, source: u64, recorder: usize, key: &Key, value: f64, joined: Joined) {
+impl LastValues {
+    fn set(&mut self, source: u64, recorder: usize, key: &Key, value: f64, joined: Joined) {
         let gauge = self.gauges.entry((recorder, key.clone()));
         let gauge = gauge.or_insert_with(|| Gauge {
             joined,
@@ -65,7 +65,7 @@ impl Said {
         gauge.by_source.insert(source, value);
     }
 
-    fn says_no_more(&mut self, source: u64, recorder: usize, key: &Key) {
+    fn remove(&mut self, source: u64, recorder: usize, key: &Key) {
         let of = (recorder, key.clone());
         if let Some(gauge) = self.gauges.get_mut(&of) {
             gauge.by_source.remove(&source);
@@ -90,9 +90,9 @@ impl Said {
 }
 
 /// No recorder runs under this lock: a recorder is user code.
-fn said() -> &'static Lock<Said> {
-    static SAID: Once<Lock<Said>> = Once::new();
-    SAID.get_or_init(|| Lock::new(Said::default()))
+fn last_values() -> &'static Lock<LastValues> {
+    static LAST_VALUES: Once<Lock<LastValues>> = Once::new();
+    LAST_VALUES.get_or_init(|| Lock::new(LastValues::default()))
 }
 
 /// The gauges that one source has set.
@@ -106,10 +106,10 @@ pub(super) struct Gauges {
 
 impl Gauges {
     pub(super) fn new() -> Self {
-        let mut said = said().lock();
-        said.sources += 1;
+        let mut last = last_values().lock();
+        last.sources += 1;
         Gauges {
-            source: said.sources,
+            source: last.sources,
             recorder: 0,
             set: Vec::new(),
         }
@@ -126,21 +126,21 @@ impl Gauges {
             value.0 = joined.of(value.0, reading.value);
         }
         let mut values = Vec::with_capacity(now.len());
-        let mut said = said().lock();
+        let mut last = last_values().lock();
         for key in self.set.drain(..) {
-            said.says_no_more(self.source, self.recorder, &key);
+            last.remove(self.source, self.recorder, &key);
             // Otherwise the recorder is another one now, and the gauge of the old one cannot be set any more.
             if self.recorder == recorder && !now.contains_key(&key) {
-                values.push((key.clone(), said.value(recorder, &key)));
+                values.push((key.clone(), last.value(recorder, &key)));
             }
         }
         self.recorder = recorder;
         for (key, (value, joined)) in now {
-            said.says(self.source, recorder, &key, value, joined);
-            values.push((key.clone(), said.value(recorder, &key)));
+            last.set(self.source, recorder, &key, value, joined);
+            values.push((key.clone(), last.value(recorder, &key)));
             self.set.push(key);
         }
-        drop(said);
+        drop(last);
         if self.set.len() < self.set.capacity() / 4 {
             self.set.shrink_to(2 * self.set.len());
         }
@@ -159,7 +159,7 @@ fn set_to_newest(recorder: usize, key: &Key, mut value: f64) {
     let gauge = with_recorder(|recorder| recorder.register_gauge(key, &METADATA));
     loop {
         gauge.set(value);
-        let newest = said().lock().value(recorder, key);
+        let newest = last_values().lock().value(recorder, key);
         if newest.to_bits() == value.to_bits() {
             return;
         }
@@ -169,9 +169,9 @@ fn set_to_newest(recorder: usize, key: &Key, mut value: f64) {
 
 impl Drop for Gauges {
     fn drop(&mut self) {
-        let mut said = said().lock();
+        let mut last = last_values().lock();
         for key in &self.set {
-            said.says_no_more(self.source, self.recorder, key);
+            last.remove(self.source, self.recorder, key);
         }
     }
 }
