@@ -1,9 +1,9 @@
 //! The engine: everything that the handles of one pool share.
 //!
-//! What the common get and release touch is not under the lock and is not written by them, but for
-//! one word of the free list. All that is decided rarely (who waits, whether the pool drains, which
-//! callback is set) is [`Shared`], under one lock; to change it in a way that a get or a release must
-//! see, the holder of the lock parks the free list's open words, so that they come here.
+//! The common get and release take no lock and write nothing of the engine but one word of the free list. What changes
+//! rarely (the waiters, the drain, the callback) is [`Shared`], under one lock. To change it in a way that a get or a
+//! release must see, the holder of the lock parks the open words of the free list, so that gets and releases take the
+//! lock too.
 
 #![forbid(unsafe_code)]
 
@@ -39,7 +39,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What the builder fixes for the life of the pool.
+/// The settings that the builder fixes for the life of the pool.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) max_waiters: usize,
@@ -67,36 +67,36 @@ impl Default for Settings {
     }
 }
 
-/// A callback, in an `Arc` of its own so that a release finds it behind one plain pointer.
+/// A callback, in an `Arc` of its own so that a release finds it through one thin pointer.
 pub(crate) type Callback = Arc<Arc<dyn NotifyRelease>>;
 
-/// See the module's documentation.
+/// The shared part of all handles; see the module's documentation for what is under its lock and what is not.
 pub(crate) struct Engine {
     pub(super) free_list: FreeList,
     pub(super) settings: Settings,
     pub(super) geometry: Geometry,
-    /// What the ages of samples are counted from, and the stamps of waits.
+    /// The start of the ages of samples, and of the stamps of waits.
     pub(super) born: Instant,
-    /// What a get without the lock has to know of the life cycle; see [`Gate`].
+    /// What a get without the lock must know of the life cycle; see [`Gate`].
     gate: SettingU8,
-    /// What the watches want to be woken by.
+    /// The events that the watches want to be woken by.
     pub(super) interest: Interest,
-    /// The waits that have ended, if they are measured.
+    /// The waits that have ended, if waits are measured.
     pub(super) waits: Option<Box<Waits>>,
-    /// The callback that is set, for releases that hold a claim. Written under the lock, while every
-    /// word is parked.
+    /// The callback that is set, for releases that have a callback reference. Written under the lock, while every word
+    /// is parked.
     pub(super) callback: AtomicPtr<Arc<dyn NotifyRelease>>,
-    /// Pool handles and futures that own one. The last one is dropped under the lock.
+    /// The handles, and the futures that own one. The last one is dropped under the lock.
     pub(super) handles: CachePadded<Handles>,
     pub(super) shared: CachePadded<Lock<Shared>>,
-    /// Of its quotas; under a lock of their own.
+    /// The accounts of the pool's quotas, under a lock of their own.
     pub(super) accounts: Accounts,
-    /// Announced when [`Shared::busy`] ends.
+    /// Notified when [`Shared::busy`] ends.
     pub(super) settled: Changed,
-    /// Tries that found nothing, without the lock.
+    /// Gets that failed without the lock because the pool was empty.
     pub(super) misses: CachePadded<StatisticU64>,
     pub(super) callback_panics: StatisticU64,
-    /// Gets that had to wait for room in a quota, which they do without the pool's lock.
+    /// Gets that had to wait for room in a quota. They do so without the pool's lock.
     pub(super) waited_for_room: StatisticU64,
 }
 
@@ -108,7 +108,7 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// Whether gets are served, as a get without the lock sees it.
+/// Whether gets are served, as a get without the lock reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Gate {
@@ -116,16 +116,16 @@ enum Gate {
     Open = 1,
 }
 
-/// What is under the lock. What a hand-over needs comes first, so that it lies on few cache lines.
+/// The state under the lock. The fields that a hand-off needs come first, so that they are on few cache lines.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Shared {
     pub(super) state: State,
     pub(super) flushing: bool,
-    /// Memory is being mapped or given back, outside the lock. Whoever wants to change the life
-    /// cycle waits; nothing foreign runs meanwhile.
+    /// Memory is being mapped or returned to the system, outside the lock. Calls that change the life cycle wait, and
+    /// no user code runs in this time.
     pub(super) busy: bool,
-    /// The last handle, claim and sample are gone: somebody is about to free the pool.
+    /// The last handle, callback reference and sample are gone: one thread is about to free the pool.
     pub(super) ended: bool,
     pub(super) release_guards: ReleaseGuards,
     pub(super) priority_buffers: PriorityBuffers,
@@ -136,7 +136,7 @@ pub(crate) struct Shared {
     pub(super) released: Event,
     pub(super) properties: Properties,
     pub(super) parked: ParkedWords,
-    /// What a commit has to do about memory that was locked when it was given back.
+    /// What a commit must do with memory that was locked when it was returned to the system.
     pub(super) relock: Option<Relock>,
     /// How many bytes the system refused to take back at the end of the last drain.
     pub(super) memory_kept: usize,
@@ -145,14 +145,15 @@ pub(crate) struct Shared {
     pub(super) retired: Vec<Callback>,
     pub(super) counters: Counters,
     pub(super) watches: Watches,
-    /// Of futures that were forgotten and have no pool any more. Foreign, so dropped without the lock.
+    /// The wakers of futures that were forgotten and whose pool is gone. User code, so they are dropped without the
+    /// lock.
     pub(super) forgotten: Vec<Waker>,
 }
 
-/// Counted under the lock, on the slow path.
+/// Counts of the slow path, kept under the lock.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counters {
-    /// Of the commits that have ended.
+    /// The sums of the commits that have ended.
     pub(super) totals: Totals,
     pub(super) waited: u64,
     pub(super) exhausted: u64,
@@ -206,7 +207,7 @@ impl Engine {
         self.shared.lock()
     }
 
-    /// The pool's name, as it was given.
+    /// The name that the builder set.
     #[inline]
     pub(crate) fn name(&self) -> Option<&str> {
         self.settings.name.as_deref()
@@ -229,7 +230,7 @@ impl Engine {
         self.settings.max_waiters
     }
 
-    /// The sizes of a slot's parts.
+    /// The sizes of the parts of a slot.
     #[inline]
     pub(crate) fn geometry(&self) -> &Geometry {
         &self.geometry
@@ -240,7 +241,7 @@ impl Engine {
         stamp.moment(self.born)
     }
 
-    /// Whether gets are served. Exact for whoever ordered itself after the change.
+    /// Whether gets are served. Exact for a thread that is ordered after the change, by the lock for example.
     pub(crate) fn is_open(&self) -> bool {
         self.gate.load(Ordering::Relaxed) == Gate::Open as u8
     }
@@ -249,12 +250,12 @@ impl Engine {
         Stamp::new(moment, self.born)
     }
 
-    /// How long it is since a stamp of this pool, by the caller's clock.
+    /// How long ago a stamp of this pool was, by the caller's clock.
     pub(crate) fn since(&self, earlier: Stamp) -> Duration {
         Moment::now().since(earlier.moment(self.born))
     }
 
-    /// Lets gets without the lock know whether they are served. Called under the lock.
+    /// Sets the gate for gets without the lock. Called under the lock.
     pub(crate) fn set_gate(&self, shared: &Shared) {
         let gate = match shared.serves() {
             Ok(()) => Gate::Open,
@@ -265,7 +266,7 @@ impl Engine {
 }
 
 impl Shared {
-    /// Whether gets are served, and otherwise why not.
+    /// Whether gets are served, and otherwise their error.
     pub(crate) fn serves(&self) -> Result<(), GetBufferError> {
         if self.state != State::Committed {
             return Err(GetBufferError::NotCommitted);
@@ -276,7 +277,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether nothing is left that a get or a release would have to see, so that words may open.
+    /// Whether gets and releases may skip the lock, because there is nothing that they would have to see. If so, words
+    /// may be opened.
     pub(crate) fn allows_fast_path(&self, engine: &Engine) -> bool {
         self.serves().is_ok()
             && self.queue.is_empty()
@@ -284,18 +286,19 @@ impl Shared {
             && engine.handles.any()
     }
 
-    /// Gives a slot to the first in line, or else puts it home; the reserve comes before those who may
-    /// not take from it. The answer is who is to be woken.
+    /// Hands a slot off to the waiter at the head of the queue, or puts it. Returns the waker of a waiter that has all
+    /// its slots; the caller wakes it after the unlock.
     #[inline]
     pub(crate) fn settle(&mut self, engine: &Engine, slot: OwnedSlot) -> Option<Waker> {
+        // The reserve comes before ordinary waiters, who may not take from it, and after waiters of high priority.
         if self.priority_buffers.is_short() && !self.queue.has_high_priority() {
             self.priority_buffers.keep(slot);
             return None;
         }
         match self.queue.offer(slot) {
             Offer::Refused(slot) => {
-                let calm = self.allows_fast_path(engine);
-                self.parked.put(&engine.free_list, slot, calm);
+                let may_open = self.allows_fast_path(engine);
+                self.parked.put(&engine.free_list, slot, may_open);
                 None
             }
             Offer::Gathered => None,
@@ -303,21 +306,23 @@ impl Shared {
         }
     }
 
-    /// Whether the pool drains and its last slot has come home. If so the caller ends the drain, and
-    /// nobody else does.
+    /// Claims the end of a drain. Returns `true` if the pool drains and its last slot was returned: the caller then
+    /// ends the drain, and no other thread does.
     pub(crate) fn claim_drain(&mut self) -> bool {
         let drained = self.state == State::Draining && !self.busy && self.parked.parked_out() == 0;
+        // In the same hold of the lock, or two releases could both end the drain.
         self.busy |= drained;
         drained
     }
 
-    /// Whether no handle, no claim and no sample is left. If so the caller frees the pool, and
-    /// nobody else does.
+    /// Claims the end of the pool. Returns `true` if no handle, no release guard, no callback reference and no sample
+    /// is left: the caller then frees the pool, and no other thread does.
     pub(crate) fn claim_end(&mut self, engine: &Engine) -> bool {
         let ended = engine
             .handles
             .none_and_no_release_guards(self.release_guards.entered())
             && self.parked.all_parked()
+            // Slots of the reserve count as outstanding in the free list, but no sample holds them.
             && self.parked.parked_out() == self.priority_buffers.len()
             && self.parked.parked_callback_refs() == 0
             && !self.ended;
@@ -334,7 +339,7 @@ pub(crate) mod tests {
         time::{Duration, Instant},
     };
 
-    /// What `get` gets on another thread while this one has the pool's lock.
+    /// The result of `get` on another thread while this thread has the pool's lock.
     #[track_caller]
     pub(crate) fn without_the_lock<T: Send + 'static>(
         pool: &Pool,

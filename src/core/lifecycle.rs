@@ -223,7 +223,10 @@ impl Engine {
         let (mut failed, mut orphans) = shared.queue.fail_all(error);
         while let Some(slot) = orphans.pop() {
             let woken = shared.settle(self, slot);
-            debug_assert!(woken.is_none(), "a waiter is queued after all waiters failed");
+            debug_assert!(
+                woken.is_none(),
+                "a waiter is queued after all waiters failed"
+            );
         }
         self.accounts.fail_all(error, &mut failed);
         failed

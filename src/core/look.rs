@@ -1,4 +1,4 @@
-//! What the engine can be asked: how the pool stands, who holds its samples, and how long gets waited.
+//! The getters of the engine: its state, the holders of its samples, and the lengths of waits.
 
 #![forbid(unsafe_code)]
 
@@ -46,12 +46,12 @@ impl Engine {
         shared.properties.buffers - self.outstanding(&shared)
     }
 
-    /// How long gets waited, if that is measured.
+    /// The lengths of the waits that have ended, if waits are measured.
     pub(crate) fn wait_histogram(&self) -> Option<WaitHistogram> {
         self.waits.as_ref().map(|waits| waits.times())
     }
 
-    /// Where the memory lies, while the pool is committed.
+    /// The address range of the memory, while the pool is committed.
     pub(crate) fn region(&self) -> Option<Region> {
         let shared = self.lock();
         if shared.state != State::Committed {
@@ -62,7 +62,7 @@ impl Engine {
         Some(Region::new(base, memory.len(), memory.stride()))
     }
 
-    /// Whether a handle is left, and the status. The counts of a pool that was freed are right: they are in the totals.
+    /// Whether a handle is left, and the status. The counts of a freed pool are right: they are in the totals.
     #[cfg(feature = "metrics")]
     pub(crate) fn lives(&self) -> (bool, Status) {
         let shared = self.lock();
@@ -74,7 +74,7 @@ impl Engine {
         self.accounts.statuses(|joined| self.since(joined))
     }
 
-    /// Who has waited for longest for room in each quota, if anybody does.
+    /// The longest waiter for room of each quota that has one: its join time, its queue slot and the account.
     pub(crate) fn longest_waits_for_room(
         &self,
         now: Moment,
@@ -82,12 +82,12 @@ impl Engine {
         self.accounts.longest(self.stamp(now))
     }
 
-    /// How many samples are not home. To the free list those of the reserve are not.
+    /// How many samples are outstanding. In the free list, the slots of the reserve count as outstanding too.
     fn outstanding(&self, shared: &Shared) -> usize {
         shared.parked.out(&self.free_list) - shared.priority_buffers.len()
     }
 
-    /// Writes down who takes a slot.
+    /// Records who takes a slot.
     #[cold]
     pub(crate) fn record(&self, slot: &OwnedSlot, location: &'static Location<'static>) {
         if let Some(record) = self.free_list.table.record(slot.index()) {
@@ -129,9 +129,9 @@ impl Engine {
         }
     }
 
-    /// The samples that users have, if the pool keeps who has them.
+    /// The samples that users hold, if the pool tracks holders.
     pub(crate) fn held<'a>(&'a self, shared: &'a Shared) -> impl Iterator<Item = Held> + 'a {
-        // Kept until the end, so that no other account can have the address of one of them.
+        // Kept until the iterator is dropped, so that no new account can have the address of one of them.
         let accounts = self.accounts.in_use().into_iter();
         let accounts: HashMap<_, _> = accounts.map(|one| (payer::address(&one), one)).collect();
         let slots = shared.parked.used_slots();
@@ -149,7 +149,8 @@ impl Engine {
         let references = slot.references();
         let written = slot.len();
         let (since, location) = self.free_list.table.record(index)?.read()?;
-        // An odd number of turns says that a user has it; the same number, that nothing moved.
+        // An odd generation means that a user has the slot. The same generation again means that `since` and `location`
+        // are of the same user.
         let held = generation % 2 == 1 && slot.generation() == generation;
         held.then(|| Held {
             index,
@@ -168,23 +169,23 @@ impl Shared {
         self.queue.len()
     }
 
-    /// When who has waited for longest for a sample joined, if that was written down, and where it sits.
+    /// Join time (if measured) and queue slot of the get that has waited longest for a sample.
     pub(crate) fn longest_wait(&self) -> Option<(Stamp, WaiterNumber)> {
         self.queue.longest()
     }
 
-    /// How many bytes a buffer takes.
+    /// How many bytes a buffer takes, with its prefix.
     pub(crate) fn stride(&self) -> usize {
         self.properties.stride()
     }
 
-    /// Samples that gets have and no user yet.
+    /// Samples that gets have, and that no user has received yet.
     pub(crate) fn undelivered(&self) -> Vec<Undelivered> {
         self.queue.undelivered().collect()
     }
 }
 
-/// A sample that a user has, as its slot's header and record tell.
+/// A sample that a user holds, as its slot's header and record describe it.
 #[derive(Debug)]
 pub(crate) struct Held {
     index: usize,
@@ -196,7 +197,7 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    /// One, until it is shared.
+    /// How many handles it has: one until it is shared.
     pub(crate) fn handles(&self) -> usize {
         self.references.max(1)
     }

@@ -1,4 +1,4 @@
-//! The engine: what the handles of one pool share, and what is done with it.
+//! The engine: the shared state of the handles of one pool, and the operations on it.
 
 pub(crate) mod callback;
 pub(crate) mod engine;

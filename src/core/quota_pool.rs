@@ -1,4 +1,4 @@
-//! What a quota's account asks its pool.
+//! The calls that the account of a quota makes to its pool.
 
 #![forbid(unsafe_code)]
 
@@ -47,7 +47,7 @@ impl QuotaPool for WeakPool {
 }
 
 impl Engine {
-    /// Makes the account of a quota. `of_pool` is what it asks its pool by.
+    /// Makes the account of a quota. It calls its pool through `of_pool`.
     pub(crate) fn add_account(
         &self,
         of_pool: Box<WeakPool>,
@@ -58,7 +58,7 @@ impl Engine {
         self.accounts.add(of_pool, name, limit, rank)
     }
 
-    /// Whether a get that may not wait can be served at all.
+    /// Whether a get that may not wait can be served at all, and otherwise its error.
     pub(crate) fn admits(&self, wanted: Wanted) -> Result<(), GetBufferError> {
         self.lock().may_want(wanted)
     }

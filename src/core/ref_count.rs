@@ -1,15 +1,24 @@
-//! How many handles a pool has, and how many guests have left, in one number.
+//! The number of handles of a pool, and the number of release guards that were dropped, in one atomic number.
 //!
-//! A guest keeps the pool alive as a handle does, while a release goes the slow way, but it is not one:
-//! [`WeakPool::upgrade`](crate::WeakPool::upgrade) must not give a handle to a pool that has none left,
-//! only because one of its last samples is coming home at this moment.
+//! A release guard keeps the pool alive during a release on the slow path. It is not a handle:
+//! [`WeakPool::upgrade`](crate::WeakPool::upgrade) must give no handle to a pool that has none left, even if one of its
+//! last samples is being released at this moment.
 //!
-//! ReleaseGuards enter under the pool's lock, where they are counted without an atomic operation. They leave
-//! without it, so that is counted here. Those who have entered and not left are there; both numbers
-//! start anew after 24 bits, which is more than there can be guests at a time.
+//! Release guards are made under the pool's lock, so the number of those made needs no atomic operation. They are
+//! dropped without the lock, so the number of those dropped is counted here. The difference is the number that exist.
+//! Both numbers wrap after 24 bits, which is more than there can be release guards at a time.
 //!
-//! The last of both goes under the pool's lock: only there it can be seen in the same step whether a
-//! sample or a claim is left, which would free the pool later.
+//! The last handle and the last release guard are dropped under the pool's lock. Only there one step can check that no
+//! sample and no callback reference is left, either of which would free the pool later.
+//!
+//! # Orderings
+//!
+//! | access                       | ordering  | pairs with              | carries                                    |
+//! |------------------------------|-----------|-------------------------|--------------------------------------------|
+//! | `drop_one_of_many`           | `Release` | the rows below          | what was done through the dropped handle   |
+//! | `drop_under_the_lock`        | `AcqRel`  | each drop before it     | the same, to the thread that frees the pool |
+//! | `none_and_no_release_guards` | `Acquire` | each drop before it     | the same, to the thread that frees the pool |
+//! | `count_one_more_if_any`      | `Acquire` | each drop before it     | the same, to the owner of the new handle   |
 
 #![forbid(unsafe_code)]
 
@@ -20,7 +29,7 @@ const RELEASE_GUARD: u64 = 1 << HANDLE_BITS;
 const HANDLES: u64 = RELEASE_GUARD - 1;
 const RELEASE_GUARDS: u32 = (1 << 24) - 1;
 
-/// What somebody has who keeps the pool alive.
+/// The kind of a counted reference that keeps the pool alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holding {
     Handle,
@@ -28,7 +37,7 @@ pub(crate) enum Holding {
 }
 
 impl Holding {
-    /// The number after one has left.
+    /// The number after one of this kind was dropped.
     fn left(self, seen: u64) -> u64 {
         match self {
             Holding::Handle => seen - 1,
@@ -37,7 +46,7 @@ impl Holding {
     }
 }
 
-/// How many guests have entered; kept under the pool's lock.
+/// How many release guards were made; kept under the pool's lock.
 #[derive(Debug, Default)]
 pub(crate) struct ReleaseGuards(u32);
 
@@ -51,12 +60,12 @@ impl ReleaseGuards {
     }
 }
 
-/// See the module's documentation.
+/// The count of handles, and of release guards that were dropped; see the module's documentation.
 #[derive(Debug)]
 pub(crate) struct Handles(AtomicU64);
 
 impl Handles {
-    /// One handle, for whoever makes the pool.
+    /// One handle, for the thread that makes the pool.
     pub(crate) fn one() -> Self {
         Handles(AtomicU64::new(1))
     }
@@ -66,18 +75,18 @@ impl Handles {
         self.0.load(Ordering::Relaxed) & HANDLES > 0
     }
 
-    /// Whether neither a handle nor one of those guests is left who `entered`. Exact under the lock.
+    /// Whether no handle is left, and none of the release guards that were made (`entered`). Exact under the lock.
     pub(crate) fn none_and_no_release_guards(&self, entered: u32) -> bool {
         self.0.load(Ordering::Acquire) == u64::from(entered) << HANDLE_BITS
     }
 
-    /// Counts a handle beside one that exists.
+    /// Counts a handle that is cloned from another one.
     #[inline]
     pub(crate) fn count_one_more(&self) {
         abort_if_near_the_end(self.0.fetch_add(1, Ordering::Relaxed));
     }
 
-    /// Counts a handle if one is left.
+    /// Counts a handle if one is left. Returns whether it did.
     pub(crate) fn count_one_more_if_any(&self) -> bool {
         let mut seen = self.0.load(Ordering::Relaxed);
         while seen & HANDLES > 0 {
@@ -94,7 +103,7 @@ impl Handles {
         self.0.fetch_add(RELEASE_GUARD + 1, Ordering::Relaxed);
     }
 
-    /// Drops one that is not the last. `false` if it may be, and is still held.
+    /// Drops one that is not the last. Returns `false` if it may be the last; it is then still counted.
     #[inline]
     pub(crate) fn drop_one_of_many(&self, holding: Holding) -> bool {
         let mut seen = self.0.load(Ordering::Relaxed);
@@ -107,8 +116,8 @@ impl Handles {
         false
     }
 
-    /// Whether a handle is left after this one. ReleaseGuards are no reason to leave without a look: with the
-    /// last handle gone the words must be parked.
+    /// Whether a handle is left after this one is dropped. If only release guards are left the drop needs the lock,
+    /// because the words must be parked when the last handle is dropped.
     #[inline]
     fn leaves_a_handle(&self, seen: u64, holding: Holding) -> bool {
         match holding {
@@ -117,7 +126,7 @@ impl Handles {
         }
     }
 
-    /// Drops one under the lock, where it may be the last. Whether no handle is left.
+    /// Drops one under the lock, where it may be the last. Returns whether no handle is left.
     pub(crate) fn drop_under_the_lock(&self, holding: Holding) -> bool {
         let before = match holding {
             Holding::Handle => self.0.fetch_sub(1, Ordering::AcqRel),
@@ -133,7 +142,7 @@ impl Handles {
     }
 }
 
-/// More handles than memory can hold: some were forgotten, and the count would begin anew.
+/// Aborts if there are more handles than memory can hold: some were forgotten, and the count would wrap.
 #[inline]
 fn abort_if_near_the_end(handles: u64) {
     if handles & HANDLES > HANDLES / 2 {
@@ -147,7 +156,7 @@ mod tests {
     use std::{env, process::Command};
 
     #[test]
-    fn the_last_handle_and_the_last_guest_are_not_dropped_without_a_look() {
+    fn the_last_handle_and_the_last_release_guard_are_dropped_under_the_lock() {
         let handles = Handles::one();
         let mut release_guards = ReleaseGuards::default();
         handles.count_one_more();
@@ -168,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_is_no_handle_until_it_becomes_one() {
+    fn a_release_guard_is_no_handle_until_it_becomes_one() {
         let handles = Handles::one();
         let mut release_guards = ReleaseGuards::default();
         release_guards.enter();
@@ -182,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_of_those_who_entered_and_left_start_anew_together() {
+    fn the_numbers_of_release_guards_made_and_dropped_wrap_together() {
         let handles = Handles::one();
         let mut release_guards = ReleaseGuards::default();
         for _ in 0..=RELEASE_GUARDS {
@@ -196,8 +205,7 @@ mod tests {
         assert!(handles.none_and_no_release_guards(release_guards.entered()));
     }
 
-    /// A count that began anew would free the pool under all who have it. The end of the process is shown
-    /// in one of its own.
+    /// A count that wraps would free the pool while handles exist. The abort is tested in a process of its own.
     #[test]
     fn more_handles_than_half_the_count_end_the_process() {
         const CHILD: &str = "MORE_HANDLES_CHILD";

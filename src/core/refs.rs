@@ -1,6 +1,7 @@
-//! What keeps the engine alive during a call of the callback: a claim, counted in a word of the free list.
+//! The callback reference: it keeps the engine alive during a call of the callback, and is counted in a word of the
+//! free list.
 //!
-//! A counted handle would do the same, at the price of a line that all threads write.
+//! A counted handle would do the same, but counting it writes a cache line that all threads share.
 
 #![allow(unsafe_code, reason = "listed in scripts/layers")]
 
@@ -17,7 +18,7 @@ use std::{fmt, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 
 #[inline]
 fn word_at(address: &NonNull<Word>) -> &Word {
-    // SAFETY: words stay as long as the engine does, which the claim of this address keeps alive (P1, H1).
+    // SAFETY: words live as long as the engine, which the callback reference at this address keeps alive (P1, H1).
     unsafe { address.as_ref() }
 }
 
@@ -36,7 +37,7 @@ fn drop_under_the_lock(address: &NonNull<Word>) {
     }
 }
 
-/// Keeps the pool alive while a releaser whose slot is home calls the callback.
+/// Keeps the pool alive while a releaser, whose slot is free already, calls the callback.
 pub(crate) struct CallbackRef(NonNull<Word>);
 
 impl fmt::Debug for CallbackRef {
@@ -46,17 +47,18 @@ impl fmt::Debug for CallbackRef {
 }
 
 impl CallbackRef {
-    /// The claim that the caller just took in `word`.
+    /// The callback reference that the caller has just counted in `word`.
     ///
     /// # Safety
     ///
-    /// It did, and makes one value of it (H1).
+    /// The caller has counted it, and makes only one value of it (H1).
     #[inline]
     pub(super) unsafe fn assume(word: NonNull<Word>) -> Self {
         CallbackRef(word)
     }
 
-    /// The pool, for the callback. It is not counted: the claim stands for it.
+    /// The pool, to be passed to the callback. This handle is not counted, because the callback reference keeps the
+    /// engine alive.
     pub(crate) fn pool(&self) -> impl Deref<Target = Pool> {
         ManuallyDrop::new(Pool::at(engine_at(&self.0)))
     }
@@ -64,11 +66,12 @@ impl CallbackRef {
     /// The callback that is set.
     pub(crate) fn callback(&self) -> Option<&dyn NotifyRelease> {
         let engine = engine_at(&self.0);
-        // SAFETY: the claim keeps the engine alive (H1).
+        // SAFETY: the callback reference keeps the engine alive (H1).
         let engine = unsafe { engine.as_ref() };
+        // Pairs with the store of `replace_notify`, which publishes the callback behind the pointer.
         let callback = NonNull::new(engine.callback.load(Ordering::Acquire))?;
-        // SAFETY: a callback that is replaced is kept until every claim that was held at that time
-        // is dropped, and this claim is held (H1).
+        // SAFETY: a replaced callback is kept until every callback reference that existed at that time is dropped, and
+        // this reference exists (H1).
         let callback = unsafe { callback.as_ref() };
         Some(&**callback)
     }

@@ -138,7 +138,7 @@ impl Engine {
             // If the queue may have no waiter, this is the only sign that a buffer is wanted.
             let requested = shared.reclaim.take_for_refused();
             drop(shared);
-            // After the unlock, as all that can run a waker.
+            // After the unlock, because both calls can run wakers.
             self.put_back(gathered);
             if let Some(requested) = requested {
                 requested.wake_all();
@@ -193,7 +193,8 @@ impl Engine {
         }
     }
 
-    /// Takes the lock for a get, if what is `wanted` can ever be served. Otherwise the gathered slots are put back.
+    /// Takes the lock for a get, if what is `wanted` can ever be served. The gathered slots are put back if it cannot,
+    /// or if a waiter that goes first has joined since they were taken.
     #[inline(always)]
     fn lock_for(
         &self,
@@ -236,7 +237,7 @@ impl Engine {
         gathered.len() == wanted.slots
     }
 
-    /// Takes free slots until `gathered` has the `wanted` number.
+    /// Takes free slots until `gathered` has the `wanted` number or none is left.
     ///
     /// If a get of several must have all or nothing, it takes them only if enough are free. Otherwise other gets would
     /// find the pool empty for no reason.
@@ -298,14 +299,14 @@ impl Engine {
             Left::Waiting(..) => why.name(),
             Left::WithOutcome(outcome) => outcome.name(),
         };
-        let (told, gathered, waker) = match left {
+        let (result, gathered, waker) = match left {
             Left::Waiting(gathered, waker) => (Ok(SlotList::default()), gathered, waker),
             Left::WithOutcome(Outcome::Slots(slots)) => (Ok(slots), SlotList::default(), None),
             Left::WithOutcome(Outcome::Failed(error)) => (Err(error), SlotList::default(), None),
         };
         // A get that has failed is neither cancelled nor timed out. A get that has its slots returns them, even after
         // its deadline.
-        let counts = match (&told, why) {
+        let counts = match (&result, why) {
             (Err(_), _) => false,
             (Ok(_), Why::Cancelled) => true,
             (Ok(slots), Why::TimedOut) => slots.len() == 0,
@@ -320,7 +321,7 @@ impl Engine {
         self.wait_ended(&ticket);
         events::wait_ended(self.name(), ticket.number().get(), how);
         ticket.give_back();
-        told
+        result
     }
 }
 
@@ -334,7 +335,7 @@ impl Shared {
     #[inline]
     pub(crate) fn may_want(&self, wanted: Wanted) -> Result<(), GetBufferError> {
         self.serves()?;
-        // An ordinary get never gets what the reserve has when it is full.
+        // Ordinary gets cannot take the slots of the reserve.
         let out_of_reach = match wanted.rank {
             Rank::Ordinary => self.priority_buffers.size(),
             Rank::HighPriority => 0,

@@ -1,6 +1,6 @@
-//! The waits of a pool that have ended, counted while gets go on.
+//! The lengths of a pool's waits, counted while gets run.
 //!
-//! To count one is three relaxed additions, without a lock, by the waiter itself when its wait is over.
+//! A waiter counts its own wait when the wait has ended: three relaxed additions, without a lock.
 
 #![forbid(unsafe_code)]
 
@@ -10,9 +10,9 @@ use crate::{
 };
 use std::{array, fmt, time::Duration};
 
-/// What a pool that measures its waits counts of those that have ended.
+/// The counts of the waits that have ended, in a pool that measures its waits.
 pub(crate) struct Waits {
-    /// In nanoseconds: five centuries, of all waits together.
+    /// The sum of all waits in nanoseconds. It can hold five centuries.
     total: StatisticU64,
     longest: StatisticU64,
     counts: [StatisticU64; COUNTS],

@@ -1,5 +1,5 @@
-//! What a wait tells the pool: when it begins and when it ends, so that it can be measured, and watches and those who
-//! keep a buffer are woken.
+//! The begin and the end of a wait: each is reported here, so that waits are measured, and watches and tasks that keep
+//! a buffer are woken.
 
 #![forbid(unsafe_code)]
 
@@ -22,7 +22,7 @@ use crate::{
 use std::task::Waker;
 
 impl Engine {
-    /// Begins a watch, and says its number. Those who wait already count as having joined `now`.
+    /// Begins a watch, and returns its number. For gets that wait already, the join time is set to now.
     pub(crate) fn begin_watch(&self) -> u64 {
         let now = self.stamp(Moment::now_and_which());
         let mut shared = self.lock();
@@ -32,8 +32,8 @@ impl Engine {
         number
     }
 
-    /// Lets a watch sleep until one of these happens, or no handle is left. What comes back is to be dropped once
-    /// the lock is free.
+    /// Makes a watch sleep until one of these events, or until no handle is left. The caller drops the returned waker
+    /// after the unlock.
     pub(crate) fn sleep(
         &self,
         shared: &mut Shared,
@@ -46,13 +46,13 @@ impl Engine {
         before
     }
 
-    /// A watch that is asleep wants to be woken by this alone from now on.
+    /// Replaces the events that a sleeping watch wants to be woken by.
     pub(crate) fn sleep_until(&self, shared: &mut Shared, number: u64, wakes_on: usize) {
         shared.watches.sleep_until(number, wakes_on);
         self.interest.note(&shared.watches);
     }
 
-    /// Ends a watch. What comes back is to be dropped.
+    /// Ends a watch. The caller drops the returned waker.
     pub(crate) fn end_watch(&self, number: u64) -> Option<Waker> {
         let mut shared = self.lock();
         let waker = shared.watches.end(number);
@@ -71,14 +71,14 @@ impl Engine {
         }
     }
 
-    /// Something of the pool was dropped that may have been the last handle.
+    /// Wakes the watches if no handle is left. Called after something was dropped that may have been the last handle.
     pub(crate) fn wake_watches_of_one_gone(&self) {
         if self.interest.is_in(ASLEEP) && !self.can_be_had(&self.lock()) {
             self.wake_watches(ASLEEP);
         }
     }
 
-    /// When a get joins a line, if that is to be written down.
+    /// The join time of a get that joins a queue, if waits are measured or watched.
     #[inline]
     pub(crate) fn stamp_if_measured(&self, shared: &Shared) -> Option<Stamp> {
         if !shared.watches.is_empty() {
@@ -88,7 +88,7 @@ impl Engine {
         is_measured.then(|| self.stamp(Moment::now()))
     }
 
-    /// A get has joined a line.
+    /// Reports that a get has joined a queue.
     #[inline]
     pub(crate) fn wait_began(&self) {
         if self.interest.is_in(JOINED) {
@@ -96,13 +96,14 @@ impl Engine {
         }
     }
 
-    /// A get has joined the line of a quota.
+    /// Reports that a get has joined the queue of a quota.
     pub(crate) fn wait_for_room_began(&self) {
         self.waited_for_room.fetch_add(1, Ordering::Relaxed);
         self.wait_began();
     }
 
-    /// A get has learnt what came of its wait, or gives up. Called by the get itself, whose clock it is measured by.
+    /// Reports that a get has read the outcome of its wait, or gives up. Called by the get itself, because the wait is
+    /// measured by its clock.
     #[inline]
     pub(crate) fn wait_ended(&self, ticket: &Ticket) {
         if let Some(joined) = ticket.joined() {
@@ -115,21 +116,21 @@ impl Engine {
         if let Some(waits) = &self.waits {
             waits.add(self.since(joined));
         }
-        // One that was in line when a watch began has a stamp as well.
+        // Not only if waits are measured: a get that was queued when a watch began has a stamp as well.
         if self.interest.is_in(LEFT) {
             self.wake_watches(LEFT);
         }
     }
 
-    /// Registers a waker for the next get that queues. `None` if one is queued already, if one was refused since `key`
-    /// was registered, or if the pool drains.
+    /// Registers a waker for the next get that queues. Returns `None` if a get is queued already, if one was refused
+    /// since `key` was registered, or if the pool drains.
     pub(crate) fn register_reclaim(
         &self,
         key: &mut Option<Key>,
         waker: Spare<Waker>,
     ) -> Option<Option<Waker>> {
         let mut shared = self.lock();
-        // In the same hold of the lock, or a get could queue in between and find no waker.
+        // In the same hold of the lock as the registration, or a get could queue in between and find no waker.
         if !shared.queue.is_empty() || shared.state == State::Draining {
             return None;
         }
@@ -139,7 +140,7 @@ impl Engine {
         Some(shared.reclaim.register(key, waker.into_inner()))
     }
 
-    /// Removes what `register_reclaim` left. The caller drops it.
+    /// Removes the waker that `register_reclaim` stored. The caller drops it.
     pub(crate) fn unregister_reclaim(&self, key: &mut Option<Key>) -> Option<Waker> {
         self.lock().reclaim.remove(key)
     }
@@ -160,7 +161,7 @@ mod tests {
         }
     }
 
-    /// A watch that is woken by what it did not ask for costs each wait of a busy pool a task's wake-up.
+    /// A watch that is woken by an event that it did not ask for costs a busy pool a wake-up for each wait.
     #[test]
     fn a_watch_is_woken_once_and_only_by_what_it_sleeps_for() {
         let pool = Pool::builder().buffers(1).build().expect("small");

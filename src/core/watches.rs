@@ -1,21 +1,22 @@
-//! The watches of a pool, and what wakes them.
+//! The watches of a pool (its stall detectors), and the events that wake them.
 //!
-//! A [watch](crate::Pool::detect_stalls) sleeps without a timer while there is nothing to time. It says under the
-//! pool's lock what it wants to be woken by, and what it has found before, in the same hold of the lock.
+//! A [watch](crate::Pool::detect_stalls) sleeps without a timer while there is nothing to time. In one hold of the
+//! pool's lock it registers the events that it wants to be woken by, and checks the wait queues.
 //!
-//! | wakes it | seen by |
-//! |---|---|
-//! | [`JOINED`]: a get began to wait | the get, after it has joined its line |
-//! | [`LEFT`]: a get waits no more | the get, when it learns what came of its wait: never a releaser |
-//! | no handle to the pool is left | whoever dropped the last one |
+//! | event that wakes it              | reported by                                                        |
+//! |----------------------------------|--------------------------------------------------------------------|
+//! | [`JOINED`]: a get began to wait  | the get, after it has joined its queue                             |
+//! | [`LEFT`]: a wait has ended       | the get, when it reads the outcome of its wait; never a releaser   |
+//! | no handle to the pool is left    | the thread that dropped the last one                               |
 //!
-//! While nobody watches, a get that waits loads one number for this, which nobody writes, and any other get nothing.
+//! While there is no watch, a get that waits loads one number for this, which no thread writes. Any other get loads
+//! nothing.
 //!
 //! # No wake-up is lost
 //!
-//! The interest is stored under the pool's lock before the watch looks at a line, each of which is under a lock. A get
-//! loads it after it had that line's lock: either the watch has found the get in line, or the get finds the interest.
-//! loom `checks::loom::watch`
+//! The interest is stored under the pool's lock before the watch checks a queue, and each queue is under a lock. A get
+//! loads the interest after it had the lock of its queue. So either the watch has found the get in the queue, or the
+//! get finds the interest. loom `checks::loom::watch`
 
 #![forbid(unsafe_code)]
 
@@ -24,12 +25,12 @@ use std::task::Waker;
 
 /// A get began to wait.
 pub(crate) const JOINED: usize = 1;
-/// A get waits no more.
+/// A wait has ended.
 pub(crate) const LEFT: usize = 2;
-/// Somebody sleeps, and wants to know of the pool's end.
+/// A watch sleeps, and wants to be woken when the last handle is dropped.
 pub(crate) const ASLEEP: usize = 4;
 
-/// What any of the watches wants to be woken by. Relaxed: whoever loads it was ordered by a lock.
+/// The events that any of the watches wants to be woken by. Relaxed, because a lock orders each load of it.
 #[derive(Debug)]
 pub(crate) struct Interest(AtomicUsize);
 
@@ -45,13 +46,13 @@ impl Interest {
         self.0.load(Ordering::Relaxed) & happening != 0
     }
 
-    /// Takes over what the watches want to be woken by. Called under the lock, after each change of them.
+    /// Stores the events that the watches want to be woken by. Called under the lock, after each change of them.
     pub(crate) fn note(&self, watches: &Watches) {
         self.0.store(watches.interest(), Ordering::Relaxed);
     }
 }
 
-/// The watches that there are; under the pool's lock, where no waker is cloned, woken or dropped.
+/// All watches of the pool. They are under the pool's lock, where no waker is cloned, woken or dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     made: u64,
@@ -62,7 +63,7 @@ pub(crate) struct Watches {
 struct Watch {
     number: u64,
     wakes_on: usize,
-    /// `None` until it sleeps, and from when it was woken.
+    /// `None` before it sleeps, and after it was woken.
     waker: Option<Waker>,
 }
 
@@ -71,7 +72,7 @@ impl Watches {
         self.all.is_empty()
     }
 
-    /// Adds one, and says its number.
+    /// Adds a watch, and returns its number.
     pub(crate) fn add(&mut self) -> u64 {
         self.made += 1;
         self.all.push(Watch {
@@ -82,8 +83,8 @@ impl Watches {
         self.made
     }
 
-    /// Lets a watch sleep until one of these happens, or no handle is left. What comes back is to be dropped once
-    /// the lock is free.
+    /// Makes a watch sleep until one of these events, or until no handle is left. The caller drops the returned waker
+    /// after the unlock.
     pub(crate) fn sleep(&mut self, number: u64, wakes_on: usize, waker: Waker) -> Option<Waker> {
         let mut all = self.all.iter_mut();
         let watch = all.find(|watch| watch.number == number)?;
@@ -91,7 +92,7 @@ impl Watches {
         watch.waker.replace(waker)
     }
 
-    /// A watch that is asleep wants to be woken by this alone from now on.
+    /// Replaces the events that a sleeping watch wants to be woken by.
     pub(crate) fn sleep_until(&mut self, number: u64, wakes_on: usize) {
         let all = self.all.iter_mut();
         for watch in all.filter(|watch| watch.number == number) {
@@ -99,11 +100,11 @@ impl Watches {
         }
     }
 
-    /// Ends a watch. What comes back is to be dropped once the lock is free.
+    /// Ends a watch. The caller drops the returned waker after the unlock.
     pub(crate) fn end(&mut self, number: u64) -> Option<Waker> {
         let at = self.all.iter().position(|watch| watch.number == number)?;
         let watch = self.all.swap_remove(at);
-        // A quarter, so that the next removal that moves all of them is far away.
+        // At a quarter and not at a half, so that many removals pass before the next shrink, which moves all of them.
         if self.all.len() < self.all.capacity() / 4 {
             self.all.shrink_to(2 * self.all.len());
         }

@@ -92,17 +92,17 @@ impl Pool {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let pool = Pool::builder().name("relay").buffers(1).track_holders(true).build()?;
     /// let limit = Duration::from_millis(20);
-    /// # let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    /// # let (stalls, mut reported) = tokio::sync::mpsc::unbounded_channel();
     /// tokio::spawn(pool.detect_stalls(limit, move |wait| {
     ///     eprintln!("{wait}");
-    /// #   told.send(wait).unwrap();
+    /// #   stalls.send(wait).unwrap();
     /// }));
     ///
     /// let held = pool.get_buffer().await?;
     /// // This task forgot that it holds the only sample. The report says where it took that sample.
     /// let late = pool.get_buffer_timeout(Duration::from_millis(100)).await;
     /// assert!(late.is_err());
-    /// # let wait = heard.recv().await.unwrap();
+    /// # let wait = reported.recv().await.unwrap();
     /// # assert!(wait.waited >= limit && wait.to_string().contains(file!()), "{wait}");
     /// # drop(held);
     /// # Ok(())

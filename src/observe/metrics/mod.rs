@@ -3,6 +3,8 @@
 //! Gets and releases record nothing: a counter that each of them adds to would be a cache line that all threads write,
 //! and a recorder is user code, which must not run in the middle of a release. The pool keeps its own counts. A
 //! [`PoolMetrics`] copies them to the recorder when [`record`](PoolMetrics::record) is called, or once in an interval.
+//!
+//! | name | kind | of [`Status`] |
 //! |---|---|---|
 //! | `sample_pool_buffers` | gauge | `buffers` |
 //! | `sample_pool_free` | gauge | `free` |
@@ -11,10 +13,10 @@
 //! | `sample_pool_used_bytes` | gauge | `bytes_used` |
 //! | `sample_pool_pinned_bytes` | gauge | `bytes_pinned` |
 //! | `sample_pool_waiting` | gauge | `waiting` |
-//! | `sample_pool_oldest_wait_seconds` | gauge, if waits are measured | `oldest_wait`, 0 if nobody waits |
+//! | `sample_pool_oldest_wait_seconds` | gauge, if waits are measured | `oldest_wait`, 0 if no get waits |
 //! | `sample_pool_high_water` | gauge | `high_water` |
 //! | `sample_pool_acquired_total` | counter | `acquired` |
-//! | `sample_pool_oldest_wait_seconds` | gauge, if waits are measured | `oldest_wait`, 0 if no get waits |
+//! | `sample_pool_released_total` | counter | `released` |
 //! | `sample_pool_waited_total` | counter | `waited` |
 //! | `sample_pool_exhausted_total` | counter | `exhausted` |
 //! | `sample_pool_timed_out_total` | counter | `timed_out` |
