@@ -208,7 +208,7 @@ impl Engine {
         wake_all(failed);
     }
 
-    /// Puts the slots of the reserve.
+    /// Puts the slots of the reserve into the free list, and stops keeping one.
     fn close_priority_buffers(&self, shared: &mut Shared) {
         let mut kept = shared.priority_buffers.close();
         while let Some(slot) = kept.pop() {
