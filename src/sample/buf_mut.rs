@@ -46,7 +46,7 @@ unsafe impl BufMut for Sample {
         let spare = self.spare_capacity();
         assert!(
             count <= spare,
-            "cannot advance {count}, only {spare} are spare"
+            "cannot advance by {count} bytes, only {spare} are spare"
         );
         // SAFETY: the caller has written this many bytes, and at most as many are spare (S4).
         unsafe { self.bytes_mut().advance(count) };

@@ -113,15 +113,22 @@ impl SharedSample {
     pub fn slice(&self, range: impl RangeBounds<usize>) -> SharedSample {
         let from = match range.start_bound() {
             Bound::Included(&from) => from,
-            Bound::Excluded(&before) => before.checked_add(1).expect("out of range"),
+            Bound::Excluded(&before) => before
+                .checked_add(1)
+                .expect("the start of the range is beyond usize::MAX"),
             Bound::Unbounded => 0,
         };
         let to = match range.end_bound() {
-            Bound::Included(&last) => last.checked_add(1).expect("out of range"),
+            Bound::Included(&last) => last
+                .checked_add(1)
+                .expect("the end of the range is beyond usize::MAX"),
             Bound::Excluded(&to) => to,
             Bound::Unbounded => self.len(),
         };
-        assert!(from <= to, "a slice from {from} to {to}");
+        assert!(
+            from <= to,
+            "cannot slice from {from} to {to}: the start is after the end"
+        );
         SharedSample::new(self.bytes.part(from, to - from))
     }
 
