@@ -1,21 +1,22 @@
-//! An HTTP proxy for downloads: slow clients cost it a stated amount of memory and no more.
+//! An HTTP proxy for downloads with a fixed bound on memory, however slow its clients are.
 //!
 //! ```text
 //! cargo run --features net --example download_proxy -- 127.0.0.1:8080 127.0.0.1:8000
 //! curl -O http://127.0.0.1:8080/large.iso
 //! ```
 //!
-//! The body of the origin's answer is read into buffers of 64 KiB, and these are the body of the answer to
-//! the client. Each download has a quota of two: one on its way to the client, one that is being filled.
-//! There are as many downloads as there are pairs; whoever comes then is told 503. A download keeps its place until
-//! the last of its bytes is written: hyper drops a body once it has the end of it, and may have both buffers still
-//! to write, to a client that reads no more. So no download waits for the buffers of another, and memory
-//! is bounded by one number.
+//! The proxy reads the body of the origin's response into buffers of 64 KiB, and sends the same buffers to the
+//! client as the body of its own response. Each download has a quota of two buffers: one is being sent to the
+//! client, and one is being filled. The proxy runs as many downloads at once as there are pairs of buffers, and
+//! answers a further request with status 503. A download keeps its permit until its last byte is written. The
+//! end of the body would be too early: hyper drops a body when it has read its end, and may still have both
+//! buffers to write to a client that does not read. So no download waits for the buffers of another, and one
+//! number bounds the memory.
 //!
-//! hyper reads the origin into a buffer of its own, so each byte is copied once. Without the crate its chunks
-//! are passed on as they are, without that copy; but a client that does not read keeps what hyper has
-//! queued for it, hundreds of KiB, and a thousand such clients keep a thousand times as much. To bound that, one
-//! builds permits, buffers and their way back by hand: this is the pool.
+//! hyper reads the origin into a buffer of its own, so each byte is copied once. Without this crate, the proxy
+//! would pass hyper's chunks on without that copy. But for a client that does not read, hyper keeps hundreds of
+//! KiB queued, and a thousand such clients keep a thousand times as much. To bound that memory, one needs
+//! permits, buffers, and code that returns both to where they came from: this is the pool.
 
 use axum::{
     Router,
@@ -37,7 +38,7 @@ use tokio::{
 };
 use tokio_util::io::StreamReader;
 
-/// How many buffers a download has.
+/// The number of buffers of a download.
 const EACH: usize = 2;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -49,9 +50,9 @@ struct Proxy {
     origin: SocketAddr,
 }
 
-/// Bytes of a download, with its place among the others.
+/// Bytes of a download, and the download's permit.
 struct Part {
-    /// Goes before the place does, so that whoever is given that finds the buffers home.
+    /// Declared before the permit, so it is dropped first: when the permit is free, so are the buffers.
     sample: SharedSample,
     _place: Arc<OwnedSemaphorePermit>,
 }
@@ -62,11 +63,11 @@ impl AsRef<[u8]> for Part {
     }
 }
 
-/// Asks the origin for what the client asked for.
+/// Requests from the origin what the client requested.
 async fn ask(origin: SocketAddr, uri: Uri) -> Result<hyper::Response<Incoming>, Error> {
     let socket = TokioIo::new(TcpStream::connect(origin).await?);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(socket).await?;
-    // It ends when the answer was read, or dropped.
+    // The task ends when the response has been read or dropped.
     tokio::spawn(connection);
     let request = Request::get(uri)
         .header(header::HOST, origin.to_string())
@@ -94,7 +95,7 @@ async fn download(State(proxy): State<Proxy>, uri: Uri) -> Response {
         .into_body()
         .into_data_stream()
         .map_err(io::Error::other);
-    // The third is not read before the client has taken the first.
+    // With a limit of two, the third buffer is not read before the client has taken the first.
     let two = proxy.pool.quota(path, EACH);
     let samples = SampleReader::new(StreamReader::new(chunks), &two).fill_buffers(true);
     let place = Arc::new(place);
@@ -107,7 +108,7 @@ async fn download(State(proxy): State<Proxy>, uri: Uri) -> Response {
     (status, headers, Body::from_stream(parts)).into_response()
 }
 
-/// Serves until it is dropped.
+/// Serves until the future is dropped.
 pub(crate) async fn serve(pool: Pool, listener: TcpListener, origin: SocketAddr) -> io::Result<()> {
     let downloads = Arc::new(Semaphore::new(pool.properties().buffers / EACH));
     let proxy = Proxy {
@@ -122,7 +123,7 @@ pub(crate) async fn serve(pool: Pool, listener: TcpListener, origin: SocketAddr)
 async fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [listen, origin] = arguments.as_slice() else {
-        return Err("which address to listen at, and which to ask?".into());
+        return Err("usage: download_proxy LISTEN_ADDRESS ORIGIN_ADDRESS".into());
     };
     let pool = Pool::builder().buffers(256).size(64 * 1024).build()?;
     let listener = TcpListener::bind(listen).await?;

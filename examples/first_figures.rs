@@ -1,14 +1,14 @@
-//! What one get and drop costs, on one thread and on two, beside a `Semaphore` with a fresh `BytesMut`.
+//! The cost of one get and drop, on one thread and on two, compared with a `Semaphore` and a fresh `BytesMut`.
 //!
 //! ```text
 //! cargo run --release --example first_figures
 //! ```
 //!
-//! Nanoseconds per get and drop on each thread: the median of the rounds, in which the contenders take
-//! turns. The pool is shared by both threads, and so is the semaphore. The floor is two atomic
-//! read-modify-writes of a line that nobody else touches, which no pool that threads share can do
-//! without. Not measured here: waiting, filling, freezing. Run it on a quiet machine; compare the
-//! columns, not the digits.
+//! Prints nanoseconds per get and drop on each thread: the median of the rounds. In each round every contender
+//! runs once. Both threads share the pool, and both share the semaphore. The floor is two atomic
+//! read-modify-writes of a cache line that no other thread uses; no pool that threads share can cost less. Not
+//! measured here: waiting, filling, freezing. Run it on a quiet machine. Compare the columns: the digits depend
+//! on the machine.
 
 use bytes::BytesMut;
 use sample_pool::Pool;
@@ -29,7 +29,7 @@ const SIZE: usize = 4096;
 const ROUNDS: usize = 15;
 const OPERATIONS: u32 = 200_000;
 
-/// Runs `operations` on each of `threads` threads at once, and gives the nanoseconds per operation.
+/// Runs `operations` on `threads` threads at once, and returns the nanoseconds per operation.
 fn time<F: Future<Output = ()>>(threads: usize, operations: impl Fn() -> F + Sync) -> f64 {
     let start = Barrier::new(threads);
     let total: f64 = thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! From `builder()` to `Bytes` in many hands, and back home.
+//! A sample from `builder()` to `Bytes` that several tasks share, until it is returned to the pool.
 //!
 //! ```text
 //! cargo run --example hello
@@ -20,12 +20,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::spawn(async move { println!("client {client} got {} bytes", packet.len()) })
     });
     let clients: Vec<_> = clients.collect();
-    println!("{} of 2 buffers are home", pool.free_count());
+    println!("{} of 2 buffers are free", pool.free_count());
     drop(packet);
     for client in clients {
         client.await?;
     }
-    println!("{} of 2 buffers are home", pool.free_count());
+    println!("{} of 2 buffers are free", pool.free_count());
     assert_eq!(pool.free_count(), 2);
     Ok(())
 }

@@ -1,15 +1,15 @@
-//! A live picture for any number of browsers: one source, a fan-out, and motion JPEG over HTTP.
+//! Live pictures for any number of browsers: one source, a fan-out, and motion JPEG over HTTP.
 //!
 //! ```text
 //! cargo run --example motion_jpeg
 //! ```
 //!
-//! Then open the address that it prints. The source draws a picture ten times in a second, in place of a camera. Each picture
-//! is one sample, which all viewers are sent without a copy. A viewer has at most one sample at a time, so a slow one
-//! skips pictures, and the source waits for none.
+//! Then open the address that it prints. In place of a camera, the source draws ten pictures a second. Each
+//! picture is one sample, and all viewers are sent that sample without a copy. A viewer has at most one sample
+//! at a time, so a slow viewer skips pictures, and the source never waits for a viewer.
 //!
-//! What a server in the open needs beside this (limits, time-outs, viewers that stall) is in the live server:
-//! `cargo run --release` in the repository.
+//! A server on the internet also needs limits, timeouts and a rule for viewers that stall. The live server has
+//! them: `cargo run --release` in the repository.
 
 use axum::{Router, body::Body, http::header, response::IntoResponse, routing::get};
 use bytes::BufMut;
@@ -18,19 +18,19 @@ use sample_pool::{Pool, fan_out::FanOut};
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time};
 
-/// Viewers of these pictures begin and go on with any: each is whole. Two are kept for viewers that are a little late, and
-/// viewers hold at most 8 others.
+/// The fan-out keeps two pictures for viewers that are a little late. A viewer may start and continue with any
+/// picture, since each is complete. Viewers hold at most `HELD` other pictures.
 pub(crate) const BACKLOG: usize = 2;
 const HELD: usize = 8;
 
-/// So the source, which fills one, never waits.
+/// One more than the fan-out and its viewers can hold, for the source to fill: so the source never waits.
 const BUFFERS: usize = BACKLOG + HELD + 1;
 
-/// Room in front of a picture for the header of its part, and for the picture with the boundary behind it.
+/// Room before a picture for the header of its part; and room for the picture and the boundary after it.
 const HEADROOM: usize = 64;
 const SIZE: usize = 1024;
 
-/// Browsers show a picture when they see the boundary behind it.
+/// A browser shows a picture when it has read the boundary after it.
 const BOUNDARY: &[u8] = b"\r\n--frame\r\n";
 const CONTENT_TYPE: &str = "multipart/x-mixed-replace; boundary=frame";
 
@@ -43,7 +43,7 @@ async fn produce(pool: &Pool, pictures: &FanOut) -> io::Result<()> {
         draw(&mut sample, number % BLOCKS);
         let length = sample.len();
         let head = format!("Content-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n");
-        // Into the headroom: how long the picture is was not known before.
+        // Written into the headroom, since the length of the picture was not known before.
         sample.prepend(head.as_bytes()).map_err(io::Error::other)?;
         sample.put_slice(BOUNDARY);
         pictures.send(sample.freeze()).map_err(io::Error::other)?;
@@ -51,7 +51,7 @@ async fn produce(pool: &Pool, pictures: &FanOut) -> io::Result<()> {
     Ok(())
 }
 
-/// The response to a viewer: pictures until it leaves.
+/// The response to a viewer: pictures until it disconnects.
 fn show(pictures: &FanOut) -> impl IntoResponse + use<> {
     let begin = stream::iter([Ok::<_, Infallible>(BOUNDARY.into())]);
     let viewer = pictures.subscribe(1);
@@ -60,7 +60,7 @@ fn show(pictures: &FanOut) -> impl IntoResponse + use<> {
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], body)
 }
 
-/// Serves until it is dropped.
+/// Serves until the future is dropped.
 pub(crate) async fn serve(pool: Pool, listener: TcpListener) -> io::Result<()> {
     let pictures = Arc::new(FanOut::new(BACKLOG, HELD));
     let shown = pictures.clone();
@@ -84,13 +84,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A picture of 320 × 240 has so many blocks of 8 × 8.
+/// The number of 8 × 8 blocks in a picture of 320 × 240.
 const BLOCKS: usize = 40 * 30;
 
-/// All of a JPEG up to its blocks. Two Huffman codes for how a block differs from the one before it: `0` for not at all, `10` for
-/// by eight bits, which follow; and one code, `0`, for a block that has one brightness.
+/// Everything in a JPEG before its blocks. It has two Huffman codes for the difference of a block from the
+/// block before: `0` for no difference, and `10` for a difference of eight bits, which follow. It has one code,
+/// `0`, for a block that has one brightness throughout.
 const JPEG_HEAD: [&[u8]; 6] = [
-    b"\xff\xd8\xff\xdb\x00\x43\x00", // the steps of brightness: 4 for all
+    b"\xff\xd8\xff\xdb\x00\x43\x00", // the quantization table: 4 for all
     &[4; 64],
     b"\xff\xc0\x00\x0b\x08\x00\xf0\x01\x40\x01\x01\x11\x00", // 240 lines of 320 grey pixels
     b"\xff\xc4\x00\x15\x00\x01\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x00\x08", // codes of differences
@@ -111,7 +112,7 @@ fn draw(jpeg: &mut impl BufMut, square: usize) {
             count -= 8;
             let byte = (bits >> count) as u8;
             jpeg.put_u8(byte);
-            // Otherwise it would be read as the beginning of a marker.
+            // Stuffing: without the zero, a decoder would read the byte as the start of a marker.
             if byte == 0xff {
                 jpeg.put_u8(0);
             }
@@ -124,6 +125,6 @@ fn draw(jpeg: &mut impl BufMut, square: usize) {
             _ => put(0b00, 2),
         }
     }
-    put(0x7f, 7); // what is left of the last byte is ones
+    put(0x7f, 7); // fills the last byte with ones
     jpeg.put_slice(b"\xff\xd9");
 }

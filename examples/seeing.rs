@@ -1,13 +1,13 @@
-//! A pool that stands still, and what it says of it: how much memory is held and not used, who holds it,
-//! and that a get has waited for too long.
+//! How to see why a pool is exhausted: how much memory is pinned and unused, which lines hold it, and which get
+//! has waited too long.
 //!
 //! ```text
 //! cargo run --example seeing
 //! ```
 //!
-//! A relay reads packets, and keeps the name of each sender. The names are slices of a few bytes, and each
-//! keeps a whole buffer out, so after eight packets the relay waits for itself. The watch tells so, with
-//! the line to blame; copying the names is the cure.
+//! A relay reads packets and keeps the name of each sender. A name is a slice of a few bytes that pins a whole
+//! buffer, so after eight packets the relay waits for samples that it holds itself. The stall detector reports
+//! this, with the line that took the samples. To fix it, the relay copies the names.
 
 use bytes::{BufMut, Bytes};
 use sample_pool::{GetBufferError, Pool};
@@ -28,7 +28,7 @@ fn write_packet(mut to: impl BufMut, number: usize) {
     to.put_bytes(7, 1024 - NAME);
 }
 
-/// Keeps the name of each sender, as `keep` does it. The answer is how far it came.
+/// Keeps the name of each sender, as `keep` returns it. Returns the names that were read before an error.
 async fn relay(pool: &Pool, keep: impl Fn(&Bytes) -> Bytes) -> Vec<Bytes> {
     let mut names = Vec::new();
     for number in 0..PACKETS {
@@ -49,11 +49,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .name("packets")
         .buffers(8)
         .size(16 * 1024)
-        .track_holders(true) // for who holds what
-        .measure_waits(true) // for how long gets wait
+        .track_holders(true) // for the lines that hold samples
+        .measure_waits(true) // for the time that gets wait
         .build()?;
 
-    // In a server it goes to the log.
+    // In a server this goes to the log.
     tokio::spawn(pool.detect_stalls(Duration::from_millis(100), |wait| println!("{wait}")));
 
     println!("with slices:");

@@ -1,12 +1,13 @@
-//! A producer that works from the release callback, as a DirectShow source would, and the same with
+//! A producer that works from the release callback, as a DirectShow source does; then the same with
 //! `released()`.
 //!
 //! ```text
 //! cargo run --example set_notify
 //! ```
 //!
-//! The callback runs inside whoever dropped the last reference, so it does no work itself: it tells
-//! the producer that it may look again. *Register, then look* misses no release.
+//! The callback runs in the thread that dropped the last reference, so it does no work itself: it only notifies
+//! the producer that a sample may be free. The producer misses no release, because it *registers before
+//! checking*.
 
 use bytes::{BufMut, Bytes};
 use sample_pool::{GetBufferError, Pool};
@@ -14,7 +15,7 @@ use tokio::sync::mpsc;
 
 const FRAMES: u32 = 10;
 
-/// Fills every sample that is home and sends it; stops when there is none, or nothing left to send.
+/// Fills and sends samples until none is free or all frames are sent.
 fn produce(pool: &Pool, next: &mut u32, to: &mpsc::UnboundedSender<Bytes>) {
     while *next < FRAMES {
         let mut sample = match pool.try_get_buffer() {
@@ -28,7 +29,7 @@ fn produce(pool: &Pool, next: &mut u32, to: &mpsc::UnboundedSender<Bytes>) {
     }
 }
 
-/// Takes frames one after the other and drops each; checks that none is missing.
+/// Receives frames one after the other and drops each; checks that none is missing.
 async fn consume(mut frames: mpsc::UnboundedReceiver<Bytes>) -> u32 {
     let mut count = 0u32;
     while let Some(frame) = frames.recv().await {
@@ -45,9 +46,9 @@ async fn with_a_callback(pool: &Pool) -> u32 {
     let consumer = tokio::spawn(consume(frames));
     let (wake, mut woken) = mpsc::unbounded_channel();
     let guard = pool.on_release(move |pool| {
-        // A hint: somebody else may have taken the sample by the time the producer looks.
+        // A hint: another task may take the sample before the producer does.
         println!("  released, {} free", pool.free_count());
-        // It fails once the producer has gone, and then nobody needs the hint.
+        // This fails when the producer has ended, and then the hint is not needed.
         let _gone = wake.send(());
     });
     let mut next = 0;
@@ -82,7 +83,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("with released():");
     assert_eq!(with_released(&pool).await, FRAMES);
     println!(
-        "  {FRAMES} frames each through 3 buffers, {} are home",
+        "  {FRAMES} frames each through 3 buffers, {} are free",
         pool.free_count()
     );
     assert_eq!(pool.free_count(), 3);

@@ -4,20 +4,21 @@
 //! cargo run --features net --example tcp_relay -- 127.0.0.1:7000 127.0.0.1:8000
 //! ```
 //!
-//! All connections share one pool. A direction takes a buffer when its socket has something to read, so
-//! ten thousand idle connections hold none. It holds at most two: one that is being written, and one that
-//! was read meanwhile. With no buffer home it does not read, the kernel's buffer fills, and the sender
-//! waits.
+//! All connections share one pool. Each direction of a connection takes a buffer when its socket is readable,
+//! so ten thousand idle connections hold none. A direction holds at most two: one that is being written, and
+//! the next one, which is being read at the same time. When no buffer is free it does not read, the kernel's
+//! receive buffer fills up, and the sender waits.
 //!
-//! Half of the buffers are for what goes to the servers, and half for what comes back. Many a server, an echo
-//! for example, does not read while nobody takes its answers. If both directions took from the same
-//! buffers, all could be on their way to such servers, and none left to take the answers with: nothing would
-//! move again. As it is, answers move as long as clients read. A client or server that does not read pins two
-//! buffers of the direction to it, so a relay in the open gives each write a time limit.
+//! Half of the buffers are for the direction to the servers, and half for the direction to the clients. Many a
+//! server, an echo server for example, stops reading while its responses are not read. If both directions
+//! shared all buffers, every buffer could hold bytes for such a server, and none would be left to read a
+//! response into: a deadlock. With two quotas, responses move as long as clients read. A client or server that
+//! does not read pins two buffers of the direction to it, so a relay on the internet needs a timeout for each
+//! write.
 //!
-//! Without the crate this is `tokio::io::copy_bidirectional`: two buffers of 8 KiB for each connection
-//! from its beginning to its end, idle or not. Twice 10,000 of them are 160 MiB, and larger buffers, which
-//! a fast link wants, multiply it. Here 256 buffers of 64 KiB are 16 MiB, for any number of connections.
+//! Without this crate one uses `tokio::io::copy_bidirectional`: two buffers of 8 KiB for each connection for as
+//! long as it is open, idle or not. For 10,000 connections these are 160 MiB, and more with the larger buffers
+//! that a fast link needs. Here 256 buffers of 64 KiB are 16 MiB, for any number of connections.
 
 use futures::{StreamExt, TryStreamExt};
 use sample_pool::{
@@ -30,14 +31,14 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What is read into: a direction has a quota, which all connections share.
+/// The quota of each direction, which all connections share.
 #[derive(Clone)]
 struct Quotas {
     to_server: Quota,
     to_client: Quota,
 }
 
-/// Reads from one socket and writes to another, until the first ends; then the second is told.
+/// Reads from one socket and writes to the other until the first is at its end; then shuts the second down.
 async fn one_way(
     quota: &Quota,
     from: tcp::OwnedReadHalf,
@@ -50,7 +51,7 @@ async fn one_way(
         .await
 }
 
-/// Connects a client with `upstream` until both have ended, or one of them breaks.
+/// Relays between a client and `upstream` until both directions have ended, or one of them fails.
 async fn relay(quotas: Quotas, client: TcpStream, upstream: SocketAddr) -> io::Result<()> {
     let server = TcpStream::connect(upstream).await?;
     let (from_client, to_client) = client.into_split();
@@ -62,7 +63,7 @@ async fn relay(quotas: Quotas, client: TcpStream, upstream: SocketAddr) -> io::R
     Ok(())
 }
 
-/// Relays whoever connects, until it is dropped.
+/// Relays all connections that it accepts, until the future is dropped.
 pub(crate) async fn serve(
     pool: Pool,
     listener: TcpListener,
@@ -73,7 +74,7 @@ pub(crate) async fn serve(
         to_server: pool.quota("to the server", buffers / 2),
         to_client: pool.quota("to the client", buffers - buffers / 2),
     };
-    // Dropping it ends the connections.
+    // Dropping the set aborts the connections.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -82,8 +83,9 @@ pub(crate) async fn serve(
                     let relay = relay(quotas.clone(), client, upstream);
                     connections.spawn(async move { (address, relay.await) });
                 }
-                // A client that has gone again, or too many open files, is no reason to end the others. The latter
-                // lasts for a while, in which this would try again and again.
+                // The client may have disconnected already, or too many files are open: neither is a reason to
+                // end the other connections. The second lasts for a while, and without a pause this loop would
+                // spin.
                 Err(error) => {
                     eprintln!("a client could not be accepted: {error}");
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -98,7 +100,7 @@ pub(crate) async fn serve(
     }
 }
 
-/// The error and its causes, on one line: a message does not repeat that of its source.
+/// The error and its sources on one line. No message repeats the message of its source.
 fn in_full(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |&error| error.source());
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
@@ -108,7 +110,7 @@ fn in_full(error: &dyn std::error::Error) -> String {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [listen, upstream] = arguments.as_slice() else {
-        return Err("which address to listen at, and which to relay to?".into());
+        return Err("usage: tcp_relay LISTEN_ADDRESS UPSTREAM_ADDRESS".into());
     };
     let pool = Pool::builder().buffers(256).size(64 * 1024).build()?;
     let listener = TcpListener::bind(listen).await?;

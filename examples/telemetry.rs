@@ -1,10 +1,10 @@
-//! The events and the metrics of a pool, with a subscriber and a recorder that print them.
+//! The events and metrics of a pool, with a `tracing` subscriber and a metrics recorder that print them.
 //!
 //! ```text
 //! cargo run --example telemetry --features tracing,metrics
 //! ```
 //!
-//! A server installs its own: whatever it logs with, and an exporter such as that of Prometheus.
+//! A server installs its own subscriber, and an exporter such as the one for Prometheus.
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 use sample_pool::{
@@ -23,7 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .init();
     let recorder = DebuggingRecorder::new();
     let recorded = recorder.snapshotter();
-    recorder.install().expect("nobody else installs one");
+    recorder.install().expect("no other recorder is installed");
     metrics::describe();
 
     let pool = Pool::builder()
@@ -33,24 +33,24 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .track_holders(true)
         .measure_waits(true)
         .build()?;
-    // One for a pool: it knows which waits it has recorded, and a second would record each of them again.
+    // One for each pool: it remembers which waits it has recorded, and a second one would record them again.
     let mut metrics = PoolMetrics::new(&pool);
     let watching = tokio::spawn(pool.detect_stalls(Duration::from_millis(50), |_| {}));
 
     let held = pool.get_buffers(2).await?;
-    assert!(pool.try_get_buffer().is_err()); // told: exhausted
-    let get = tokio::spawn(pool.get_buffer_owned()); // told: it waits
-    tokio::time::sleep(Duration::from_millis(100)).await; // told: for too long
+    assert!(pool.try_get_buffer().is_err()); // event: the pool is exhausted
+    let get = tokio::spawn(pool.get_buffer_owned()); // event: a get waits
+    tokio::time::sleep(Duration::from_millis(100)).await; // event: it has waited too long
     drop(held);
-    drop(get.await??); // told: served
+    drop(get.await??); // event: its wait ended
     let callback = pool.on_release(|_| panic!("a bug in a callback"));
-    std::panic::set_hook(Box::new(|_| {})); // the panic itself is not what this shows
-    drop(pool.get_buffer().await?); // told: it panicked
+    std::panic::set_hook(Box::new(|_| {})); // do not print the panic message
+    drop(pool.get_buffer().await?); // event: the callback panicked
     drop(callback);
 
     // A server records often, in a task: `tokio::spawn(metrics.record_every(Duration::from_secs(1)))`.
     assert!(metrics.record());
-    pool.decommit(); // told: a drain began, and ended
+    pool.decommit(); // events: a drain began, and ended
     drop(pool);
     watching.await?;
 

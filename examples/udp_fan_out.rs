@@ -1,21 +1,22 @@
-//! Sends the packets of one UDP source, RTP for example, to everybody who asks for them.
+//! Sends the packets of one UDP source, RTP for example, to every client that asks for them.
 //!
 //! ```text
 //! cargo run --features net --example udp_fan_out -- 127.0.0.1:5004 127.0.0.1:5005
 //! ffmpeg -re -i film.mp4 -an -c:v copy -f rtp rtp://127.0.0.1:5004
 //! ```
 //!
-//! Packets come in at the first address. Whoever sends any datagram to the second is sent them for a
-//! minute, and longer if he asks again. Each packet is received into a buffer, up to 16 with one wait, and
-//! the same bytes are sent to all viewers. One that the system cannot send to as fast as packets come
-//! skips; the source is never kept waiting, and 256 buffers are enough for any number of viewers.
+//! Packets arrive at the first address. A client that sends any datagram to the second address is sent the
+//! packets for a minute, and for another minute from each further datagram. Each packet is received into a
+//! buffer, up to 16 in one wait, and the same bytes are sent to all viewers. A viewer that the system cannot
+//! send to as fast as packets arrive skips packets. The source never waits, and 256 buffers are enough for any
+//! number of viewers.
 //!
-//! Whoever can forge the address that a datagram comes from can name a victim, who is sent all packets: a server in the
-//! open first sends the address a cookie, and packets only when that has come back.
+//! An attacker who forges the source address of a datagram can direct all packets to a victim. So a server on
+//! the internet first sends a cookie to the address, and sends packets only when the cookie has come back.
 //!
-//! Without the crate: a `Vec` or `BytesMut` for each packet, made `Bytes` and sent through
-//! `tokio::sync::broadcast`. It is about as long. It allocates and frees for each packet, on two threads in
-//! turn, and what slow viewers hold beside the channel is bounded by nothing.
+//! Without this crate: a `Vec` or `BytesMut` for each packet, converted to `Bytes` and sent through
+//! `tokio::sync::broadcast`. The code is about as long. It allocates and frees memory for each packet, on two
+//! threads in turn, and nothing bounds the memory that slow viewers hold outside the channel.
 
 use sample_pool::{
     Pool,
@@ -25,10 +26,10 @@ use sample_pool::{
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::UdpSocket, sync::watch, time::Instant};
 
-/// How long a viewer is sent packets after it has asked.
+/// How long a viewer is sent packets after each datagram from it.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// More would let anybody who can send datagrams fill the memory with viewers.
+/// A bound on viewers: without it, a client that sends many datagrams could fill the memory.
 const MOST_VIEWERS: usize = 1000;
 
 /// Receives packets and sends them to the fan-out.
@@ -37,7 +38,7 @@ async fn receive(pool: &Pool, source: UdpSocket, most: usize, fan_out: &FanOut) 
     let mut packets = Vec::with_capacity(most);
     loop {
         receiver.receive_many(&mut packets, most).await?;
-        // One that was cut off is no packet: it is left out as if it had been lost on the way.
+        // A truncated packet is left out, as if the network had lost it.
         for packet in packets.drain(..).filter(|packet| !packet.truncated) {
             fan_out.send(packet.sample.freeze())?;
         }
@@ -56,12 +57,13 @@ async fn watch(
         tokio::select! {
             packet = packets.recv() => {
                 let Some(packet) = packet else { return };
-                // What cannot be sent to one viewer is no reason to stop; its minute ends anyway.
+                // A failed send is no reason to stop: the viewer's time ends anyway.
                 let _sent = socket.send_to(&packet, viewer).await;
             }
             Ok(()) = until.changed() => {}
             () = tokio::time::sleep_until(end) => {
-                // If it asked again at the last moment, both are ready, and this may be looked at first.
+                // The viewer may have extended its time at the last moment: then both branches are ready, and
+                // `select!` may take this one first.
                 if *until.borrow() <= end {
                     return;
                 }
@@ -70,14 +72,14 @@ async fn watch(
     }
 }
 
-/// Takes those who ask.
+/// Admits the viewers that ask.
 async fn admit(viewers: UdpSocket, fan_out: &FanOut) -> io::Result<()> {
     let viewers = Arc::new(viewers);
-    // Dropping it ends them all.
+    // Dropping the set aborts the task of each viewer.
     let mut tasks = tokio::task::JoinSet::new();
     let mut watching: HashMap<SocketAddr, watch::Sender<Instant>> = HashMap::new();
     loop {
-        // What it says does not matter.
+        // The content of the datagram is ignored.
         let (_, viewer) = viewers.recv_from(&mut [0; 1]).await?;
         while tasks.try_join_next().is_some() {}
         let end = Instant::now() + MINUTE;
@@ -92,9 +94,9 @@ async fn admit(viewers: UdpSocket, fan_out: &FanOut) -> io::Result<()> {
     }
 }
 
-/// Serves until it is dropped.
+/// Serves until the future is dropped.
 pub(crate) async fn serve(pool: Pool, source: UdpSocket, viewers: UdpSocket) -> io::Result<()> {
-    // What is left of the buffers is for what is being received.
+    // A quarter of the buffers stays for packets that are being received.
     let quarter = pool.properties().buffers / 4;
     let fan_out = FanOut::new(2 * quarter, quarter);
     tokio::try_join!(
@@ -108,13 +110,13 @@ pub(crate) async fn serve(pool: Pool, source: UdpSocket, viewers: UdpSocket) -> 
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [source, viewers] = arguments.as_slice() else {
-        return Err("at which address do packets come in, and at which do viewers ask?".into());
+        return Err("usage: udp_fan_out SOURCE_ADDRESS VIEWER_ADDRESS".into());
     };
     let pool = Pool::builder().buffers(256).size(2048).build()?;
     let source = UdpSocket::bind(source).await?;
     let viewers = UdpSocket::bind(viewers).await?;
     println!(
-        "from {} to all who ask {}",
+        "receiving at {}, and sending to all who ask at {}",
         source.local_addr()?,
         viewers.local_addr()?
     );

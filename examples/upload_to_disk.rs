@@ -5,20 +5,19 @@
 //! curl -T film.mp4 http://127.0.0.1:8080/film.mp4
 //! ```
 //!
-//! The body, chunked or not, fills buffers of 1 MiB that begin at a multiple of 4096 in memory, as they
-//! do in the file: what `O_DIRECT` asks for, so that a large upload does not throw everything else out of
-//! the system's cache. Where the file system does not know it, files are written without. While one
-//! block is written the next is filled. With no buffer home an upload is not read on, and its client waits: a
-//! slow disk slows the clients, and memory stays at 32 MiB. An upload holds a buffer from its first byte on, so a
-//! server in the open gives each a time limit, or 32 clients that stall hold all.
+//! The body, chunked or not, fills buffers of 1 MiB. Each begins at a multiple of 4096, in memory and in the
+//! file, as `O_DIRECT` requires; with `O_DIRECT` a large upload does not evict other data from the page cache.
+//! Where the file system does not support the flag, files are written without it. While one block is written,
+//! the next is filled. When no buffer is free, an upload is not read and its client waits. So a slow disk slows
+//! the clients, and memory stays at 32 MiB. An upload holds a buffer from its first byte on, so a server on the
+//! internet needs a time limit for uploads; without one, 32 clients that stall hold all buffers.
 //!
-//! A file has a temporary name until it is whole and on the disk. So whoever opens it finds all of it, what an upload
-//! was to replace stays if the upload breaks off, and of two at once the one that ends last is there. Those
-//! of a server that is killed remain, as `.upload-*`.
+//! A file has a temporary name until all of it is on the disk. So a reader that opens the file finds all of it,
+//! an upload that fails leaves the file that it was to replace, and of two uploads at once the later to finish
+//! stays. Temporary files of a server that is killed remain, as `.upload-*`.
 //!
-//! Without the crate: a `Vec` for each upload that is allocated with a `Layout` of its own (nothing in std aligns
-//! one), a second to be filled meanwhile, and no bound on the number of uploads, or a `Semaphore` beside
-//! them.
+//! Without this crate: for each upload a `Vec` with a `Layout` of its own (std has no aligned one), a second to
+//! fill while the first is written, and no bound on the number of uploads, unless a `Semaphore` is added.
 
 use axum::{
     Router,
@@ -43,7 +42,7 @@ use std::{
 use tokio::{net::TcpListener, task::spawn_blocking};
 use tokio_util::io::StreamReader;
 
-/// What addresses, offsets and lengths are multiples of.
+/// Addresses, offsets and lengths are multiples of this.
 pub(crate) const ALIGNMENT: usize = 4096;
 
 #[derive(Clone)]
@@ -52,7 +51,7 @@ struct Uploads {
     directory: Arc<PathBuf>,
 }
 
-/// A file under a temporary name, which is removed with this unless it was finished.
+/// A file under a temporary name. Dropping it removes the file unless it was finished.
 struct Unfinished {
     file: Arc<File>,
     path: PathBuf,
@@ -60,7 +59,7 @@ struct Unfinished {
 }
 
 impl Unfinished {
-    /// Past the system's cache if it can be.
+    /// Creates the file with `O_DIRECT` if the file system supports it.
     fn create(directory: &path::Path) -> io::Result<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let mut options = OpenOptions::new();
@@ -69,11 +68,12 @@ impl Unfinished {
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
             let path = directory.join(format!(".upload-{}-{number}", process::id()));
             let file = match options.clone().create_new(true).open(&path) {
-                // It is of a process that had the same id, and was killed.
+                // The file is left from a process that had the same id and was killed.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 opened => opened?,
             };
-            // Opened once more, since a file system that does not know the flag can refuse it and create the file.
+            // Opened a second time, since a file system without `O_DIRECT` can refuse the flag and still create
+            // the file.
             let direct = options.custom_flags(libc::O_DIRECT).open(&path);
             return Ok(Unfinished {
                 file: Arc::new(direct.unwrap_or(file)),
@@ -83,7 +83,7 @@ impl Unfinished {
         }
     }
 
-    /// Cuts off what is behind `len`, and puts the file in the place of what had the name before.
+    /// Truncates the file to `len` bytes and renames it to `path`, replacing the file that was there.
     fn finish(mut self, len: u64, path: &path::Path) -> io::Result<()> {
         self.file.set_len(len)?;
         self.file.sync_all()?;
@@ -94,7 +94,8 @@ impl Unfinished {
 }
 
 impl Drop for Unfinished {
-    /// hyper drops the handler of a client that has gone, wherever it waits, so this is not left to the handler.
+    /// In `drop` rather than in the handler: hyper drops the handler of a client that disconnected at any
+    /// `await`.
     fn drop(&mut self) {
         if !self.finished {
             let _none = fs::remove_file(&self.path);
@@ -102,7 +103,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// Writes the body to the file, and says how long it is.
+/// Writes the body to the file, and returns its length.
 async fn write(pool: &Pool, body: Body, file: &Arc<File>) -> io::Result<u64> {
     let chunks = body.into_data_stream().map_err(io::Error::other);
     let mut blocks = SampleReader::new(StreamReader::new(chunks), pool).fill_buffers(true);
@@ -112,7 +113,7 @@ async fn write(pool: &Pool, body: Body, file: &Arc<File>) -> io::Result<u64> {
         let mut block = block?;
         let at = len;
         len += block.len() as u64;
-        // The last block is written to a whole number of pages; what is too much reads as zero.
+        // The last block is written up to a whole number of pages; the bytes added at its end are zero.
         block.set_len(block.len().next_multiple_of(ALIGNMENT))?;
         let file = file.clone();
         let writing = spawn_blocking(move || file.write_all_at(&block, at));
@@ -126,7 +127,7 @@ async fn write(pool: &Pool, body: Body, file: &Arc<File>) -> io::Result<u64> {
     Ok(len)
 }
 
-/// Makes a file of the body, and says how long it is.
+/// Stores the body as a file, and returns its length.
 async fn store(uploads: &Uploads, name: &str, body: Body) -> io::Result<u64> {
     let directory = uploads.directory.clone();
     let file = spawn_blocking(move || Unfinished::create(&directory)).await??;
@@ -136,7 +137,7 @@ async fn store(uploads: &Uploads, name: &str, body: Body) -> io::Result<u64> {
     Ok(len)
 }
 
-/// Whether it names a file in the directory, and none that is unfinished.
+/// Whether `name` names a file in the directory, and not a temporary one.
 fn is_name(name: &str) -> bool {
     // A path of one segment can still be `..`.
     let mut parts = path::Path::new(name).components();
@@ -155,7 +156,7 @@ async fn upload(
     if !is_name(&name) {
         return (
             StatusCode::BAD_REQUEST,
-            format!("{name} is no name of a file\n"),
+            format!("{name} is not a valid file name\n"),
         );
     }
     match store(&uploads, &name, body).await {
@@ -167,13 +168,13 @@ async fn upload(
     }
 }
 
-/// The error and its causes, on one line: a message does not repeat that of its source.
+/// The error and its sources on one line. No message repeats the message of its source.
 fn in_full(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |&error| error.source());
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
-/// Serves until it is dropped.
+/// Serves until the future is dropped.
 pub(crate) async fn serve(pool: Pool, listener: TcpListener, directory: PathBuf) -> io::Result<()> {
     let uploads = Uploads {
         pool,
@@ -189,7 +190,7 @@ pub(crate) async fn serve(pool: Pool, listener: TcpListener, directory: PathBuf)
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [listen, directory] = arguments.as_slice() else {
-        return Err("which address to listen at, and where to write to?".into());
+        return Err("usage: upload_to_disk LISTEN_ADDRESS DIRECTORY".into());
     };
     let pool = Pool::builder()
         .buffers(32)
