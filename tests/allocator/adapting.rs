@@ -1,4 +1,4 @@
-//! What the adapters allocate: nothing per sample, frame or write.
+//! What the stream adapters allocate: nothing per sample, frame or write.
 
 use crate::{
     allocations::{assert_allocates, take},

@@ -1,7 +1,7 @@
-//! Nothing is allocated per get, release, freeze, clone or slice, waiting or not, once warm.
+//! Once warm, the pool allocates nothing per get, release, freeze, clone or slice, with or without a wait.
 //!
-//! The count is of the threads that take part, all together: the test harness has threads too. So
-//! everything is one test, since two would count each other.
+//! The count is the sum over the threads that take part, since the test harness has threads too. Two tests
+//! would count each other's allocations, so everything is one test.
 
 use crate::counting::{allocations, take_part};
 use crate::polling::poll_once;

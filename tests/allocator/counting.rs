@@ -1,4 +1,4 @@
-//! The system's allocator, with a count of what it is asked for.
+//! The system's allocator, with counters of its calls and bytes.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},

@@ -1,7 +1,7 @@
-//! What is gone costs nothing: no memory for the quotas, waiters, listeners and callbacks that once were.
+//! Dropped quotas, waiters, listeners and callbacks leave no memory behind.
 //!
-//! Each test runs on one thread and counts the bytes that this thread has allocated and not freed, so tests that
-//! run beside it are not in its count.
+//! Each test runs on one thread and counts the bytes that this thread has allocated and not freed, so tests
+//! that run at the same time are not counted.
 
 use crate::counting::live;
 use crate::polling::{Polled, poll_once};

@@ -1,7 +1,7 @@
-//! What the pool allocates, and what it keeps of it.
+//! What the pool allocates, and what it keeps allocated.
 //!
-//! A binary of its own: its allocator counts. It counts for each thread apart, or for the threads that take part, so the
-//! tests here may run side by side.
+//! These tests are a binary of their own because it has a counting allocator. The allocator counts per thread,
+//! or for the threads that take part, so the tests here may run at the same time.
 
 #[cfg(feature = "stream")]
 mod adapting;

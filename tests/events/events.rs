@@ -1,5 +1,5 @@
-//! Holds the promise about events: what is told and what is not, that a subscriber may call back into the
-//! pool, and that one which panics loses nothing.
+//! Events: which are emitted and which are not; a subscriber may call the pool; a subscriber that panics loses
+//! nothing.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,9 @@
 //! Events, and the names in them.
 //!
-//! A binary of its own: a subscriber of one thread is not told of events whose call sites another thread met first while
-//! it had no subscriber, since `tracing` switches such a call site off for the whole process. So each test here that can
-//! cause an event has a subscriber, and no other test runs beside them.
+//! These tests are a binary of their own. When a thread without a subscriber is the first to reach an event's
+//! call site, `tracing` disables that call site for the whole process, and the subscriber of another thread
+//! does not get the event. So each test here that can cause an event has a subscriber, and no other tests run
+//! in this process.
 
 #[cfg(feature = "tracing")]
 #[path = "../it/entry_points.rs"]

@@ -1,5 +1,5 @@
-//! Names that users gave are escaped wherever they are printed: no name forges a line of a report or a log, or
-//! reaches a terminal.
+//! Names that users choose are escaped wherever they are printed: no name forges a line of a report or a log,
+//! or sends control characters to a terminal.
 
 #![forbid(unsafe_code)]
 

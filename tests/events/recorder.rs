@@ -1,4 +1,4 @@
-//! A subscriber that writes down the events of pools, and does what a test wants inside of each.
+//! A subscriber that records the events of pools, and runs a test's code inside each of them.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::{

@@ -1,5 +1,5 @@
-//! Holds the promise about the types themselves: which threads they may go to, that no future of the
-//! pool must be pinned, and how many words they take.
+//! Types: which of them are `Send` and `Sync`, that no future of the pool needs pinning, and how many words
+//! each takes.
 
 #![forbid(unsafe_code)]
 

@@ -1,7 +1,7 @@
 //! The sizing rule for a `tokio::sync::broadcast` channel of samples, as the README gives it.
 //!
-//! A producer never waits if *capacity, rounded up to a power of two, + samples that subscribers hold + 1* is at
-//! most the number of buffers.
+//! A producer never waits if *capacity, rounded up to a power of two, + samples that subscribers hold + 1* is
+//! at most the number of buffers.
 
 use crate::polling::Polled;
 use bytes::{BufMut, Bytes};

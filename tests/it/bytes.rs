@@ -1,5 +1,5 @@
-//! Holds the promise about `Bytes` made from samples: no copy, and the sample returns when the last of
-//! them is gone.
+//! `Bytes` made from samples: no copy is made, and the sample is returned to the pool when the last of them is
+//! dropped.
 
 #![forbid(unsafe_code)]
 

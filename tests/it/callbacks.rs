@@ -1,5 +1,5 @@
-//! Holds the promise about callbacks that misbehave: one that blocks holds up its own release and nothing
-//! else, and one that replaces itself is called once.
+//! Callbacks that misbehave: one that blocks delays its own release and nothing else, and one that replaces
+//! itself is called once.
 
 #![forbid(unsafe_code)]
 

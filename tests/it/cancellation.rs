@@ -1,4 +1,4 @@
-//! Giving up a get, in any state, loses neither a sample nor anyone's place, and leaves no trace.
+//! Dropping a get in any state loses no sample and no waiter's position, and leaves nothing behind.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The end of a shared fan-out, and where its subscribers start and continue.
+//! The end of a shared fan-out, and the samples at which its subscribers start and continue.
 
 #![deny(unsafe_code)]
 

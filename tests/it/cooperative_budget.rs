@@ -1,4 +1,4 @@
-//! Tokio's cooperative budget, threads that block, and executors that are not Tokio's.
+//! Tokio's cooperative budget, threads that block, and executors other than Tokio's.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! A sparse slice is copied out, so that it does not pin a buffer; a dense one is not.
+//! A slice that fills little of its buffer is copied, so that it does not pin the buffer; a fuller one is not.
 
 #![forbid(unsafe_code)]
 

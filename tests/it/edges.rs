@@ -1,5 +1,5 @@
-//! Holds the promise about numbers: the largest, the smallest and those next to an overflow are refused or
-//! obeyed, by every call that takes one, and nothing wraps round.
+//! Numbers at the ends of their range, and those next to an overflow: every call that takes one obeys it or
+//! returns an error, and nothing wraps around.
 
 #![forbid(unsafe_code)]
 

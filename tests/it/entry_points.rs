@@ -1,4 +1,4 @@
-//! Everything that can be called on a pool without waiting, and a pool to call it on.
+//! Every method of a pool that can be called without waiting, and a pool to call them on.
 
 use crate::polling::poll_once;
 use bytes::Buf;

@@ -1,7 +1,8 @@
-//! What all errors of the crate have in common: a message that reads as a clause, each reason said once when the chain
-//! of sources is printed, an `io::Error` of a kind that means something, and room for another variant.
+//! Rules for all errors of the crate: the message is a clause; each reason appears once when the chain of
+//! sources is printed; the conversion to `io::Error` has a meaningful kind; and every enum is `non_exhaustive`.
 //!
-//! The source of the crate is read for what it declares, so that an error that is added is checked as well.
+//! The tests read the source of the crate for the types that it declares, so an error that is added is checked
+//! too.
 
 #![deny(unsafe_code)]
 // A `_` behind all variants is reachable only if the enum is `non_exhaustive`.

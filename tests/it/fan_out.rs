@@ -1,4 +1,4 @@
-//! A fan-out: a subscriber that lags skips samples, and subscribers hold no more than the limit.
+//! A fan-out: a subscriber that lags skips samples, and subscribers hold no more samples than the limit.
 
 #![deny(unsafe_code)]
 

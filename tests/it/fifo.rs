@@ -1,4 +1,4 @@
-//! First come, first served by first poll, and nobody overtakes.
+//! Waiters are served in the order of their first poll, and no later request overtakes them.
 
 #![forbid(unsafe_code)]
 

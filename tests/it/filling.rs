@@ -1,5 +1,4 @@
-//! Holds the promise about filling a sample: where bytes go, how many fit, and what is said when they
-//! do not.
+//! Filling a sample: where bytes are written, how many fit, and the errors and panics when they do not fit.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! Holds the promise about what is forgotten: `mem::forget` is safe, so it may cost what was forgotten and
-//! nothing else, and `holders()` names what stays out.
+//! `mem::forget` is safe, so it may leak what was forgotten and nothing else, and `holders()` names what stays
+//! checked out.
 
 #![forbid(unsafe_code)]
 

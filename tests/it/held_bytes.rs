@@ -1,5 +1,4 @@
-//! Holds the promise about the memory that samples keep: how much stands in them, and how much they keep
-//! from others.
+//! The memory that samples hold: how many bytes are used, and how many are pinned.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! A holder names the line that asked, for every way to get a sample: with a quota and without, at once and after a wait.
+//! `holders()` names the line that called, for every way to get a sample: with and without a quota, at once and
+//! after a wait.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The life of a pool: what every operation does in every state, and which error comes first.
+//! The states of a pool: what every operation does in each of them, and which error has precedence.
 
 #![forbid(unsafe_code)]
 

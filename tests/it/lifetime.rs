@@ -1,5 +1,5 @@
-//! Holds the promise about who keeps what alive: samples outlive their pool, the last of them frees it,
-//! exactly once, on whatever thread, and a future that is forgotten costs no more than its sample.
+//! Lifetimes: samples outlive the handles of their pool; the last sample frees the pool exactly once, on any
+//! thread; and a forgotten future leaks no more than its sample.
 
 #![deny(unsafe_code)]
 

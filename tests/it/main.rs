@@ -1,9 +1,9 @@
-//! The promises of the pool, a module for each.
+//! The promises of the pool, one module for each.
 //!
-//! All in one binary, because each binary links the library and what it depends on once more. The tests share a process,
-//! and `cargo test` runs them on several threads: none may change what belongs to the whole process, nor count what
-//! others do meanwhile. Those that must are in binaries of their own, whose heads say why: `allocator`, `events` and
-//! `process`.
+//! They are one binary because each binary links the library and its dependencies again. The tests share a
+//! process, and `cargo test` runs them on several threads: no test may change the state of the whole process,
+//! or count what others do at the same time. Tests that must do so are in binaries of their own, and the heads
+//! of those say why: `allocator`, `events` and `process`.
 
 mod entry_points;
 mod polling;

@@ -1,4 +1,5 @@
-//! Several samples at once: all or nothing, in line like one waiter, and nothing is left half-taken.
+//! Requests for several samples: all or nothing, one position in the wait queue, and no part is kept on
+//! failure.
 
 #![forbid(unsafe_code)]
 

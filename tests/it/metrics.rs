@@ -1,5 +1,5 @@
-//! Holds the promise about metrics: they are what the status says, each wait is recorded once, and nothing
-//! is recorded where samples move.
+//! Metrics: they equal the status, each wait is recorded once, and taking and releasing samples records
+//! nothing.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Holds the promise about metrics of what has the same labels, of what is gone, of quotas and of fan-outs.
+//! Metrics of pools with the same labels, of dropped pools, of quotas and of fan-outs.
 
 #![forbid(unsafe_code)]
 

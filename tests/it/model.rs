@@ -1,7 +1,7 @@
-//! Whatever is called in whatever order, the pool does what a small obvious model of it does.
+//! For any sequence of operations, the pool does what a small and simple model of it does.
 //!
-//! One thread, futures polled by hand, and after each step everything that can be seen is compared. The
-//! fuzzer plays the same operations in the same world, and only chooses them differently.
+//! The tests use one thread and poll futures by hand. After each step they compare everything that is
+//! observable. The fuzzer runs the same operations in the same world, and differs only in how it chooses them.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! Holds the promise about futures that move: each poll may be on another thread and with another waker,
-//! the last waker is the one that is woken, and a future that has resolved is over.
+//! Futures that move: each poll may be on another thread and with another waker, the waker of the last poll is
+//! the one that is woken, and polling a future again after it has resolved panics.
 
 #![forbid(unsafe_code)]
 

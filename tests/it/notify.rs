@@ -1,5 +1,5 @@
-//! Holds the promise about the release callback: who is called, how it is replaced and removed, and
-//! that neither it nor its guard keeps a pool alive against the user's will.
+//! The release callback: which callback is called, how it is replaced and removed, and that neither it nor its
+//! guard keeps a pool alive.
 
 #![forbid(unsafe_code)]
 

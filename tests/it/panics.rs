@@ -1,5 +1,4 @@
-//! Holds the promise about foreign code that panics: it is swallowed and counted, and skips neither a
-//! later step nor another waker.
+//! User code that panics: the panic is caught and counted, and skips neither a later step nor another waker.
 
 #![deny(unsafe_code)]
 

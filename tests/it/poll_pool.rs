@@ -1,4 +1,4 @@
-//! A polled pool keeps its place in line between polls, and gives it up when told to.
+//! A polled pool keeps its position in the wait queue between polls, and gives it up on request.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! Polling futures by hand, so that a test decides who is polled when, and sees who was woken.
+//! Polling futures by hand, so that a test decides which future is polled when, and sees which wakers were
+//! woken.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 

@@ -1,5 +1,4 @@
-//! Holds the promise about properties: what is rounded, where buffers lie, and what a builder gives
-//! without being told.
+//! Properties: what is rounded, how buffers are aligned, and the defaults of a builder.
 
 #![forbid(unsafe_code)]
 

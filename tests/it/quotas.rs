@@ -1,4 +1,4 @@
-//! A quota bounds what is out through it, and who waits for it holds up nobody else.
+//! A quota limits the samples that are checked out through it, and its waiters delay no one outside it.
 
 mod boundary;
 mod foreign;

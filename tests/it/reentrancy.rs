@@ -1,5 +1,5 @@
-//! Holds the promise that no foreign code runs under a lock: every entry point that does not wait may
-//! be called from a waker's wake, clone or drop, from a callback, and from a callback's drop.
+//! No user code runs under a lock: every method that does not wait may be called from a waker's wake, clone or
+//! drop, from a callback, and from a callback's drop.
 
 #![deny(unsafe_code)]
 

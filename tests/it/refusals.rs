@@ -1,4 +1,4 @@
-//! What is ready at once, above all an error, does not keep its thread from other tasks.
+//! Calls that are ready at once, above all with an error, still let other tasks of their thread run.
 
 #![forbid(unsafe_code)]
 

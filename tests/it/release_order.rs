@@ -1,4 +1,4 @@
-//! Holds the promise about a release: its steps, and the exact order in which others see them.
+//! A release: its steps, and the exact order in which other threads see them.
 
 #![deny(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! Holds the promise that a callback is not called after it was removed, by whatever user code runs during
-//! the same release, and that the one that is set instead is called.
+//! A callback is not called after it was removed, whatever user code runs during the same release, and the
+//! callback that replaces it is called.
 
 #![forbid(unsafe_code)]
 

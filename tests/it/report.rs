@@ -1,4 +1,4 @@
-//! Holds the promise about reports: by call site, the largest first, and honest about what is not known.
+//! Reports: by call site, the largest first, and explicit about what is not known.
 
 #![forbid(unsafe_code)]
 

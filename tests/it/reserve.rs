@@ -1,4 +1,5 @@
-//! The reserve: quotas of high priority are served from it, and it is filled up before any waiter is served.
+//! The priority buffers: quotas of high priority are served from them, and they are filled up before any other
+//! waiter is served.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What a sample says of itself reads back as DirectShow has it, and times convert without surprises.
+//! The properties of a sample read back as DirectShow defines them, and times convert exactly.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! Holds the promise that a waker may call back in, for wakers that come with a later poll: tasks move,
-//! and `select!` and joins poll with wakers of their own.
+//! A waker may call the pool, also a waker that comes with a later poll: tasks move, and `select!` and joins
+//! poll with wakers of their own.
 
 #![deny(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The servers among the examples, each with real clients, and each with more of them than it has buffers.
+//! The servers among the examples, each with real clients, and each with more clients than it has buffers.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! Holds the promise about shared samples: every handle shows its own bytes of the one buffer, and the
-//! buffer returns when the last handle to any of them is gone.
+//! Shared samples: every handle shows its own bytes of the one buffer, and the buffer is returned to the pool
+//! when the last handle to any of them is dropped.
 
 #![forbid(unsafe_code)]
 

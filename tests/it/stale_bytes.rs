@@ -1,4 +1,4 @@
-//! Holds the promise that nobody reads a byte which a previous owner of the buffer wrote.
+//! No user can read a byte that a previous owner of the buffer wrote.
 
 #![deny(unsafe_code)]
 

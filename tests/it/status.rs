@@ -1,4 +1,4 @@
-//! Holds the promise about what a pool says of itself: every counter, and who holds what since when.
+//! The status of a pool: every counter, and which lines have held samples since when.
 
 #![forbid(unsafe_code)]
 

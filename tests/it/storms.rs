@@ -1,5 +1,5 @@
-//! Holds the promise about storms of `select!`, time limits and aborts: afterwards every sample is home,
-//! those who stayed were served in their order, and the counters add up.
+//! Many `select!`s, timeouts and aborts at once: afterwards every sample is free, the waiters that stayed were
+//! served in order, and the counters add up.
 
 #![forbid(unsafe_code)]
 

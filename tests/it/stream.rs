@@ -1,4 +1,4 @@
-//! The adapters: what is read, written, cut into frames and received, one file for each of them.
+//! The stream adapters: reading, writing, framing and datagrams, one file for each.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! After a storm on many threads everything is home, and nothing was lost or counted twice.
+//! After heavy use on many threads every sample is free, and none was lost or counted twice.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! Holds the promise about panics of others: samples and gets that are dropped while their thread unwinds,
-//! or is torn down, do all that they do otherwise, whatever the foreign code that they meet.
+//! Panics of users: samples and gets that are dropped while their thread unwinds or is torn down do everything
+//! that they do otherwise, whatever user code they run.
 
 #![deny(unsafe_code)]
 

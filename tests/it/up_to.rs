@@ -1,4 +1,4 @@
-//! `try_get_up_to`: what is free, at most so many, and no waiting.
+//! `try_get_up_to`: takes the free samples, at most the requested number, and does not wait.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Holds what the pool says of the time that gets spent in line: all of it, whatever came of the wait.
+//! Wait times: all the time that gets spend in the wait queue is counted, whatever the outcome of the wait.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Holds the promise that waits are measured by Tokio's clock: a test that pauses time sees the waits that it made.
+//! Wait times are measured by Tokio's clock: a test that pauses time sees exactly the waits that it made.
 
 #![forbid(unsafe_code)]
 

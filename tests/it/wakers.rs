@@ -1,4 +1,4 @@
-//! Wakers that run a test's code at the moment when they are cloned, woken or dropped.
+//! Wakers that run a test's code when they are cloned, woken or dropped.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(

@@ -1,4 +1,4 @@
-//! Holds the promise about long waits: each stall is told once, with who holds the samples, and a watch
+//! Stall detection: each stall is reported once, with the lines that hold the samples, and a stall detector
 //! keeps nothing alive.
 
 #![forbid(unsafe_code)]

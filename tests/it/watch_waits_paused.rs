@@ -1,4 +1,4 @@
-//! Holds the promise that a watch goes by the clock of its runtime, and that a test which pauses time may have one.
+//! A stall detector uses the clock of its runtime, and works in a test that pauses time.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Runs a test again in a process of its own.
+//! Runs a test again in a child process.
 
 use std::{env, io, path::Path, process::Command};
 

@@ -1,5 +1,5 @@
-//! Holds the promise that a subscriber for the whole program is not told of what it does itself. In a child, since
-//! such a subscriber is there for good.
+//! A global subscriber gets no event for what it does inside an event. The test runs in a child process, since
+//! a global subscriber cannot be removed.
 
 #![forbid(unsafe_code)]
 

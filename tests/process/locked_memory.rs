@@ -1,6 +1,6 @@
-//! Memory that is locked, and memory that the system does not take back.
+//! Locked memory, and memory that the system does not take back.
 //!
-//! Locking all memory, and refusing a system call, are for a whole process: each test runs in a child.
+//! Locking all memory and denying a system call affect a whole process, so each test runs in a child.
 
 #![allow(
     unsafe_code,

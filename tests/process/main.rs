@@ -1,7 +1,7 @@
-//! What concerns a whole process: its memory, what the system refuses it, a subscriber that is there for good.
+//! What concerns a whole process: its memory, the limits of the system, a global subscriber.
 //!
-//! A binary of its own, so that other tests neither disturb the process's figures nor meet its limits. Tests that change
-//! the process, or that no other may run beside at all, run themselves again in a child.
+//! These tests are a binary of their own, so that other tests neither disturb the figures of the process nor
+//! meet its limits. A test that changes the process, or that must run alone, runs itself again in a child.
 
 #[cfg(any(target_os = "linux", feature = "tracing"))]
 mod child;

@@ -1,5 +1,5 @@
-//! Holds the promise about memory: it is the system's until it is used, goes back with a decommit, and
-//! little of it is in use while few samples are.
+//! Memory: the system provides a page only when it is used, a decommit returns all of it, and a pool with few
+//! samples checked out uses little of it.
 
 #![forbid(unsafe_code)]
 

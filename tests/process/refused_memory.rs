@@ -1,7 +1,7 @@
-//! Holds the promise about memory that the system refuses: a clear error, nothing half done, and a pool
-//! that works as soon as it asks for less or there is more.
+//! Memory that the system refuses: the error is clear, no state is changed by half, and the pool works as soon
+//! as it needs less memory or more is available.
 //!
-//! The limit is one of a whole process, so each test runs in a child that has it.
+//! The limit applies to a whole process, so each test runs in a child that has it.
 
 #![forbid(unsafe_code)]
 

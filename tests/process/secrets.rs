@@ -1,5 +1,5 @@
-//! Holds the promise of `zero_on_release`: what was written into a sample is nowhere in the pool's memory
-//! once the sample is home. The process's own memory is scanned for it.
+//! `zero_on_release`: once a sample is returned to the pool, the bytes that were written to it are nowhere in
+//! the pool's memory. The tests scan the memory of their own process for these bytes.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Decommitting, and what is told when the last sample is home.
+//! Decommitting, and what is notified when the last sample is returned.
 
 use super::{SMALL, STATES, addresses, assert_all_refused, committed, pool_in};
 use crate::polling::{Polled, at_once};

@@ -1,4 +1,4 @@
-//! Flushing: gets fail, memory stays.
+//! Flushing: gets fail, and the memory stays.
 
 use super::{SMALL, STATES, addresses, assert_all_refused, committed, pool_in};
 use crate::polling::Polled;

@@ -1,4 +1,4 @@
-//! Pool handles that go before the samples do, and what never calls the callback.
+//! Pool handles that are dropped before the samples, and operations that never call the callback.
 
 use super::{committed, pool_in};
 use crate::polling::Polled;

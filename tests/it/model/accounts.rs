@@ -1,4 +1,4 @@
-//! The model of quotas: how much is charged to each, and who waits for room.
+//! The model of quotas: how much of each is in use, and who waits for room in it.
 
 use super::operations::{Payer, Settings};
 use proptest::{prelude::*, test_runner::TestCaseResult};

@@ -1,4 +1,4 @@
-//! The model of a get: what it wants, and how far it is.
+//! The model of a get: the number of samples that it requests, and its state.
 
 use super::operations::Payer;
 use sample_pool::GetBufferError;

@@ -1,4 +1,4 @@
-//! The model: what a pool is expected to do, written as plainly as can be.
+//! The model: what a pool must do, written as simply as possible.
 
 use super::{
     accounts::Accounts,

@@ -1,4 +1,4 @@
-//! A sample in a user's hands, and the bytes that must be in it.
+//! A sample that a user holds, and the bytes that must be in it.
 
 use bytes::{BufMut, Bytes};
 use proptest::{prelude::*, test_runner::TestCaseResult};

@@ -1,4 +1,4 @@
-//! What can be done to a pool.
+//! The operations on a pool.
 
 use super::held::Edit;
 use sample_pool::{Pool, Properties};

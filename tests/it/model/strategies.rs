@@ -1,4 +1,4 @@
-//! How often each thing is done.
+//! How often each operation is chosen.
 
 use super::{
     held::Edit,

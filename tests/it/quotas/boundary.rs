@@ -1,8 +1,8 @@
-//! A quota is a boundary: neither it nor what was got or made through it leads to the pool or to a higher
+//! A quota is a boundary: neither the quota nor anything that came through it leads to the pool or to a higher
 //! priority.
 //!
-//! That a method does not exist is proved by a trait that has one of the same name: the type's own method would
-//! be called in its place, and the answer would have another type.
+//! To prove that a type has no such method, a trait gives it one of the same name. If the type had its own, the
+//! call would take that one, and the result would have another type.
 
 #![forbid(unsafe_code)]
 

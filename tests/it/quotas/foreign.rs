@@ -1,4 +1,4 @@
-//! Wakers that come back in, panic or change, and futures that are forgotten.
+//! Wakers that call the pool, panic or change, and futures that are forgotten.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! Waiting for room: in what order, for how long, and what ends it.
+//! Waiting for room: the order, the time limits, and everything that ends a wait.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! `FrameReader`: a frame that was begun keeps no buffer that others wait for.
+//! `FrameReader`: a partly read frame keeps no buffer that other gets wait for.
 
 use super::{
     pool,

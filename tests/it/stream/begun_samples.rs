@@ -1,4 +1,4 @@
-//! `SampleReader` that fills its buffers: one that was begun is not kept while others wait for it.
+//! `SampleReader` with `fill_buffers`: a partly filled buffer is not kept while other gets wait for it.
 
 use super::{
     pool,

@@ -1,4 +1,4 @@
-//! `DatagramReceiver`: one datagram a sample, and no buffer taken before there is one.
+//! `DatagramReceiver`: one datagram per sample, and no buffer is taken before a datagram is ready.
 
 use super::pool;
 use crate::polling::Polled;

@@ -1,4 +1,4 @@
-//! `FrameReader`: frames are found wherever the reads cut them, and copied only where they must be.
+//! `FrameReader`: frames are found wherever the reads split them, and copied only where they must be.
 
 use super::{
     pool,

@@ -1,4 +1,4 @@
-//! What an adapter is made of can be reached, and comes back when it is taken apart.
+//! The parts of an adapter can be borrowed, and are returned when the adapter is taken apart.
 
 use super::{
     pool,

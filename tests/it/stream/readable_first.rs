@@ -1,4 +1,4 @@
-//! `ReadableFirst`: who has nothing to read takes no buffer, and no place in line for one.
+//! `ReadableFirst`: a reader that is not readable takes no buffer and does not queue for one.
 
 use super::pool;
 use crate::polling::Polled;

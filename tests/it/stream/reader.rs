@@ -1,4 +1,4 @@
-//! `SampleReader`: which bytes are in which sample, and when it holds a buffer while there is nothing to read.
+//! `SampleReader`: which bytes are in which sample, and when it holds a buffer while nothing can be read.
 
 use super::{
     pool,

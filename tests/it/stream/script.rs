@@ -1,4 +1,4 @@
-//! A reader and a writer that do what a test tells them, one step at each call.
+//! A reader and a writer that follow a script, one step at each call.
 
 use std::{
     collections::VecDeque,

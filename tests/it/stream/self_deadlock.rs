@@ -1,4 +1,4 @@
-//! A task that waits for a sample which it keeps itself: the report tells the line, since no pool can help.
+//! A task that waits for a sample that it holds itself: no pool can resolve this, so the report names the line.
 
 use crate::polling::Polled;
 use futures::TryStreamExt;
