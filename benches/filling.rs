@@ -1,7 +1,7 @@
 //! Filling whole buffers, from 2 KiB to 4 MiB.
 //!
-//! Time per sample, and bytes per second. Not measured: reading from a socket or a device, the first use
-//! of a buffer's memory, which the warm-up pays for, and caches that others use meanwhile.
+//! Prints time per sample, and bytes per second. Not measured: reading from a socket or a device; the first use
+//! of a buffer's memory, which happens in the warm-up; and a cache that is shared with other users.
 
 mod measured;
 
@@ -13,8 +13,8 @@ use std::hint::black_box;
 const BUFFERS: usize = 4;
 const SIZES: [usize; 4] = [2 << 10, 64 << 10, 1 << 20, 4 << 20];
 
-/// Nanoseconds per sample: get, set all its bytes to one value, `into_bytes`, drop. The lowest buffer is
-/// home each time, so it is the same one, in the cache as far as it fits.
+/// Nanoseconds per sample: get, set all its bytes to one value, `into_bytes`, drop. The pool gives the lowest
+/// free buffer, so each iteration uses the same one, and it is in the cache if it fits.
 fn main() {
     let mut criterion = measured::criterion();
     let mut group = criterion.benchmark_group("fill_into_bytes_drop/size");

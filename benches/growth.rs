@@ -1,6 +1,7 @@
-//! How the cost grows with the number of slots, from 1 to 65,536: it should not, per sample.
+//! How the cost per sample grows with the number of slots, from 1 to 65,536: it should not grow.
 //!
-//! One thread. Not measured here: waiters, which are in `hand_over`, and misses, in `miss`.
+//! One thread. Not measured here: waiters, which are in `hand_over`, and gets from an empty pool, which are in
+//! `miss`.
 
 mod measured;
 
@@ -12,8 +13,8 @@ use std::{hint::black_box, time::Instant};
 const SIZE: usize = 4096;
 const SLOTS: [usize; 4] = [1, 64, 4096, 65_536];
 
-/// Nanoseconds per get and release, with all other slots home. Not measured: the bytes' memory, of which
-/// nothing is touched.
+/// Nanoseconds per get and release while all other slots are free. Not measured: the memory of the bytes, which
+/// is not touched.
 fn one(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("get_and_release/slots");
     for slots in SLOTS {
@@ -31,8 +32,8 @@ fn one(criterion: &mut Criterion) {
     }
 }
 
-/// Time per burst that takes every slot, one by one, and releases them in the order in which they were
-/// taken. Divide by the number of slots, or look at the elements per second.
+/// Time per burst that takes every slot, one by one, and releases them in the order in which they were taken.
+/// Divide by the number of slots, or use the elements per second.
 fn all(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("burst/slots");
     for slots in SLOTS {
@@ -45,7 +46,7 @@ fn all(criterion: &mut Criterion) {
                 let start = Instant::now();
                 for _ in 0..iterations {
                     let gets = (0..slots).map(|_| ready(measured.pool().get_buffer()));
-                    samples.extend(gets.map(|sample| sample.expect("one is home")));
+                    samples.extend(gets.map(|sample| sample.expect("one is free")));
                     assert_eq!(black_box(&samples).len(), slots);
                     samples.clear();
                 }
@@ -56,8 +57,8 @@ fn all(criterion: &mut Criterion) {
     }
 }
 
-/// Time to build a pool, take one sample, release it and drop the pool: it is the mapping's, and does not
-/// grow with the slots that nobody takes.
+/// Time to build a pool, take one sample, release it and drop the pool. It is the time of the memory mapping,
+/// and does not grow with the slots that are never taken.
 fn build(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("build_get_drop/slots");
     for slots in SLOTS {

@@ -1,7 +1,7 @@
-//! More tasks than buffers: a release gives its buffer to the first in line, and wakes it.
+//! More tasks than buffers: a release hands its buffer to the head of the wait queue, and wakes that task.
 //!
-//! Time per hand-over of all tasks together: each task gets, yields and drops. The runtime's work, to
-//! wake, poll and yield, is in it, and is more than half. Not measured: how long one task waits.
+//! Time per hand-off of all tasks together: each task gets, yields and drops. More than half of it is the
+//! runtime's work: to wake, poll and yield. Not measured: how long one task waits.
 
 mod measured;
 
@@ -23,15 +23,15 @@ use tokio::{
 const SIZE: usize = 2048;
 const WORKERS: [usize; 2] = [1, 2];
 const CROWDS: [(usize, usize); 2] = [(8, 2), (64, 8)];
-/// As many tasks wait while one has the only buffer.
+/// So many tasks wait while one holds the only buffer.
 const WAITERS: [usize; 4] = [1, 10, 100, 1000];
 
-/// What goes into a packet of a video stream.
+/// The content of one packet of a video stream.
 const PACKET: [u8; 1400] = [7; 1400];
 const QUEUED: usize = 16;
 
-/// The time of `iterations` hand-overs by `tasks` tasks. Each does the same number, so there may be a few
-/// more of them, and then the time is that part of it.
+/// The time of `iterations` hand-offs by `tasks` tasks. Each task does the same number. If that makes more
+/// hand-offs than `iterations`, the time is scaled down to `iterations`.
 fn time(measured: &mut Measured, runtime: &Runtime, tasks: usize, iterations: u64) -> Duration {
     let each = iterations.div_ceil(tasks as u64);
     let all = each * tasks as u64;
@@ -66,7 +66,7 @@ fn time(measured: &mut Measured, runtime: &Runtime, tasks: usize, iterations: u6
     elapsed.mul_f64(iterations as f64 / all as f64)
 }
 
-/// Nanoseconds per hand-over, 8 tasks on 2 buffers and 64 on 8, with one and with two workers.
+/// Nanoseconds per hand-off: 8 tasks on 2 buffers and 64 on 8, with one worker and with two.
 fn crowds(criterion: &mut Criterion) {
     for (tasks, buffers) in CROWDS {
         let name = format!("hand_over/{tasks}_tasks_on_{buffers}/workers");
@@ -82,7 +82,7 @@ fn crowds(criterion: &mut Criterion) {
     }
 }
 
-/// Nanoseconds per hand-over of a single buffer, for 1 to 1,000 in line, with one worker.
+/// Nanoseconds per hand-off of a single buffer, for 1 to 1,000 queued tasks, with one worker.
 fn waiters(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hand_over/waiters");
     let runtime = runtime(1);
@@ -96,8 +96,8 @@ fn waiters(criterion: &mut Criterion) {
     }
 }
 
-/// Nanoseconds per packet that one task fills with 1,400 bytes and sends through a channel of 16 to
-/// another, which drops it; two workers. Most gets are hits. Not measured: latency, and copying to a
+/// Nanoseconds per packet: one task fills it with 1,400 bytes and sends it through a channel of 16 to another
+/// task, which drops it; two workers. Most gets find a free buffer. Not measured: latency, and copying to a
 /// socket.
 fn between_tasks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("send_to_task/bytes");

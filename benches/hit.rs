@@ -1,8 +1,8 @@
-//! Get and release while a buffer is home: the common case.
+//! Get and release while a buffer is free: the common case.
 //!
-//! Time per get and release on each thread; on two threads at once, which share the pool, it should be
-//! what it is on one. Not measured: filling, sharing, waiting, and the first use of a buffer's memory.
-//! The future is polled by hand, so a runtime's work is not in it.
+//! Time per get and release on each thread. With two threads that share the pool, the time should be that of
+//! one thread. Not measured: filling, sharing, waiting, and the first use of a buffer's memory. The future is
+//! polled by hand, so the time does not include a runtime's work.
 
 mod measured;
 
@@ -25,8 +25,8 @@ fn get_and_release(pool: &Pool, iterations: u64) {
     }
 }
 
-/// Nanoseconds per `get_buffer` and drop, on each thread. Not measured: a thread that meets another in
-/// one word of the free list, because after the first such meeting they keep apart.
+/// Nanoseconds per `get_buffer` and drop, on each thread. Not measured: two threads that use the same word of
+/// the free list, since after the first time they use different words.
 fn borrowed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("get_and_release/threads");
     for threads in THREADS {
@@ -40,7 +40,7 @@ fn borrowed(criterion: &mut Criterion) {
     }
 }
 
-/// The same with `get_buffer_owned` on a handle of each thread's own. Not measured: making that handle.
+/// The same with `get_buffer_owned`, on a handle for each thread. Not measured: cloning that handle.
 fn owned(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("get_owned_and_release/threads");
     for threads in THREADS {
@@ -59,8 +59,8 @@ fn owned(criterion: &mut Criterion) {
     }
 }
 
-/// The same with `get_buffer` and a release callback, which adds one to a thread-local: what is measured
-/// is calling it, not what it does.
+/// The same with `get_buffer` and a release callback that adds one to a thread-local. This measures the call,
+/// not the work of a callback.
 fn with_callback(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("get_and_release_with_callback/threads");
     for threads in THREADS {
@@ -70,7 +70,7 @@ fn with_callback(criterion: &mut Criterion) {
             bencher.iter_custom(|iterations| {
                 measured.on_threads(threads, iterations, |pool, iterations| {
                     get_and_release(pool, iterations);
-                    // Each thread is a new one.
+                    // Each call of the closure is on a new thread.
                     assert_eq!(CALLS.get(), iterations);
                 })
             });
@@ -88,7 +88,7 @@ fn without_waiting(criterion: &mut Criterion) {
             bencher.iter_custom(|iterations| {
                 measured.on_threads(threads, iterations, |pool, iterations| {
                     for _ in 0..iterations {
-                        black_box(pool.try_get_buffer().expect("one is home"));
+                        black_box(pool.try_get_buffer().expect("one is free"));
                     }
                 })
             });

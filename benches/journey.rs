@@ -1,8 +1,8 @@
-//! What each step of a frame's way through the `live_server` example costs, from hyper's chunk to a thousand viewers.
+//! The cost of each step of a frame in the `live_server` example, from hyper's chunk to a thousand viewers.
 //!
-//! Time per frame, or per viewer where that is said, on one thread; a frame is a picture of 64 KiB. The steps are the example's
-//! own, compiled from its files. Not measured: HTTP and sockets, which cost more than all the rest
-//! (`benches/server` measures them).
+//! Time per frame, or per viewer where a bench says so, on one thread; a frame is a picture of 64 KiB. The
+//! steps are compiled from the files of the example. Not measured: HTTP and sockets, which cost more than all
+//! other steps together (`benches/server` measures them).
 
 mod measured;
 
@@ -32,7 +32,7 @@ const BUFFERS: usize = 64;
 const SIZE: usize = 64 * 1024;
 const VIEWERS: u32 = 1000;
 
-/// As the example's, with holders tracked and waits measured.
+/// As in the example, with holders tracked and waits measured.
 fn pool() -> Pool {
     let pool = Pool::builder()
         .buffers(BUFFERS)
@@ -46,7 +46,8 @@ fn get(pool: &Pool) -> Sample {
     ready(pool.get_buffer()).expect("committed")
 }
 
-/// Measures `step` alone, on a sample that `before` has prepared; what it leaves is dropped afterwards.
+/// Measures `step` alone, on a sample that `before` has prepared. The result of `step` is dropped outside the
+/// measurement.
 fn step<T>(
     criterion: &mut Criterion,
     name: &str,
@@ -68,10 +69,10 @@ fn step<T>(
             took
         });
     });
-    assert_eq!(pool.free_count(), BUFFERS, "all samples are home");
+    assert_eq!(pool.free_count(), BUFFERS, "all samples are free");
 }
 
-/// The clock itself, which is in all of these.
+/// The clock itself, which is part of every measurement here.
 fn nothing(criterion: &mut Criterion) {
     step(criterion, "journey/0_the_clock", |_| {}, |sample| sample);
 }
@@ -111,7 +112,7 @@ fn make_part(criterion: &mut Criterion) {
     step(criterion, "journey/3_make_a_part", fill, make);
 }
 
-/// `freeze` and the fan-out, which wakes a thousand tasks; then what each of them does, all together.
+/// `freeze` and the fan-out, which wakes a thousand tasks; then the work of all these tasks together.
 fn publish(criterion: &mut Criterion) {
     for (name, publishing) in [
         ("journey/4_publish_to_1000_that_wait", true),
@@ -124,11 +125,11 @@ fn publish(criterion: &mut Criterion) {
                 published(&runtime.expect("a runtime"), &pool, iterations, publishing)
             });
         });
-        assert_eq!(pool.free_count(), BUFFERS, "all samples are home");
+        assert_eq!(pool.free_count(), BUFFERS, "all samples are free");
     }
 }
 
-/// How long publishing took, or else all that the viewers did.
+/// The time to publish, or else the time of everything that the viewers do.
 fn published(runtime: &Runtime, pool: &Pool, frames: u64, publishing: bool) -> Duration {
     let channel = FanOut::new(4, BUFFERS / 2);
     let taken = Rc::new(Cell::new(0));

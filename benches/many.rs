@@ -1,7 +1,7 @@
-//! Several samples at once, beside the same number one by one.
+//! Several samples at once, compared with the same number one by one.
 //!
-//! Time per batch: take so many, release all. Not measured: waiting for a batch. The pool has enough
-//! buffers for many batches, and one thread uses it.
+//! Time per batch: take that many, release all. Not measured: waiting for a batch. The pool has enough buffers
+//! for many batches, and one thread uses it.
 
 mod measured;
 
@@ -17,7 +17,7 @@ const BUFFERS: usize = 4096;
 const SIZE: usize = 2048;
 const BATCHES: [usize; 4] = [1, 8, 32, 256];
 
-/// The time of `iterations` batches; `take` fills the `Vec`, which has room for them.
+/// The time of `iterations` batches. `take` fills the `Vec`, which has enough capacity.
 fn time(
     measured: &mut Measured,
     batch: usize,
@@ -35,7 +35,7 @@ fn time(
     start.elapsed()
 }
 
-/// Nanoseconds per batch with `get_buffers_into`. Not measured: the `Vec`, which is used again.
+/// Nanoseconds per batch with `get_buffers_into`. Not measured: allocating the `Vec`, which is reused.
 fn at_once(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("get_many_and_release/at_once");
     for batch in BATCHES {

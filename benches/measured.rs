@@ -1,5 +1,5 @@
-//! What the benches have in common: a pool that must have all its samples home in the end, and running
-//! an operation on several threads at once.
+//! What the benches share: a pool whose samples must all be free at the end, and a way to run an operation on
+//! several threads at once.
 
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
@@ -15,8 +15,8 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-/// A quarter of criterion's own times: there are many benches, and their changes are looked at, not
-/// their digits.
+/// A quarter of criterion's default times: there are many benches, and what matters are changes, not exact
+/// figures.
 pub(crate) fn criterion() -> Criterion {
     Criterion::default()
         .sample_size(30)
@@ -30,11 +30,11 @@ pub(crate) fn criterion() -> Criterion {
 pub(crate) fn ready<F: Future + Unpin>(mut future: F) -> F::Output {
     match Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("a sample is home"),
+        Poll::Pending => panic!("a sample is free"),
     }
 }
 
-/// A runtime with `workers` threads, and its tasks on these alone.
+/// A runtime with `workers` threads; all tasks run on these threads.
 pub(crate) fn runtime(workers: usize) -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
@@ -63,13 +63,13 @@ impl Measured {
         &self.pool
     }
 
-    /// Remembers that an operation takes so many samples.
+    /// Records that an operation takes so many samples.
     pub(crate) fn takes(&mut self, samples: u64) {
         self.taken += samples;
     }
 
-    /// Runs `iterations` of an operation that takes one sample on each of `threads` threads at once.
-    /// The answer is the time from when all were ready until the last one was done.
+    /// Runs `iterations` of an operation that takes one sample, on each of `threads` threads at once. Returns
+    /// the time from when all threads are ready until the last one is done.
     pub(crate) fn on_threads(
         &mut self,
         threads: usize,
@@ -94,7 +94,7 @@ impl Measured {
         })
     }
 
-    /// What every bench must have come to: as many were taken as it says, and all are home.
+    /// Asserts what must hold after every bench: as many samples were taken as recorded, and all are free.
     pub(crate) fn finish(self) {
         let status = self.pool.status();
         assert_eq!(status.free, status.buffers);

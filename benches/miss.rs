@@ -1,6 +1,6 @@
-//! A `try_get_buffer` on an exhausted pool, which must not cost more the more slots there are.
+//! A `try_get_buffer` on an exhausted pool: it must not cost more with more slots.
 //!
-//! Time per refusal, on one thread. Not measured: the get that exhausted the pool, and a miss while
+//! Time per failed call, on one thread. Not measured: the get that exhausted the pool, and a failed call while
 //! other threads release.
 
 mod measured;
@@ -16,17 +16,17 @@ use std::{
     time::Instant,
 };
 
-/// Nobody touches their memory.
+/// The bytes are never touched.
 const SIZE: usize = 64;
 const SLOTS: [usize; 4] = [1, 64, 4096, 65_536];
 
-/// Nanoseconds per miss. With `in_line`, one future waits in line meanwhile.
+/// Nanoseconds per failed call. With `in_line`, one future is queued at the same time.
 fn misses(criterion: &mut Criterion, case: &str, in_line: bool) {
     let mut group = criterion.benchmark_group(format!("miss/{case}"));
     for slots in SLOTS {
         let mut measured = Measured::of(slots, SIZE);
         let pool = measured.pool().clone();
-        let held = pool.try_get_buffers(slots).expect("all are home");
+        let held = pool.try_get_buffers(slots).expect("all are free");
         measured.takes(slots as u64);
         let mut waiting = pin!(pool.get_buffer());
         if in_line {
@@ -49,7 +49,7 @@ fn misses(criterion: &mut Criterion, case: &str, in_line: bool) {
         assert_eq!(status.exhausted, refused);
         assert_eq!(status.waiting, usize::from(in_line));
         drop(held);
-        // Who waited was handed the first that came home, and gives it back.
+        // The queued future was handed the first sample that was released, and holds it until it is dropped.
         assert_eq!(pool.free_count(), slots - usize::from(in_line));
         waiting.set(pool.get_buffer());
         measured.finish();

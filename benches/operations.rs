@@ -6,9 +6,9 @@
 //! cargo bench --bench operations                    runs all of them, as a test of their answers
 //! ```
 //!
-//! The guard runs each with two counts and divides the difference, so what comes before and after the
-//! loop does not count. No time is measured here, and no two threads meet. The pool has so many buffers
-//! that each of its words is full, however many processors the machine has.
+//! The guard runs each operation with two counts and divides the difference, so code before and after the loop
+//! does not count. Nothing is timed here, and there is only one thread. The pool has so many buffers that each
+//! of its words is full, whatever the number of processors.
 
 use bytes::BufMut;
 use sample_pool::{GetBufferError, Pool, Sample};
@@ -23,21 +23,21 @@ use std::{
 };
 use tokio::sync::Semaphore;
 
-/// Of a pool that is never dry.
+/// The buffers of a pool that is never empty.
 const BUFFERS: usize = 4096;
 const SIZE: usize = 2048;
 
-/// A hand-over: so many tasks share so few buffers.
+/// A hand-off: so many tasks share so few buffers.
 const TASKS: usize = 8;
 const SHARED: usize = 2;
 
-/// How many `get_32_and_release` takes at once.
+/// How many samples `get_32_and_release` takes at once.
 const MANY: usize = 32;
 
-/// What stands in for a count when all are run as a test.
+/// The count when all operations run as a test.
 const AS_A_TEST: usize = 1000;
 
-/// One operation by its name, and what runs it `count` times.
+/// The name of an operation, and the function that runs it `count` times.
 type Operation = (&'static str, fn(count: usize));
 
 const OPERATIONS: [Operation; 11] = [
@@ -57,7 +57,7 @@ const OPERATIONS: [Operation; 11] = [
     ("hand_over", hand_over),
 ];
 
-/// Not ours, and counted only to be looked at beside ours.
+/// Not operations of this crate. They are counted only to compare.
 const BESIDE: [Operation; 1] = [("semaphore_hand_over", semaphore_hand_over)];
 
 /// Polls a future that resolves at once. Inlined, as an `.await` is.
@@ -65,7 +65,7 @@ const BESIDE: [Operation; 1] = [("semaphore_hand_over", semaphore_hand_over)];
 fn ready<F: Future + Unpin>(mut future: F) -> F::Output {
     match Pin::new(&mut future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("a sample is home"),
+        Poll::Pending => panic!("a sample is free"),
     }
 }
 
@@ -74,7 +74,7 @@ fn pool(buffers: usize) -> Pool {
     builder.build().expect("little memory is touched")
 }
 
-/// What every run must have come to: so many samples were taken, and all are home.
+/// Asserts what must hold after every run: so many samples were taken, and all are free.
 fn assert_home(pool: &Pool, taken: usize) {
     let status = pool.status();
     assert_eq!(status.free, status.buffers);
@@ -94,13 +94,13 @@ fn get_and_release(count: usize) {
     assert_home(&pool, count);
 }
 
-/// A get in a function of its own, for the guard to count only what is done inside.
+/// A get in a function of its own, so that the guard counts only what runs inside it.
 #[inline(never)]
 fn only_a_get(pool: &Pool) -> Sample {
     ready(pool.get_buffer()).expect("committed")
 }
 
-/// A release, likewise.
+/// A release in a function of its own, for the same reason.
 #[inline(never)]
 fn only_a_release(sample: Sample) {
     drop(black_box(sample));
@@ -131,7 +131,7 @@ fn get_and_release_with_callback(count: usize) {
     assert_home(&pool, count);
 }
 
-/// Freezes what it got; the shared handle is the only one when it is dropped.
+/// Freezes the sample. The shared handle is the only one when it is dropped.
 fn get_freeze_drop(count: usize) {
     let pool = pool(BUFFERS);
     for _ in 0..count {
@@ -176,7 +176,7 @@ fn get_owned_and_release(count: usize) {
     assert_home(&pool, count);
 }
 
-/// One operation is all of them, taken and released.
+/// The quota covers all buffers of the pool, so it never delays a get.
 fn get_of_a_quota_and_release(count: usize) {
     let pool = pool(BUFFERS);
     let quota = pool.quota("all", BUFFERS);
@@ -188,6 +188,7 @@ fn get_of_a_quota_and_release(count: usize) {
     assert_home(&pool, count);
 }
 
+/// One operation takes all [`MANY`] samples, and releases them.
 fn get_32_and_release(count: usize) {
     let pool = pool(BUFFERS);
     let mut samples = Vec::with_capacity(MANY);
@@ -199,10 +200,10 @@ fn get_32_and_release(count: usize) {
     assert_home(&pool, count * MANY);
 }
 
-/// A try that finds the pool exhausted, with nobody in line.
+/// A `try_get_buffer` that finds the pool exhausted and no waiter queued.
 fn miss(count: usize) {
     let pool = pool(BUFFERS);
-    let held = pool.try_get_buffers(BUFFERS).expect("all are home");
+    let held = pool.try_get_buffers(BUFFERS).expect("all are free");
     for _ in 0..count {
         let refused = black_box(&pool).try_get_buffer();
         assert_eq!(refused.err(), Some(GetBufferError::Exhausted));
@@ -226,8 +227,8 @@ fn share<F: Future<Output = ()> + Send + 'static>(count: usize, work: impl Fn(us
     });
 }
 
-/// Get, yield, release, by more tasks than there are buffers: nearly every get waits in line. The
-/// runtime's own work, to wake, poll and yield, is in the figure.
+/// Get, yield, release, by more tasks than there are buffers: nearly every get waits in the queue. The figure
+/// includes the runtime's own work: to wake, poll and yield.
 fn hand_over(count: usize) {
     let pool = pool(SHARED);
     share(count, |count| {
@@ -262,7 +263,7 @@ fn semaphore_hand_over(count: usize) {
 }
 
 fn main() -> ExitCode {
-    // Cargo adds `--bench`, and whoever runs the benches as a test `--test`.
+    // `cargo bench` adds `--bench`, and a run of the benches as a test adds `--test`.
     let asked: Vec<String> = std::env::args().skip(1).collect();
     if asked.iter().any(|argument| argument == "--list") {
         for (name, _) in OPERATIONS.iter().chain(&BESIDE) {

@@ -1,7 +1,7 @@
-//! What it costs to share a sample's bytes once they are written.
+//! The cost of sharing the bytes of a sample after they are written.
 //!
-//! Time per sample on each thread, from its get to its release, with 16 bytes written. Not measured:
-//! filling a whole buffer (`filling`), and several threads that hold the same sample.
+//! Time per sample on each thread, from its get to its release, with 16 bytes written. Not measured: filling a
+//! whole buffer (`filling`), and several threads that hold the same sample.
 
 mod measured;
 
@@ -16,7 +16,7 @@ const SIZE: usize = 4096;
 const THREADS: [usize; 2] = [1, 2];
 const PACKET: [u8; 16] = *b"sixteen bytes...";
 
-/// How many handles one sample has at once.
+/// The number of handles to one sample at the same time.
 const HANDLES: usize = 16;
 
 #[inline]
@@ -26,7 +26,7 @@ fn filled(pool: &Pool) -> Sample {
     sample
 }
 
-/// One bench for each number of threads; `share` is given a sample and must drop it in the end.
+/// One bench for each number of threads. `share` is given a sample and must drop it.
 fn bench(criterion: &mut Criterion, name: &str, share: impl Fn(Sample) + Sync) {
     let mut group = criterion.benchmark_group(name);
     for threads in THREADS {
@@ -54,15 +54,15 @@ fn freeze_clone(criterion: &mut Criterion) {
     });
 }
 
-/// Nanoseconds per sample: get, write, `into_bytes`, drop. The allocation that `Bytes` makes is in it.
+/// Nanoseconds per sample: get, write, `into_bytes`, drop. It includes the allocation that `Bytes` makes.
 fn into_bytes(criterion: &mut Criterion) {
     bench(criterion, "into_bytes_drop/threads", |sample| {
         assert_eq!(*black_box(sample.into_bytes()), PACKET);
     });
 }
 
-/// Nanoseconds per sample that 16 handles share, all in one thread: get, write, `freeze`, 15 clones, drop
-/// all. Not measured: clones that are dropped elsewhere.
+/// Nanoseconds per sample with 16 handles on one thread: get, write, `freeze`, 15 clones, drop all. Not
+/// measured: clones that are dropped on other threads.
 fn fan_out(criterion: &mut Criterion) {
     bench(criterion, "freeze_16_handles_drop_all/threads", |sample| {
         let first = sample.freeze();

@@ -1,4 +1,4 @@
-//! What must hold when threads meet: loom tests, and larger ones for shuttle.
+//! Tests of concurrent operations: exhaustive ones with loom, and larger random ones with shuttle.
 
 #[cfg(all(test, loom))]
 mod loom;

@@ -1,4 +1,4 @@
-//! What the loom models and the shuttle scenes share.
+//! What the loom tests and the shuttle tests share.
 
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,7 @@ pub(crate) fn pool(buffers: usize) -> Pool {
     pool.expect("a page of memory")
 }
 
-/// Polls a future once. One that is wanted later is lent: `poll_once(&mut future)`.
+/// Polls a future once. To keep the future, pass a reference: `poll_once(&mut future)`.
 pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     let mut future = pin!(future);
     future
@@ -23,11 +23,11 @@ pub(crate) fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
         .poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// What must hold when nobody uses the pool any more.
+/// What must hold when no thread uses the pool any more.
 pub(crate) fn assert_all_free(pool: &Pool) {
     let status = pool.status();
-    assert_eq!(status.free, status.buffers, "every sample is home");
-    assert_eq!(status.waiting, 0, "nobody is in line");
+    assert_eq!(status.free, status.buffers, "every sample is free");
+    assert_eq!(status.waiting, 0, "no waiter is queued");
     assert_eq!(status.acquired, status.released);
     assert_eq!(status.callback_panics, 0);
 }

@@ -1,12 +1,14 @@
-//! More waiters than seats are kept: a model's line keeps one. Those that leave beyond it are removed, and their
-//! nodes belong to the futures. A node that nobody frees is a leak here.
+//! More waiters than queue slots that are kept without a waiter: under loom the queue keeps one. A slot that is
+//! left beyond that number is removed, and its wait node belongs to the future. Loom reports a node that is
+//! never freed as a leak.
 
 use super::{spawn, take_two, use_exclusively, with_two_preemptions};
 use crate::GetBufferError;
 use crate::checks::shared::{assert_all_free, poll_once, pool};
 use loom::future::block_on;
 
-/// Two are told by one thread, and look on two others: the first has a seat that is kept, the second none.
+/// One thread serves two waiters, and two other threads poll them: the first has a queue slot that is kept, and
+/// the slot of the second is removed.
 #[test]
 fn told_waiters_look_on_two_threads_and_free_what_is_theirs() {
     with_two_preemptions(|| {
@@ -24,7 +26,7 @@ fn told_waiters_look_on_two_threads_and_free_what_is_theirs() {
     });
 }
 
-/// The second leaves, so the last takes its place among the seats while the first is told.
+/// The second waiter leaves, so the last one moves into its queue slot while the first is served.
 #[test]
 fn a_seat_that_moves_keeps_its_place_in_line() {
     loom::model(|| {
@@ -45,8 +47,8 @@ fn a_seat_that_moves_keeps_its_place_in_line() {
     });
 }
 
-/// A waiter is told, its seat is removed and another one joins where it was, all while it is polled by another
-/// task: the waker is for itself, and must not take the place of the other one's.
+/// A waiter is served, its queue slot is removed and another waiter takes that index, all while another task
+/// polls the first one. The waker of that poll must not replace the waker of the new waiter.
 #[test]
 fn a_waiter_without_a_seat_does_not_touch_the_seat_that_took_its_place() {
     with_two_preemptions(|| {
@@ -68,7 +70,7 @@ fn a_waiter_without_a_seat_does_not_touch_the_seat_that_took_its_place() {
     });
 }
 
-/// A decommit tells all while one of them leaves.
+/// A decommit notifies all waiters while one of them leaves.
 #[test]
 fn a_decommit_of_more_than_are_kept_meets_one_that_leaves() {
     loom::model(|| {
@@ -88,7 +90,7 @@ fn a_decommit_of_more_than_are_kept_meets_one_that_leaves() {
     });
 }
 
-/// The same for room: one that waits for it leaves while the other is admitted.
+/// The same in the wait queue of a quota: one waiter for room leaves while the other is admitted.
 #[test]
 fn a_waiter_for_room_that_leaves_meets_one_that_is_admitted() {
     loom::model(|| {

@@ -5,7 +5,7 @@ use crate::checks::shared::{assert_all_free, poll_once, pool};
 use crate::{GetBufferError, Properties, SetPropertiesError, State};
 use loom::future::block_on;
 
-/// A get finds the pool open or shut, and a drain completes in either case.
+/// A get finds the pool committed or not, and the drain completes in either case.
 #[test]
 fn decommit_meets_get() {
     loom::model(|| {
@@ -24,7 +24,7 @@ fn decommit_meets_get() {
     });
 }
 
-/// The last sample comes home while the pool is decommitted: one of the two completes the drain.
+/// The last sample is released while the pool is decommitted: one of the two completes the drain.
 #[test]
 fn decommit_meets_release() {
     loom::model(|| {
@@ -40,7 +40,7 @@ fn decommit_meets_release() {
     });
 }
 
-/// A waiter that is woken by a decommit fails, even if the pool is committed again at once.
+/// A waiter that a decommit wakes fails, even if the pool is committed again at once.
 #[test]
 fn decommit_and_commit_fail_whoever_waits() {
     loom::model(|| {
@@ -59,7 +59,7 @@ fn decommit_and_commit_fail_whoever_waits() {
     });
 }
 
-/// Two drains end at the same time as a commit: nothing is counted twice, nothing is lost.
+/// Two drains end while the pool is committed: nothing is counted twice, and nothing is lost.
 #[test]
 fn commit_meets_the_end_of_a_drain() {
     loom::model(|| {
@@ -75,7 +75,7 @@ fn commit_meets_the_end_of_a_drain() {
     });
 }
 
-/// A flush begins while a waiter joins.
+/// A flush begins while a waiter queues.
 #[test]
 fn flush_meets_a_waiter() {
     loom::model(|| {
@@ -94,7 +94,7 @@ fn flush_meets_a_waiter() {
     });
 }
 
-/// A get that looked at the words of one configuration takes its slot from the next one, or nothing.
+/// A get that read the words of one configuration takes its slot from the next configuration, or none.
 #[test]
 fn a_stalled_get_survives_a_reconfiguration() {
     loom::model(|| {
@@ -121,7 +121,7 @@ fn a_stalled_get_survives_a_reconfiguration() {
     });
 }
 
-/// Both want the same state: one of them is last, and gets are served accordingly.
+/// Both change the state: one of them is last, and decides whether gets are served.
 #[test]
 fn decommit_meets_commit() {
     loom::model(|| {
@@ -144,7 +144,8 @@ fn decommit_meets_commit() {
     });
 }
 
-/// Nothing is out, so the decommit ends its own drain while a commit waits for that, or comes first.
+/// No sample is checked out, so the decommit ends its own drain, while a commit waits for that end or comes
+/// first.
 #[test]
 fn commit_meets_a_decommit_that_drains_at_once() {
     loom::model(|| {
@@ -161,7 +162,7 @@ fn commit_meets_a_decommit_that_drains_at_once() {
     });
 }
 
-/// The last two come home at the same time: one of them ends the drain, and counts for both.
+/// The last two samples are released at the same time: one release ends the drain, and counts both.
 #[test]
 fn the_last_two_releases_end_a_drain_once() {
     loom::model(|| {
@@ -180,7 +181,7 @@ fn the_last_two_releases_end_a_drain_once() {
     });
 }
 
-/// A get finds the pool open or flushing; once the flush is announced none is served.
+/// A get finds the pool open or flushing. After the flush is announced no get is served.
 #[test]
 fn flush_meets_get() {
     loom::model(|| {
@@ -200,7 +201,7 @@ fn flush_meets_get() {
     });
 }
 
-/// A waiter is handed its slot or told of the flush, never both.
+/// A waiter gets its slot or the error of the flush, never both.
 #[test]
 fn flush_meets_a_hand_over() {
     loom::model(|| {
@@ -221,8 +222,8 @@ fn flush_meets_a_hand_over() {
     });
 }
 
-/// Memory is mapped without the lock, and for the properties that the commit began with: whoever sets
-/// others meanwhile waits.
+/// Memory is mapped without the lock, and for the properties with which the commit began. A thread that sets
+/// other properties during that time waits.
 #[test]
 fn set_properties_meets_commit() {
     loom::model(|| {

@@ -22,7 +22,7 @@ fn a_slot_has_one_owner() {
     });
 }
 
-/// The words are open already, so gets and releases meet without the lock, and move on.
+/// The words are open already, so gets and releases run without the lock, and move on to other words.
 #[test]
 fn open_words_hand_out_each_slot_once() {
     loom::model(|| {
@@ -41,7 +41,7 @@ fn open_words_hand_out_each_slot_once() {
     });
 }
 
-/// A miss parks the word that the release is about to put its slot into.
+/// A get that finds the pool empty parks the word to which the release is about to return its slot.
 #[test]
 fn a_miss_meets_a_release() {
     loom::model(|| {
@@ -54,12 +54,13 @@ fn a_miss_meets_a_release() {
             }
         }
         thread.join().unwrap();
-        assert!(pool.try_get_buffer().is_ok(), "it is home, and found");
+        assert!(pool.try_get_buffer().is_ok(), "it is free, and found");
         assert_all_free(&pool);
     });
 }
 
-/// It takes what it finds without the lock, and goes under it for the rest, which comes back meanwhile.
+/// The request takes free slots without the lock, and then takes the lock for the rest, while a slot is
+/// released.
 #[test]
 fn up_to_as_many_as_are_free_meet_a_release() {
     loom::model(|| {
@@ -76,7 +77,7 @@ fn up_to_as_many_as_are_free_meet_a_release() {
     });
 }
 
-/// Many are taken in one step while single ones come and go.
+/// Several slots are taken in one step while single ones are taken and released.
 #[test]
 fn many_meet_a_single_get() {
     loom::model(|| {
@@ -92,7 +93,7 @@ fn many_meet_a_single_get() {
             use_exclusively(&mut sample);
         }
         thread.join().unwrap();
-        assert_eq!(pool.try_get_buffers(2).expect("all are home").len(), 2);
+        assert_eq!(pool.try_get_buffers(2).expect("all are free").len(), 2);
         assert_all_free(&pool);
     });
 }

@@ -1,12 +1,12 @@
-//! The end: the last sample against the last handle.
+//! The end of a pool: the last sample and the last handle.
 
 use super::{freed, spawn, take_two, watch};
 use crate::checks::shared::pool;
 use crate::sync::Lock;
 use std::sync::Arc;
 
-/// One thread drops the last sample, the other the last handle. Loom reports an access after the end,
-/// and a leak; that the pool is freed is asserted.
+/// One thread drops the last sample, and the other the last handle. Loom reports an access after the end, and a
+/// leak. The test asserts that the pool is freed.
 #[test]
 fn the_last_sample_frees_the_pool_once() {
     loom::model(|| {
@@ -20,7 +20,8 @@ fn the_last_sample_frees_the_pool_once() {
     });
 }
 
-/// The end, seen by what dies with the pool: not while a sample is left, and then at once.
+/// Observes the end by the drop of the pool's callback: it is not dropped while a sample is left, and is
+/// dropped with the last one.
 #[test]
 fn a_sample_keeps_the_pool_without_a_handle() {
     loom::model(|| {
@@ -37,7 +38,7 @@ fn a_sample_keeps_the_pool_without_a_handle() {
     });
 }
 
-/// Two samples and the last handle go at the same time.
+/// Two samples and the last handle are dropped at the same time.
 #[test]
 fn two_last_samples_and_the_last_handle() {
     loom::model(|| {
@@ -54,7 +55,7 @@ fn two_last_samples_and_the_last_handle() {
     });
 }
 
-/// With a callback set the releaser is still inside the pool after its slot is home.
+/// With a callback set, the releaser is still inside the pool after its slot is free.
 #[test]
 fn the_last_release_calls_back_before_the_pool_is_freed() {
     loom::model(|| {
@@ -68,8 +69,8 @@ fn the_last_release_calls_back_before_the_pool_is_freed() {
     });
 }
 
-/// A callback is set by the last handle, which then goes, while the last sample comes home with a claim
-/// on the old one: each is called at most once, and the pool is freed with whichever is set then.
+/// The last handle sets a callback and is dropped, while the last sample is released with a reference to the
+/// old callback. Each callback is called at most once, and the pool is freed with the one that is set then.
 #[test]
 fn set_notify_meets_the_last_release() {
     loom::model(|| {
@@ -87,7 +88,7 @@ fn set_notify_meets_the_last_release() {
     });
 }
 
-/// A weak handle is upgraded while a release goes the slow way and no handle is left.
+/// A weak handle is upgraded while a release takes the slow path and no handle is left.
 #[test]
 fn upgrade_meets_the_last_release() {
     loom::model(|| {
@@ -101,7 +102,7 @@ fn upgrade_meets_the_last_release() {
     });
 }
 
-/// The callback of the last release clones the pool that it is given: the pool lives on.
+/// The callback of the last release clones the pool that it is given: the pool stays alive.
 #[test]
 fn a_handle_cloned_in_the_last_callback_keeps_the_pool() {
     loom::model(|| {
@@ -120,7 +121,7 @@ fn a_handle_cloned_in_the_last_callback_keeps_the_pool() {
     });
 }
 
-/// A weak handle is upgraded while the last handle goes.
+/// A weak handle is upgraded while the last handle is dropped.
 #[test]
 fn upgrade_meets_the_last_handle() {
     loom::model(|| {

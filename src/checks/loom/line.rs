@@ -1,4 +1,4 @@
-//! The line: joining against releases, leaving against being served.
+//! The wait queue: a waiter queues during a release, and leaves while it is served.
 
 use super::{get_and_release, spawn, take_two, use_exclusively, with_two_preemptions};
 use crate::checks::shared::{assert_all_free, poll_once, pool};
@@ -22,7 +22,7 @@ fn wanted(slots: usize) -> Wanted {
     Wanted { slots, rank }
 }
 
-/// A waker that remembers that it was woken.
+/// A waker that records that it was woken.
 #[derive(Default)]
 struct Flag(StatisticBool);
 
@@ -32,7 +32,7 @@ impl Wake for Flag {
     }
 }
 
-/// A waiter joins while the last sample comes home. A lost wake-up is a deadlock here.
+/// A waiter queues while the last sample is released. Under loom a lost wake-up is a deadlock.
 #[test]
 fn no_slot_is_home_while_anyone_waits() {
     loom::model(|| {
@@ -46,8 +46,8 @@ fn no_slot_is_home_while_anyone_waits() {
     });
 }
 
-/// Two releases before a waiter that has joined is polled again: a `Notify` that is shared would
-/// remember one of them.
+/// Two samples are released before a queued waiter is polled again. With one shared `Notify`, the pool would
+/// remember only one of the releases.
 #[test]
 fn two_releases_wake_two_waiters() {
     loom::model(|| {
@@ -67,7 +67,8 @@ fn two_releases_wake_two_waiters() {
     });
 }
 
-/// A waiter is dropped while it is handed the slot: the one behind it must get it, or nobody will.
+/// A waiter is dropped while it is handed the slot: the slot must go to the next waiter, which no other event
+/// wakes.
 #[test]
 fn cancel_meets_hand_over() {
     loom::model(|| {
@@ -88,7 +89,8 @@ fn cancel_meets_hand_over() {
     });
 }
 
-/// A waiter is dropped while it is handed the slot, and nobody is behind it: the slot goes home.
+/// A waiter is dropped while it is handed the slot, and no waiter is behind it: the slot is returned to the
+/// pool.
 #[test]
 fn cancel_of_the_only_waiter_meets_hand_over() {
     loom::model(|| {
@@ -104,7 +106,7 @@ fn cancel_of_the_only_waiter_meets_hand_over() {
     });
 }
 
-/// A request for two gathers at the front while a single one waits behind it.
+/// A request for two gathers at the head of the queue while a request for one waits behind it.
 #[test]
 fn a_large_request_is_served_before_a_small_one_behind_it() {
     loom::model(|| {
@@ -124,7 +126,7 @@ fn a_large_request_is_served_before_a_small_one_behind_it() {
     });
 }
 
-/// A large request gives up what it gathered while more comes home: the one behind it is served.
+/// A large request releases what it gathered while another sample is released: the waiter behind it is served.
 #[test]
 fn cancel_of_a_large_request_meets_a_release() {
     loom::model(|| {
@@ -143,8 +145,8 @@ fn cancel_of_a_large_request_meets_a_release() {
     });
 }
 
-/// A waiter is polled with a second waker while it is served: it sees its outcome at this poll, or the
-/// second waker is woken. What is woken through the first alone sleeps for ever.
+/// A waiter is polled with a second waker while it is served: it sees its result at this poll, or the second
+/// waker is woken. If only the first waker were woken, the task would sleep for ever.
 #[test]
 fn a_second_waker_meets_a_hand_over() {
     loom::model(|| {
@@ -172,7 +174,7 @@ fn a_second_waker_meets_a_hand_over() {
     });
 }
 
-/// A second waker against a decommit, which tells everybody.
+/// A second waker during a decommit, which notifies all waiters.
 #[test]
 fn a_second_waker_meets_a_decommit() {
     loom::model(|| {
@@ -189,8 +191,8 @@ fn a_second_waker_meets_a_decommit() {
     });
 }
 
-/// The seat of a waiter that was served stands among those that were left, and its future looks while
-/// another one looks for a seat.
+/// The queue slot of a waiter that was served is put among the unused ones, and the waiter's future is polled
+/// while another waiter takes a queue slot.
 #[test]
 fn a_seat_is_taken_again_once_its_waiter_has_looked() {
     with_two_preemptions(|| {
@@ -202,7 +204,7 @@ fn a_seat_is_taken_again_once_its_waiter_has_looked() {
         drop(sample);
         let thread = spawn(move || {
             let Poll::Ready(Ok(mut sample)) = poll_once(told) else {
-                panic!("it was told");
+                panic!("it was served");
             };
             use_exclusively(&mut sample);
         });
@@ -217,7 +219,7 @@ fn a_seat_is_taken_again_once_its_waiter_has_looked() {
     });
 }
 
-/// One leaves from behind while the front is served: the front has its sample all the same.
+/// The second waiter leaves while the head of the queue is served: the head gets its sample all the same.
 #[test]
 fn cancel_of_the_second_meets_a_hand_over_to_the_first() {
     loom::model(|| {
@@ -235,7 +237,7 @@ fn cancel_of_the_second_meets_a_hand_over_to_the_first() {
     });
 }
 
-/// The time is over while the slot is handed over: it has the slot, or the next in line has.
+/// The time limit expires while the slot is handed over: the slot goes to this waiter or to the next one.
 #[test]
 fn time_out_meets_a_hand_over() {
     loom::model(|| {
@@ -265,7 +267,7 @@ fn time_out_meets_a_hand_over() {
     });
 }
 
-/// The time is over while everybody is told of a decommit.
+/// The time limit expires while a decommit notifies all waiters.
 #[test]
 fn time_out_meets_a_decommit() {
     loom::model(|| {
@@ -286,7 +288,7 @@ fn time_out_meets_a_decommit() {
     });
 }
 
-/// The second of two that a request waits for comes home, and somebody tries to take that at once.
+/// The second of the two samples that a request waits for is released, while another thread tries to take it.
 #[test]
 fn a_large_request_meets_a_release_and_a_single_get() {
     loom::model(|| {
@@ -307,8 +309,8 @@ fn a_large_request_meets_a_release_and_a_single_get() {
     });
 }
 
-/// Each may find half of what it wants without the lock: whoever is second gives its half to the first. If
-/// both joined the line with their halves, neither would be served.
+/// Each may find half of its samples without the lock, and the second one gives its half to the first. If both
+/// queued with their halves, neither would be served.
 #[test]
 fn two_large_requests_do_not_hold_half_each() {
     with_two_preemptions(|| {
@@ -325,7 +327,7 @@ fn two_large_requests_do_not_hold_half_each() {
         let mut get = Acquire::New(wanted(2));
         let polled = get.poll(pool.engine(), cx);
         let mut gets = [(get, polled), thread.join().unwrap()];
-        // Twice, because one of them may wait for what the other gives back.
+        // Two rounds, because one request may wait for the samples that the other releases.
         for _ in 0..2 {
             for (get, polled) in &mut gets {
                 if polled.is_pending() {
@@ -342,7 +344,7 @@ fn two_large_requests_do_not_hold_half_each() {
     });
 }
 
-/// A small waiter stands behind a large one while two samples come home on two threads.
+/// A small request queues behind a large one while two samples are released on two threads.
 #[test]
 fn two_releases_fill_a_large_request_before_a_small_one() {
     loom::model(|| {

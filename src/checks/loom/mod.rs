@@ -1,8 +1,9 @@
-//! Loom models: every interleaving of the operations that can meet, up to a number of preemptions.
+//! Loom tests: every interleaving of the operations that can run at the same time, up to a number of
+//! preemptions.
 //!
-//! Each model runs the real pool, through its public methods, on loom's atomics, locks and cells. The
-//! properties of a slot lie in a loom cell, so a slot with two owners, or one that is seen before it
-//! is reset, is reported by loom itself; what else must hold is asserted.
+//! Each test runs the real pool, through its public methods, on loom's atomics, locks and cells. The properties
+//! of a slot are in a loom cell, so loom itself reports a slot that has two owners or is seen before it is
+//! reset. The tests assert everything else.
 
 #![forbid(unsafe_code)]
 
@@ -22,13 +23,13 @@ use crate::{GetBufferError, Pool, Sample};
 use loom::{future::block_on, thread};
 use std::sync::{Arc, Weak};
 
-/// Writes where another owner would write too, and finds nothing of another one, nor of another
-/// configuration than the one that it is a slot of.
+/// Writes where another owner of the slot would write too. The sample must be empty, and its slot must be one
+/// of the configuration that it was taken from.
 fn use_exclusively(sample: &mut Sample) {
     assert_eq!(sample.len(), 0, "a sample begins empty");
     let buffers = match sample.capacity() {
         64 => 6,
-        // What pools of one buffer are configured to anew.
+        // What the tests with one buffer are configured to later.
         128 => 3,
         capacity => panic!("no pool has samples of {capacity} bytes"),
     };
@@ -42,19 +43,19 @@ fn use_exclusively(sample: &mut Sample) {
     sample.properties_mut().set_user(7);
 }
 
-/// Takes two samples one by one, which leaves their words open: a request for both would park them, and
-/// the releases would all go under the lock.
+/// Takes two samples one by one, which leaves their words open. A request for both at once would park the
+/// words, and each release would then take the lock.
 fn take_two(pool: &Pool) -> Vec<Sample> {
     let samples = [pool.try_get_buffer(), pool.try_get_buffer()];
     samples.map(Result::unwrap).into()
 }
 
-/// Tells whether the pool, which owns the callback, was freed.
+/// Whether the pool, which owns the callback, was freed.
 fn freed(callback: &Weak<()>) -> bool {
     callback.upgrade().is_none()
 }
 
-/// Sets a callback that dies with the pool.
+/// Sets a callback that is dropped with the pool.
 fn watch(pool: &Pool) -> Weak<()> {
     let life = Arc::new(());
     let watched = Arc::downgrade(&life);
@@ -70,14 +71,14 @@ fn get_and_release(pool: &Pool) -> Result<(), GetBufferError> {
     Ok(())
 }
 
-/// Explores a model that three preemptions would keep busy for long.
+/// Explores a test for which three preemptions would take too long.
 fn with_two_preemptions(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder
         .preemption_bound
         .map(|bound| bound.min(2))
         .or(Some(2));
-    // The default of a thousand is meant to find loops that never end; these are longer.
+    // The default of a thousand is there to find loops that never end. These tests are longer than that.
     builder.max_branches = 4_000;
     builder.check(model);
 }

@@ -1,4 +1,4 @@
-//! The callback and `released()` against releases.
+//! The callback and `released()` during releases.
 
 use super::{get_and_release, spawn, take_two};
 use crate::checks::shared::{assert_all_free, pool};
@@ -21,7 +21,7 @@ fn count(calls: &Arc<Statistic>) -> Option<Arc<dyn crate::NotifyRelease>> {
     }))
 }
 
-/// Counts its calls, and releases one of `held` in each: calls in flight lie within each other.
+/// Counts its calls, and releases one sample of `held` in each: so calls in flight are nested.
 fn count_and_release(
     calls: &Arc<Statistic>,
     held: &Arc<Lock<Vec<Sample>>>,
@@ -34,7 +34,7 @@ fn count_and_release(
     }))
 }
 
-/// Register, then look: a release that the look did not see calls the callback.
+/// Register before checking: a release that the check does not see calls the callback.
 #[test]
 fn register_then_look_misses_nothing() {
     loom::model(|| {
@@ -46,14 +46,17 @@ fn register_then_look_misses_nothing() {
         let seen = pool.free_count();
         thread.join().unwrap();
         let called = calls.load(Ordering::Relaxed);
-        assert!(seen + called >= 1, "home before the look, or told after it");
+        assert!(
+            seen + called >= 1,
+            "free before the check, or a call after it"
+        );
         assert!(called <= 1);
         assert_all_free(&pool);
     });
 }
 
-/// A callback is replaced and removed while releases call it: never two for one release, and the old
-/// one is not used after it was dropped.
+/// A callback is replaced and removed while releases call it: one release never calls two, and the old one is
+/// not used after it was dropped.
 #[test]
 fn set_notify_meets_releases() {
     loom::model(|| {
@@ -73,7 +76,7 @@ fn set_notify_meets_releases() {
     });
 }
 
-/// Another thread removes the callback while a release wakes a waiter: once the waker saw that `set_notify`
+/// Another thread removes the callback while a release wakes a waiter. Once the waker saw that `set_notify`
 /// returned, the callback is not called. A call that the releaser looked up before that is in flight, and runs.
 #[test]
 fn a_waker_that_saw_the_callback_removed_is_followed_by_no_call() {
@@ -86,7 +89,7 @@ fn a_waker_that_saw_the_callback_removed_is_followed_by_no_call() {
         });
         let late = Arc::new(StatisticBool::new(false));
         let (saw, tell) = (waker.clone(), late.clone());
-        // A panic inside a callback is swallowed, so what it sees is told this way.
+        // A panic inside a callback is caught, so the callback reports in a flag what it saw.
         pool.on_release(move |_pool| {
             tell.fetch_or(saw.saw.load(Ordering::Relaxed), Ordering::Relaxed);
         })
@@ -106,7 +109,7 @@ fn a_waker_that_saw_the_callback_removed_is_followed_by_no_call() {
     });
 }
 
-/// A waker that looks whether the callback was removed.
+/// A waker that checks whether the callback was removed.
 struct SawIt {
     /// One once `set_notify` has returned.
     removed: Arc<Setting>,
@@ -127,7 +130,7 @@ fn a_callback_that_removes_itself_is_dropped_after_the_last_call() {
         let pool = pool(2);
         let life = Arc::new(());
         let watched = Arc::downgrade(&life);
-        // A panic inside a callback is swallowed, so what it sees is told this way.
+        // A panic inside a callback is caught, so the callback reports in a flag what it saw.
         let lost = Arc::new(StatisticBool::new(false));
         let tell = lost.clone();
         let callback = move |pool: &Pool| {
@@ -147,9 +150,9 @@ fn a_callback_that_removes_itself_is_dropped_after_the_last_call() {
     });
 }
 
-/// Two calls in flight have all the claims of a word that a model has. The third release goes under the
-/// lock although its word is open, and a callback that is replaced meanwhile is told of what comes home
-/// after that; the old one is dropped once nobody calls it any more.
+/// Two calls in flight hold all the callback references that a word has under loom. So the third release takes
+/// the lock although its word is open. A callback that replaces the old one at the same time is called for
+/// every release after that, and the old one is dropped when its last call has ended.
 #[test]
 fn a_release_without_a_claim_left_meets_set_notify() {
     loom::model(|| {
@@ -171,16 +174,19 @@ fn a_release_without_a_claim_left_meets_set_notify() {
             after.load(Ordering::Relaxed),
         );
         assert_eq!(before + after, 3, "one call for each release");
-        assert!(seen + after >= 3, "home before the look, or told after it");
+        assert!(
+            seen + after >= 3,
+            "free before the check, or a call after it"
+        );
         assert!(
             watched.upgrade().is_none(),
-            "nobody calls the old one any more"
+            "no call of the old one is left"
         );
         assert_all_free(&pool);
     });
 }
 
-/// The future counts from the call: a release after it resolves it, whenever it is polled.
+/// The future counts from the call of `released()`: a release after that resolves it, whenever it is polled.
 #[test]
 fn released_meets_a_release() {
     loom::model(|| {
@@ -196,7 +202,7 @@ fn released_meets_a_release() {
     });
 }
 
-/// While somebody listens no get may open a word, or the release after it would tell nobody.
+/// While a listener exists no get may open a word, or the next release would not notify the listener.
 #[test]
 fn released_meets_a_get() {
     loom::model(|| {

@@ -1,11 +1,11 @@
-//! Owned gets, which have a handle of their own until their slot is taken.
+//! Owned gets, which have a handle of their own until they take their slot.
 
 use super::{freed, spawn, use_exclusively, watch};
 use crate::checks::shared::{assert_all_free, poll_once, pool};
 use crate::{GetBufferError, GetBufferOwned, Pool};
 use loom::future::block_on;
 
-/// A pool of one with its word open, so that a get takes its slot without the lock.
+/// A pool of one buffer whose word is open, so that a get takes the slot without the lock.
 fn open_pool() -> Pool {
     let pool = pool(1);
     drop(pool.try_get_buffer().unwrap());
@@ -19,8 +19,8 @@ fn finish(get: GetBufferOwned) -> Result<(), GetBufferError> {
     Ok(())
 }
 
-/// The get takes its slot and gives its handle up while the other handle is given up: one of them is the
-/// last, and parks the word that the slot is of.
+/// The get takes its slot and drops its handle while the other handle is dropped: one of them is the last, and
+/// parks the word of the slot.
 #[test]
 fn an_owned_get_takes_its_slot_as_the_last_handle_goes() {
     loom::model(|| {
@@ -49,8 +49,8 @@ fn two_owned_gets_with_the_last_handles() {
     });
 }
 
-/// A future that was never polled, the last sample and the last handle go at the same time: one of them
-/// frees the pool.
+/// A future that was never polled, the last sample and the last handle are dropped at the same time: one of
+/// them frees the pool.
 #[test]
 fn an_unpolled_owned_get_the_last_sample_and_the_last_handle() {
     loom::model(|| {
@@ -67,7 +67,8 @@ fn an_unpolled_owned_get_the_last_sample_and_the_last_handle() {
     });
 }
 
-/// The end, seen by what dies with the pool: not while such a future is left, and then at once.
+/// Observes the end by the drop of the pool's callback: it is not dropped while such a future is left, and is
+/// dropped with the last one.
 #[test]
 fn an_unpolled_owned_get_keeps_the_pool() {
     loom::model(|| {
@@ -83,7 +84,8 @@ fn an_unpolled_owned_get_keeps_the_pool() {
     });
 }
 
-/// A future that waits has a handle, and a hand-over is by a guest: the last one out frees the pool.
+/// A waiting future has a handle, and a hand-off runs under a release guard: the last of them to be dropped
+/// frees the pool.
 #[test]
 fn an_owned_waiter_is_served_after_the_last_handle_went() {
     loom::model(|| {
@@ -100,7 +102,7 @@ fn an_owned_waiter_is_served_after_the_last_handle_went() {
     });
 }
 
-/// A get that waits is served by a release, or takes the slot that comes home at that moment.
+/// A waiting get is served by the release, or takes the slot that is released at that moment.
 #[test]
 fn an_owned_get_meets_a_release() {
     loom::model(|| {

@@ -1,4 +1,4 @@
-//! Quotas: charging against giving back, waiting for room against leaving; and the reserve.
+//! Quotas: admission during a release, waiters for room that leave, and the priority buffers.
 
 use super::{freed, spawn, use_exclusively, watch, with_two_preemptions};
 use crate::checks::shared::{assert_all_free, poll_once, pool};
@@ -9,7 +9,7 @@ use crate::{
 use loom::future::block_on;
 use std::sync::Arc;
 
-/// A pool of which `reserve` samples are kept, and a quota of high priority that is large enough.
+/// A pool with `priority_buffers` priority buffers, and a quota of high priority that is large enough.
 fn pool_with_reserve(buffers: usize, priority_buffers: usize) -> (Pool, Quota) {
     let pool = crate::Builder::default().buffers(buffers).size(64);
     let pool = pool
@@ -33,7 +33,8 @@ fn get_and_release(quota: &Quota) -> Result<(), GetBufferError> {
     Ok(())
 }
 
-/// Somebody finds no room while it is given back. Missed room is a deadlock here.
+/// A get finds no room in the quota while a sample of it is released. Under loom, room that is missed is a
+/// deadlock.
 #[test]
 fn room_meets_whoever_waits_for_it() {
     loom::model(|| {
@@ -47,7 +48,7 @@ fn room_meets_whoever_waits_for_it() {
     });
 }
 
-/// Two that want the same room, one of which waits: never both have it.
+/// Two gets compete for the same room, and one of them waits: never do both have it.
 #[test]
 fn a_quota_is_not_exceeded() {
     loom::model(|| {
@@ -70,7 +71,7 @@ fn a_quota_is_not_exceeded() {
     });
 }
 
-/// The first in line leaves while room is given back: whoever is behind it gets that.
+/// The first waiter leaves while room is released: the waiter behind it gets the room.
 #[test]
 fn a_waiter_that_is_admitted_leaves() {
     loom::model(|| {
@@ -89,7 +90,8 @@ fn a_waiter_that_is_admitted_leaves() {
     });
 }
 
-/// The first wants more than there is room for, and leaves: who wants less was held up by it alone.
+/// The first waiter requests more than there is room for, and leaves: the smaller request behind it must not
+/// wait any longer.
 #[test]
 fn a_waiter_that_leaves_lets_those_behind_it_pass() {
     loom::model(|| {
@@ -108,7 +110,7 @@ fn a_waiter_that_leaves_lets_those_behind_it_pass() {
     });
 }
 
-/// Room can come too late: a decommit fails whoever waits for it, or will.
+/// A decommit fails every waiter for room, queued before it or during it, even if room is released later.
 #[test]
 fn a_decommit_meets_whoever_waits_for_room() {
     loom::model(|| {
@@ -126,7 +128,7 @@ fn a_decommit_meets_whoever_waits_for_room() {
     });
 }
 
-/// Somebody waits for room and somebody else for a sample, of which one is left.
+/// One get waits for room in the quota and another for a sample, and one sample is left.
 #[test]
 fn a_quotas_line_meets_the_pools() {
     with_two_preemptions(|| {
@@ -144,7 +146,7 @@ fn a_quotas_line_meets_the_pools() {
     });
 }
 
-/// The reserve was taken from, and two come home while somebody waits who may not have it.
+/// A priority buffer was taken, and two samples are released while a waiter without priority is queued.
 #[test]
 fn the_reserve_is_filled_up_before_anyone_else_is_served() {
     with_two_preemptions(|| {
@@ -163,7 +165,7 @@ fn the_reserve_is_filled_up_before_anyone_else_is_served() {
     });
 }
 
-/// One sample comes home, for one that came first and one of high priority.
+/// One sample is released while an earlier waiter without priority and one of high priority are queued.
 #[test]
 fn high_priority_comes_first() {
     loom::model(|| {
@@ -183,7 +185,7 @@ fn high_priority_comes_first() {
     });
 }
 
-/// A get that may take from the reserve empties the pool while a common release passes by.
+/// A get that may take priority buffers empties the pool while a sample is released without the lock.
 #[test]
 fn an_emptied_reserve_meets_a_release() {
     loom::model(|| {
@@ -195,7 +197,7 @@ fn an_emptied_reserve_meets_a_release() {
         assert_eq!(
             pool.status().priority_free,
             1,
-            "by what came home, or as it was"
+            "by the release, or unchanged"
         );
         drop(control);
         assert!(pool.try_get_buffer().is_ok());
@@ -203,7 +205,7 @@ fn an_emptied_reserve_meets_a_release() {
     });
 }
 
-/// Slots that are kept are no reason to keep the pool.
+/// Priority buffers that are free do not keep the pool alive.
 #[test]
 fn a_pool_with_a_reserve_is_freed_once() {
     loom::model(|| {
@@ -217,7 +219,7 @@ fn a_pool_with_a_reserve_is_freed_once() {
     });
 }
 
-/// A commit fills the reserve while the last sample of the drain that it cancels comes home.
+/// A commit refills the priority buffers while the last sample of the drain that it cancels is released.
 #[test]
 fn a_commit_fills_the_reserve_while_a_drain_ends() {
     loom::model(|| {

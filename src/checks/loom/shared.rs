@@ -1,9 +1,9 @@
-//! Shared handles: the last one releases, and only the only one becomes writable again.
+//! Shared handles: the last one releases the sample, and only a sole handle becomes writable again.
 
 use super::{spawn, use_exclusively};
 use crate::checks::shared::{assert_all_free, pool};
 
-/// Two handles are dropped at the same time: the slot goes home once, and after both have read it.
+/// Two handles are dropped at the same time: the slot is returned once, and after both have read it.
 #[test]
 fn the_last_of_two_handles_releases() {
     loom::model(|| {
@@ -45,7 +45,7 @@ fn try_into_sample_meets_another_handle() {
     });
 }
 
-/// Both handles try to become the owner: one at most does, and the slot goes home once.
+/// Both handles try to become the owner: at most one does, and the slot is returned once.
 #[test]
 fn two_handles_try_to_become_the_owner() {
     loom::model(|| {

@@ -1,4 +1,4 @@
-//! A watch that goes to sleep without a timer, against what it has to be woken by.
+//! A stall detector that goes to sleep without a timer, and the events that must wake it.
 
 use super::spawn;
 use crate::checks::shared::pool;
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-/// Whether it was woken; not loom's, since it is read when all threads were joined.
+/// Whether the waker was woken. Not one of loom's atomics, since it is read after all threads were joined.
 #[derive(Default)]
 struct Woken(StatisticBool);
 
@@ -24,7 +24,7 @@ impl Wake for Woken {
     }
 }
 
-/// A watch looks while `other` does something. Either it has seen that, or it is woken.
+/// The detector checks the pool while `other` runs. Either it sees what `other` did, or it is woken.
 fn meets<T: 'static>(
     mut watch: StallDetector<impl FnMut(crate::Stall)>,
     other: impl FnOnce() -> T + 'static,
@@ -40,7 +40,7 @@ fn meets<T: 'static>(
     drop(left);
 }
 
-/// Polls a get that has to wait. It is in line until what comes back is dropped.
+/// Polls a get that has to wait. The get is queued until the returned future is dropped.
 fn joined<G: Future>(mut get: Pin<Box<G>>) -> Pin<Box<G>> {
     let cx = &mut Context::from_waker(Waker::noop());
     assert!(get.as_mut().poll(cx).is_pending());
@@ -60,7 +60,8 @@ fn a_watch_that_goes_to_sleep_meets_a_get_that_joins() {
     });
 }
 
-/// A quota's line is not under the lock that the watch holds while it looks and goes to sleep.
+/// The wait queue of a quota has a lock of its own, and not the one that the detector holds while it checks and
+/// goes to sleep.
 #[test]
 fn a_watch_that_goes_to_sleep_meets_a_get_that_joins_the_line_of_a_quota() {
     loom::model(|| {
@@ -82,7 +83,7 @@ fn a_watch_that_goes_to_sleep_meets_the_end_of_its_pool() {
     });
 }
 
-/// A sample is no handle: the watch ends, and whoever drops the sample frees the pool.
+/// A sample is no handle: the detector ends, and the thread that drops the sample frees the pool.
 #[test]
 fn a_watch_meets_the_last_handle_and_the_last_sample() {
     loom::model(|| {

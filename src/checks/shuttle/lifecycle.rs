@@ -1,14 +1,14 @@
-//! Commit, decommit, flush and new properties against gets and releases.
+//! Commit, decommit, flush and new properties during gets and releases.
 
 use super::*;
 use crate::{Properties, SetPropertiesError, State};
 
-/// Gets until one is refused, and says why.
+/// Gets until one fails, and returns its error.
 fn get_until_refused(stage: &Stage, most: usize) -> Option<GetBufferError> {
     (0..most).find_map(|_| stage.get().err())
 }
 
-/// Nobody sleeps through a decommit or a flush, however fast the pool serves again.
+/// Every waiter is woken by a decommit or a flush, however soon the pool serves again.
 #[test]
 fn decommit_commit_and_flush_meet_those_who_wait() {
     play(|| {
@@ -37,7 +37,7 @@ fn decommit_commit_and_flush_meet_those_who_wait() {
     });
 }
 
-/// Who waits is told of a decommit, even if nothing ever comes home.
+/// A decommit notifies every waiter, even if no sample is ever released.
 #[test]
 fn everybody_in_line_is_told_of_a_decommit() {
     play(|| {
@@ -60,17 +60,17 @@ fn everybody_in_line_is_told_of_a_decommit() {
         });
         for get in line {
             let refused = block_on(get).map(drop);
-            assert!(refused.is_err(), "nothing came home");
+            assert!(refused.is_err(), "nothing was released");
         }
-        assert!(block_on(large).is_err(), "nothing came home");
+        assert!(block_on(large).is_err(), "nothing was released");
         join_all([flusher, closer]);
         drop(samples);
         stage.assert_all_free();
     });
 }
 
-/// A drain that was completed twice would count its samples twice, and one that nobody completed would
-/// leave its listeners waiting.
+/// A drain that is completed twice would count its samples twice. A drain that is never completed would leave
+/// its listeners waiting.
 #[test]
 fn a_drain_completes_once() {
     play(|| {
@@ -114,7 +114,7 @@ fn a_drain_completes_once() {
     });
 }
 
-/// Commits cancel drains whose last sample may have come home already.
+/// Commits cancel drains whose last sample may have been released already.
 #[test]
 fn commits_meet_the_ends_of_drains() {
     play(|| {
@@ -143,12 +143,12 @@ fn commits_meet_the_ends_of_drains() {
     });
 }
 
-/// Gets stall between a look at the words of one configuration and a take from those of another.
+/// Gets are delayed between a check of the words of one configuration and a take from those of another.
 #[test]
 fn gets_meet_new_properties() {
     play(|| {
         let stage = Stage::new(2);
-        // As many marks as the larger configuration has slots.
+        // As many flags as the larger configuration has slots.
         let stage = Stage {
             taken: Stage::new(60).taken,
             ..stage

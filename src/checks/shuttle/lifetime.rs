@@ -1,9 +1,9 @@
-//! The end of a pool: its last sample, its last handle, and whoever is still on the way out.
+//! The end of a pool: its last sample, its last handle, and threads that are still inside a release.
 
 use super::*;
 use crate::sync::Statistic;
 
-/// What the callback of a pool, which dies with the pool, saw.
+/// What the callback of a pool saw. The callback is dropped with the pool.
 #[derive(Default)]
 struct Seen {
     calls: Statistic,
@@ -29,14 +29,14 @@ impl Seen {
         seen
     }
 
-    /// The pool was freed once, after a call for each release.
+    /// The pool was freed once, after one call for each release.
     fn assert_freed_after(&self, calls: usize) {
         assert_eq!(self.calls.load(Ordering::Relaxed), calls, "calls");
         assert_eq!(self.ends.load(Ordering::Relaxed), 1, "freed once");
     }
 }
 
-/// Every sample and every handle goes on a thread of its own, and a weak handle looks in between.
+/// Every sample and every handle is dropped on a thread of its own, and a weak handle is upgraded in between.
 #[test]
 fn the_pool_is_freed_once_whoever_comes_last() {
     play(|| {
@@ -64,7 +64,7 @@ fn the_pool_is_freed_once_whoever_comes_last() {
     });
 }
 
-/// Without a callback a release touches nothing after its sample is home, and may free the pool.
+/// Without a callback a release touches nothing after its sample is free, and may free the pool.
 #[test]
 fn samples_without_a_callback_outlive_the_pool() {
     play(|| {
@@ -88,7 +88,7 @@ fn samples_without_a_callback_outlive_the_pool() {
     });
 }
 
-/// A get that owns its pool keeps it while it waits, and may be the last to do so.
+/// An owned get keeps its pool alive while it waits, and may be the last to do so.
 #[test]
 fn owned_gets_keep_the_pool_until_they_are_served_or_dropped() {
     play(|| {
@@ -109,7 +109,8 @@ fn owned_gets_keep_the_pool_until_they_are_served_or_dropped() {
             .collect();
         let mut abandoned = stage.pool.get_buffer_owned();
         threads.push(start(move || {
-            // What it got is released, with a call. What it was handed since goes on, without one.
+            // A sample that it took is released, which calls the callback. One that was handed to it and not
+            // taken goes to the next waiter, without a call.
             let got = poll_once(&mut abandoned);
             drop(abandoned);
             drop(got);
@@ -125,7 +126,7 @@ fn owned_gets_keep_the_pool_until_they_are_served_or_dropped() {
     });
 }
 
-/// A callback of the last release keeps the handle that it is given.
+/// The callback of the last release keeps the handle that it is given.
 #[test]
 fn a_handle_that_a_callback_clones_keeps_the_pool() {
     play(|| {

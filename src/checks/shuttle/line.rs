@@ -1,10 +1,10 @@
-//! The line: who is served, in what order, and what those leave who give up.
+//! The wait queue: which waiters are served, in what order, and where the samples of cancelled waiters go.
 
 use super::*;
 use crate::{GetBuffer, sync::Lock};
 
-/// The one who joined last is polled first: when it has its sample, all before it must have theirs.
-/// Newcomers find nothing while anyone is in line.
+/// The last waiter to queue is polled first: if it has its sample, all before it must have theirs. Later
+/// requests find no free sample while a waiter is queued.
 #[test]
 fn nobody_overtakes() {
     play(|| {
@@ -28,7 +28,7 @@ fn nobody_overtakes() {
                         _ => stage.pool.try_get_buffers(1),
                     };
                     let over = served.load(Ordering::Relaxed);
-                    assert!(found.is_err() || over, "a newcomer overtook the line");
+                    assert!(found.is_err() || over, "a later request overtook the queue");
                 }
             })
         }));
@@ -37,7 +37,7 @@ fn nobody_overtakes() {
         while kept.len() < 2 {
             let ready = block_on(poll_fn(|cx| poll_from_the_back(&mut line, cx)));
             for sample in ready {
-                // The last two in line wait for those of the first two.
+                // The last two waiters wait for the samples of the first two.
                 if passed_on < 2 {
                     passed_on += 1;
                     stage.use_up(sample);
@@ -53,7 +53,8 @@ fn nobody_overtakes() {
     });
 }
 
-/// Those that are served now; the order of polls shows whether all before them were.
+/// Returns the waiters that are served by now. The order of polls shows whether all waiters before them were
+/// served.
 fn poll_from_the_back(
     line: &mut [Option<GetBuffer<'_>>],
     cx: &mut Context<'_>,
@@ -68,7 +69,7 @@ fn poll_from_the_back(
                 *place = None;
                 ready.push(result.expect("it is committed"));
             }
-            Poll::Pending => assert!(ready.is_empty(), "somebody behind it was served"),
+            Poll::Pending => assert!(ready.is_empty(), "a waiter behind it was served"),
         }
     }
     if ready.is_empty() {
@@ -77,8 +78,8 @@ fn poll_from_the_back(
     Poll::Ready(ready)
 }
 
-/// Whoever joins does so together with its name on a list, and has its name called in that order. Some
-/// give up, and give their turn to the next.
+/// A waiter queues and adds its name to a list in one step, and must be served in the order of the list. Some
+/// waiters are cancelled, and what they were handed goes to the next.
 #[test]
 fn those_who_wait_are_served_in_the_order_in_which_they_joined() {
     play(|| {
@@ -114,7 +115,7 @@ fn those_who_wait_are_served_in_the_order_in_which_they_joined() {
     });
 }
 
-/// Two large requests must not hold half each, and neither starves the other kind.
+/// Two large requests must not hold half of the samples each, and neither large nor small requests starve.
 #[test]
 fn requests_for_many_meet_single_ones() {
     play(|| {
@@ -138,7 +139,7 @@ fn requests_for_many_meet_single_ones() {
     });
 }
 
-/// A request for many that is dropped has gathered some, and those behind it must get them.
+/// A request for many that is dropped has gathered some samples, and the waiters behind it must get them.
 #[test]
 fn a_storm_of_cancellations_loses_nothing() {
     play(|| {
@@ -171,7 +172,7 @@ fn a_storm_of_cancellations_loses_nothing() {
     });
 }
 
-/// Four take turns at two samples, without and with waiting: words are parked and opened all the time.
+/// Four threads share two samples, with and without waiting: words are parked and opened all the time.
 #[test]
 fn no_slot_is_home_while_anyone_waits() {
     play(|| {

@@ -1,11 +1,11 @@
-//! Shuttle scenes: random schedules of more threads than loom can explore.
+//! Shuttle tests: random schedules of more threads than loom can explore.
 //!
-//! Each scene runs the real pool, with its real layout of memory, through its public methods, on
-//! shuttle's locks and with a switch point before each atomic operation. What must hold when threads
-//! meet is asserted; a lost wake-up is a deadlock, which shuttle reports.
+//! Each test runs the real pool, with its real memory layout, through its public methods, on shuttle's locks
+//! and with a switch point before each atomic operation. The tests assert what must hold between threads. A
+//! lost wake-up is a deadlock, which shuttle reports.
 //!
-//! A failed scene prints its schedule. `SHUTTLE_RANDOM_SEED` plays one again, and
-//! `SHUTTLE_SCHEDULES` says how many schedules of each kind are played.
+//! A failed test prints its schedule. `SHUTTLE_RANDOM_SEED` runs that schedule again, and `SHUTTLE_SCHEDULES`
+//! is the number of schedules of each kind.
 
 #![forbid(unsafe_code)]
 
@@ -34,15 +34,15 @@ use std::{
     task::{Context, Poll},
 };
 
-/// How often each kind of scheduler plays a scene.
+/// How many schedules each kind of scheduler runs.
 const SCHEDULES: usize = 2_000;
-/// How many times a schedule of the second kind goes against its priorities.
+/// How many times a schedule of the second kind departs from its priorities.
 const CHANGES_OF_PRIORITY: usize = 4;
-/// Far more than any scene takes: one that spins for ever must fail.
+/// Far more steps than any test takes: a test that spins for ever must fail.
 const MOST_STEPS: usize = 20_000;
 
-/// Plays `scene` in random schedules: in those where any thread may go on at each switch point, and in
-/// those where threads have priorities that change now and then, which holds a thread back for long.
+/// Runs `scene` in random schedules of two kinds: in the first, any thread may continue at each switch point;
+/// in the second, threads have priorities that change now and then, which delays a thread for long.
 #[track_caller]
 fn play(scene: impl Fn() + Send + Sync + 'static) {
     let schedules = match std::env::var("SHUTTLE_SCHEDULES") {
@@ -63,12 +63,12 @@ fn config() -> Config {
     let mut config = Config::new();
     config.stack_size = 0x40000;
     config.max_steps = MaxSteps::FailAfter(MOST_STEPS);
-    // Loom explores the orderings.
+    // Shuttle does not explore memory orderings; loom does.
     config.silence_warnings = true;
     config
 }
 
-/// A pool, and who has which of its samples.
+/// A pool, and which of its samples have an owner.
 #[derive(Clone)]
 struct Stage {
     pool: Pool,
@@ -86,11 +86,11 @@ impl Stage {
     /// Takes all samples one by one.
     fn take_all(&self) -> Vec<Sample> {
         let count = self.taken.len();
-        let all = (0..count).map(|_| self.pool.try_get_buffer().expect("it is home"));
+        let all = (0..count).map(|_| self.pool.try_get_buffer().expect("it is free"));
         all.collect()
     }
 
-    /// Uses and releases a sample, which nobody else may have meanwhile, and which is as new.
+    /// Uses and releases a sample. It must be empty, as new, and have no other owner.
     fn use_up(&self, mut sample: Sample) {
         self.enter(&mut sample);
         self.leave(&sample);
@@ -107,19 +107,19 @@ impl Stage {
     }
 
     fn leave(&self, sample: &Sample) {
-        assert_eq!(sample.properties().user(), 7, "nobody else wrote");
+        assert_eq!(sample.properties().user(), 7, "only this owner wrote");
         let taken = self.taken[sample.index()].swap(false, Ordering::Relaxed);
-        assert!(taken, "somebody else released slot {}", sample.index());
+        assert!(taken, "another owner released slot {}", sample.index());
     }
 
-    /// Waits for a sample and uses it up.
+    /// Waits for a sample, uses it and releases it.
     fn get(&self) -> Result<(), GetBufferError> {
         let sample = block_on(self.pool.get_buffer())?;
         self.use_up(sample);
         Ok(())
     }
 
-    /// Waits for several and uses them up.
+    /// Waits for several samples, uses them and releases them.
     fn get_many(&self, count: usize) -> Result<(), GetBufferError> {
         let samples = block_on(self.pool.get_buffers(count))?;
         assert_eq!(samples.len(), count);
@@ -127,11 +127,11 @@ impl Stage {
         Ok(())
     }
 
-    /// What must hold when everybody has gone.
+    /// What must hold after all threads have ended.
     fn assert_all_free(&self) {
         assert_all_free(&self.pool);
         let count = self.taken.len();
-        let all = self.pool.try_get_buffers(count).expect("all are home");
+        let all = self.pool.try_get_buffers(count).expect("all are free");
         assert_eq!(all.len(), count);
     }
 }

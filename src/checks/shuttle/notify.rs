@@ -1,10 +1,10 @@
-//! The callback and `released()` while many release.
+//! The callback and `released()` while many threads release.
 
 use super::*;
 use crate::{NotifyRelease, sync::Statistic};
 
-/// A callback that counts its calls, and tells if it was called after its end. A panic inside would be
-/// swallowed.
+/// A callback that counts its calls, and records whether it was called after its removal. A panic inside it
+/// would be caught.
 struct Callback {
     calls: Arc<Statistic>,
     ended: StatisticBool,
@@ -16,7 +16,7 @@ impl NotifyRelease for Callback {
         let late = self.ended.load(Ordering::Relaxed);
         self.late.fetch_or(late, Ordering::Relaxed);
         self.calls.fetch_add(1, Ordering::Relaxed);
-        // Whoever is told may ask.
+        // A callback may call the pool.
         let _free = pool.free_count();
         let late = self.ended.load(Ordering::Relaxed);
         self.late.fetch_or(late, Ordering::Relaxed);
@@ -29,7 +29,7 @@ impl Drop for Callback {
     }
 }
 
-/// What all callbacks of a scene saw.
+/// What all callbacks of a test saw.
 #[derive(Clone, Default)]
 struct Calls {
     calls: Arc<Statistic>,
@@ -84,7 +84,8 @@ fn each_release_calls_the_callback_once_while_it_is_replaced() {
     });
 }
 
-/// Callbacks are set and removed by two at once. Register, then look: what was not seen home is told.
+/// Two threads set and remove callbacks. Register before checking: a release that the check does not see calls
+/// the callback.
 #[test]
 fn callbacks_that_come_and_go_are_never_called_after_their_end() {
     play(|| {
@@ -110,7 +111,7 @@ fn callbacks_that_come_and_go_are_never_called_after_their_end() {
     });
 }
 
-/// A release that a look right after `set_notify` did not see calls the callback.
+/// A release that a check right after `set_notify` does not see calls the callback.
 #[test]
 fn register_then_look_misses_no_release() {
     play(|| {
@@ -129,7 +130,7 @@ fn register_then_look_misses_no_release() {
     });
 }
 
-/// The callback takes what came home and releases it, which calls it again.
+/// The callback takes the sample that was released and releases it, which calls the callback again.
 #[test]
 fn a_callback_may_get_and_release() {
     play(|| {
@@ -161,7 +162,7 @@ fn a_callback_may_get_and_release() {
     });
 }
 
-/// Everybody who asked before the releases is told, each by itself.
+/// Every future of `released()` that was made before the releases resolves, each by itself.
 #[test]
 fn everybody_is_told_of_a_release() {
     play(|| {

@@ -1,10 +1,10 @@
-//! Quotas and the reserve: more users than a model can have, some of whom give up.
+//! Quotas and priority buffers: more threads than loom can explore, some of which cancel.
 
 use super::*;
 use crate::Quota;
 
 impl Stage {
-    /// A stage of which `reserve` samples are kept.
+    /// A stage with so many priority buffers.
     fn with_reserve(buffers: usize, priority_buffers: usize) -> Self {
         let pool = crate::Builder::default().buffers(buffers).size(64);
         let pool = pool.priority_buffers(priority_buffers).build();
@@ -14,7 +14,8 @@ impl Stage {
         }
     }
 
-    /// Waits for some samples of a quota, of which no more than its limit may be out, and uses them up.
+    /// Waits for samples of a quota, checks that no more than its limit is in use, uses the samples and
+    /// releases them.
     fn get_charged(&self, quota: &Quota, count: usize) {
         let samples = block_on(quota.get_buffers(count)).expect("it is committed");
         assert_eq!(samples.len(), count);
@@ -23,7 +24,7 @@ impl Stage {
         samples.into_iter().for_each(|sample| self.use_up(sample));
     }
 
-    /// What must hold of a quota when everybody has gone.
+    /// What must hold of a quota after all threads have ended.
     fn assert_given_back(&self, quota: &Quota) {
         let status = quota.status();
         assert_eq!((status.in_use, status.waiting), (0, 0));
@@ -32,7 +33,7 @@ impl Stage {
     }
 }
 
-/// Waits for room, or for a sample, and gives up at some moment.
+/// Waits for room or for a sample, and is cancelled at some moment.
 fn give_up(quota: &Quota, count: usize) {
     let mut get = Box::pin(quota.get_buffers(count));
     let _ready = poll_once(&mut get);
@@ -40,7 +41,7 @@ fn give_up(quota: &Quota, count: usize) {
     drop(get);
 }
 
-/// Two quotas of one pool, and users of the pool itself: all are served, and nothing stays charged.
+/// Two quotas of one pool, and users of the pool itself: all are served, and nothing stays in use.
 #[test]
 fn quotas_share_a_pool() {
     play(|| {
@@ -63,7 +64,7 @@ fn quotas_share_a_pool() {
     });
 }
 
-/// Waiters of one quota that want different numbers, of whom some leave at any moment.
+/// Waiters of one quota request different numbers, and some are cancelled at any moment.
 #[test]
 fn a_storm_of_those_who_give_up_leaves_no_room_charged() {
     play(|| {
@@ -88,8 +89,8 @@ fn a_storm_of_those_who_give_up_leaves_no_room_charged() {
     });
 }
 
-/// Users with and without high priority of a pool that is too small for them: all are served, and the reserve
-/// is whole at the end.
+/// Users with and without high priority share a pool that is too small for them: all are served, and all
+/// priority buffers are free at the end.
 #[test]
 fn the_reserve_is_whole_when_everybody_has_gone() {
     play(|| {
@@ -101,7 +102,7 @@ fn the_reserve_is_whole_when_everybody_has_gone() {
                 0 => stage.get_charged(&control, 1),
                 1 => stage.get_charged(&control, 2),
                 2 => {
-                    // All or nothing, while others wait.
+                    // All or nothing, while other gets wait.
                     drop(control.try_get_buffers(2));
                     give_up(&control, 1);
                 }
@@ -114,12 +115,12 @@ fn the_reserve_is_whole_when_everybody_has_gone() {
         stage.assert_given_back(&control);
         let status = stage.pool.status();
         assert_eq!((status.free, status.waiting), (3, 0));
-        drop(control.try_get_buffers(3).expect("all are home"));
+        drop(control.try_get_buffers(3).expect("all are free"));
     });
 }
 
-/// A decommit and a commit at any moment: whoever waits for room is told or served, and the reserve is
-/// filled again.
+/// A decommit and a commit at any moment: every waiter for room gets an error or is served, and the priority
+/// buffers are filled again.
 #[test]
 fn a_decommit_meets_quotas_and_the_reserve() {
     play(|| {
@@ -151,7 +152,7 @@ fn a_decommit_meets_quotas_and_the_reserve() {
     });
 }
 
-/// A try of high priority takes what it can get, finds too little, and puts that back while others are in line.
+/// A priority try takes the free samples, finds too few, and returns them while waiters are queued.
 #[test]
 fn a_priority_try_meets_waiters() {
     play(|| {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::sync::Statistic;
 
-/// The last of many handles releases, and only the only one becomes writable again.
+/// The last of many handles releases the sample, and only a sole handle becomes writable again.
 #[test]
 fn one_of_many_handles_releases_or_owns() {
     play(|| {
@@ -46,7 +46,7 @@ fn one_of_many_handles_releases_or_owns() {
     });
 }
 
-/// Handles to different samples are made, moved and dropped while others get and release.
+/// Handles to different samples are made, moved and dropped while other threads get and release.
 #[test]
 fn handles_that_travel_bring_their_samples_home() {
     play(|| {
