@@ -50,12 +50,12 @@ async fn assert_await_allocates_nothing<F: Future>(what: &str, mut operation: im
 }
 
 pub(crate) fn take(pool: &Pool) -> Sample {
-    pool.try_get_buffer().expect("one is home")
+    pool.try_get_buffer().expect("one is free")
 }
 
 #[track_caller]
 fn wait<F: Future + Unpin>(future: &mut F) {
-    assert!(poll_once(future).is_pending(), "none is home");
+    assert!(poll_once(future).is_pending(), "none is free");
 }
 
 #[track_caller]
@@ -76,7 +76,7 @@ fn gets_and_releases(pool: &Pool) {
         drop(ready(&mut pool.get_buffer_timeout(Duration::MAX)));
     });
     assert_allocates(0, "blocking_get_buffer", || {
-        drop(pool.blocking_get_buffer().expect("one is home"));
+        drop(pool.blocking_get_buffer().expect("one is free"));
     });
     assert_allocates(0, "filling and describing", || {
         let mut sample = take(pool);
@@ -143,8 +143,8 @@ fn waiting(pool: &Pool) {
     });
     assert_allocates(0, "refusals", || {
         let _held = [take(pool), take(pool)];
-        let _refused = pool.try_get_buffer().expect_err("none is home");
-        let _refused = pool.try_get_buffers(2).expect_err("none is home");
+        let _refused = pool.try_get_buffer().expect_err("none is free");
+        let _refused = pool.try_get_buffers(2).expect_err("none is free");
         let _refused = pool.try_get_buffers(3).expect_err("it has two");
     });
 }
@@ -161,7 +161,7 @@ fn cancelling(pool: &Pool) {
         wait(&mut get);
         drop(held);
     });
-    assert_allocates(0, "handing on to the next in line", || {
+    assert_allocates(0, "handing on to the next waiter", || {
         let held = [take(pool), take(pool)];
         let mut first = pool.get_buffers(2);
         let mut second = pool.get_buffer();
@@ -191,10 +191,10 @@ fn quotas(pool: &Pool) {
     assert_allocates(0, "a get and release of a quota", || {
         drop(ready(&mut pin!(quota.get_buffer())));
         drop(ready(&mut pin!(quota.get_buffer_owned())));
-        drop(quota.try_get_buffer().expect("home"));
+        drop(quota.try_get_buffer().expect("free"));
     });
     assert_allocates(0, "waiting for room in a quota", || {
-        let held = quota.try_get_buffer().expect("home");
+        let held = quota.try_get_buffer().expect("free");
         let mut first = pin!(quota.get_buffer());
         let mut second = pin!(quota.get_buffer());
         wait(&mut first);
@@ -227,7 +227,7 @@ fn many(pool: &Pool) {
         drop(ready(&mut pool.get_buffers(2)));
     });
     assert_allocates(1, "try_get_buffers", || {
-        drop(pool.try_get_buffers(2).expect("two are home"));
+        drop(pool.try_get_buffers(2).expect("two are free"));
     });
     assert_allocates(1, "get_buffers, waiting", || {
         let held = [take(pool), take(pool)];
@@ -278,7 +278,7 @@ fn between_threads(pool: &Pool) {
                 let work = |count: usize| {
                     for _ in 0..count {
                         let both = futures::executor::block_on(pool.get_buffer());
-                        drop(both.expect("it comes home").freeze());
+                        drop(both.expect("it comes back").freeze());
                     }
                 };
                 work(200);

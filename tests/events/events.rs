@@ -119,7 +119,7 @@ const HAPPENINGS: &[Row] = &[
         &[WAITS, WAITS, exhausted("wanted=1")],
     ),
     (
-        "a drain of a pool whose samples are home",
+        "a drain of a pool whose samples are free",
         |s| {
             s.pool.decommit();
             s.pool.commit().expect("small");
@@ -227,7 +227,7 @@ fn an_event_has_the_name_of_its_pool() {
 #[test]
 fn a_wait_and_its_end_name_the_same_waiter() {
     let pool = Pool::builder().buffers(1).build().expect("small");
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let recorder = Recorder::new(|_| {});
     with_default(recorder.clone(), || {
         let (first, second) = (
@@ -253,7 +253,7 @@ fn a_wait_and_its_end_name_the_same_waiter() {
 #[tokio::test]
 async fn a_wait_that_timed_out_is_told_as_that() {
     let pool = Pool::builder().buffers(1).build().expect("small");
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let recorder = Recorder::new(|_| {});
     let guard = tracing::subscriber::set_default(recorder.clone());
     let late = pool.get_buffer_timeout(Duration::from_millis(1)).await;
@@ -346,7 +346,7 @@ fn a_hit_a_release_and_a_look_are_not_told() {
         drop(at_once(pool.get_buffer()));
         drop(at_once(pool.get_buffer_owned()));
         drop(at_once(pool.get_buffers(3)));
-        drop(pool.try_get_buffer().expect("home").into_bytes());
+        drop(pool.try_get_buffer().expect("free").into_bytes());
         drop(pool.try_get_buffers(3));
         drop((pool.status(), pool.report(), pool.holders()));
         drop(pool.set_notify(Some(Arc::new(|_: &Pool| {}))));

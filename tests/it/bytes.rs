@@ -13,7 +13,7 @@ fn pool() -> Pool {
 }
 
 fn sample_with(pool: &Pool, bytes: &[u8]) -> Sample {
-    let mut sample = pool.try_get_buffer().expect("home");
+    let mut sample = pool.try_get_buffer().expect("free");
     sample.put_slice(bytes);
     sample
 }

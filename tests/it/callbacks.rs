@@ -21,7 +21,7 @@ fn pool(buffers: usize) -> Pool {
 }
 
 fn take(pool: &Pool) -> Sample {
-    pool.try_get_buffer().expect("one is home")
+    pool.try_get_buffer().expect("one is free")
 }
 
 /// A callback that has been called, on a thread of its own, and does not return until it is let go.
@@ -87,7 +87,7 @@ fn while_a_callback_blocks_its_sample_is_home_and_everybody_else_goes_on() {
         let mut served = waiting.expect_ready().expect("handed over");
         for _ in 0..100 {
             drop(served);
-            served = at_once(pool.get_buffer()).expect("home again");
+            served = at_once(pool.get_buffer()).expect("free again");
         }
         drop((served, other));
         assert_eq!(pool.free_count(), 2);
@@ -112,7 +112,7 @@ fn while_a_callback_blocks_the_pool_is_decommitted_changed_and_committed() {
         pool.set_properties(properties).expect("drained");
         pool.commit().expect("small");
         assert_eq!((pool.state(), pool.free_count()), (State::Committed, 3));
-        let all = pool.try_get_buffers(3).expect("home");
+        let all = pool.try_get_buffers(3).expect("free");
         blocked.end();
         drop(all);
         assert_eq!(pool.free_count(), 3);

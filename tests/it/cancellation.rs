@@ -32,7 +32,7 @@ fn pool(buffers: usize) -> (Pool, Arc<AtomicUsize>) {
 
 fn take_all(pool: &Pool) -> Vec<Sample> {
     pool.try_get_buffers(pool.properties().buffers)
-        .expect("all are home")
+        .expect("all are free")
 }
 
 /// What giving up may change of the status, and what it may not.
@@ -88,7 +88,7 @@ fn leaving_the_line_from_any_place_keeps_the_order_of_the_others() {
         for next in (0..6).filter(|&n| n != leaving) {
             held.clear();
             let mut waiter = line[next].take().expect("it did not leave");
-            held.push(waiter.expect_ready().expect("the first in line"));
+            held.push(waiter.expect_ready().expect("the first waiter"));
             for behind in line.iter_mut().flatten() {
                 behind.expect_pending();
             }
@@ -141,7 +141,7 @@ fn a_sample_that_nobody_wants_any_more_goes_home_and_completes_a_drain() {
     pool.commit().expect("small");
     assert_eq!(calls.load(Ordering::SeqCst), 2, "those of the two holders");
     handed = Polled::new(pool.get_buffer());
-    drop(handed.expect_ready().expect("it is home"));
+    drop(handed.expect_ready().expect("it is free"));
     assert_nothing_is_lost(&pool);
 }
 
@@ -180,9 +180,9 @@ fn a_sample_in_hand_without_budget_goes_to_the_next_in_line() {
 #[test]
 fn dropping_a_future_that_has_resolved_changes_nothing() {
     let (pool, _calls) = pool(2);
-    let held = pool.try_get_buffer().expect("two are home");
+    let held = pool.try_get_buffer().expect("two are free");
     let mut hit = Polled::new(pool.get_buffer());
-    let sample = hit.expect_ready().expect("one is home");
+    let sample = hit.expect_ready().expect("one is free");
     let mut refused = Polled::waiting(pool.get_buffer());
     pool.set_flushing(true);
     pool.set_flushing(false);
@@ -205,7 +205,7 @@ fn dropping_a_waiter_that_was_told_of_a_failure_takes_nothing_with_it() {
     drop(turned_away);
     assert_eq!(pool.status().waiting, 1);
     drop(held);
-    drop(next.expect_ready().expect("the only one in line"));
+    drop(next.expect_ready().expect("the only waiter"));
     assert_nothing_is_lost(&pool);
 }
 
@@ -215,8 +215,8 @@ fn gets_that_failed_leave_no_trace() {
     let (pool, _calls) = pool(2);
     let held = take_all(&pool);
     for _ in 0..100 {
-        pool.try_get_buffer().expect_err("none is home");
-        pool.try_get_buffers(2).expect_err("none is home");
+        pool.try_get_buffer().expect_err("none is free");
+        pool.try_get_buffers(2).expect_err("none is free");
         at_once(pool.get_buffers(3)).expect_err("it has two");
         drop(Polled::waiting(pool.get_buffer()));
         drop(Polled::waiting(pool.get_buffers(2)));
@@ -240,8 +240,8 @@ fn a_cancelled_waiter_makes_room_under_the_limit_of_waiters() {
     drop(first);
     let mut third = Polled::waiting(pool.get_buffer());
     drop(held);
-    drop(second.expect_ready().expect("the first in line"));
-    drop(third.expect_ready().expect("the next in line"));
+    drop(second.expect_ready().expect("the first waiter"));
+    drop(third.expect_ready().expect("the next waiter"));
     assert_nothing_is_lost(&pool);
 }
 
@@ -249,10 +249,10 @@ fn a_cancelled_waiter_makes_room_under_the_limit_of_waiters() {
 #[test]
 fn a_timed_get_needs_no_timer_before_it_waits() {
     let (pool, _calls) = pool(1);
-    let sample = at_once(pool.get_buffer_timeout(Duration::ZERO)).expect("it is home");
+    let sample = at_once(pool.get_buffer_timeout(Duration::ZERO)).expect("it is free");
     drop(sample);
     let mut timed = Polled::new(pool.get_buffer_timeout(SECOND));
-    drop(timed.expect_ready().expect("it is home"));
+    drop(timed.expect_ready().expect("it is free"));
     pool.set_flushing(true);
     let refused = at_once(pool.get_buffer_timeout(SECOND)).map(drop);
     assert_eq!(refused, Err(GetBufferError::Flushing));
@@ -312,7 +312,7 @@ async fn a_sample_in_hand_without_budget_beats_the_deadline() {
 #[tokio::test(start_paused = true)]
 async fn the_limits_may_be_zero_and_for_ever() {
     let (pool, _calls) = pool(1);
-    drop(at_once(pool.get_buffer_timeout(Duration::ZERO)).expect("it is home"));
+    drop(at_once(pool.get_buffer_timeout(Duration::ZERO)).expect("it is free"));
     let held = take_all(&pool);
     let late = pool.get_buffer_timeout(Duration::ZERO).await.map(drop);
     assert_eq!(late, Err(GetBufferError::TimedOut));
@@ -320,7 +320,7 @@ async fn the_limits_may_be_zero_and_for_ever() {
     time::advance(1_000_000 * SECOND).await;
     for_ever.expect_pending();
     drop(held);
-    drop(for_ever.expect_ready().expect("it came home"));
+    drop(for_ever.expect_ready().expect("it came back"));
     assert_nothing_is_lost(&pool);
 }
 
@@ -339,7 +339,7 @@ async fn a_timer_that_ran_for_one_waiter_does_not_run_for_the_next() {
     untimed.expect_pending();
     assert_eq!(untimed.wakes(), 0);
     drop(held);
-    drop(untimed.expect_ready().expect("it came home"));
+    drop(untimed.expect_ready().expect("it came back"));
     assert_nothing_is_lost(&pool);
 }
 
@@ -356,9 +356,9 @@ async fn losing_a_select_loses_no_sample() {
             tokio::task::yield_now().await;
         }
         tokio::select! {
-            sample = pool.get_buffer() => drop(sample.expect("it came home")),
-            samples = pool.get_buffers(2) => drop(samples.expect("they came home")),
-            sample = &mut front => drop(sample.expect("it came home")),
+            sample = pool.get_buffer() => drop(sample.expect("it came back")),
+            samples = pool.get_buffers(2) => drop(samples.expect("they came back")),
+            sample = &mut front => drop(sample.expect("it came back")),
         }
         releases.await.expect("a release does not panic");
     }

@@ -92,21 +92,21 @@ async fn exhaust_budget() {
 #[test]
 fn a_task_that_always_finds_a_buffer_lets_others_run() {
     assert_it_lets_others_run(|pool| async move {
-        drop(pool.get_buffer().await.expect("four are home"));
+        drop(pool.get_buffer().await.expect("four are free"));
     });
     assert_it_lets_others_run(|pool| async move {
-        drop(pool.get_buffer_owned().await.expect("four are home"));
+        drop(pool.get_buffer_owned().await.expect("four are free"));
     });
     assert_it_lets_others_run(|pool| async move {
-        drop(pool.get_buffer_timeout(HANG).await.expect("four are home"));
+        drop(pool.get_buffer_timeout(HANG).await.expect("four are free"));
     });
     assert_it_lets_others_run(|pool| async move {
-        drop(pool.get_buffers(4).await.expect("four are home"));
+        drop(pool.get_buffers(4).await.expect("four are free"));
     });
     assert_it_lets_others_run(|pool| async move {
         let mut samples = Vec::new();
         let got = pool.get_buffers_into(&mut samples, 2).await;
-        got.expect("four are home");
+        got.expect("four are free");
     });
 }
 
@@ -120,7 +120,7 @@ fn a_get_takes_one_unit_of_the_budget_and_not_all_of_it() {
             loop {
                 let mut get = pool.get_buffer();
                 match std::pin::Pin::new(&mut get).poll(cx) {
-                    Poll::Ready(sample) => drop(sample.expect("four are home")),
+                    Poll::Ready(sample) => drop(sample.expect("four are free")),
                     Poll::Pending => return Poll::Ready(()),
                 }
                 in_a_row += 1;
@@ -141,7 +141,7 @@ fn a_blocking_get_does_not_depend_on_the_budget() {
             for _ in 0..1000 {
                 exhaust_budget().await;
                 let got = tokio::task::block_in_place(|| pool.blocking_get_buffer());
-                drop(got.expect("four are home"));
+                drop(got.expect("four are free"));
             }
             pool.set_flushing(true);
             for _ in 0..1000 {
@@ -152,7 +152,7 @@ fn a_blocking_get_does_not_depend_on_the_budget() {
             pool.set_flushing(false);
             let in_the_pool_of_threads = tokio::task::spawn_blocking(move || {
                 for _ in 0..1000 {
-                    drop(pool.blocking_get_buffer().expect("four are home"));
+                    drop(pool.blocking_get_buffer().expect("four are free"));
                 }
             });
             in_the_pool_of_threads.await.expect("no panic");
@@ -187,7 +187,7 @@ fn a_blocking_get_waits_wherever_a_thread_may_block() {
         let wait = |pool: Pool| move || pool.blocking_get_buffer().map(|sample| sample.index());
         let runtime = multi_thread();
         for rounds in 0..4 {
-            let held = pool.try_get_buffers(4).expect("all are home");
+            let held = pool.try_get_buffers(4).expect("all are free");
             let waiting = || {
                 while pool.status().waiting == 0 {
                     thread::yield_now();
@@ -220,7 +220,7 @@ fn a_blocking_get_waits_wherever_a_thread_may_block() {
                     plain()
                 }
             };
-            assert!(served.expect("it came home") < 4);
+            assert!(served.expect("it came back") < 4);
         }
         assert_eq!(pool.free_count(), 4);
     });
@@ -233,19 +233,19 @@ fn everything_but_the_timeout_works_on_another_executor() {
         let pool = pool();
         executor::block_on(async {
             for _ in 0..1000 {
-                drop(pool.get_buffer().await.expect("four are home"));
+                drop(pool.get_buffer().await.expect("four are free"));
             }
-            let held = pool.get_buffers(4).await.expect("four are home");
+            let held = pool.get_buffers(4).await.expect("four are free");
             let released = pool.released();
             let release = thread::spawn(move || drop(held));
-            let one = pool.get_buffer().await.expect("it comes home");
+            let one = pool.get_buffer().await.expect("it comes back");
             released.await;
             let mut rest = Vec::new();
             pool.get_buffers_into(&mut rest, 3).await.expect("the rest");
             release.join().expect("a release does not panic");
             let timed = pool.get_buffer_timeout(HANG);
             drop(one);
-            drop(timed.await.expect("one is home, so there is no timer"));
+            drop(timed.await.expect("one is free, so there is no timer"));
             pool.decommit();
             let drained = pool.drained();
             let last = thread::spawn(move || drop(rest));
@@ -266,13 +266,13 @@ fn a_sample_released_on_one_executor_wakes_a_waiter_of_another() {
             let pool = pool.clone();
             async move {
                 for _ in 0..500 {
-                    drop(pool.get_buffer().await.expect("it comes home"));
+                    drop(pool.get_buffer().await.expect("it comes back"));
                 }
             }
         });
         executor::block_on(async {
             for _ in 0..500 {
-                drop(pool.get_buffer().await.expect("it comes home"));
+                drop(pool.get_buffer().await.expect("it comes back"));
             }
         });
         runtime.block_on(there).expect("no panic");

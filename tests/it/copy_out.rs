@@ -5,7 +5,7 @@
 use sample_pool::{Pool, SharedSample};
 
 fn sample(pool: &Pool) -> SharedSample {
-    let mut sample = pool.try_get_buffer().expect("one is home");
+    let mut sample = pool.try_get_buffer().expect("one is free");
     sample.set_len(100).expect("it has as many");
     sample.copy_from_slice(&std::array::from_fn::<u8, 100, _>(|at| at as u8));
     sample.freeze()

@@ -131,7 +131,7 @@ fn a_request_for_more_samples_than_can_be_counted_is_too_many() {
 #[test]
 fn lengths_beyond_the_buffer_are_refused_with_both_numbers() {
     let pool = pool();
-    let mut sample = pool.try_get_buffer().expect("home");
+    let mut sample = pool.try_get_buffer().expect("free");
     for prepended in [0, 8] {
         sample.clear();
         sample.prepend(&[1; 8][..prepended]).expect("headroom");
@@ -170,7 +170,7 @@ fn ranges_that_end_beyond_the_bytes_or_at_the_last_number_panic_and_keep_the_sam
         (Excluded(4), Unbounded),
     ];
     let pool = pool();
-    let mut sample = pool.try_get_buffer().expect("home");
+    let mut sample = pool.try_get_buffer().expect("free");
     sample.put_slice(b"four");
     let mut shared = sample.freeze();
     for range in ranges {
@@ -195,7 +195,7 @@ fn ranges_that_end_beyond_the_bytes_or_at_the_last_number_panic_and_keep_the_sam
 #[test]
 fn times_at_the_ends_of_their_range_do_not_overflow() {
     let pool = pool();
-    let mut sample = pool.try_get_buffer().expect("home");
+    let mut sample = pool.try_get_buffer().expect("free");
     for time in [i64::MIN, -1, 0, i64::MAX - 1, i64::MAX] {
         sample
             .properties_mut()

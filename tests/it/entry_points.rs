@@ -37,7 +37,7 @@ impl Scene {
 
     /// Takes all samples; the answer is one of them, and the entry points find the rest.
     pub(crate) fn exhaust(&self) -> Sample {
-        let mut all = self.pool.try_get_buffers(BUFFERS).expect("all are home");
+        let mut all = self.pool.try_get_buffers(BUFFERS).expect("all are free");
         let one = all.pop().expect("there are several");
         *self.samples.lock().expect("whole") = all;
         one

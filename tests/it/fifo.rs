@@ -28,7 +28,7 @@ fn unused(buffers: usize) -> Pool {
 
 fn take_all(pool: &Pool) -> Vec<Sample> {
     pool.try_get_buffers(pool.properties().buffers)
-        .expect("all are home")
+        .expect("all are free")
 }
 
 /// Somebody is in line, or was handed a sample that it has not seen: every newcomer must wait.
@@ -78,7 +78,7 @@ fn without_budget<T>(mut first: impl FnMut(&mut Context<'_>) -> T) -> T {
 #[test]
 fn waiters_are_served_in_the_order_of_their_first_poll() {
     let pool = pool(1);
-    let mut held = Some(pool.try_get_buffer().expect("it is home"));
+    let mut held = Some(pool.try_get_buffer().expect("it is free"));
     let mut gets: Vec<_> = (0..8).map(|_| Polled::new(pool.get_buffer())).collect();
     let order = [3, 7, 0, 5, 1, 6, 2, 4];
     for index in order {
@@ -98,7 +98,7 @@ fn waiters_are_served_in_the_order_of_their_first_poll() {
 #[test]
 fn a_future_that_was_not_polled_has_no_place() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("it is home");
+    let held = pool.try_get_buffer().expect("it is free");
     let mut early = Polled::new(pool.get_buffer());
     let mut waiter = Polled::waiting(pool.get_buffer());
     assert_eq!(pool.status().waiting, 1);
@@ -139,7 +139,7 @@ fn nobody_overtakes_a_large_request_that_is_not_filled_yet() {
         large.expect_pending();
     }
     samples.pop();
-    let all = large.expect_ready().expect("three came home");
+    let all = large.expect_ready().expect("three came back");
     assert_eq!((all.len(), pool.free_count()), (3, 0));
 }
 
@@ -156,20 +156,20 @@ fn all_kinds_of_gets_share_one_line() {
     let mut last = Polled::waiting(pool.get_buffer());
     assert_eq!(pool.status().waiting, 5);
     samples.pop();
-    samples.push(one.expect_ready().expect("the first in line"));
+    samples.push(one.expect_ready().expect("the first waiter"));
     samples.truncate(1);
-    let pair = two.expect_ready().expect("two came home");
+    let pair = two.expect_ready().expect("two came back");
     owned.expect_pending();
     drop(samples);
-    let owned = owned.expect_ready().expect("the third in line");
+    let owned = owned.expect_ready().expect("the third waiter");
     drop(pair);
     appended.expect_pending();
     drop(owned);
-    appended.expect_ready().expect("three came home");
+    appended.expect_ready().expect("three came back");
     drop(appended);
     last.expect_pending();
     into.truncate(2);
-    last.expect_ready().expect("the last in line");
+    last.expect_ready().expect("the last waiter");
 }
 
 /// Waking more would be a herd that finds nothing; waking none would be a lost wake-up.
@@ -194,7 +194,7 @@ fn one_release_wakes_exactly_one_waiter() {
 #[test]
 fn polling_again_keeps_the_place_and_wakes_the_latest_waker() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("it is home");
+    let held = pool.try_get_buffer().expect("it is free");
     let mut first = pin!(pool.get_buffer());
     let stale = Arc::new(Wakes::default());
     let latest = Arc::new(Wakes::default());
@@ -218,23 +218,23 @@ fn polling_again_keeps_the_place_and_wakes_the_latest_waker() {
 #[test]
 fn who_leaves_and_comes_back_is_the_last_in_line() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("it is home");
+    let held = pool.try_get_buffer().expect("it is free");
     let first = Polled::waiting(pool.get_buffer());
     let mut second = Polled::waiting(pool.get_buffer());
     drop(first);
     let mut back = Polled::waiting(pool.get_buffer());
     drop(held);
     back.expect_pending();
-    let sample = second.expect_ready().expect("the first in line now");
+    let sample = second.expect_ready().expect("the first waiter now");
     drop(sample);
-    back.expect_ready().expect("the only one in line");
+    back.expect_ready().expect("the only waiter");
 }
 
 /// The first poll must take the place before it asks for budget, or a busy task starves.
 #[test]
 fn a_first_poll_without_budget_takes_a_place_in_line() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("it is home");
+    let held = pool.try_get_buffer().expect("it is free");
     let mut starved = Polled::new(pool.get_buffer());
     without_budget(|_cx| starved.expect_pending());
     assert_eq!(pool.status().waiting, 1);
@@ -270,7 +270,7 @@ fn keeps_what_it_found(pool: &Pool) {
 #[test]
 fn a_waiter_that_runs_out_of_budget_with_a_sample_handed_to_it_keeps_it() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("it is home");
+    let held = pool.try_get_buffer().expect("it is free");
     let mut first = Polled::waiting(pool.get_buffer());
     let mut second = Polled::waiting(pool.get_buffer());
     drop(held);
@@ -279,7 +279,7 @@ fn a_waiter_that_runs_out_of_budget_with_a_sample_handed_to_it_keeps_it() {
     second.expect_pending();
     assert_nobody_overtakes(&pool);
     drop(first.expect_ready().expect("it kept it"));
-    second.expect_ready().expect("the next in line");
+    second.expect_ready().expect("the next waiter");
 }
 
 /// Without anybody in line a get goes the short way, and it must find its way back to that.
@@ -291,10 +291,10 @@ fn when_the_line_is_empty_again_samples_are_there_for_everybody() {
         let mut waiter = Polled::waiting(pool.get_buffer());
         drop(held);
         assert_eq!(pool.free_count(), 1, "nobody else waits for the other");
-        let newcomer = pool.try_get_buffer().expect("nobody is in line");
+        let newcomer = pool.try_get_buffer().expect("no waiter is queued");
         let served = waiter.expect_ready().expect("handed");
         drop((newcomer, served));
-        drop(at_once(pool.get_buffers(2)).expect("all are home"));
+        drop(at_once(pool.get_buffers(2)).expect("all are free"));
     }
 }
 
@@ -302,7 +302,7 @@ fn when_the_line_is_empty_again_samples_are_there_for_everybody() {
 #[test]
 fn threads_and_tasks_are_served_in_one_order() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("it is home");
+    let held = pool.try_get_buffer().expect("it is free");
     let (send, receive) = mpsc::channel();
     let mut threads = Vec::new();
     let mut task = None;

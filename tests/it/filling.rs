@@ -21,7 +21,7 @@ fn pool() -> Pool {
 
 fn sample() -> Sample {
     // The pool's one handle goes, and the sample stays valid.
-    pool().try_get_buffer().expect("home")
+    pool().try_get_buffer().expect("free")
 }
 
 fn panics(call: impl FnOnce()) -> bool {
@@ -229,7 +229,7 @@ fn the_index_is_in_range_and_belongs_to_one_address() {
     let pool = builder.align(16).build().expect("small");
     let region = pool.region().expect("committed");
     for _ in 0..2 {
-        let mut all = pool.try_get_buffers(120).expect("home");
+        let mut all = pool.try_get_buffers(120).expect("free");
         let indexes: HashSet<usize> = all.iter().map(Sample::index).collect();
         assert_eq!(indexes, (0..120).collect());
         for sample in &mut all {
@@ -248,8 +248,8 @@ fn the_index_is_in_range_and_belongs_to_one_address() {
 #[test]
 fn the_properties_of_a_sample_are_its_own_and_go_with_it() {
     let pool = pool();
-    let mut first = pool.try_get_buffer().expect("home");
-    let second = pool.try_get_buffer().expect("home");
+    let mut first = pool.try_get_buffer().expect("free");
+    let second = pool.try_get_buffer().expect("free");
     first.properties_mut().set_sync_point(true);
     first.put_slice(b"frame");
     assert!(!second.properties().sync_point());
@@ -259,7 +259,7 @@ fn the_properties_of_a_sample_are_its_own_and_go_with_it() {
     assert!(first.properties().sync_point());
     let index = first.index();
     drop(first);
-    let again = pool.try_get_buffer().expect("home");
+    let again = pool.try_get_buffer().expect("free");
     assert_eq!(again.index(), index);
     assert!(!again.properties().sync_point());
 }

@@ -22,7 +22,7 @@ fn pool(buffers: usize) -> Pool {
 
 #[track_caller]
 fn take(pool: &Pool) -> Sample {
-    pool.try_get_buffer().expect("one is home")
+    pool.try_get_buffer().expect("one is free")
 }
 
 type Way = (&'static str, fn(Sample));
@@ -122,7 +122,7 @@ fn a_decommit_has_back_what_a_forgotten_request_for_several_had_gathered() {
     assert!(poll_once(&mut many).is_pending());
     mem::forget(many);
     assert_eq!((pool.free_count(), pool.status().waiting), (0, 1));
-    assert!(pool.try_get_buffer().is_err(), "it is the first in line");
+    assert!(pool.try_get_buffer().is_err(), "it is the first waiter");
     let mut drained = pool.drained();
     pool.decommit();
     assert_eq!((pool.free_count(), pool.status().waiting), (2, 0));

@@ -15,7 +15,7 @@ fn pool(buffers: usize) -> Pool {
 }
 
 fn take(pool: &Pool) -> Sample {
-    pool.try_get_buffer().expect("home")
+    pool.try_get_buffer().expect("free")
 }
 
 /// Used and pinned.

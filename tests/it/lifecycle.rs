@@ -42,7 +42,7 @@ fn pool_in(state: State) -> (Pool, Option<Sample>) {
         State::Committed => (committed(), None),
         _ => {
             let pool = committed();
-            let sample = pool.try_get_buffer().expect("four are home");
+            let sample = pool.try_get_buffer().expect("four are free");
             pool.decommit();
             (pool, Some(sample))
         }
@@ -86,7 +86,7 @@ fn assert_all_refused(pool: &Pool, error: GetBufferError) {
 fn addresses(pool: &Pool) -> Vec<usize> {
     let mut samples = pool
         .try_get_buffers(pool.properties().buffers)
-        .expect("all are home");
+        .expect("all are free");
     samples.sort_by_key(Sample::index);
     samples
         .iter_mut()

@@ -41,7 +41,7 @@ fn pool(buffers: usize) -> (Pool, Arc<AtomicUsize>) {
 }
 
 fn take(pool: &Pool) -> Sample {
-    pool.try_get_buffer().expect("home")
+    pool.try_get_buffer().expect("free")
 }
 
 fn poll_with<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
@@ -144,7 +144,7 @@ fn a_weak_handle_upgrades_as_long_as_a_handle_is_left() {
     let owned = again.get_buffer_owned();
     drop(again);
     assert!(weak.upgrade().is_some(), "the future owns a handle");
-    let sample = at_once(owned).expect("home");
+    let sample = at_once(owned).expect("free");
     assert!(weak.upgrade().is_none(), "the sample is none");
     drop(sample);
     assert!(other.upgrade().is_none());
@@ -207,7 +207,7 @@ fn samples_may_be_released_after_the_runtime_is_gone() {
     let (pool, freed) = pool(2);
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let held = runtime.block_on(async {
-        let held = [take(&pool), pool.get_buffer().await.expect("home")];
+        let held = [take(&pool), pool.get_buffer().await.expect("free")];
         for _ in 0..3 {
             let get = pool.get_buffer_owned();
             tokio::spawn(async move {
@@ -371,7 +371,7 @@ impl std::task::Wake for Look {
 #[test]
 fn once_no_handle_is_left_a_release_does_not_bring_one_back() {
     let pool = Pool::builder().buffers(1).size(8).build().expect("small");
-    let sample = pool.try_get_buffer().expect("home");
+    let sample = pool.try_get_buffer().expect("free");
     let look = Arc::new(Look {
         weak: pool.downgrade(),
         had: Mutex::new(None),

@@ -25,7 +25,7 @@ fn pool(buffers: usize) -> (Pool, Arc<AtomicUsize>) {
 
 fn take_all(pool: &Pool) -> Vec<Sample> {
     pool.try_get_buffers(pool.properties().buffers)
-        .expect("all are home")
+        .expect("all are free")
 }
 
 /// What each of the three ways answers at its first poll, as a number of samples.
@@ -48,7 +48,7 @@ fn exactly_as_many_distinct_samples_as_asked_for_are_given() {
         let (pool, _calls) = pool(buffers);
         for count in [0, 1, buffers / 2, buffers - 1, buffers] {
             assert_eq!(answers(&pool, count), [Ok(count); 3]);
-            let samples = at_once(pool.get_buffers(count)).expect("all are home");
+            let samples = at_once(pool.get_buffers(count)).expect("all are free");
             assert_eq!(pool.free_count(), buffers - count);
             let mut indices: Vec<usize> = samples.iter().map(Sample::index).collect();
             indices.sort_unstable();
@@ -111,7 +111,7 @@ fn a_try_that_cannot_have_all_takes_none() {
             assert_eq!(pool.free_count(), free);
         }
         assert_eq!(calls.load(Ordering::SeqCst), called);
-        let rest = pool.try_get_buffers(free).expect("as many are home");
+        let rest = pool.try_get_buffers(free).expect("as many are free");
         assert_eq!(rest.len(), free);
     }
 }
@@ -121,17 +121,17 @@ fn a_try_that_cannot_have_all_takes_none() {
 fn the_line_has_room_for_so_many_requests_whatever_their_size() {
     let pool = Pool::builder().buffers(4).size(64).max_waiters(1).build();
     let pool = pool.expect("small");
-    let held = pool.try_get_buffer().expect("all are home");
+    let held = pool.try_get_buffer().expect("all are free");
     let mut large = Polled::waiting(pool.get_buffers(4));
     let too_many_waiters = Err(GetBufferError::TooManyWaiters);
     assert_eq!(at_once(pool.get_buffers(2)).map(drop), too_many_waiters);
     assert_eq!(at_once(pool.get_buffer()).map(drop), too_many_waiters);
     drop(held);
-    drop(large.expect_ready().expect("all came home"));
+    drop(large.expect_ready().expect("all came back"));
 
     let refuses_to_wait = Pool::builder().buffers(4).size(64).max_waiters(0).build();
     let pool = refuses_to_wait.expect("small");
-    let held = pool.try_get_buffer().expect("all are home");
+    let held = pool.try_get_buffer().expect("all are free");
     assert_eq!(at_once(pool.get_buffers(4)).map(drop), too_many_waiters);
     assert_eq!(pool.free_count(), 3);
     drop(held);
@@ -153,13 +153,13 @@ fn a_large_request_at_the_front_is_not_starved_by_small_ones_behind_it() {
         }
     }
     held.pop();
-    let mut samples = large.expect_ready().expect("three came home");
+    let mut samples = large.expect_ready().expect("three came back");
     assert_eq!(samples.len(), 3);
     for waiter in &mut small {
         if samples.pop().is_none() {
             break;
         }
-        waiter.expect_ready().expect("the next in line");
+        waiter.expect_ready().expect("the next waiter");
     }
 }
 
@@ -174,8 +174,8 @@ fn two_large_requests_do_not_hold_half_each() {
         second.expect_pending();
     }
     assert_eq!((first.wakes(), second.wakes()), (1, 0));
-    drop(first.expect_ready().expect("all came home"));
-    assert_eq!(second.expect_ready().expect("all came home").len(), 4);
+    drop(first.expect_ready().expect("all came back"));
+    assert_eq!(second.expect_ready().expect("all came back").len(), 4);
 }
 
 /// A request finds some samples home when it joins, and waits for the rest only.
@@ -191,7 +191,7 @@ fn what_was_home_when_a_request_joined_counts_for_it() {
     large.expect_pending();
     held.pop();
     assert_eq!(large.wakes(), 1);
-    assert_eq!(large.expect_ready().expect("99 came home").len(), 99);
+    assert_eq!(large.expect_ready().expect("99 came back").len(), 99);
     assert_eq!(calls.load(Ordering::SeqCst), called + 29 + 99);
 }
 
@@ -211,7 +211,7 @@ fn what_a_cancelled_request_had_gathered_goes_to_the_next_in_line_without_a_call
     let one = one.expect_ready().expect("three travelled on");
     drop(two.expect_ready().expect("three travelled on"));
     assert_eq!(calls.load(Ordering::SeqCst), 5, "the pair was released");
-    drop(last.expect_ready().expect("the pair came home"));
+    drop(last.expect_ready().expect("the pair came back"));
     drop((held, one));
     assert_eq!((pool.free_count(), pool.status().cancelled), (4, 1));
     assert_eq!(calls.load(Ordering::SeqCst), 9);
@@ -248,16 +248,16 @@ fn what_was_gathered_comes_home_when_a_flush_begins() {
     pool.set_flushing(false);
     let told = large.expect_ready().map(drop);
     assert_eq!(told, Err(GetBufferError::Flushing));
-    assert_eq!(pool.try_get_buffers(3).expect("they are home").len(), 3);
+    assert_eq!(pool.try_get_buffers(3).expect("they are free").len(), 3);
 }
 
 /// Samples already in the caller's hands are worth more than the ones that did not come.
 #[test]
 fn the_vec_is_appended_to_on_success_and_untouched_on_error() {
     let (pool, _calls) = pool(5);
-    let mut samples = vec![pool.try_get_buffer().expect("all are home")];
+    let mut samples = vec![pool.try_get_buffer().expect("all are free")];
     let first = samples[0].index();
-    at_once(pool.get_buffers_into(&mut samples, 2)).expect("four are home");
+    at_once(pool.get_buffers_into(&mut samples, 2)).expect("four are free");
     assert_eq!((samples.len(), samples[0].index()), (3, first));
     at_once(pool.get_buffers_into(&mut samples, 6)).expect_err("it has five");
     assert_eq!(samples.len(), 3);
@@ -297,9 +297,9 @@ fn the_numbers_of_a_request_for_many_add_up() {
     let (pool, _calls) = pool(4);
     let held = take_all(&pool);
     let mut large = Polled::waiting(pool.get_buffers(4));
-    pool.try_get_buffers(2).expect_err("none is home");
+    pool.try_get_buffers(2).expect_err("none is free");
     drop(held);
-    let samples = large.expect_ready().expect("all came home");
+    let samples = large.expect_ready().expect("all came back");
     let status = pool.status();
     assert_eq!((status.acquired, status.released), (8, 4));
     assert_eq!((status.waited, status.exhausted), (1, 1));
@@ -311,7 +311,7 @@ fn the_numbers_of_a_request_for_many_add_up() {
 #[test]
 fn the_high_water_mark_counts_what_an_unfinished_request_has_gathered() {
     let (pool, _calls) = pool(5);
-    let _held = pool.try_get_buffer().expect("all are home");
+    let _held = pool.try_get_buffer().expect("all are free");
     let large = Polled::waiting(pool.get_buffers(5));
     let status = pool.status();
     assert_eq!((status.outstanding, status.high_water), (5, 5));

@@ -80,7 +80,7 @@ fn each_metric_is_what_the_status_says() {
         .priority_buffers(1)
         .build()
         .expect("small");
-    let mut held = pool.try_get_buffers(4).expect("home");
+    let mut held = pool.try_get_buffers(4).expect("free");
     held[0].put_slice(&[7; 100]);
     assert!(pool.try_get_buffer().is_err());
     drop(Polled::waiting(pool.get_buffer()));
@@ -121,7 +121,7 @@ fn each_metric_is_what_the_status_says() {
 #[tokio::test]
 async fn a_get_that_timed_out_is_counted() {
     let pool = builder().build().expect("small");
-    let held = pool.try_get_buffers(4).expect("home");
+    let held = pool.try_get_buffers(4).expect("free");
     let late = pool.get_buffer_timeout(Duration::from_millis(1)).await;
     assert!(late.is_err());
     let told = record(&mut PoolMetrics::new(&pool));
@@ -158,7 +158,7 @@ fn waits(of: &BTreeMap<(String, String), DebugValue>) -> Vec<f64> {
 #[test]
 fn each_wait_is_recorded_once_with_how_long_it_took() {
     let pool = builder().measure_waits(true).build().expect("small");
-    let held = pool.try_get_buffers(4).expect("home");
+    let held = pool.try_get_buffers(4).expect("free");
     let mut metrics = PoolMetrics::new(&pool);
     for _ in 0..2 {
         drop(Polled::waiting(pool.get_buffer()));
@@ -202,7 +202,7 @@ fn nothing_is_recorded_where_samples_move() {
     with_local_recorder(&recorder, || {
         let pool = builder().measure_waits(true).build().expect("small");
         let mut metrics = PoolMetrics::new(&pool);
-        let held = pool.try_get_buffers(4).expect("home");
+        let held = pool.try_get_buffers(4).expect("free");
         drop(Polled::waiting(pool.get_buffer()));
         assert!(pool.try_get_buffer().is_err());
         drop(held);
@@ -216,7 +216,7 @@ fn nothing_is_recorded_where_samples_move() {
 #[test]
 fn it_does_not_keep_the_pool_and_records_nothing_of_one_that_is_gone() {
     let pool = builder().build().expect("small");
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let mut metrics = PoolMetrics::new(&pool);
     drop(pool);
     let recorder = DebuggingRecorder::new();
@@ -244,7 +244,7 @@ async fn it_records_in_intervals_until_the_pool_is_gone() {
     assert_eq!(free(), None, "not before it is polled");
     assert!(timeout(interval / 10, &mut records).await.is_err());
     assert_eq!(free(), Some(4.0), "at once");
-    let held = pool.try_get_buffers(3).expect("home");
+    let held = pool.try_get_buffers(3).expect("free");
     assert!(timeout(interval / 2, &mut records).await.is_err());
     assert_eq!(free(), Some(0.0), "fetched before, and nothing since");
     assert!(timeout(interval, &mut records).await.is_err());
@@ -270,7 +270,7 @@ fn each_metric_that_is_recorded_is_described_with_its_unit() {
     let pool = builder().measure_waits(true).build().expect("small");
     let quota = pool.quota("camera", 2);
     let fan_out = Arc::new(FanOut::new(1, 1));
-    let held = pool.try_get_buffers(4).expect("home");
+    let held = pool.try_get_buffers(4).expect("free");
     drop(Polled::waiting(pool.get_buffer()));
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -332,7 +332,7 @@ fn a_recorder_may_look_at_the_pool_that_it_is_told_of() {
         let (looks, looked) = (Rc::new(Cell::new(0)), pool.clone());
         let counts = looks.clone();
         let recorder = Foreign(Box::new(move || {
-            drop(looked.try_get_buffer().expect("home"));
+            drop(looked.try_get_buffer().expect("free"));
             counts.set(counts.get() + 1);
         }));
         assert!(with_local_recorder(&recorder, || PoolMetrics::new(&pool).record()));

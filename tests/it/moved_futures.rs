@@ -75,7 +75,7 @@ fn pool(buffers: usize) -> Pool {
 }
 
 fn take(pool: &Pool) -> Sample {
-    pool.try_get_buffer().expect("one is home")
+    pool.try_get_buffer().expect("one is free")
 }
 
 /// Polls on a thread of its own, with a waker of its own.
@@ -143,7 +143,7 @@ fn a_get_may_be_dropped_on_another_thread_than_any_that_polled_it() {
             }
             thread::scope(|scope| scope.spawn(move || drop(get)).join().expect("no panic"));
             drop(held);
-            drop(next.expect_ready().expect("the next in line"));
+            drop(next.expect_ready().expect("the next waiter"));
             let status = pool.status();
             assert_eq!((status.free, status.waiting), (1, 0), "{name}");
         }
@@ -158,7 +158,7 @@ fn a_get_that_is_polled_after_it_has_resolved_panics_and_takes_nothing() {
     for kind in 0..each_kind(&pool, &quota).len() {
         for waits in [false, true] {
             let (name, mut get) = each_kind(&pool, &quota).remove(kind);
-            let held = waits.then(|| pool.try_get_buffers(2).expect("home"));
+            let held = waits.then(|| pool.try_get_buffers(2).expect("free"));
             let mut poll = || get.poll_get(&mut Context::from_waker(Waker::noop()));
             if let Some(held) = held {
                 assert!(poll().is_pending(), "{name}");

@@ -22,7 +22,7 @@ fn pool(buffers: usize) -> Pool {
 }
 
 fn release_one(pool: &Pool) {
-    drop(pool.try_get_buffer().expect("one is home"));
+    drop(pool.try_get_buffer().expect("one is free"));
 }
 
 /// A callback that counts its calls.
@@ -95,7 +95,7 @@ fn a_closure_is_a_callback_and_is_given_its_own_pool() {
 #[test]
 fn a_callback_is_called_for_samples_that_were_out_when_it_was_set() {
     let pool = pool(60);
-    let held = pool.try_get_buffers(60).expect("home");
+    let held = pool.try_get_buffers(60).expect("free");
     let calls = Arc::new(Calls::default());
     drop(pool.set_notify(Some(calls.clone())));
     drop(held);
@@ -388,7 +388,7 @@ fn each_racing_release(pool: &Pool, mut look: impl FnMut(&Pool, &dyn Fn())) {
         }
     });
     for _ in 0..3_000 {
-        let sample = pool.try_get_buffer().expect("home again");
+        let sample = pool.try_get_buffer().expect("free again");
         to_release.send(sample).expect("the releaser runs");
         look(pool, &|| over.recv().expect("the releaser tells"));
     }

@@ -24,7 +24,7 @@ fn pool(buffers: usize) -> Pool {
 }
 
 fn take(pool: &Pool) -> Sample {
-    pool.try_get_buffer().expect("one is home")
+    pool.try_get_buffer().expect("one is free")
 }
 
 /// A future whose waker panics, polled once.

@@ -23,7 +23,7 @@ fn pool(buffers: usize) -> Pool {
 #[test]
 fn polling_again_keeps_the_place_in_line_and_wakes_the_last_waker() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("one is home");
+    let held = pool.try_get_buffer().expect("one is free");
     let mut polled = PollPool::new(&pool);
     let [first, second] = [(); 2].map(|()| Arc::new(Wakes::default()));
     let wakers = [&first, &second].map(|wakes| Waker::from(wakes.clone()));
@@ -52,7 +52,7 @@ fn polling_again_keeps_the_place_in_line_and_wakes_the_last_waker() {
 #[test]
 fn a_cancelled_poll_hands_its_sample_to_the_next_in_line() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("one is home");
+    let held = pool.try_get_buffer().expect("one is free");
     let mut polled = PollPool::new(&pool);
     assert!(at_once(std::future::poll_fn(|cx| {
         std::task::Poll::Ready(polled.poll_get_buffer(cx).is_pending())
@@ -70,7 +70,7 @@ fn a_cancelled_poll_hands_its_sample_to_the_next_in_line() {
 #[test]
 fn a_clone_has_a_place_of_its_own() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("one is home");
+    let held = pool.try_get_buffer().expect("one is free");
     let mut polled = PollPool::new(&pool);
     assert!(poll_once(&mut polled.next()).is_pending());
     let clone = polled.clone();
@@ -159,7 +159,7 @@ fn a_polled_quota_waits_for_room_and_its_samples_are_charged() {
 fn a_polled_quota_keeps_the_pool_alive() {
     let pool = pool(1);
     let weak = pool.downgrade();
-    let held = pool.try_get_buffer().expect("one is home");
+    let held = pool.try_get_buffer().expect("one is free");
     let quota = pool.quota("camera", 1);
     let mut get = Box::pin(quota.get_buffer_owned());
     let waits = get

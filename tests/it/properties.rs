@@ -55,7 +55,7 @@ fn every_prefix_starts_at_a_multiple_of_the_alignment() {
         assert_eq!(region.stride(), actual.prefix + actual.size);
         assert_eq!(region.len(), actual.buffers * region.stride());
         assert_eq!(base % actual.align, 0, "{actual:?}");
-        let all = pool.try_get_buffers(actual.buffers).expect("home");
+        let all = pool.try_get_buffers(actual.buffers).expect("free");
         for mut sample in all {
             assert_eq!(sample.capacity(), actual.size);
             assert_eq!(sample.headroom(), actual.prefix);
@@ -78,7 +78,7 @@ fn no_two_buffers_overlap() {
         let requested = properties(120, 61, align, prefix);
         let actual = pool.set_properties(requested).expect("small");
         pool.commit().expect("small");
-        let mut all = pool.try_get_buffers(120).expect("home");
+        let mut all = pool.try_get_buffers(120).expect("free");
         for sample in &mut all {
             let mark = u8::try_from(sample.index()).expect("120 fit");
             sample.prepend(&vec![mark; prefix]).expect("headroom");
@@ -201,7 +201,7 @@ fn any_number_of_buffers_can_be_committed_and_used_up() {
         assert_eq!((all.len(), pool.free_count()), (buffers, 0));
         drop(all);
         assert_eq!(pool.free_count(), buffers);
-        assert_eq!(pool.try_get_buffers(buffers).expect("home").len(), buffers);
+        assert_eq!(pool.try_get_buffers(buffers).expect("free").len(), buffers);
     }
 }
 

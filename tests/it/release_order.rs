@@ -73,11 +73,11 @@ fn a_sample_is_reset_before_the_callback_can_take_it() {
     let callback = move |pool: &Pool| {
         // The sample that is taken here is released here too, which calls this again.
         if count.fetch_add(1, Ordering::SeqCst) == 0 {
-            assert_fresh(&pool.try_get_buffer().expect("it is home"));
+            assert_fresh(&pool.try_get_buffer().expect("it is free"));
         }
     };
     pool.on_release(callback).detach();
-    let mut sample = pool.try_get_buffer().expect("home");
+    let mut sample = pool.try_get_buffer().expect("free");
     describe(&mut sample);
     drop(sample);
     assert_eq!(seen.load(Ordering::SeqCst), 2);
@@ -88,7 +88,7 @@ fn a_sample_is_reset_before_the_callback_can_take_it() {
 #[test]
 fn a_sample_that_is_handed_to_a_waiter_is_reset_too() {
     let pool = pool(1);
-    let mut sample = pool.try_get_buffer().expect("home");
+    let mut sample = pool.try_get_buffer().expect("free");
     let mut waiting = Polled::waiting(pool.get_buffer());
     describe(&mut sample);
     drop(sample.freeze());
@@ -121,7 +121,7 @@ fn in_the_callback_the_sample_is_counted_as_home() {
     let counts = Arc::new(Mutex::new(Vec::new()));
     let seen = counts.clone();
     let pool = pool(3);
-    let held = pool.try_get_buffers(3).expect("home");
+    let held = pool.try_get_buffers(3).expect("free");
     // Once along the fast path, and once along the slow one, where somebody waits for a release.
     let callback = move |pool: &Pool| seen.lock().expect("whole").push(pool.free_count());
     pool.on_release(callback).detach();
@@ -174,7 +174,7 @@ fn the_waiter_is_woken_before_released_is_and_released_before_the_callback_runs(
     let called = log.clone();
     let pool = pool(1);
     pool.on_release(move |_| called.add("callback")).detach();
-    let sample = pool.try_get_buffer().expect("home");
+    let sample = pool.try_get_buffer().expect("free");
     let mut get = pin!(pool.get_buffer());
     let mut released = pin!(pool.released());
     let (first, second) = (log.clone(), log.clone());
@@ -219,7 +219,7 @@ fn a_drain_is_over_before_released_is_told_and_the_callback_runs() {
 #[test]
 fn nobody_can_take_a_sample_on_its_way_to_the_waiter() {
     let pool = pool(1);
-    let sample = pool.try_get_buffer().expect("home");
+    let sample = pool.try_get_buffer().expect("free");
     let tried = Arc::new(Mutex::new(Vec::new()));
     let (seen, called) = (tried.clone(), tried.clone());
     let weak = pool.downgrade();
@@ -262,14 +262,14 @@ fn the_callback_runs_once_for_each_release_and_on_the_releasing_thread() {
     let pool = pool(4);
     let callback = move |_: &Pool| seen.lock().expect("whole").push(thread::current().id());
     pool.on_release(callback).detach();
-    let shared = pool.try_get_buffer().expect("home").freeze();
+    let shared = pool.try_get_buffer().expect("free").freeze();
     let clones: Vec<_> = (0..10).map(|_| shared.clone()).collect();
     drop(shared);
     drop(clones);
-    let bytes = pool.try_get_buffer().expect("home").into_bytes();
+    let bytes = pool.try_get_buffer().expect("free").into_bytes();
     drop((bytes.clone(), bytes));
     let here = thread::current().id();
-    let sample = pool.try_get_buffer().expect("home");
+    let sample = pool.try_get_buffer().expect("free");
     let elsewhere = thread::spawn(move || {
         drop(sample);
         thread::current().id()
@@ -291,7 +291,7 @@ async fn no_callback_runs_for_anything_but_a_release() {
     let none = |what| assert_eq!(calls.load(Ordering::SeqCst), 0, "{what}");
     none("the initial free list");
 
-    let first = pool.try_get_buffer().expect("home");
+    let first = pool.try_get_buffer().expect("free");
     let mut many = Polled::waiting(pool.get_buffers(2));
     none("gathering");
     drop(many);
@@ -311,7 +311,7 @@ async fn no_callback_runs_for_anything_but_a_release() {
     none("cancelling the decommit");
     drop(many);
 
-    let second = pool.try_get_buffer().expect("home");
+    let second = pool.try_get_buffer().expect("free");
     assert!(pool.try_get_buffer().is_err());
     assert!(pool.try_get_buffers(3).is_err());
     let late = pool.get_buffer_timeout(Duration::from_secs(1)).await;
@@ -356,13 +356,13 @@ fn a_pool_that_is_cloned_in_its_last_callback_lives_on() {
     };
     pool.on_release(callback).detach();
     let weak = pool.downgrade();
-    let last = pool.try_get_buffer().expect("home");
+    let last = pool.try_get_buffer().expect("free");
     drop(pool);
     drop(last);
     let pool = kept.lock().expect("whole").take().expect("called");
     drop(pool.set_notify(None));
     assert_eq!(Arc::strong_count(&kept), 1, "the callback is gone");
-    assert_eq!(pool.try_get_buffers(2).expect("both are home").len(), 2);
+    assert_eq!(pool.try_get_buffers(2).expect("both are free").len(), 2);
     drop(pool);
     assert!(weak.upgrade().is_none());
 }
@@ -383,7 +383,7 @@ fn a_callback_may_drop_the_last_handle_and_clone_the_pool_after() {
         *keep.lock().expect("whole") = Some(pool.clone());
     };
     pool.on_release(callback).detach();
-    let sample = pool.try_get_buffer().expect("home");
+    let sample = pool.try_get_buffer().expect("free");
     drop(pool);
     drop(sample);
     let pool = kept.lock().expect("whole").take().expect("called");

@@ -22,11 +22,11 @@ fn tracking(buffers: usize) -> Pool {
 }
 
 fn one(pool: &Pool) -> Sample {
-    pool.try_get_buffer().expect("home")
+    pool.try_get_buffer().expect("free")
 }
 
 fn many(pool: &Pool, count: usize) -> Vec<Sample> {
-    pool.try_get_buffers(count).expect("home")
+    pool.try_get_buffers(count).expect("free")
 }
 
 fn call_sites(pool: &Pool) -> Vec<CallSite> {

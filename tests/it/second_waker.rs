@@ -37,7 +37,7 @@ fn within_bounds(scene: impl FnOnce() + Send + 'static) {
 /// A pool of one, and its sample.
 fn exhausted() -> (Pool, Sample) {
     let pool = Pool::builder().buffers(1).size(8).build().expect("small");
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     (pool, held)
 }
 
@@ -144,7 +144,7 @@ fn a_get_made_in_a_callback_is_served_after_the_last_handle_went() {
             else {
                 return;
             };
-            let keep = pool.try_get_buffer().expect("the one that came home");
+            let keep = pool.try_get_buffer().expect("the one that came back");
             let mut get = pool.get_buffer();
             assert!(poll_once(&mut get).is_pending());
             inside.send(()).expect("the test waits");
@@ -153,8 +153,8 @@ fn a_get_made_in_a_callback_is_served_after_the_last_handle_went() {
             drop(keep);
         })
         .detach();
-        let last = pool.try_get_buffer().expect("home");
-        let first = pool.try_get_buffer().expect("home");
+        let last = pool.try_get_buffer().expect("free");
+        let first = pool.try_get_buffer().expect("free");
         let releaser = thread::spawn(move || drop(first));
         is_inside.recv().expect("the callback runs");
         drop(pool);

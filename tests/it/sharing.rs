@@ -28,7 +28,7 @@ fn pool() -> Pool {
 }
 
 fn shared_of(pool: &Pool, bytes: &[u8]) -> SharedSample {
-    let mut sample = pool.try_get_buffer().expect("home");
+    let mut sample = pool.try_get_buffer().expect("free");
     sample.put_slice(bytes);
     sample.freeze()
 }
@@ -45,7 +45,7 @@ fn out(pool: &Pool) -> usize {
 #[test]
 fn freezing_cloning_and_slicing_copy_nothing() {
     let pool = pool();
-    let mut sample = pool.try_get_buffer().expect("home");
+    let mut sample = pool.try_get_buffer().expect("free");
     sample.put_slice(TEXT);
     sample.prepend(b"> ").expect("headroom");
     let at = sample.as_ptr();
@@ -56,7 +56,7 @@ fn freezing_cloning_and_slicing_copy_nothing() {
     assert_eq!(shared.slice(2..).as_ptr(), at.wrapping_add(2));
     assert_eq!(shared.as_ref().as_ptr(), at);
     assert_eq!((shared.len(), shared.remaining()), (13, 13));
-    let from: SharedSample = pool.try_get_buffer().expect("home").into();
+    let from: SharedSample = pool.try_get_buffer().expect("free").into();
     assert!(from.is_empty());
 }
 
@@ -252,7 +252,7 @@ fn around_a_slice_is_headroom_before_it_and_spare_behind() {
         assert_eq!((sample.headroom(), sample.spare_capacity()), (8, 64));
     }
     // Bytes that were prepended and are not in the slice are headroom again.
-    let mut sample = pool.try_get_buffer().expect("home");
+    let mut sample = pool.try_get_buffer().expect("free");
     sample.put_slice(b"body");
     sample.prepend(b"head").expect("headroom");
     let mut shared = sample.freeze();

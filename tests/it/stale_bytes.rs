@@ -19,7 +19,7 @@ fn pool() -> Pool {
 }
 
 fn take(pool: &Pool) -> Sample {
-    pool.try_get_buffer().expect("home")
+    pool.try_get_buffer().expect("free")
 }
 
 /// Fills every byte that an owner can reach, the prefix and the whole size, and releases the sample.
@@ -204,14 +204,14 @@ fn new_properties_show_no_stale_bytes() {
         };
         let actual = pool.set_properties(requested).expect("drained");
         pool.commit().expect("small");
-        for mut sample in pool.try_get_buffers(buffers).expect("all are home") {
+        for mut sample in pool.try_get_buffers(buffers).expect("all are free") {
             sample.prepend(&vec![1; prefix]).expect("headroom");
             sample.set_len(prefix + actual.size).expect("exactly full");
             assert_eq!(&sample[..prefix], vec![1; prefix]);
             assert_eq!(&sample[prefix..], vec![0; actual.size]);
             fill(&mut sample, STALE);
         }
-        for mut sample in pool.try_get_buffers(buffers).expect("all are home") {
+        for mut sample in pool.try_get_buffers(buffers).expect("all are free") {
             sample.clear();
             fill(&mut sample, STALE);
         }
@@ -243,7 +243,7 @@ fn zero_on_release_wipes_the_prefix_and_the_whole_size() {
         let builder = Pool::builder().buffers(2).size(SIZE).prefix(PREFIX);
         let builder = builder.align(1).zero_on_release(wipes);
         let pool = builder.build().expect("small");
-        let mut written = pool.try_get_buffers(2).expect("home");
+        let mut written = pool.try_get_buffers(2).expect("free");
         // One fills all that it can count, the other counts nothing of what it wrote.
         fill(&mut written[0], STALE);
         written[1].prepend(&[STALE; PREFIX]).expect("headroom");

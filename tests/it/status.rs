@@ -21,7 +21,7 @@ fn pool(buffers: usize) -> Pool {
 }
 
 fn take(pool: &Pool) -> Sample {
-    pool.try_get_buffer().expect("home")
+    pool.try_get_buffer().expect("free")
 }
 
 /// Both are counted by the slots themselves, so a way that forgets to is easily added.
@@ -35,7 +35,7 @@ fn every_way_to_get_and_to_release_is_counted() {
     drop(at_once(pool.get_buffer_timeout(Duration::ZERO)));
     drop(at_once(pool.get_buffers(2)));
     let mut samples = Vec::new();
-    at_once(pool.get_buffers_into(&mut samples, 1)).expect("home");
+    at_once(pool.get_buffers_into(&mut samples, 1)).expect("free");
     drop(pool.blocking_get_buffer());
     let status = pool.status();
     assert_eq!((status.acquired, status.released), (11, 10));
@@ -78,7 +78,7 @@ fn totals_go_on_over_decommits_and_new_properties() {
 #[test]
 fn outstanding_includes_what_is_handed_over_and_what_is_gathered() {
     let pool = pool(3);
-    let mut held = pool.try_get_buffers(3).expect("home");
+    let mut held = pool.try_get_buffers(3).expect("free");
     let mut handed = Polled::waiting(pool.get_buffer());
     let many = Polled::waiting(pool.get_buffers(3));
     held.truncate(1);
@@ -134,7 +134,7 @@ fn high_water_is_how_many_buffers_would_have_been_enough() {
     assert_eq!(pool.status().high_water, 70, "until the next commit");
     pool.commit().expect("small");
     assert_eq!(pool.status().high_water, 0);
-    let held = pool.try_get_buffers(100).expect("home");
+    let held = pool.try_get_buffers(100).expect("free");
     pool.decommit();
     pool.commit().expect("cancels the decommit");
     assert_eq!(
@@ -162,7 +162,7 @@ fn exhausted_counts_gets_that_were_refused_for_lack_of_samples() {
     assert_eq!(pool.status().exhausted, 4);
     let waiting = Polled::waiting(pool.get_buffers(2));
     drop(second);
-    assert!(pool.try_get_buffer().is_err(), "somebody is in line");
+    assert!(pool.try_get_buffer().is_err(), "a waiter is queued");
     assert_eq!(pool.status().exhausted, 5);
     drop(waiting);
     assert!(pool.try_get_buffers(3).is_err(), "more than there are");
@@ -280,32 +280,32 @@ fn a_holder_is_told_with_the_line_that_asked_whatever_way_it_asked() {
     type Get = fn(&Pool) -> (&'static Location<'static>, Sample);
     let ways: &[(&str, Get)] = &[
         ("try_get_buffer", |p| {
-            (here(), p.try_get_buffer().expect("home"))
+            (here(), p.try_get_buffer().expect("free"))
         }),
         ("try_get_buffers", |p| {
-            (here(), p.try_get_buffers(1).expect("home").remove(0))
+            (here(), p.try_get_buffers(1).expect("free").remove(0))
         }),
         ("get_buffer", |p| {
-            (here(), at_once(p.get_buffer()).expect("home"))
+            (here(), at_once(p.get_buffer()).expect("free"))
         }),
         ("get_buffer_owned", |p| {
-            (here(), at_once(p.get_buffer_owned()).expect("home"))
+            (here(), at_once(p.get_buffer_owned()).expect("free"))
         }),
         ("get_buffer_timeout", |p| {
             let (asked, get) = (here(), p.get_buffer_timeout(Duration::MAX));
-            (asked, at_once(get).expect("home"))
+            (asked, at_once(get).expect("free"))
         }),
         ("get_buffers", |p| {
-            (here(), at_once(p.get_buffers(1)).expect("home").remove(0))
+            (here(), at_once(p.get_buffers(1)).expect("free").remove(0))
         }),
         ("get_buffers_into", |p| {
             let mut into = Vec::new();
             let (asked, get) = (here(), p.get_buffers_into(&mut into, 1));
-            at_once(get).expect("home");
+            at_once(get).expect("free");
             (asked, into.remove(0))
         }),
         ("blocking_get_buffer", |p| {
-            (here(), p.blocking_get_buffer().expect("home"))
+            (here(), p.blocking_get_buffer().expect("free"))
         }),
     ];
     for (name, get) in ways {
@@ -382,7 +382,7 @@ fn a_holder_is_told_with_its_age_its_length_and_its_handles() {
 #[test]
 fn all_holders_of_an_exhausted_pool_are_told_and_none_unless_asked_for() {
     let pool = tracking(100);
-    let all = pool.try_get_buffers(100).expect("home");
+    let all = pool.try_get_buffers(100).expect("free");
     let mut indexes: Vec<_> = pool.holders().iter().map(|h| h.index).collect();
     indexes.sort_unstable();
     assert!(indexes.into_iter().eq(0..100));

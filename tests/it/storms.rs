@@ -44,7 +44,7 @@ fn assert_all_home(pool: &Pool) -> Status {
     let status = pool.status();
     assert_eq!((status.outstanding, status.waiting), (0, 0));
     assert_eq!(status.acquired, status.released);
-    let all = pool.try_get_buffers(status.buffers).expect("all are home");
+    let all = pool.try_get_buffers(status.buffers).expect("all are free");
     let mut indexes: Vec<_> = all.iter().map(Sample::index).collect();
     indexes.sort_unstable();
     assert!(indexes.into_iter().eq(0..status.buffers));
@@ -125,7 +125,7 @@ async fn after_a_storm_the_counters_are_what_the_tasks_saw() {
 async fn who_stays_through_a_storm_of_aborts_is_served_in_order() {
     for round in 0..30_usize {
         let pool = pool(1);
-        let held = pool.try_get_buffer().expect("home");
+        let held = pool.try_get_buffer().expect("free");
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut waiting: Vec<GetBufferOwned> = (0..40).map(|_| pool.get_buffer_owned()).collect();
         for get in &mut waiting {
@@ -233,7 +233,7 @@ proptest! {
     #[test]
     fn order_survives_any_sequence_of_joins_and_departures(steps in prop::collection::vec(step(), 1..60)) {
         let pool = pool(2);
-        let mut held: Vec<Sample> = pool.try_get_buffers(2).expect("home");
+        let mut held: Vec<Sample> = pool.try_get_buffers(2).expect("free");
         let mut line: Vec<(usize, GetBufferOwned)> = Vec::new();
         let mut joined = 0;
         let mut last_served = None;

@@ -305,7 +305,7 @@ fn pools_that_go_before_their_samples_are_freed_exactly_once() {
                 1 => drop(pool.on_release(callback)),
                 _ => drop(pool.downgrade()),
             }
-            let mut samples = pool.try_get_buffers(4).expect("all are home");
+            let mut samples = pool.try_get_buffers(4).expect("all are free");
             let waiter = (random.below(2) == 0).then(|| {
                 let mut get = pool.get_buffer_owned();
                 let mut context = std::task::Context::from_waker(std::task::Waker::noop());

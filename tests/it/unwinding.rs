@@ -26,7 +26,7 @@ fn pool(buffers: usize) -> Pool {
 }
 
 fn take(pool: &Pool) -> Sample {
-    pool.try_get_buffer().expect("one is home")
+    pool.try_get_buffer().expect("one is free")
 }
 
 /// Panics with `held` in hand.
@@ -160,7 +160,7 @@ thread_local! {
 fn samples_in_the_thread_local_of_a_thread_that_panics_go_home_past_code_that_panics() {
     let pool = pool(3);
     pool.on_release(|_| panic!("a callback")).detach();
-    let all = pool.try_get_buffers(3).expect("home");
+    let all = pool.try_get_buffers(3).expect("free");
     let (waker, woken) = panicking_waker();
     let mut get = pool.get_buffer_owned();
     assert!(!poll_with(&mut get, &waker));

@@ -12,7 +12,7 @@ use std::{
 fn exhausted() -> (Pool, Sample) {
     let builder = Pool::builder().buffers(1).size(8).measure_waits(true);
     let pool = builder.build().expect("small");
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     (pool, held)
 }
 

@@ -65,7 +65,7 @@ async fn silence(told: &mut mpsc::UnboundedReceiver<Stall>) {
 #[tokio::test]
 async fn a_get_that_waits_for_too_long_is_told_with_who_holds_the_samples() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let (_watch, mut told) = watch(&pool);
     let began = Instant::now();
     let get = in_line(&pool).await;
@@ -84,7 +84,7 @@ async fn a_get_that_waits_for_too_long_is_told_with_who_holds_the_samples() {
 #[tokio::test]
 async fn a_stall_is_told_once_whoever_waits_and_however_long_it_lasts() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let (_watch, mut told) = watch(&pool);
     let first = in_line(&pool).await;
     let second = in_line(&pool).await;
@@ -98,7 +98,7 @@ async fn a_stall_is_told_once_whoever_waits_and_however_long_it_lasts() {
 #[tokio::test]
 async fn after_the_line_has_moved_on_or_was_empty_the_next_stall_is_told() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let (_watch, mut told) = watch(&pool);
     let first = in_line(&pool).await;
     let second = in_line(&pool).await;
@@ -125,7 +125,7 @@ async fn gets_that_are_served_in_time_are_not_told() {
     let (_watch, mut told) = watch(&pool);
     let (began, mut longest) = (Instant::now(), Duration::ZERO);
     while began.elapsed() < 3 * LIMIT {
-        let held = pool.try_get_buffer().expect("home");
+        let held = pool.try_get_buffer().expect("free");
         let round = Instant::now();
         let get = in_line(&pool).await;
         drop(held);
@@ -140,9 +140,9 @@ async fn gets_that_are_served_in_time_are_not_told() {
 #[tokio::test]
 async fn a_wait_that_began_before_the_watch_counts_from_when_the_watch_was_made() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let get = in_line(&pool).await;
-    assert_eq!(pool.status().oldest_wait, None, "nobody measures");
+    assert_eq!(pool.status().oldest_wait, None, "waits are not measured");
     sleep(LIMIT).await;
     let began = Instant::now();
     let (_watch, mut told) = watch(&pool);
@@ -156,8 +156,8 @@ async fn a_wait_that_began_before_the_watch_counts_from_when_the_watch_was_made(
 async fn those_who_waited_before_the_watch_are_told_apart() {
     let pool = pool(2);
     let quota = pool.quota("camera", 1);
-    let held = pool.try_get_buffer().expect("home");
-    let of_quota = quota.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
+    let of_quota = quota.try_get_buffer().expect("free");
     let first = in_line(&pool).await;
     let second = in_line(&pool).await;
     let for_room = tokio::spawn(quota.get_buffer_owned());
@@ -181,7 +181,7 @@ async fn those_who_waited_before_the_watch_are_told_apart() {
 #[tokio::test]
 async fn waits_are_measured_only_while_somebody_watches() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let watches = (
         pool.detect_stalls(LIMIT, |_| {}),
         pool.detect_stalls(LIMIT, |_| {}),
@@ -202,7 +202,7 @@ async fn waits_are_measured_only_while_somebody_watches() {
 #[tokio::test]
 async fn a_watch_ends_with_the_last_handle_and_does_not_keep_the_pool() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let (watch, mut told) = watch(&pool);
     tokio::task::yield_now().await;
     let weak = pool.downgrade();
@@ -218,7 +218,7 @@ async fn a_watch_ends_with_the_last_handle_and_does_not_keep_the_pool() {
 #[tokio::test]
 async fn a_watch_lasts_as_long_as_somebody_waits() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let (watch, mut told) = watch(&pool);
     let get = in_line(&pool).await;
     drop(pool);
@@ -233,7 +233,7 @@ async fn a_watch_lasts_as_long_as_somebody_waits() {
 #[tokio::test]
 async fn the_callback_may_end_the_stall_itself() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let get = in_line(&pool).await;
     let (mut held, weak) = (Some(held), pool.downgrade());
     let watch = tokio::spawn(pool.detect_stalls(LIMIT, move |_| {
@@ -251,14 +251,14 @@ async fn the_callback_may_end_the_stall_itself() {
 #[tokio::test]
 async fn a_callback_that_panics_ends_its_watch_and_nothing_else() {
     let pool = pool(1);
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let get = in_line(&pool).await;
     let watch = tokio::spawn(pool.detect_stalls(LIMIT, |_| panic!("a callback")));
     let ended = timeout(PATIENCE, watch).await.expect("it resolves");
     assert!(ended.expect_err("it panicked").is_panic());
     drop(held);
     drop(get.await.expect("no panic").expect("served"));
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let get = in_line(&pool).await;
     assert_eq!(pool.status().oldest_wait, None, "nobody watches any more");
     drop((get, held));
@@ -272,7 +272,7 @@ async fn a_limit_of_zero_leaves_time_for_others() {
     let watch = tokio::spawn(pool.detect_stalls(Duration::ZERO, move |wait| {
         let _gone = told.send(wait);
     }));
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let get = in_line(&pool).await;
     next(&mut heard).await;
     drop(held);
@@ -286,7 +286,7 @@ async fn a_limit_of_zero_leaves_time_for_others() {
 async fn a_wait_for_room_in_a_quota_is_told_as_well() {
     let pool = pool(4);
     let quota = pool.quota("camera", 1);
-    let held = quota.try_get_buffer().expect("home");
+    let held = quota.try_get_buffer().expect("free");
     let before = tokio::spawn(quota.get_buffer_owned());
     while quota.status().waiting == 0 {
         tokio::task::yield_now().await;
@@ -325,11 +325,11 @@ async fn a_wait_for_room_in_a_quota_is_told_as_well() {
 async fn a_stall_in_one_line_does_not_hide_one_in_another() {
     let pool = pool(2);
     let quota = pool.quota("camera", 1);
-    let held = quota.try_get_buffer().expect("home");
+    let held = quota.try_get_buffer().expect("free");
     let _over = tokio::spawn(quota.get_buffer_owned());
     let (_watch, mut told) = watch(&pool);
     assert_eq!(next(&mut told).await.quota.as_deref(), Some("camera"));
-    let all = pool.try_get_buffer().expect("home");
+    let all = pool.try_get_buffer().expect("free");
     let _waiting = in_line(&pool).await;
     let wait = next(&mut told).await;
     assert_eq!((wait.quota, wait.report.status.waiting), (None, 1));

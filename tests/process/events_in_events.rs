@@ -21,7 +21,7 @@ fn a_subscriber_that_finds_its_own_pool_exhausted_is_told_once() {
 
 fn a_subscriber_finds_its_own_pool_exhausted() {
     let pool = Pool::builder().buffers(1).build().expect("small");
-    let held = pool.try_get_buffer().expect("home");
+    let held = pool.try_get_buffer().expect("free");
     let its_own = pool.clone();
     let recorder = Recorder::new(move |_| {
         assert!(its_own.try_get_buffer().is_err());

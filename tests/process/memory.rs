@@ -52,7 +52,7 @@ fn of_a_mib(buffers: usize) -> Builder {
 }
 
 fn take_full(pool: &Pool) -> Sample {
-    let mut sample = pool.try_get_buffer().expect("home");
+    let mut sample = pool.try_get_buffer().expect("free");
     sample.put_bytes(7, MIB);
     sample
 }
@@ -184,7 +184,7 @@ fn begins_a_mapping_with(line: &str, address: usize) -> bool {
 #[test]
 fn a_get_takes_the_lowest_slot_that_is_home() {
     let pool = of_a_mib(100).build().expect("address space");
-    let index = || pool.try_get_buffer().expect("home").index();
+    let index = || pool.try_get_buffer().expect("free").index();
     assert_eq!((index(), index()), (0, 0));
     let mut held: Vec<_> = (0..10).map(|_| pool.try_get_buffer()).collect();
     let indexes = held.iter().flatten().map(Sample::index);

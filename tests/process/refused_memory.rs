@@ -57,7 +57,7 @@ fn of_a_mib(buffers: usize) -> Properties {
 /// All of its buffers go out, are written to their last byte, and come home.
 fn assert_works(pool: &Pool) {
     let Properties { buffers, size, .. } = pool.properties();
-    let mut all = pool.try_get_buffers(buffers).expect("all are home");
+    let mut all = pool.try_get_buffers(buffers).expect("all are free");
     for sample in &mut all {
         sample.put_bytes(7, size);
     }
@@ -435,7 +435,7 @@ fn a_commit_works_as_soon_as_there_is_enough_whatever_was_refused_before() {
             assert!(refused >= 40, "{refused} steps for 80 MiB");
             drop(taken);
             assert_works(&pool);
-            let held = pool.try_get_buffer().expect("home");
+            let held = pool.try_get_buffer().expect("free");
             assert_eq!(pool.holders().len(), 1);
             drop(held);
         },

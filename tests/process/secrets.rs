@@ -147,7 +147,7 @@ fn a_secret_is_in_the_pool_s_memory_after_its_release_without_the_option_and_not
                 let secret = Secret::new();
                 let pool = pool(wipes);
                 assert_eq!(secret.count_in(&memory_of(&pool)), 0, "not yet written");
-                let mut all = pool.try_get_buffers(BUFFERS).expect("home");
+                let mut all = pool.try_get_buffers(BUFFERS).expect("free");
                 for sample in &mut all {
                     write(&secret, sample);
                 }
@@ -171,7 +171,7 @@ fn a_secret_is_in_the_pool_s_memory_after_its_release_without_the_option_and_not
 fn a_sample_that_is_handed_over_is_wiped_before_the_next_owner_has_it() {
     let secret = Secret::new();
     let pool = pool(true);
-    let mut all = pool.try_get_buffers(BUFFERS).expect("home");
+    let mut all = pool.try_get_buffers(BUFFERS).expect("free");
     let mut waiting = Box::pin(pool.get_buffers(BUFFERS));
     let mut poll = || {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -194,7 +194,7 @@ fn a_decommit_leaves_no_secret_behind() {
     for wipes in [false, true] {
         let secret = Secret::new();
         let pool = pool(wipes);
-        let mut sample = pool.try_get_buffer().expect("home");
+        let mut sample = pool.try_get_buffer().expect("free");
         secret.put(&mut sample);
         pool.decommit();
         drop(sample);
@@ -220,7 +220,7 @@ fn a_copy_is_wiped() {
     for wipes in [false, true] {
         let pool = pool(wipes);
         let secret = Secret::new();
-        let mut sample = pool.try_get_buffer().expect("home");
+        let mut sample = pool.try_get_buffer().expect("free");
         sample.put_slice(&[1; AT]);
         secret.put(&mut sample);
         sample.put_slice(&[2; 1000]);
@@ -268,7 +268,7 @@ const SET_ASIDE: [SetAside; 2] = [
     ("a sample reader", |pool, source| {
         let reader = sample_pool::stream::SampleReader::new(source, pool);
         let mut reader = reader.fill_buffers(true);
-        let others = pool.try_get_buffers(BUFFERS - 1).expect("home");
+        let others = pool.try_get_buffers(BUFFERS - 1).expect("free");
         let next = futures::StreamExt::next(&mut reader).now_or_never();
         assert!(next.is_none(), "the sample is not full");
         let mut get = pool.get_buffer();

@@ -141,14 +141,14 @@ fn commit_makes_one_contiguous_mapping_that_is_aligned_to_any_number() {
 fn committing_a_committed_pool_changes_nothing() {
     let pool = committed();
     let region = pool.region();
-    let samples = pool.try_get_buffers(4).expect("all are home");
+    let samples = pool.try_get_buffers(4).expect("all are free");
     let mut waiter = Polled::waiting(pool.get_buffer());
     pool.commit().expect("it cancels the drain");
     assert_eq!((pool.region(), pool.free_count()), (region, 0));
     assert_eq!(waiter.wakes(), 0);
     waiter.expect_pending();
     drop(samples);
-    waiter.expect_ready().expect("it is still in line");
+    waiter.expect_ready().expect("it still waits");
 }
 
 /// Registered memory would have to be registered again.
@@ -171,7 +171,7 @@ fn a_pool_hands_out_as_many_samples_as_it_was_told_to_have() {
         let pool = Pool::builder().buffers(buffers).size(1).align(1).build();
         let pool = pool.expect("small");
         let mut indices: Vec<usize> = (0..buffers)
-            .map(|_| pool.try_get_buffer().expect("one is home"))
+            .map(|_| pool.try_get_buffer().expect("one is free"))
             .collect::<Vec<Sample>>()
             .iter()
             .map(Sample::index)

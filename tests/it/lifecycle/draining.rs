@@ -11,7 +11,7 @@ use std::thread;
 fn commit_cancels_a_drain_and_the_samples_that_are_out_rejoin() {
     let pool = committed();
     let region = pool.region();
-    let mut sample = pool.try_get_buffer().expect("all are home");
+    let mut sample = pool.try_get_buffer().expect("all are free");
     sample.put_slice(b"kept");
     pool.decommit();
     let mut drained = Polled::waiting(pool.drained());
@@ -53,7 +53,7 @@ fn decommit_has_no_effect_unless_the_pool_is_committed() {
 #[test]
 fn a_waiter_is_told_of_a_decommit_even_if_commit_follows_before_it_is_polled() {
     let pool = committed();
-    let samples = pool.try_get_buffers(4).expect("all are home");
+    let samples = pool.try_get_buffers(4).expect("all are free");
     let mut one = Polled::waiting(pool.get_buffer());
     let mut timed = Polled::waiting(pool.get_buffers(2));
     pool.decommit();
@@ -80,12 +80,12 @@ fn a_waiter_is_told_of_a_decommit_even_if_commit_follows_before_it_is_polled() {
 fn who_was_handed_a_sample_keeps_it_through_decommit_and_flush() {
     for stop in [Pool::decommit, |pool: &Pool| pool.set_flushing(true)] {
         let pool = committed();
-        let mut samples = pool.try_get_buffers(4).expect("all are home");
+        let mut samples = pool.try_get_buffers(4).expect("all are free");
         let mut handed = Polled::waiting(pool.get_buffer());
         let mut waiting = Polled::waiting(pool.get_buffer());
         samples.pop();
         stop(&pool);
-        waiting.expect_ready().expect_err("it was still in line");
+        waiting.expect_ready().expect_err("it still waited");
         let sample = handed.expect_ready().expect("it was handed one");
         drop(samples);
         assert_eq!(pool.free_count(), 3);
@@ -99,8 +99,8 @@ fn who_was_handed_a_sample_keeps_it_through_decommit_and_flush() {
 #[test]
 fn samples_stay_fully_usable_while_the_pool_drains() {
     let pool = committed();
-    let mut sample = pool.try_get_buffer().expect("all are home");
-    let other = pool.try_get_buffer().expect("three are home");
+    let mut sample = pool.try_get_buffer().expect("all are free");
+    let other = pool.try_get_buffer().expect("three are free");
     sample.put_slice(b"before");
     pool.decommit();
     drop(other);
@@ -122,7 +122,7 @@ fn samples_stay_fully_usable_while_the_pool_drains() {
 #[test]
 fn whoever_brings_the_last_sample_home_completes_the_drain() {
     let pool = committed();
-    let samples = pool.try_get_buffers(4).expect("all are home");
+    let samples = pool.try_get_buffers(4).expect("all are free");
     pool.decommit();
     let mut drained = Polled::waiting(pool.drained());
     let threads: Vec<_> = samples
@@ -141,7 +141,7 @@ fn whoever_brings_the_last_sample_home_completes_the_drain() {
 #[test]
 fn with_nothing_outstanding_decommit_completes_before_it_returns() {
     let pool = committed();
-    drop(pool.try_get_buffers(4).expect("all are home"));
+    drop(pool.try_get_buffers(4).expect("all are free"));
     let mut drained = Polled::waiting(pool.drained());
     pool.decommit();
     assert_eq!((drained.wakes(), pool.state()), (1, State::Configured));
@@ -159,7 +159,7 @@ fn every_get_says_not_committed_in_every_other_state() {
         }
     }
     let pool = committed();
-    let _all = pool.try_get_buffers(4).expect("all are home");
+    let _all = pool.try_get_buffers(4).expect("all are free");
     pool.decommit();
     assert_all_refused(&pool, GetBufferError::NotCommitted);
 }
@@ -187,7 +187,7 @@ fn drained_resolves_at_the_first_drain_after_the_call_even_if_commit_follows() {
     let pool = committed();
     let mut never_polled = Polled::new(pool.drained());
     let mut waiting = Polled::waiting(pool.drained());
-    let sample = pool.try_get_buffer().expect("all are home");
+    let sample = pool.try_get_buffer().expect("all are free");
     pool.decommit();
     let mut while_draining = Polled::new(pool.drained());
     drop(sample);
@@ -239,7 +239,7 @@ fn the_end_of_a_drain_gives_the_physical_memory_back() {
     let region = pool.region().expect("committed");
     let backed = || backed_pages(region.base().addr(), region.len());
     assert_eq!(backed(), 0, "the mapping is backed lazily");
-    let mut samples = pool.try_get_buffers(4).expect("all are home");
+    let mut samples = pool.try_get_buffers(4).expect("all are free");
     for sample in &mut samples {
         sample.put_bytes(7, 1 << 16);
     }
@@ -257,7 +257,7 @@ fn the_end_of_a_drain_gives_the_physical_memory_back() {
 fn the_totals_survive_a_drain_and_new_properties() {
     let pool = committed();
     for round in 1..=3 {
-        let samples = pool.try_get_buffers(3).expect("all are home");
+        let samples = pool.try_get_buffers(3).expect("all are free");
         pool.decommit();
         drop(samples);
         let status = pool.status();

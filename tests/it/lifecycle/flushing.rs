@@ -39,7 +39,7 @@ fn not_committed_comes_before_flushing() {
 #[test]
 fn a_waiter_is_told_of_a_flush_even_if_it_ends_before_it_is_polled() {
     let pool = committed();
-    let samples = pool.try_get_buffers(4).expect("all are home");
+    let samples = pool.try_get_buffers(4).expect("all are free");
     let mut one = Polled::waiting(pool.get_buffer_owned());
     let mut many = Polled::waiting(pool.get_buffers(4));
     pool.set_flushing(true);
@@ -71,7 +71,7 @@ fn a_flush_outlives_decommit_commit_and_new_properties() {
 #[test]
 fn samples_that_are_out_come_home_during_a_flush_and_complete_a_drain() {
     let pool = committed();
-    let mut samples = pool.try_get_buffers(4).expect("all are home");
+    let mut samples = pool.try_get_buffers(4).expect("all are free");
     pool.set_flushing(true);
     samples.truncate(1);
     assert_eq!(pool.free_count(), 3);

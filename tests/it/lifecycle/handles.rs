@@ -32,7 +32,7 @@ fn samples_outlive_the_last_handle_and_the_last_of_them_frees_the_pool() {
     let pool = committed();
     let (calls, alive) = watch(&pool);
     let weak = pool.downgrade();
-    let mut samples = pool.try_get_buffers(3).expect("all are home");
+    let mut samples = pool.try_get_buffers(3).expect("all are free");
     drop(pool.clone());
     drop(pool);
     assert!(weak.upgrade().is_none(), "no handle is left");
@@ -58,11 +58,11 @@ fn samples_outlive_the_last_handle_and_the_last_of_them_frees_the_pool() {
 fn an_owned_get_keeps_the_pool_and_can_still_be_served() {
     let pool = committed();
     let (_calls, alive) = watch(&pool);
-    let mut samples = pool.try_get_buffers(4).expect("all are home");
+    let mut samples = pool.try_get_buffers(4).expect("all are free");
     let mut get = Polled::waiting(pool.get_buffer_owned());
     drop(pool);
     samples.pop();
-    let sample = get.expect_ready().expect("one came home");
+    let sample = get.expect_ready().expect("one came back");
     drop(samples);
     drop(get);
     assert_eq!(Arc::strong_count(&alive), 2, "the sample is out");
@@ -91,7 +91,7 @@ fn the_callback_of_the_last_sample_may_keep_the_pool() {
     let (send, receive) = std::sync::mpsc::channel();
     pool.on_release(move |pool| send.send(pool.clone()).expect("received below"))
         .detach();
-    let sample = pool.try_get_buffer().expect("all are home");
+    let sample = pool.try_get_buffer().expect("all are free");
     drop(pool);
     drop(sample);
     let kept = receive.recv().expect("the callback sent it");
@@ -114,7 +114,7 @@ fn a_callback_can_have_the_pool_again_after_it_dropped_the_last_handle() {
         *upgraded.lock().expect("nothing panics under it") = weak.upgrade();
     })
     .detach();
-    let sample = pool.try_get_buffer().expect("all are home");
+    let sample = pool.try_get_buffer().expect("all are free");
     *last.lock().expect("nothing panics under it") = Some(pool);
     drop(sample);
     let pool = again.lock().expect("nothing panics under it").take();
@@ -129,15 +129,15 @@ fn an_owned_get_is_no_handle_once_it_has_resolved() {
     let pool = committed();
     let weak = pool.downgrade();
     // The first get goes under the lock, and those after it need not.
-    drop(pool.try_get_buffer().expect("all are home"));
+    drop(pool.try_get_buffer().expect("all are free"));
     let (mut served, mut refused) = (pool.get_buffer_owned(), pool.get_buffer_owned());
     let (mut handed, mut failed) = (pool.get_buffer_owned(), pool.get_buffer_owned());
-    let sample = (&mut served).now_or_never().expect("all are home");
-    let mut others = pool.try_get_buffers(3).expect("all are home");
+    let sample = (&mut served).now_or_never().expect("all are free");
+    let mut others = pool.try_get_buffers(3).expect("all are free");
     assert!((&mut handed).now_or_never().is_none());
     assert!((&mut failed).now_or_never().is_none());
     others.pop();
-    let after_a_wait = (&mut handed).now_or_never().expect("one came home");
+    let after_a_wait = (&mut handed).now_or_never().expect("one came back");
     pool.set_flushing(true);
     let while_it_waits = (&mut failed).now_or_never().expect("a flush fails it");
     assert!(while_it_waits.is_err());
@@ -154,16 +154,16 @@ fn an_owned_get_is_no_handle_once_it_has_resolved() {
 fn an_owned_get_that_was_never_polled_keeps_the_pool_and_lets_it_go() {
     let pool = committed();
     let (_calls, alive) = watch(&pool);
-    drop(pool.try_get_buffer().expect("all are home"));
+    drop(pool.try_get_buffer().expect("all are free"));
     let first = pool.get_buffer_owned();
     // Whoever listens takes the count under the lock, and the next get gives it back to its word.
     drop(pool.released());
-    drop(pool.try_get_buffer().expect("all are home"));
+    drop(pool.try_get_buffer().expect("all are free"));
     drop(first);
     let last = pool.get_buffer_owned();
     drop(pool);
     assert_eq!(Arc::strong_count(&alive), 2, "the future keeps it");
-    let sample = Polled::new(last).expect_ready().expect("all are home");
+    let sample = Polled::new(last).expect_ready().expect("all are free");
     assert_eq!(Arc::strong_count(&alive), 2, "the sample keeps it");
     drop(sample);
     assert_eq!(Arc::strong_count(&alive), 1, "freed");
@@ -179,11 +179,11 @@ fn a_callback_that_listens_and_gets_lets_the_pool_go() {
         let _owned = &owned;
         if calls.fetch_add(1, Ordering::SeqCst) == 0 {
             drop(pool.released());
-            drop(pool.try_get_buffer().expect("all are home"));
+            drop(pool.try_get_buffer().expect("all are free"));
         }
     })
     .detach();
-    drop(pool.try_get_buffer().expect("all are home"));
+    drop(pool.try_get_buffer().expect("all are free"));
     drop(pool);
     assert_eq!(Arc::strong_count(&alive), 1, "freed");
 }
@@ -195,7 +195,7 @@ fn only_a_release_calls_the_callback() {
     let pool = pool.expect("small");
     let (calls, alive) = watch(&pool);
     pool.commit().expect("small");
-    let samples = pool.try_get_buffers(2).expect("all are home");
+    let samples = pool.try_get_buffers(2).expect("all are free");
     let refused = pool.try_get_buffers(2).map(drop);
     assert_eq!(refused, Err(GetBufferError::Exhausted));
     drop(Polled::waiting(pool.get_buffer()));

@@ -62,7 +62,7 @@ async fn a_download_is_whole_and_what_is_not_there_is_not_there() {
         body(ask(proxy, request("/none")).await).await.0,
         StatusCode::NOT_FOUND
     );
-    until("the buffers come home", || pool.free_count() == 4).await;
+    until("the buffers come back", || pool.free_count() == 4).await;
 }
 
 /// One that stalls has its two buffers and no other; when it goes, the next can come.
@@ -86,10 +86,10 @@ async fn clients_that_stall_hold_their_own_buffers_and_one_too_many_is_told() {
     let (status, _) = body(ask(proxy, request("/file")).await).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     drop(other);
-    until("its buffers come home", || pool.free_count() == 2).await;
+    until("its buffers come back", || pool.free_count() == 2).await;
     let whole = stalled.into_body().collect().await.expect("it goes on");
     assert!(whole.to_bytes() == pattern(LEN));
-    until("the buffers come home", || pool.free_count() == 4).await;
+    until("the buffers come back", || pool.free_count() == 4).await;
 }
 
 /// A client that asks and reads nothing, with a socket that keeps little.
@@ -127,10 +127,10 @@ async fn clients_that_stall_near_the_end_count_and_one_too_many_is_told() {
     let one_too_many = ask(address, request("/short")).await;
     assert_eq!(one_too_many.status(), StatusCode::SERVICE_UNAVAILABLE);
     drop(first);
-    until("its buffers come home", || pool.free_count() == 2).await;
+    until("its buffers come back", || pool.free_count() == 2).await;
     let (status, short) = body(ask(address, request("/short")).await).await;
     assert_eq!(status, StatusCode::OK);
     assert!(short == pattern(SHORT));
     drop(second);
-    until("the buffers come home", || pool.free_count() == 4).await;
+    until("the buffers come back", || pool.free_count() == 4).await;
 }

@@ -91,7 +91,7 @@ async fn eight_connections_through_three_buffers_lose_no_byte() {
     while let Some(received) = clients.join_next().await {
         assert!(received.expect("no panic") == pattern(200_000));
     }
-    until("the buffers come home", || pool.free_count() == 3).await;
+    until("the buffers come back", || pool.free_count() == 3).await;
 }
 
 /// This is what `copy_bidirectional` cannot do.
@@ -146,7 +146,7 @@ async fn what_goes_to_servers_leaves_buffers_for_what_they_answer() {
     while let Some(received) = clients.join_next().await {
         assert!(received.expect("no panic") == pattern(LONG));
     }
-    until("the buffers come home", || pool.free_count() == 4).await;
+    until("the buffers come back", || pool.free_count() == 4).await;
 }
 
 /// The system refuses for many reasons, most of which pass.

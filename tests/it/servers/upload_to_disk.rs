@@ -105,7 +105,7 @@ async fn what_is_uploaded_is_on_the_disk_byte_for_byte() {
         assert!(file == pattern(len), "{len} bytes");
     }
     assert_eq!(directory.names().len(), lengths.len());
-    until("the buffers come home", || pool.free_count() == 3).await;
+    until("the buffers come back", || pool.free_count() == 3).await;
 }
 
 /// A name is what a stranger sends.
@@ -154,7 +154,7 @@ async fn an_upload_that_breaks_off_leaves_nothing_and_what_was_there() {
         until("the half is gone", || directory.names() == ["film"]).await;
         assert!(fs::read(&film).expect("it is there") == pattern(30_000));
     }
-    until("the buffers come home", || pool.free_count() == 3).await;
+    until("the buffers come back", || pool.free_count() == 3).await;
 }
 
 /// Its handler is dropped where it waits for the disk, and so cuts nothing off and removes nothing.
@@ -184,7 +184,7 @@ fn a_client_that_goes_while_its_last_block_is_written_leaves_nothing() {
         until("its file is gone", || directory.names().is_empty()).await;
         drop(go_on);
         let _gone = busy.await.expect("no panic");
-        until("the buffers come home", || pool.free_count() == 3).await;
+        until("the buffers come back", || pool.free_count() == 3).await;
         assert!(directory.names().is_empty());
     });
 }

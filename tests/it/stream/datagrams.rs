@@ -187,7 +187,7 @@ async fn an_error_is_reported_while_the_pool_is_exhausted_and_datagrams_come_aft
 #[tokio::test]
 async fn it_takes_a_buffer_when_there_is_a_datagram_and_waits_for_one() {
     let pool = pool(1, 16);
-    let held = pool.try_get_buffer().expect("one is home");
+    let held = pool.try_get_buffer().expect("one is free");
     let (mut receiver, address) = receiver(&pool).await;
     drop(Polled::waiting(receiver.next()));
     assert_eq!(pool.status().waiting, 0);

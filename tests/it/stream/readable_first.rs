@@ -25,7 +25,7 @@ async fn connection() -> (TcpStream, TcpStream) {
 #[tokio::test]
 async fn an_idle_socket_is_not_in_line_until_it_can_be_read() {
     let pool = pool(1, 8);
-    let held = pool.try_get_buffer().expect("one is home");
+    let held = pool.try_get_buffer().expect("one is free");
     let (mut client, socket) = connection().await;
     let mut reader = SampleReader::new(ReadableFirst::new(socket), &pool);
     drop(Polled::waiting(reader.next()));

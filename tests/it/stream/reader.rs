@@ -89,7 +89,7 @@ fn a_sample_that_was_begun_is_given_out_with_the_source() {
 #[test]
 fn it_reads_nothing_while_the_pool_is_exhausted() {
     let pool = pool(1, 8);
-    let held = pool.try_get_buffer().expect("one is home");
+    let held = pool.try_get_buffer().expect("one is free");
     let mut reader = SampleReader::new(Script::new([Step::Bytes(b"bytes")]), &pool);
     let mut waiting = Polled::waiting(reader.next());
     assert_eq!(pool.status().waiting, 1);
@@ -106,7 +106,7 @@ fn it_reads_nothing_while_the_pool_is_exhausted() {
 #[test]
 fn a_dropped_next_keeps_its_place_in_line() {
     let pool = pool(1, 8);
-    let held = pool.try_get_buffer().expect("one is home");
+    let held = pool.try_get_buffer().expect("one is free");
     let mut reader = SampleReader::new(Script::new([Step::Bytes(b"bytes")]), &pool);
     drop(Polled::waiting(reader.next()));
     let mut other = pool.get_buffer();
@@ -155,7 +155,7 @@ impl AsyncRead for Nosy {
 #[test]
 fn an_async_read_is_shown_no_byte_of_an_earlier_owner() {
     let pool = pool(1, 8);
-    let mut secret = pool.try_get_buffer().expect("one is home");
+    let mut secret = pool.try_get_buffer().expect("one is free");
     secret.put_slice(b"password");
     drop(secret);
     let mut reader = SampleReader::new(Nosy, &pool);

@@ -14,7 +14,7 @@ use std::{
 use tokio::io::AsyncWrite;
 
 fn sample(pool: &Pool, bytes: &[u8]) -> SharedSample {
-    let mut sample = pool.try_get_buffer().expect("one is home");
+    let mut sample = pool.try_get_buffer().expect("one is free");
     sample.put_slice(bytes);
     sample.freeze()
 }
@@ -95,7 +95,7 @@ async fn a_client_that_does_not_read_holds_the_queue_and_no_more() {
         .expect("it is there");
     third.expect_ready().expect("there is room");
     assert_eq!(&read, b"1234");
-    assert_eq!(pool.free_count(), 6, "the first is home");
+    assert_eq!(pool.free_count(), 6, "the first is free");
 }
 
 /// Only the zero tells it. To continue would be to spin.
