@@ -23,7 +23,7 @@ fn is_error<T: Error + Display + Copy + PartialEq + Eq + Send + Sync + 'static>(
 fn is_caused<T: Error + Display + Clone + Send + Sync + 'static>() {}
 fn is_future<T: Future + Send + Sync + Unpin + Debug>() {}
 
-/// One raw pointer in the wrong place takes all of these away, and from every task that holds one.
+/// One raw pointer in the wrong place removes all of these traits, and from every task that holds such a type.
 #[test]
 fn every_type_goes_to_other_threads_and_is_shared_between_them() {
     moves::<Pool>();
@@ -63,7 +63,7 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
     owns::<StallDetector<fn(Stall)>>();
 }
 
-/// A server's connection is one task, and goes to whatever thread is free.
+/// A server's connection is one task, and it runs on any thread of the runtime.
 #[cfg(feature = "net")]
 #[test]
 fn every_adapter_goes_to_other_threads_with_what_it_adapts() {
@@ -87,7 +87,7 @@ fn every_adapter_goes_to_other_threads_with_what_it_adapts() {
     let _compiled = next;
 }
 
-/// What records a pool is a task like any other.
+/// A task that records metrics moves between threads like any other.
 #[cfg(feature = "metrics")]
 #[test]
 fn what_records_a_pool_goes_to_other_threads() {
@@ -97,7 +97,7 @@ fn what_records_a_pool_goes_to_other_threads() {
     is_future::<RecordEvery>();
 }
 
-/// They are kept, compared and sent, by whoever logs them.
+/// Code that logs these values stores, compares and sends them.
 #[test]
 fn what_a_pool_answers_is_plain_values() {
     is_plain::<Properties>();
@@ -119,7 +119,7 @@ fn what_a_pool_answers_is_plain_values() {
     compares::<WaitHistogram>();
 }
 
-/// A future that must be pinned cannot be polled in a `select!` by reference.
+/// A future that must be pinned cannot be polled by reference in a `select!`.
 #[test]
 fn every_future_moves_between_threads_and_needs_no_pinning() {
     is_future::<GetBuffer<'_>>();
@@ -149,7 +149,7 @@ fn every_future_moves_between_threads_and_needs_no_pinning() {
     gives::<StallDetector<fn(Stall)>, ()>();
 }
 
-/// These are what makes a sample fit where a buffer is wanted.
+/// With these traits a sample can be used wherever a buffer is expected.
 #[test]
 fn samples_have_the_traits_of_buffers() {
     fn fills<T: BufMut + Write + DerefMut<Target = [u8]> + AsRef<[u8]> + AsMut<[u8]>>() {}
@@ -169,7 +169,7 @@ fn samples_have_the_traits_of_buffers() {
     calls_back::<dyn NotifyRelease>();
 }
 
-/// A task that panics with a pool in its hands is joined and told of, and the pool goes on.
+/// When a task that holds a pool panics, the join returns an error, and the pool still works.
 #[test]
 fn handles_may_be_looked_at_after_a_panic() {
     fn unwinds<T: UnwindSafe + RefUnwindSafe>() {}
@@ -185,7 +185,7 @@ fn handles_may_be_looked_at_after_a_panic() {
     assert_eq!(pool.free_count(), 1);
 }
 
-/// Handles are moved for each packet, and in others' profiles that was a tenth of the time.
+/// Handles are moved for each packet. In profiles of other crates such moves took a tenth of the time.
 #[test]
 fn handles_are_a_few_words() {
     const WORD: usize = size_of::<usize>();
@@ -202,7 +202,7 @@ fn handles_are_a_few_words() {
     assert!(size_of::<SampleProperties>() <= 64);
 }
 
-/// An object-safe trait is kept by those who do not know the callback's type.
+/// Code that does not know the callback's type stores it as an object, so the trait must be object-safe.
 #[test]
 fn a_callback_is_kept_as_an_object() {
     fn keeps(_: Option<std::sync::Arc<dyn NotifyRelease>>) {}

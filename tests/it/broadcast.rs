@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 
 const BUFFERS: usize = 8;
 
-/// Sends until the pool is exhausted, at most `most` samples; says how many were sent.
+/// Sends until the pool is exhausted, at most `most` samples. Returns how many were sent.
 fn send(pool: &Pool, packets: &broadcast::Sender<Bytes>, most: usize) -> usize {
     for sent in 0..most {
         let mut sample = match pool.try_get_buffer() {
@@ -24,7 +24,7 @@ fn send(pool: &Pool, packets: &broadcast::Sender<Bytes>, most: usize) -> usize {
     most
 }
 
-/// Whether a producer waits that sends to a subscriber which holds `held` packets and reads no further.
+/// Whether a producer has to wait that sends to a subscriber which holds `held` packets and receives no more.
 fn producer_waits(capacity: usize, held: usize) -> bool {
     let pool = Pool::builder().buffers(BUFFERS).size(64).build().unwrap();
     let packets = broadcast::Sender::new(capacity);
@@ -41,7 +41,7 @@ fn producer_waits(capacity: usize, held: usize) -> bool {
     waits
 }
 
-/// Tokio rounds the capacity up, so a channel of five keeps eight packets: all the buffers that there are.
+/// Tokio rounds the capacity up, so a channel of five keeps eight packets: all buffers of the pool.
 #[test]
 fn a_capacity_below_the_number_of_buffers_can_stop_the_producer() {
     assert!(producer_waits(5, 0));

@@ -22,7 +22,7 @@ fn out(pool: &Pool) -> usize {
     pool.status().outstanding
 }
 
-/// A copy would work as well, and cost what the pool is there to save.
+/// A copy would pass every other test, and would cost what the pool is there to save.
 #[test]
 fn bytes_of_a_sample_are_the_samples_own_memory() {
     let pool = pool();
@@ -39,7 +39,7 @@ fn bytes_of_a_sample_are_the_samples_own_memory() {
     assert_eq!(out(&pool), 0);
 }
 
-/// `into()` is what a body type of a web framework calls.
+/// The body types of web frameworks call `into()`.
 #[test]
 fn samples_and_shared_samples_convert_into_bytes() {
     let pool = pool();
@@ -63,7 +63,7 @@ fn samples_and_shared_samples_convert_into_bytes() {
     assert_eq!(out(&pool), 0);
 }
 
-/// A slice or a split is another owner of the same buffer.
+/// Each slice and each split is another owner of the same buffer.
 #[test]
 fn slices_and_splits_of_bytes_hold_the_sample() {
     let pool = pool();
@@ -87,7 +87,7 @@ fn slices_and_splits_of_bytes_hold_the_sample() {
     assert_eq!(out(&pool), 0);
 }
 
-/// This is what the `bytes` crate does, and a test that counts on a slice must know it.
+/// This is the behavior of the `bytes` crate. A test that relies on an empty slice must know it.
 #[test]
 fn an_empty_slice_of_bytes_does_not_hold_the_sample() {
     let pool = pool();
@@ -98,7 +98,7 @@ fn an_empty_slice_of_bytes_does_not_hold_the_sample() {
     assert!(empty.is_empty());
 }
 
-/// `Bytes::from_owner` keeps its owner for an empty slice too: each datagram without a byte would pin a buffer.
+/// `Bytes::from_owner` keeps its owner for an empty slice too, so each empty datagram would pin a buffer.
 #[test]
 fn bytes_without_a_byte_hold_no_buffer_in_whatever_way_they_are_made() {
     let pool = pool();
@@ -125,7 +125,7 @@ fn bytes_without_a_byte_hold_no_buffer_in_whatever_way_they_are_made() {
     assert_eq!(empty[0], empty[8]);
 }
 
-/// The handle that was taken apart keeps its own reference.
+/// The handle from which the part was taken keeps its own reference.
 #[test]
 fn an_empty_part_that_is_copied_to_bytes_leaves_the_rest_in_the_sample() {
     let pool = pool();
@@ -140,8 +140,8 @@ fn an_empty_part_that_is_copied_to_bytes_leaves_the_rest_in_the_sample() {
     drop(empty);
 }
 
-/// A long-lived message of a few bytes pins a whole buffer, so a copy is the way out, and it must let
-/// go of the buffer at once.
+/// A message of a few bytes that lives long pins a whole buffer. A copy avoids that, so the copy must release
+/// the buffer at once.
 #[test]
 fn a_mutable_copy_of_bytes_does_not_touch_the_pool() {
     let pool = pool();
@@ -170,7 +170,7 @@ fn a_mutable_copy_of_bytes_does_not_touch_the_pool() {
     assert!(copy.starts_with(b"Pay") || copy.starts_with(b"pay"));
 }
 
-/// `Bytes` keep a count of their own beside the sample's.
+/// `Bytes` have a reference count of their own beside the sample's.
 #[test]
 fn bytes_and_shared_handles_hold_one_sample_together() {
     let pool = pool();
@@ -185,7 +185,7 @@ fn bytes_and_shared_handles_hold_one_sample_together() {
     assert_eq!(out(&pool), 0);
 }
 
-/// The last of them ends in a task that knows nothing of the pool, and long after the pool.
+/// The last of them is dropped in a task that has no reference to the pool, and long after the pool.
 #[test]
 fn bytes_outlive_the_pool_and_end_on_any_thread() {
     let pool = pool();
@@ -207,7 +207,7 @@ fn bytes_outlive_the_pool_and_end_on_any_thread() {
     });
 }
 
-/// `Bytes` and `chain` go into one vectored write without a copy.
+/// `Bytes` and `chain` are written in one vectored write without a copy.
 #[test]
 fn a_header_and_the_bytes_of_a_sample_chain_into_one_message() {
     let pool = pool();

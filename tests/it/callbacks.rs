@@ -24,14 +24,14 @@ fn take(pool: &Pool) -> Sample {
     pool.try_get_buffer().expect("one is free")
 }
 
-/// A callback that has been called, on a thread of its own, and does not return until it is let go.
+/// A callback that has been called on a thread of its own, and blocks until the test releases it.
 struct Blocked {
     release: thread::JoinHandle<()>,
     let_go: mpsc::Sender<()>,
 }
 
 impl Blocked {
-    /// Releases `sample` on another thread, whose callback blocks; later calls do not.
+    /// Releases `sample` on another thread, in whose call the callback blocks. Later calls do not block.
     fn by(pool: &Pool, sample: Sample) -> Self {
         let (is_inside, inside) = mpsc::channel();
         let (let_go, may_go) = mpsc::channel();
@@ -70,7 +70,8 @@ fn within_bounds(scene: impl FnOnce() + Send + 'static) {
     thread.join().expect("the scene's own assertions");
 }
 
-/// The callback is the last step: whoever waits has the sample by then, and needs nothing of its thread.
+/// The callback is the last step: a waiter has the sample by then, and needs nothing more of the releasing
+/// thread.
 #[test]
 fn while_a_callback_blocks_its_sample_is_home_and_everybody_else_goes_on() {
     within_bounds(|| {
@@ -95,7 +96,7 @@ fn while_a_callback_blocks_its_sample_is_home_and_everybody_else_goes_on() {
     });
 }
 
-/// What changes the pool is not held up either, though the call has the old callback in hand.
+/// Operations that change the pool do not wait either, though the call in flight holds the old callback.
 #[test]
 fn while_a_callback_blocks_the_pool_is_decommitted_changed_and_committed() {
     within_bounds(|| {
@@ -119,7 +120,8 @@ fn while_a_callback_blocks_the_pool_is_decommitted_changed_and_committed() {
     });
 }
 
-/// It is lent a pool that it may use to its end, however many handles are gone by then.
+/// The callback may use the pool that it is given until it returns, even if all handles are dropped before
+/// that.
 #[test]
 fn a_pool_whose_last_handle_goes_while_a_callback_blocks_is_freed_after_it() {
     within_bounds(|| {
@@ -148,7 +150,7 @@ fn a_pool_whose_last_handle_goes_while_a_callback_blocks_is_freed_after_it() {
     });
 }
 
-/// A chain of callbacks, each of which sets the next: none may run twice, or be dropped while it runs.
+/// Callbacks each of which sets the next: none may run twice, or be dropped while it runs.
 #[test]
 fn a_callback_that_replaces_itself_is_called_once_and_its_successor_next() {
     struct Once(Arc<AtomicUsize>, Arc<AtomicUsize>);
@@ -170,7 +172,7 @@ fn a_callback_that_replaces_itself_is_called_once_and_its_successor_next() {
             let earlier = calls.fetch_add(1, Ordering::SeqCst);
             assert_eq!(earlier, number, "each in its turn");
             generation(number + 1, calls, dropped, pool);
-            // What it captured is still there, though it is no longer the one that is set.
+            // The values that it captured still exist, though it is no longer the callback that is set.
             assert_eq!(dropped.load(Ordering::SeqCst), number);
             if number % 2 == 1 {
                 panic!("after it has set its successor");

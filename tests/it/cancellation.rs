@@ -35,7 +35,7 @@ fn take_all(pool: &Pool) -> Vec<Sample> {
         .expect("all are free")
 }
 
-/// What giving up may change of the status, and what it may not.
+/// The parts of the status that a cancellation may change, and those that it may not.
 fn counted(pool: &Pool) -> (usize, u64, u64, u64, u64) {
     let Status {
         waiting,
@@ -48,7 +48,7 @@ fn counted(pool: &Pool) -> (usize, u64, u64, u64, u64) {
     (waiting, waited, timed_out, cancelled, exhausted)
 }
 
-/// Every sample is home, nobody waits, and each can be taken again.
+/// Every sample is free, no waiter is queued, and each sample can be taken again.
 #[track_caller]
 fn assert_nothing_is_lost(pool: &Pool) {
     let status = pool.status();
@@ -58,7 +58,7 @@ fn assert_nothing_is_lost(pool: &Pool) {
     assert_eq!(all.len(), status.buffers);
 }
 
-/// It never asked for anything, so there is nothing to give back, and nothing to count.
+/// It never requested anything, so nothing is released and nothing is counted.
 #[test]
 fn dropping_a_future_that_was_never_polled_does_nothing() {
     let (pool, calls) = pool(2);
@@ -73,7 +73,7 @@ fn dropping_a_future_that_was_never_polled_does_nothing() {
     assert_nothing_is_lost(&pool);
 }
 
-/// The links round the one who leaves must close, wherever it stood.
+/// The links of the waiters on both sides must be joined, wherever the waiter was queued.
 #[test]
 fn leaving_the_line_from_any_place_keeps_the_order_of_the_others() {
     for leaving in 0..5 {
@@ -98,8 +98,8 @@ fn leaving_the_line_from_any_place_keeps_the_order_of_the_others() {
     }
 }
 
-/// The hand-over already happened, so the sample must travel on: nobody else will wake the second.
-/// It never left the pool's hands, so there is no release to call back about.
+/// The hand-off already happened, so the sample must go on to the next waiter, which no other event wakes. No
+/// user had the sample, so the callback is not called.
 #[test]
 fn a_cancelled_waiter_hands_its_sample_to_the_next_in_line_without_a_callback() {
     let (pool, calls) = pool(1);
@@ -120,7 +120,7 @@ fn a_cancelled_waiter_hands_its_sample_to_the_next_in_line_without_a_callback() 
     assert_nothing_is_lost(&pool);
 }
 
-/// With nobody behind, the sample goes home; with a drain under way, it completes the drain.
+/// Without another waiter the sample is returned to the pool, and during a drain it completes the drain.
 #[test]
 fn a_sample_that_nobody_wants_any_more_goes_home_and_completes_a_drain() {
     let (pool, calls) = pool(1);
@@ -145,12 +145,13 @@ fn a_sample_that_nobody_wants_any_more_goes_home_and_completes_a_drain() {
     assert_nothing_is_lost(&pool);
 }
 
-/// It was woken, took up its sample, and could not return it for want of budget: a state of its own.
+/// The get was woken and took its sample, but could not return it without cooperative budget: a state of its
+/// own.
 #[test]
 fn a_sample_in_hand_without_budget_goes_to_the_next_in_line() {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let (pool, calls) = pool(2);
-    // Used before, so that the first get goes the short way.
+    // The pool was used before, so the first get takes the fast path.
     drop(take_all(&pool));
     calls.store(0, Ordering::SeqCst);
     runtime.expect("a runtime").block_on(poll_fn(|cx| {
@@ -176,7 +177,7 @@ fn a_sample_in_hand_without_budget_goes_to_the_next_in_line() {
     assert_nothing_is_lost(&pool);
 }
 
-/// It has given its sample away, and must not give back another.
+/// It has returned its sample already, and must not release another.
 #[test]
 fn dropping_a_future_that_has_resolved_changes_nothing() {
     let (pool, _calls) = pool(2);
@@ -193,7 +194,7 @@ fn dropping_a_future_that_has_resolved_changes_nothing() {
     assert_nothing_is_lost(&pool);
 }
 
-/// Whoever was turned away is out of the line already; leaving it twice would tear it.
+/// A waiter that failed has left the queue already. Removing it again would break the queue.
 #[test]
 fn dropping_a_waiter_that_was_told_of_a_failure_takes_nothing_with_it() {
     let (pool, _calls) = pool(1);
@@ -209,7 +210,7 @@ fn dropping_a_waiter_that_was_told_of_a_failure_takes_nothing_with_it() {
     assert_nothing_is_lost(&pool);
 }
 
-/// A phantom that stays in line would be handed the next sample, and take it to its grave.
+/// A waiter that stays queued after its failure would be handed the next sample, which would then be lost.
 #[test]
 fn gets_that_failed_leave_no_trace() {
     let (pool, _calls) = pool(2);
@@ -227,7 +228,7 @@ fn gets_that_failed_leave_no_trace() {
     assert_nothing_is_lost(&pool);
 }
 
-/// The place in line is freed with the waiter, so a limit on waiters is not used up by dead ones.
+/// A cancelled waiter leaves the queue, so it does not count against the limit of waiters.
 #[test]
 fn a_cancelled_waiter_makes_room_under_the_limit_of_waiters() {
     let pool = Pool::builder().buffers(1).size(64).max_waiters(2).build();
@@ -245,7 +246,7 @@ fn a_cancelled_waiter_makes_room_under_the_limit_of_waiters() {
     assert_nothing_is_lost(&pool);
 }
 
-/// A timer costs more than a get, and needs a runtime, which a hit has no use for.
+/// A timer costs more than a get and needs a runtime, so the fast path must not create one.
 #[test]
 fn a_timed_get_needs_no_timer_before_it_waits() {
     let (pool, _calls) = pool(1);
@@ -258,7 +259,7 @@ fn a_timed_get_needs_no_timer_before_it_waits() {
     assert_eq!(refused, Err(GetBufferError::Flushing));
 }
 
-/// The clock stands still but for the timer, so the time that has passed is the limit, exactly.
+/// Time is paused except for the timer, so the elapsed time is exactly the limit.
 #[tokio::test(start_paused = true)]
 async fn a_timed_get_gives_up_after_its_limit_counted_from_when_it_began_to_wait() {
     let (pool, calls) = pool(1);
@@ -275,7 +276,7 @@ async fn a_timed_get_gives_up_after_its_limit_counted_from_when_it_began_to_wait
     assert_nothing_is_lost(&pool);
 }
 
-/// The sample is the pool's answer and the deadline only an excuse: who has both takes the sample.
+/// If the sample and the deadline are both ready, the get returns the sample.
 #[tokio::test(start_paused = true)]
 async fn a_sample_in_hand_beats_the_deadline() {
     let (pool, _calls) = pool(1);
@@ -290,7 +291,7 @@ async fn a_sample_in_hand_beats_the_deadline() {
     assert_nothing_is_lost(&pool);
 }
 
-/// A sample that waits in hand for budget waits for no clock either.
+/// A sample that was taken and waits only for cooperative budget is returned whatever the clock says.
 #[tokio::test(start_paused = true)]
 async fn a_sample_in_hand_without_budget_beats_the_deadline() {
     let (pool, _calls) = pool(1);
@@ -308,7 +309,7 @@ async fn a_sample_in_hand_without_budget_beats_the_deadline() {
     assert_nothing_is_lost(&pool);
 }
 
-/// Zero must still look once, and the longest of all must not overflow the clock.
+/// With a limit of zero the pool must still be checked once, and the largest limit must not overflow the clock.
 #[tokio::test(start_paused = true)]
 async fn the_limits_may_be_zero_and_for_ever() {
     let (pool, _calls) = pool(1);
@@ -324,7 +325,7 @@ async fn the_limits_may_be_zero_and_for_ever() {
     assert_nothing_is_lost(&pool);
 }
 
-/// The timer is kept for the next waiter, whose limit is another.
+/// The timer is kept for the next wait, which has another limit.
 #[tokio::test(start_paused = true)]
 async fn a_timer_that_ran_for_one_waiter_does_not_run_for_the_next() {
     let (pool, _calls) = pool(1);
@@ -343,7 +344,7 @@ async fn a_timer_that_ran_for_one_waiter_does_not_run_for_the_next() {
     assert_nothing_is_lost(&pool);
 }
 
-/// Both branches of a `select!` are ready in turn, and the loser is dropped in whatever state it is.
+/// Both branches of a `select!` become ready in turn, and the other branch is dropped in whatever state it is.
 #[tokio::test]
 async fn losing_a_select_loses_no_sample() {
     let (pool, _calls) = pool(2);

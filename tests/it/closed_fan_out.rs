@@ -33,7 +33,8 @@ fn rest(subscriber: &mut Subscriber) -> Vec<(u8, u64)> {
         .collect()
 }
 
-/// An accept loop keeps a handle for its next connection, so dropping the producer's handle ends nothing.
+/// An accept loop keeps a handle for its next connection, so dropping the producer's handle does not end the
+/// fan-out.
 #[test]
 fn a_fan_out_that_others_keep_ends_when_it_is_closed() {
     let pool = pool();

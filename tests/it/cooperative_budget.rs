@@ -21,7 +21,7 @@ use tokio::{
     task::coop,
 };
 
-/// How long a test waits for what should happen at once before it says that it did not.
+/// How long a test waits for what should happen at once before it fails.
 const HANG: Duration = Duration::from_secs(20);
 
 fn pool() -> Pool {
@@ -42,7 +42,7 @@ fn multi_thread() -> Runtime {
         .expect("a runtime")
 }
 
-/// Runs `test` on a thread of its own; if it hangs, the test fails instead.
+/// Runs `test` on a thread of its own. If it hangs, the test fails instead.
 #[track_caller]
 fn within_reason<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'static) -> T {
     let (send, receive) = mpsc::channel();
@@ -88,7 +88,7 @@ async fn exhaust_budget() {
     .await;
 }
 
-/// It never waits, so nothing but the budget makes it yield to the task that it spawned.
+/// The get never waits, so only the budget makes the task yield to the task that it spawned.
 #[test]
 fn a_task_that_always_finds_a_buffer_lets_others_run() {
     assert_it_lets_others_run(|pool| async move {
@@ -110,7 +110,7 @@ fn a_task_that_always_finds_a_buffer_lets_others_run() {
     });
 }
 
-/// Yielding each time would be a switch of tasks for each buffer.
+/// To yield at each get would cost a task switch for each buffer.
 #[test]
 fn a_get_takes_one_unit_of_the_budget_and_not_all_of_it() {
     let pool = pool();
@@ -131,7 +131,7 @@ fn a_get_takes_one_unit_of_the_budget_and_not_all_of_it() {
     });
 }
 
-/// A blocked thread has no task to yield to, so the budget that its task has left must not matter.
+/// A blocked thread has no task that could yield, so the remaining budget of its task must not matter.
 #[test]
 fn a_blocking_get_does_not_depend_on_the_budget() {
     within_reason(|| {
@@ -161,7 +161,7 @@ fn a_blocking_get_does_not_depend_on_the_budget() {
     });
 }
 
-/// It would block every task of the thread, the one that holds the sample among them.
+/// It would block every task of the thread, including the one that holds the sample.
 #[test]
 fn a_blocking_get_panics_on_a_thread_that_drives_tasks_even_if_a_sample_is_home() {
     let pool = pool();
@@ -179,7 +179,7 @@ fn a_blocking_get_panics_on_a_thread_that_drives_tasks_even_if_a_sample_is_home(
     assert_eq!(pool.status().waiting, 0);
 }
 
-/// These are the places where blocking is allowed, with a sample at home and without.
+/// All places where blocking is allowed, with a free sample and without.
 #[test]
 fn a_blocking_get_waits_wherever_a_thread_may_block() {
     within_reason(|| {
@@ -214,7 +214,8 @@ fn a_blocking_get_waits_wherever_a_thread_may_block() {
                     runtime.block_on(task).expect("no panic")
                 }
                 _ => {
-                    // The context of a runtime is not a thread that drives its tasks.
+                    // A thread in the context of a runtime does not necessarily drive the tasks of that
+                    // runtime.
                     let _context = runtime.enter();
                     drop(held);
                     plain()
@@ -226,7 +227,7 @@ fn a_blocking_get_waits_wherever_a_thread_may_block() {
     });
 }
 
-/// No runtime is there, so nothing but polling and waking may be relied on.
+/// Without a runtime of Tokio, a get may rely only on polls and wakers.
 #[test]
 fn everything_but_the_timeout_works_on_another_executor() {
     within_reason(|| {
@@ -256,7 +257,7 @@ fn everything_but_the_timeout_works_on_another_executor() {
     });
 }
 
-/// Buffers are given and taken between executors, and a waker of one is called from the other.
+/// Buffers move between executors, and a waker of one executor is woken from the other.
 #[test]
 fn a_sample_released_on_one_executor_wakes_a_waiter_of_another() {
     within_reason(|| {

@@ -11,7 +11,7 @@ fn sample(pool: &Pool) -> SharedSample {
     sample.freeze()
 }
 
-/// One off, and the smallest slice that should pin is copied, or the largest that should not pins.
+/// An error by one would copy the smallest slice that should pin, or pin the largest that should be copied.
 #[test]
 fn what_is_below_the_share_is_a_copy_and_the_rest_is_the_buffer_itself() {
     let pool = Pool::builder()
@@ -48,7 +48,7 @@ fn what_is_below_the_share_is_a_copy_and_the_rest_is_the_buffer_itself() {
     }
 }
 
-/// The other slices of the buffer must not notice.
+/// The other slices of the buffer must not change.
 #[test]
 fn a_copy_lets_go_of_its_own_handle_and_no_other() {
     let pool = Pool::builder()

@@ -17,7 +17,7 @@ use std::{
 
 const MOST: usize = isize::MAX as usize;
 
-/// Numbers on both sides of where something overflows: a `usize`, an `isize`, 32 bits, a page, zero.
+/// Numbers on both sides of each overflow: of a `usize`, an `isize`, 32 bits, a page, and zero.
 fn edge() -> impl Strategy<Value = usize> {
     let edges = vec![
         0,
@@ -35,7 +35,7 @@ fn edge() -> impl Strategy<Value = usize> {
     prop_oneof![3 => near, 1 => 0_usize..300, 1 => any::<usize>()]
 }
 
-/// The same in numbers that cannot overflow.
+/// The same calculation in numbers that cannot overflow.
 fn expected(requested: Properties) -> Result<Properties, SetPropertiesError> {
     let [buffers, size, align, prefix] = [
         requested.buffers,
@@ -78,13 +78,13 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// What can be addressed need not be there to be mapped: with the headers and the room for alignment
-    /// the sum overflows once more.
+    /// Not everything that can be addressed can be mapped: with the headers and the space for alignment the sum
+    /// can overflow again.
     #[test]
     fn what_was_accepted_is_committed_or_refused_and_never_worse(
         buffers in edge(), size in edge(), align in edge(), prefix in edge(), tracks: bool,
     ) {
-        // Beyond this the headers alone are real work, and every number of them is as good.
+        // Beyond this number the headers alone take long, and a larger number tests nothing more.
         prop_assume!(!(1 << 20..=1 << 31).contains(&buffers));
         let builder = Pool::builder().buffers(buffers).size(size).align(align).prefix(prefix);
         let Ok(pool) = builder.track_holders(tracks).build_uncommitted() else { return Ok(()) };
@@ -110,7 +110,7 @@ fn pool() -> Pool {
     builder.build().expect("small")
 }
 
-/// A vector of so many would abort the process before anybody is refused.
+/// To reserve a vector of that length would abort the process before the error is returned.
 #[test]
 fn a_request_for_more_samples_than_can_be_counted_is_too_many() {
     let pool = pool();
@@ -127,7 +127,7 @@ fn a_request_for_more_samples_than_can_be_counted_is_too_many() {
     assert_eq!(pool.free_count(), 3);
 }
 
-/// The length, the headroom and the room behind are added and subtracted in each of these.
+/// Each of these adds and subtracts the length, the headroom and the spare capacity.
 #[test]
 fn lengths_beyond_the_buffer_are_refused_with_both_numbers() {
     let pool = pool();
@@ -154,7 +154,7 @@ fn lengths_beyond_the_buffer_are_refused_with_both_numbers() {
     assert_eq!(sample.len(), 8, "nothing was written");
 }
 
-/// Both ends of a range can be excluded or included, and one more than the last number is none.
+/// Both ends of a range can be included or excluded, and the last number has no successor.
 #[test]
 fn ranges_that_end_beyond_the_bytes_or_at_the_last_number_panic_and_keep_the_sample() {
     type Bounds = (Bound<usize>, Bound<usize>);
@@ -191,7 +191,7 @@ fn ranges_that_end_beyond_the_bytes_or_at_the_last_number_panic_and_keep_the_sam
     assert_eq!(pool.free_count(), 3, "none of them leaked a handle");
 }
 
-/// Times come from streams, which may say anything.
+/// Times come from streams, and can have any value.
 #[test]
 fn times_at_the_ends_of_their_range_do_not_overflow() {
     let pool = pool();

@@ -13,7 +13,7 @@ use std::{
 
 pub(crate) const BUFFERS: usize = 6;
 
-/// What the foreign code finds: a pool, and things of it that it may use up.
+/// What the user code finds: a pool, and samples and futures of it that it may use up.
 pub(crate) struct Scene {
     pub(crate) pool: Pool,
     pub(crate) samples: Mutex<Vec<Sample>>,
@@ -35,7 +35,7 @@ impl Scene {
         })
     }
 
-    /// Takes all samples; the answer is one of them, and the entry points find the rest.
+    /// Takes all samples, and returns one of them. The entry points find the others.
     pub(crate) fn exhaust(&self) -> Sample {
         let mut all = self.pool.try_get_buffers(BUFFERS).expect("all are free");
         let one = all.pop().expect("there are several");
@@ -43,7 +43,7 @@ impl Scene {
         one
     }
 
-    /// Lets two stand in line, whom the entry points find.
+    /// Queues two waiters, which the entry points find.
     pub(crate) fn line_up(&self) {
         for _ in 0..2 {
             let mut get = Box::pin(self.pool.get_buffer_owned());
@@ -63,7 +63,7 @@ impl Scene {
 
 pub(crate) type Entry = fn(&Scene);
 
-/// Everything that can be called on a pool or what it gave out, and does not wait.
+/// Every call on a pool, or on what came from it, that does not wait.
 pub(crate) const ENTRIES: &[(&str, Entry)] = &[
     ("try_get_buffer", |s| drop(s.pool.try_get_buffer())),
     ("try_get_buffers", |s| drop(s.pool.try_get_buffers(2))),

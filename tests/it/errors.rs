@@ -5,7 +5,7 @@
 //! too.
 
 #![deny(unsafe_code)]
-// A `_` behind all variants is reachable only if the enum is `non_exhaustive`.
+// A `_` arm after all variants is reachable only if the enum is `non_exhaustive`.
 #![deny(unreachable_patterns)]
 
 use sample_pool::{
@@ -99,14 +99,14 @@ fn of_streams() -> Vec<Shown> {
     read.into_iter().chain(frames).collect()
 }
 
-/// What a reporter prints: the error, and the source of each.
+/// What an error reporter prints: the error, and each of its sources.
 fn chain(error: &dyn Error) -> Vec<String> {
     iter::successors(Some(error), |&error| error.source())
         .map(ToString::to_string)
         .collect()
 }
 
-/// A reporter that prints the chain says a reason twice if a message has that of its source in it.
+/// A reporter that prints the chain repeats a reason if a message contains the message of its source.
 #[test]
 fn each_reason_is_printed_once_when_the_chain_of_sources_is_printed() {
     for (name, error) in every_error() {
@@ -121,8 +121,8 @@ fn each_reason_is_printed_once_when_the_chain_of_sources_is_printed() {
     }
 }
 
-/// Messages are put behind a colon by their reporter, so they must read as a clause; and two that are alike would
-/// send the reader to the wrong cause.
+/// Reporters print a message after a colon, so it must read as a clause. Two equal messages would send the
+/// reader to the wrong cause.
 #[test]
 fn every_message_is_a_lower_case_clause_and_no_two_chains_are_alike() {
     let mut seen = BTreeSet::new();
@@ -136,14 +136,14 @@ fn every_message_is_a_lower_case_clause_and_no_two_chains_are_alike() {
             !message.ends_with(['.', '\n', ' ', ':']),
             "{name}: {message}"
         );
-        // `FrameError` shows a `ReadError` as it is.
+        // `FrameError` displays a `ReadError` unchanged.
         let kind = name.replace("FrameError", "ReadError");
         let is_new = seen.insert(chain(&*error));
         assert!(is_new || kind == "ReadError", "said twice: {message}");
     }
 }
 
-/// A caller that wraps the error, or matches on the cause, walks to it.
+/// A caller that wraps the error, or matches on the cause, follows the sources to it.
 #[test]
 fn an_error_with_a_cause_has_it_as_its_source() {
     for cause in SET_PROPERTIES_ERRORS {
@@ -173,7 +173,7 @@ fn kind_of(error: GetBufferError) -> io::ErrorKind {
     }
 }
 
-/// Code that handles `io::Error` has nothing but the kind, and `Other` says nothing.
+/// Code that handles an `io::Error` has only the kind, and `Other` carries no information.
 #[test]
 fn a_refused_get_becomes_an_io_error_of_its_kind_and_stays_inside_it() {
     for error in GET_BUFFER_ERRORS {
@@ -216,7 +216,7 @@ fn a_refused_send_becomes_a_broken_pipe() {
     assert_eq!(error.downcast().ok(), Some(refused));
 }
 
-/// A variant that is added must break no user's `match`. That this compiles proves it.
+/// A new variant must not break a user's `match`. That this compiles proves it.
 #[test]
 fn every_enum_may_get_another_variant() {
     for error in GET_BUFFER_ERRORS {
@@ -272,7 +272,7 @@ fn sources() -> Vec<(String, Vec<String>)> {
     sources
 }
 
-/// All public types of one keyword: the name, the attributes, and the lines from the declaration on.
+/// All public types declared with one keyword: the name, the attributes, and the lines from the declaration on.
 fn declared(keyword: &str) -> Vec<(String, String, Vec<String>)> {
     let start = format!("pub {keyword} ");
     let mut found = Vec::new();
@@ -304,8 +304,8 @@ fn every_public_enum_is_non_exhaustive() {
     }
 }
 
-/// A struct whose fields are all public can be made and taken apart by users, and then never gets another field.
-/// Those for which this is meant are named here, with the reason.
+/// A struct whose fields are all public can be built and destructured by users, so it can never get another
+/// field. Those for which this is intended are listed here, with the reason.
 #[test]
 fn a_struct_that_users_can_make_is_one_on_purpose() {
     let mut open = BTreeSet::new();
@@ -337,7 +337,7 @@ fn a_struct_that_users_can_make_is_one_on_purpose() {
     let ReferenceTime(_units) = ReferenceTime(0);
 }
 
-/// An error type that is added and not listed in `every_error` would be checked by no test above.
+/// An error type that is not listed in `every_error` would be checked by none of the tests above.
 #[test]
 fn no_error_type_of_the_crate_is_left_out() {
     let mut known: BTreeSet<_> = every_error()

@@ -199,7 +199,8 @@ fn the_longest_held_sample_is_requested_when_a_subscriber_is_at_the_limit() {
     assert_eq!(next(&mut fast)[0], 2);
 }
 
-/// A server closes connections then. That must not wait for the lock of the subscriber that requested the reclaim.
+/// A server closes connections in this waker. That must not wait for the lock of the subscriber that requested
+/// the reclaim.
 #[test]
 fn a_waker_of_a_reclaim_request_may_use_the_fan_out() {
     let (done, ended) = mpsc::channel();
@@ -374,7 +375,7 @@ fn the_backlog_is_delivered_after_the_fan_out_is_dropped_and_then_it_ends() {
     assert!(waiting.expect_ready().is_none());
 }
 
-/// In a `select!` loop the future is dropped at each turn.
+/// In a `select!` loop the future is dropped in each iteration.
 #[test]
 fn a_dropped_recv_takes_nothing() {
     let pool = pool();

@@ -14,7 +14,7 @@ use std::{
 };
 use tokio::task::coop;
 
-/// A pool that was used before, so that its gets and releases go the short way while they can.
+/// A pool that was used before, so that its gets and releases take the fast path while they can.
 fn pool(buffers: usize) -> Pool {
     let pool = unused(buffers);
     drop(take_all(&pool));
@@ -31,7 +31,7 @@ fn take_all(pool: &Pool) -> Vec<Sample> {
         .expect("all are free")
 }
 
-/// Somebody is in line, or was handed a sample that it has not seen: every newcomer must wait.
+/// A waiter is queued, or was handed a sample and not polled since: every later request must wait.
 #[track_caller]
 fn assert_nobody_overtakes(pool: &Pool) {
     let newcomers = [
@@ -50,14 +50,14 @@ fn assert_nobody_overtakes(pool: &Pool) {
     );
 }
 
-/// Uses up what is left of the task's cooperative budget.
+/// Uses up the rest of the task's cooperative budget.
 fn exhaust_budget(cx: &mut Context<'_>) {
     while let Poll::Ready(budget) = coop::poll_proceed(cx) {
         budget.made_progress();
     }
 }
 
-/// Runs `first` in a task without any budget, and gives back what it makes.
+/// Runs `first` in a task without any budget, and returns its result.
 fn without_budget<T>(mut first: impl FnMut(&mut Context<'_>) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -68,13 +68,13 @@ fn without_budget<T>(mut first: impl FnMut(&mut Context<'_>) -> T) -> T {
             Poll::Ready(first(cx))
         })
         .await;
-        // Who ran out of budget is woken when the task yields.
+        // A future that ran out of budget is woken when its task yields.
         tokio::task::yield_now().await;
         made
     })
 }
 
-/// Making a future is not asking: the order in which they were made says nothing.
+/// Creating a future requests nothing, so the order of creation does not matter.
 #[test]
 fn waiters_are_served_in_the_order_of_their_first_poll() {
     let pool = pool(1);
@@ -94,7 +94,7 @@ fn waiters_are_served_in_the_order_of_their_first_poll() {
     }
 }
 
-/// Keeping a place for it would hold up everybody if it is never polled.
+/// A position kept for it would block all later waiters if it is never polled.
 #[test]
 fn a_future_that_was_not_polled_has_no_place() {
     let pool = pool(1);
@@ -108,7 +108,7 @@ fn a_future_that_was_not_polled_has_no_place() {
     early.expect_ready().expect("it was polled second");
 }
 
-/// The waiter was woken, and a newcomer that runs before it would find a sample on the free list.
+/// The waiter was woken, and a later request that runs before it must find no sample in the free list.
 #[test]
 fn nobody_overtakes_a_waiter_that_was_handed_a_sample_and_has_not_run_yet() {
     let pool = pool(2);
@@ -126,7 +126,7 @@ fn nobody_overtakes_a_waiter_that_was_handed_a_sample_and_has_not_run_yet() {
     assert_eq!(pool.free_count(), 2);
 }
 
-/// What a large request has gathered is home for nobody else.
+/// The samples that a large request has gathered are free for no other get.
 #[test]
 fn nobody_overtakes_a_large_request_that_is_not_filled_yet() {
     let pool = pool(4);
@@ -143,7 +143,7 @@ fn nobody_overtakes_a_large_request_that_is_not_filled_yet() {
     assert_eq!((all.len(), pool.free_count()), (3, 0));
 }
 
-/// A large request that is behind a small one must not gather what the small one waits for.
+/// A large request behind a small one must not gather the sample that the small one waits for.
 #[test]
 fn all_kinds_of_gets_share_one_line() {
     let pool = pool(3);
@@ -172,7 +172,7 @@ fn all_kinds_of_gets_share_one_line() {
     last.expect_ready().expect("the last waiter");
 }
 
-/// Waking more would be a herd that finds nothing; waking none would be a lost wake-up.
+/// To wake more would run tasks that find nothing; to wake none would be a lost wake-up.
 #[test]
 fn one_release_wakes_exactly_one_waiter() {
     let pool = pool(4);
@@ -190,7 +190,7 @@ fn one_release_wakes_exactly_one_waiter() {
     }
 }
 
-/// A waiter is polled for many reasons, by `select!` above all, and must not queue anew each time.
+/// A waiter is polled for many reasons, above all by `select!`, and must not queue again each time.
 #[test]
 fn polling_again_keeps_the_place_and_wakes_the_latest_waker() {
     let pool = pool(1);
@@ -214,7 +214,7 @@ fn polling_again_keeps_the_place_and_wakes_the_latest_waker() {
     assert!(poll_with(&latest).is_ready());
 }
 
-/// Whoever gives up has no claim to its old place.
+/// A get that was cancelled loses its position.
 #[test]
 fn who_leaves_and_comes_back_is_the_last_in_line() {
     let pool = pool(1);
@@ -230,7 +230,7 @@ fn who_leaves_and_comes_back_is_the_last_in_line() {
     back.expect_ready().expect("the only waiter");
 }
 
-/// The first poll must take the place before it asks for budget, or a busy task starves.
+/// The first poll must queue before it checks the budget; otherwise a busy task starves.
 #[test]
 fn a_first_poll_without_budget_takes_a_place_in_line() {
     let pool = pool(1);
@@ -244,7 +244,7 @@ fn a_first_poll_without_budget_takes_a_place_in_line() {
     starved.expect_ready().expect("it was polled first");
 }
 
-/// A sample is home, and only the budget is missing: whoever comes next must not find it.
+/// A sample is free, and only the budget is missing: the next request must not find that sample.
 #[test]
 fn a_first_poll_without_budget_keeps_the_sample_that_it_found() {
     for pool in [pool(1), unused(1)] {
@@ -266,7 +266,7 @@ fn keeps_what_it_found(pool: &Pool) {
     many.expect_ready().expect("it is in hand");
 }
 
-/// It is woken by the hand-over, and polled at a moment when its task has no budget left.
+/// The hand-off wakes it, and it is polled when its task has no budget left.
 #[test]
 fn a_waiter_that_runs_out_of_budget_with_a_sample_handed_to_it_keeps_it() {
     let pool = pool(1);
@@ -282,7 +282,7 @@ fn a_waiter_that_runs_out_of_budget_with_a_sample_handed_to_it_keeps_it() {
     second.expect_ready().expect("the next waiter");
 }
 
-/// Without anybody in line a get goes the short way, and it must find its way back to that.
+/// When no waiter is queued a get takes the fast path, and the pool must return to that state.
 #[test]
 fn when_the_line_is_empty_again_samples_are_there_for_everybody() {
     let pool = pool(2);
@@ -298,7 +298,7 @@ fn when_the_line_is_empty_again_samples_are_there_for_everybody() {
     }
 }
 
-/// Threads that block are in the same line as tasks that wait, in the order in which they came.
+/// Blocked threads and waiting tasks share one queue, in the order in which they queued.
 #[test]
 fn threads_and_tasks_are_served_in_one_order() {
     let pool = pool(1);

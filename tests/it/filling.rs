@@ -20,7 +20,7 @@ fn pool() -> Pool {
 }
 
 fn sample() -> Sample {
-    // The pool's one handle goes, and the sample stays valid.
+    // The only handle of the pool is dropped, and the sample stays valid.
     pool().try_get_buffer().expect("free")
 }
 
@@ -28,7 +28,7 @@ fn panics(call: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(call)).is_err()
 }
 
-/// The prefix is not part of the capacity, and a fresh sample has all of both.
+/// The prefix is not part of the capacity, and a new sample has all of both.
 #[test]
 fn a_fresh_sample_is_empty_with_all_its_room() {
     let sample = sample();
@@ -40,7 +40,7 @@ fn a_fresh_sample_is_empty_with_all_its_room() {
     assert_eq!(sample.headroom(), PREFIX);
 }
 
-/// Each way to write moves the same end; if one kept its own, the next would overwrite.
+/// All ways to write move the same end. If one had its own, the next write would overwrite it.
 #[test]
 fn every_way_to_write_appends_behind_the_last_one() {
     let mut sample = sample();
@@ -58,7 +58,7 @@ fn every_way_to_write_appends_behind_the_last_one() {
     assert_eq!(sample.spare_capacity(), SIZE - 15);
 }
 
-/// A written sample is patched in place, as a length field in a header is.
+/// Bytes that were written can be patched in place, for example a length field in a header.
 #[test]
 fn bytes_that_were_written_can_be_changed_in_place() {
     let mut sample = sample();
@@ -69,7 +69,7 @@ fn bytes_that_were_written_can_be_changed_in_place() {
     assert_eq!(&sample[..], b"yllej");
 }
 
-/// The spare bytes are one chunk, so a single read fills the whole sample.
+/// The spare bytes are one chunk, so a single read can fill the whole sample.
 #[test]
 fn the_chunk_is_all_of_the_spare_capacity() {
     let mut sample = sample();
@@ -82,7 +82,7 @@ fn the_chunk_is_all_of_the_spare_capacity() {
     assert!(!sample.has_remaining_mut());
 }
 
-/// `BufMut` and `io::Write` disagree on purpose: the one panics, the other says how much it took.
+/// `BufMut` and `io::Write` differ on purpose: `BufMut` panics, and `io::Write` returns how much it wrote.
 #[test]
 fn a_full_sample_panics_on_put_and_writes_nothing_more() {
     let mut sample = sample();
@@ -104,7 +104,7 @@ fn a_full_sample_panics_on_put_and_writes_nothing_more() {
     assert_eq!(sample[SIZE - 2..], *b"on");
 }
 
-/// Who handles the error wants the numbers, and the sample as it was.
+/// Code that handles the error needs both numbers, and an unchanged sample.
 #[test]
 fn an_overflow_tells_what_was_asked_for_and_what_there_is() {
     let mut sample = sample();
@@ -148,7 +148,7 @@ fn an_overflow_tells_what_was_asked_for_and_what_there_is() {
     assert!(Error::source(&overflow).is_none());
 }
 
-/// Prepended bytes are in front of the buffer, not in it, so they take nothing of its size.
+/// Prepended bytes are stored before the buffer, not in it, so they take nothing of its size.
 #[test]
 fn the_limit_is_what_was_prepended_and_the_capacity() {
     let mut sample = sample();
@@ -177,7 +177,7 @@ fn the_limit_is_what_was_prepended_and_the_capacity() {
     assert_eq!(sample.spare_capacity(), PREFIX + SIZE - 2);
 }
 
-/// After it a sample is as a fresh one is, but for what describes it.
+/// After `clear` a sample is like a new one, except for its properties.
 #[test]
 fn clear_restores_headroom_and_room_and_keeps_the_properties() {
     let mut sample = sample();
@@ -195,7 +195,7 @@ fn clear_restores_headroom_and_room_and_keeps_the_properties() {
     assert_eq!(sample.properties().user(), 7);
 }
 
-/// A header is prepended to a payload so that the payload need not move.
+/// A header is prepended so that the payload need not move.
 #[test]
 fn prepending_moves_no_byte_that_was_written() {
     let mut sample = sample();
@@ -206,7 +206,7 @@ fn prepending_moves_no_byte_that_was_written() {
     assert_eq!(sample[7..].as_ptr(), at);
 }
 
-/// Logs must not leak what is sent to the clients.
+/// Logs must not contain what is sent to clients.
 #[test]
 fn debug_tells_sizes_and_never_the_bytes() {
     let mut sample = sample();
@@ -222,7 +222,7 @@ fn debug_tells_sizes_and_never_the_bytes() {
     }
 }
 
-/// A device is told of each buffer once, by its number, so the number must stay with the address.
+/// A device registers each buffer once, by its index, so an index must always belong to the same address.
 #[test]
 fn the_index_is_in_range_and_belongs_to_one_address() {
     let builder = Pool::builder().buffers(120).size(SIZE).prefix(PREFIX);
@@ -244,7 +244,7 @@ fn the_index_is_in_range_and_belongs_to_one_address() {
     }
 }
 
-/// What a fresh sample says of itself beside its bytes belongs to nobody yet.
+/// The properties of a new sample are those of no earlier owner.
 #[test]
 fn the_properties_of_a_sample_are_its_own_and_go_with_it() {
     let pool = pool();
@@ -264,7 +264,7 @@ fn the_properties_of_a_sample_are_its_own_and_go_with_it() {
     assert!(!again.properties().sync_point());
 }
 
-/// Two reads are one behind the other, and the end is told by a zero.
+/// The second read appends after the first, and zero marks the end.
 #[test]
 fn read_from_appends_one_read_after_another() {
     let mut sample = sample();
@@ -279,7 +279,7 @@ fn read_from_appends_one_read_after_another() {
     assert_eq!(sample.headroom(), PREFIX);
 }
 
-/// Says or does what it should not.
+/// Returns or does what a reader must not.
 enum Bad {
     Says(usize),
     Fails,
@@ -297,7 +297,8 @@ impl io::Read for Bad {
     }
 }
 
-/// The trait is safe, so its answer is only a claim: to believe it would count bytes of the next buffer.
+/// The trait is safe to implement, so its result may be wrong. To trust it would count bytes of the next
+/// buffer.
 #[test]
 fn read_from_believes_no_reader_that_read_more_than_there_is_room() {
     let mut sample = sample();
@@ -314,7 +315,7 @@ fn read_from_believes_no_reader_that_read_more_than_there_is_room() {
     assert_eq!((sample.len(), sample.spare_capacity()), (SIZE, 0));
 }
 
-/// What was written before it must be as it was.
+/// The bytes that were written before must be unchanged.
 #[test]
 fn a_reader_that_fails_or_panics_appends_nothing() {
     let mut sample = sample();
@@ -328,7 +329,7 @@ fn a_reader_that_fails_or_panics_appends_nothing() {
     );
 }
 
-/// A system call writes to the address that it is given, so it must be that of the next byte.
+/// A system call writes to the address that it is given, so it must be the address of the next byte.
 #[test]
 fn the_spare_capacity_is_what_is_behind_the_last_byte() {
     let mut sample = sample();

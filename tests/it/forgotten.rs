@@ -39,8 +39,8 @@ const WAYS: [Way; 6] = [
     }),
 ];
 
-/// A leak is looked for with `holders()`, so that is what it must show, and the rest of the pool must do
-/// without.
+/// One looks for a leak with `holders()`, so a forgotten sample must be listed, and the pool must work without
+/// it.
 #[test]
 fn a_forgotten_sample_is_named_and_the_others_go_on() {
     for (name, forget) in WAYS {
@@ -68,7 +68,8 @@ fn a_forgotten_sample_is_named_and_the_others_go_on() {
     }
 }
 
-/// It can never be drained, but nobody hangs who does not ask for that, and a commit has it back.
+/// Its drain never completes, but only callers that wait for the drain hang, and a commit makes the pool usable
+/// again.
 #[test]
 fn a_pool_with_a_forgotten_sample_is_committed_again_without_it() {
     for (name, forget) in WAYS {
@@ -90,8 +91,8 @@ fn a_pool_with_a_forgotten_sample_is_committed_again_without_it() {
     }
 }
 
-/// A sample that was handed to a future that is gone for good is as lost as a forgotten one, and no
-/// more: those behind it are served with the others.
+/// A sample that was handed to a forgotten future is lost like a forgotten sample, and no other sample is: the
+/// waiters behind it are served with the others.
 #[test]
 fn a_future_that_is_forgotten_with_its_sample_costs_that_sample_only() {
     let pool = pool(2);
@@ -112,7 +113,7 @@ fn a_future_that_is_forgotten_with_its_sample_costs_that_sample_only() {
     }
 }
 
-/// A request for several keeps what it has gathered, and its place, until a decommit turns it away.
+/// A forgotten request for several keeps its position and what it has gathered, until a decommit fails it.
 #[test]
 fn a_decommit_has_back_what_a_forgotten_request_for_several_had_gathered() {
     let pool = pool(3);
@@ -133,7 +134,7 @@ fn a_decommit_has_back_what_a_forgotten_request_for_several_had_gathered() {
     assert_eq!(pool.try_get_buffers(3).expect("all of them").len(), 3);
 }
 
-/// Listeners hold nothing, and the list of them must not hold up those who still listen.
+/// Listeners hold no sample, and a forgotten one in their list must not delay the others.
 #[test]
 fn forgotten_listeners_hold_up_nobody() {
     let pool = pool(1);
@@ -152,7 +153,7 @@ fn forgotten_listeners_hold_up_nobody() {
     drained.expect_ready();
 }
 
-/// The guard has a share in the callback, which is leaked with it; the pool is not.
+/// The guard holds a reference to the callback, which is leaked with it. The pool is not.
 #[test]
 fn a_forgotten_guard_leaves_its_callback_set_and_does_not_keep_the_pool() {
     let pool = pool(1);
@@ -170,7 +171,8 @@ fn a_forgotten_guard_leaves_its_callback_set_and_does_not_keep_the_pool() {
     assert!(poll_once(&mut drained).is_ready(), "the pool is freed");
 }
 
-/// A thread that never ends keeps what it has; a pool that is full of such is exhausted, and says by whom.
+/// A thread that never ends keeps its samples. A pool whose samples are all kept is exhausted, and names the
+/// lines.
 #[test]
 fn a_pool_that_is_forgotten_whole_says_exhausted_and_names_all() {
     let pool = pool(8);
