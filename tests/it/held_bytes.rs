@@ -8,7 +8,7 @@ use sample_pool::{Pool, Sample};
 
 const STRIDE: usize = 128;
 
-/// Of buffers that take more than they hold: 100 bytes and a prefix of 8, rounded up to 128.
+/// A pool whose buffers occupy more than their size: 100 bytes and a prefix of 8, rounded up to 128.
 fn pool(buffers: usize) -> Pool {
     let builder = Pool::builder().buffers(buffers).size(100).prefix(8);
     builder.align(STRIDE).build().expect("small")
@@ -18,13 +18,13 @@ fn take(pool: &Pool) -> Sample {
     pool.try_get_buffer().expect("free")
 }
 
-/// Used and pinned.
+/// The bytes that are used, and the bytes that are pinned.
 fn bytes(pool: &Pool) -> (usize, usize) {
     let status = pool.status();
     (status.bytes_used, status.bytes_pinned)
 }
 
-/// What was written is used, whoever has it now; what the buffer is larger than that, is only pinned.
+/// Written bytes are used, whatever kind of handle holds them. The rest of the buffer is only pinned.
 #[test]
 fn used_is_what_was_written_and_pinned_is_whole_buffers() {
     let pool = pool(4);
@@ -49,7 +49,7 @@ fn used_is_what_was_written_and_pinned_is_whole_buffers() {
     assert_eq!(bytes(&pool), (0, 0));
 }
 
-/// This is what the two numbers are for: a pool that stands still, full of small slices.
+/// The purpose of the two numbers: they show a pool that is exhausted by small slices.
 #[test]
 fn a_small_slice_keeps_a_buffer_pinned_and_is_counted_as_its_whole_sample() {
     let pool = pool(4);
@@ -68,7 +68,7 @@ fn a_small_slice_keeps_a_buffer_pinned_and_is_counted_as_its_whole_sample() {
     assert_eq!((bytes(&pool), copies.len()), ((0, 0), 4));
 }
 
-/// A slice that is writable again shows all that its sample has.
+/// A slice that becomes writable again shows all bytes of its sample.
 #[test]
 fn a_slice_that_becomes_a_sample_again_is_counted_by_what_it_shows() {
     let pool = pool(1);
@@ -81,7 +81,7 @@ fn a_slice_that_becomes_a_sample_again_is_counted_by_what_it_shows() {
     drop(sample);
 }
 
-/// The header still has the length that the last owner left, and nobody uses that.
+/// The header still has the length that the previous owner left, and no owner uses that length.
 #[test]
 fn what_an_earlier_owner_wrote_is_not_used_by_a_sample_on_its_way() {
     let pool = pool(2);
@@ -102,7 +102,7 @@ fn what_an_earlier_owner_wrote_is_not_used_by_a_sample_on_its_way() {
     assert_eq!(bytes(&pool), (0, 0));
 }
 
-/// Both are looked up in the configuration of the moment, and a drain does not end the use of memory.
+/// Both numbers use the current configuration, and a drain does not end the use of memory.
 #[test]
 fn a_draining_pool_pins_what_is_out_and_a_new_stride_counts_from_the_next_commit() {
     let pool = pool(3);
@@ -123,7 +123,7 @@ fn a_draining_pool_pins_what_is_out_and_a_new_stride_counts_from_the_next_commit
     drop(held);
 }
 
-/// One that is forgotten stays out for good, and so do its bytes.
+/// A forgotten sample stays checked out for ever, and so do its bytes.
 #[test]
 fn a_forgotten_sample_is_used_and_pinned() {
     let pool = pool(2);

@@ -11,13 +11,13 @@ use std::{any::Any, thread, time::Duration};
 const BUFFERS: usize = 4;
 const LIMIT: usize = 3;
 
-/// Whom a way asks.
+/// What a way to get samples is called on.
 struct Source {
     pool: Pool,
     quota: Option<Quota>,
 }
 
-/// The line that asked, and what was got, in the end.
+/// The line that called, and the samples that it got.
 type Asked<'a> = (u32, LocalBoxFuture<'a, Box<dyn Any>>);
 
 /// A way to get samples that may have to wait.
@@ -36,7 +36,7 @@ impl Source {
         }
     }
 
-    /// What keeps a get waiting: for a buffer, or for room in the quota.
+    /// What a get waits for: a buffer, or room in the quota.
     fn occupy(&self, whole_pool: bool) -> Box<dyn Any> {
         match &self.quota {
             Some(quota) if !whole_pool => Box::new(quota.try_get_buffers(LIMIT)),
@@ -55,7 +55,8 @@ impl Source {
     }
 }
 
-/// Calls a method of the quota if there is one and otherwise of the pool. All of it is the line of the macro's call.
+/// Calls a method of the quota if there is a quota, and otherwise of the pool. The line of both is that of the
+/// macro.
 macro_rules! call {
     ($source:ident, $method:ident($($argument:expr),*) => $got:ident, $use:expr) => {{
         match &$source.quota {
@@ -80,7 +81,7 @@ macro_rules! wait {
     };
 }
 
-/// A future that appends samples; it is made at the first poll.
+/// A future that appends samples. It is created at the first poll.
 macro_rules! into {
     ($source:ident.$method:ident($count:expr)) => {{
         let get = async move {
@@ -96,7 +97,7 @@ macro_rules! into {
     }};
 }
 
-/// Samples at once, or else a reason.
+/// Returns samples at once, or an error.
 macro_rules! try_ {
     ($source:ident.$method:ident($($argument:expr),*)) => {
         call!($source, $method($($argument),*) => got, {
@@ -105,7 +106,7 @@ macro_rules! try_ {
     };
 }
 
-/// What takes its samples from a polled pool names the line at which that was made.
+/// Adapters that take samples from a polled pool are named by the line that made the polled pool.
 macro_rules! polled {
     ($source:ident, |$polled:ident| $use:expr) => {{
         let $polled = match &$source.quota {
@@ -119,7 +120,7 @@ macro_rules! polled {
     }};
 }
 
-/// An adapter is given the pool, the quota, or one that is polled already.
+/// An adapter takes the pool, the quota, or a pool that is polled already.
 #[cfg(feature = "net")]
 macro_rules! adapter {
     ($source:ident, $adapter:ident::new($first:expr, _ $(, $last:expr)?) => |$made:ident| $use:expr) => {{
@@ -131,7 +132,7 @@ macro_rules! adapter {
     }};
 }
 
-/// Each way that waits, at once, after a wait for a buffer, and after a wait for room in the quota.
+/// Each way that waits: without a wait, after a wait for a buffer, and after a wait for room in the quota.
 #[track_caller]
 fn assert_each_wait_is_named(ways: &[(&str, Way)]) {
     for (name, way) in ways {
@@ -154,7 +155,7 @@ fn assert_each_wait_is_named(ways: &[(&str, Way)]) {
     }
 }
 
-/// `#[track_caller]` does nothing on an `async fn`: its line is one of the crate, or of the executor.
+/// `#[track_caller]` has no effect on an `async fn`: the line would be one of the crate or of the executor.
 #[tokio::test]
 async fn a_get_that_waits_is_named_by_the_line_that_called_it() {
     assert_each_wait_is_named(&[
@@ -169,7 +170,7 @@ async fn a_get_that_waits_is_named_by_the_line_that_called_it() {
     ]);
 }
 
-/// The future of a polled pool is made inside of the crate, at whatever poll comes first.
+/// The future of a polled pool is created inside the crate, at whichever poll comes first.
 #[test]
 fn a_polled_pool_is_named_by_the_line_that_made_it() {
     assert_each_wait_is_named(&[
@@ -196,7 +197,7 @@ fn a_polled_pool_is_named_by_the_line_that_made_it() {
     ]);
 }
 
-/// There is no future that could have forgotten where it was made.
+/// No future exists that could have lost the line.
 #[test]
 fn a_get_that_does_not_wait_is_named_by_the_line_that_called_it() {
     type AtOnce = fn(&Source) -> (u32, Box<dyn Any>);
@@ -221,7 +222,7 @@ fn a_get_that_does_not_wait_is_named_by_the_line_that_called_it() {
     }
 }
 
-/// The thread that waits runs an executor of the crate's.
+/// A blocked thread runs an executor of the crate.
 #[test]
 fn a_blocking_get_that_had_to_wait_is_named_by_the_line_that_called_it() {
     for (with_quota, whole_pool) in [(false, true), (true, true), (true, false)] {
@@ -269,7 +270,7 @@ mod adapters {
         }
     }
 
-    /// All connections of a server read at one line of the crate, which would say nothing.
+    /// All connections of a server read at one line of the crate, so that line would identify none of them.
     #[test]
     fn a_reader_is_named_by_the_line_that_made_it() {
         assert_each_wait_is_named(&[
@@ -311,7 +312,8 @@ mod adapters {
         socket
     }
 
-    /// A batch has a line of its own, also where the stream was queued before it, and the stream where a batch was.
+    /// A batch has its own line even if the stream was queued before it, and the stream has its own even after
+    /// a batch.
     #[tokio::test]
     async fn a_receiver_is_named_by_the_line_that_made_it_and_a_batch_by_the_line_that_asked_for_it()
      {
@@ -326,7 +328,7 @@ mod adapters {
             source.assert_all_held_are_from(made, "next");
             drop(one);
 
-            // At once: of the three that are left, as many as the system delivers together.
+            // Without a wait: of the three that are left, as many as the system delivers together.
             let mut batch = Vec::new();
             let (asked, many) = (line!(), receiver.receive_many(&mut batch, 2));
             many.await.expect("no error");

@@ -30,7 +30,7 @@ fn committed() -> Pool {
     pool
 }
 
-/// A pool in `state`, and the sample that keeps a draining one there.
+/// A pool in `state`, and the sample that keeps a draining pool in that state.
 fn pool_in(state: State) -> (Pool, Option<Sample>) {
     match state {
         State::Unconfigured => (Pool::new(), None),
@@ -56,8 +56,8 @@ const STATES: [State; 4] = [
     State::Draining,
 ];
 
-/// What each kind of get answers at its first poll. `TooMany` and the empty answer come later in the
-/// order than what is tested with this, so absurd and empty requests are among them.
+/// The result of each kind of get at its first poll. `TooMany` and the empty result have lower precedence than
+/// the errors under test, so impossible and empty requests are included.
 fn refusals(pool: &Pool) -> Vec<Result<(), GetBufferError>> {
     let mut samples = Vec::new();
     vec![
@@ -82,7 +82,7 @@ fn assert_all_refused(pool: &Pool, error: GetBufferError) {
     }
 }
 
-/// Where each sample of a committed pool lies, by its index.
+/// The address of each sample of a committed pool, by its index.
 fn addresses(pool: &Pool) -> Vec<usize> {
     let mut samples = pool
         .try_get_buffers(pool.properties().buffers)

@@ -20,7 +20,7 @@ use std::{
     thread,
 };
 
-/// Counts how often a pool was freed: its callback goes with it.
+/// Counts how often a pool was freed: its callback is dropped with it.
 struct Freed(Arc<AtomicUsize>);
 
 impl Drop for Freed {
@@ -52,7 +52,7 @@ fn count(freed: &AtomicUsize) -> usize {
     freed.load(Ordering::SeqCst)
 }
 
-/// What is freed with the pool must not be what the samples need.
+/// Nothing that samples need may be freed with the last handle.
 #[test]
 fn samples_stay_usable_after_the_last_handle_is_gone() {
     let (pool, freed) = pool(4);
@@ -79,7 +79,7 @@ fn samples_stay_usable_after_the_last_handle_is_gone() {
     assert_eq!(count(&freed), 1);
 }
 
-/// The pool is freed by a handle, or by a sample, and the two must not both think it is theirs.
+/// A handle or a sample frees the pool, and they must never both do so.
 #[test]
 fn the_pool_is_freed_exactly_once_by_whatever_ends_last() {
     for _ in 0..400 {
@@ -105,8 +105,8 @@ fn the_pool_is_freed_exactly_once_by_whatever_ends_last() {
     }
 }
 
-/// The same without a callback, where nothing is touched once the sample is home: a tool that watches
-/// memory finds a double free here, and the decommit in between shows the rest.
+/// The same without a callback, where a release touches nothing after its sample is free. A memory checker
+/// finds a double free here, and the decommit in between shows every other error.
 #[test]
 fn a_pool_without_a_callback_is_freed_while_others_release() {
     for round in 0..400 {
@@ -132,7 +132,7 @@ fn a_pool_without_a_callback_is_freed_while_others_release() {
     }
 }
 
-/// A weak handle to a pool that only samples keep is to nothing that anyone could use.
+/// A weak handle to a pool that only samples keep alive does not upgrade.
 #[test]
 fn a_weak_handle_upgrades_as_long_as_a_handle_is_left() {
     let (pool, freed) = pool(2);
@@ -151,7 +151,7 @@ fn a_weak_handle_upgrades_as_long_as_a_handle_is_left() {
     assert_eq!(count(&freed), 1, "a weak handle does not keep it");
 }
 
-/// Neither waits for anything that only a handle could bring about.
+/// A guard and a future of `drained` wait for nothing that needs a handle.
 #[test]
 fn neither_drained_nor_a_guard_is_a_handle() {
     let (pool, freed) = pool(1);
@@ -170,7 +170,7 @@ thread_local! {
     static LATER: RefCell<Option<Bytes>> = const { RefCell::new(None) };
 }
 
-/// By then other thread-locals are gone, the pool's own among them if it had one that needs a
+/// At that time other thread-locals are destroyed already, including the pool's own if it had one with a
 /// destructor.
 #[test]
 fn samples_in_a_thread_local_go_home_when_their_thread_ends() {
@@ -181,10 +181,10 @@ fn samples_in_a_thread_local_go_home_when_their_thread_ends() {
         LATER.set(Some(bytes));
         AT_EXIT.set(exclusive);
     });
-    // A scope would wait for the closure only, and not for the thread-locals.
+    // A scope would wait only for the closure, and not for the thread-locals.
     thread.join().expect("no panic");
     assert_eq!(pool.free_count(), 4);
-    // And with a waiter, a callback, a drain and the end of the pool at once.
+    // Also with a waiter, a callback, a drain and the end of the pool at once.
     let last = take(&pool);
     let mut get = Polled::waiting(pool.get_buffers(4));
     let thread = thread::spawn(move || AT_EXIT.set(vec![last]));
@@ -201,7 +201,7 @@ fn samples_in_a_thread_local_go_home_when_their_thread_ends() {
     assert_eq!(count(&freed), 1);
 }
 
-/// The waker belongs to a runtime that is gone, and so does the thread's context.
+/// The waker belongs to a runtime that no longer exists, and the thread has no runtime context.
 #[test]
 fn samples_may_be_released_after_the_runtime_is_gone() {
     let (pool, freed) = pool(2);
@@ -213,7 +213,7 @@ fn samples_may_be_released_after_the_runtime_is_gone() {
             tokio::spawn(async move {
                 let _never = get.await;
             });
-            // Let them wait in line.
+            // Gives the tasks time to queue.
             while pool.status().waiting == 0 {
                 tokio::task::yield_now().await;
             }
@@ -228,7 +228,7 @@ fn samples_may_be_released_after_the_runtime_is_gone() {
     assert_eq!(count(&freed), 1);
 }
 
-/// A consumer's thread may be the one that ends it all.
+/// A consumer's thread may be the one that frees the pool.
 #[test]
 fn the_pool_is_freed_on_the_thread_that_drops_the_last_sample() {
     let (pool, freed) = pool(8);
@@ -245,7 +245,7 @@ fn the_pool_is_freed_on_the_thread_that_drops_the_last_sample() {
     assert_eq!(count(&freed), 1);
 }
 
-/// Each way into and out of a drain, for who asks before and who asks after.
+/// Each way into and out of a drain, for futures that were created before it and after it.
 #[test]
 fn drained_resolves_at_the_first_drain_that_completes_after_the_call() {
     let (pool, _) = pool(1);
@@ -276,7 +276,7 @@ fn drained_resolves_at_the_first_drain_that_completes_after_the_call() {
     at_once(pool.drained());
 }
 
-/// Forgetting is safe, so it may leak and must not corrupt: the sample stays out, and its bytes stay.
+/// Forgetting is safe, so it may leak and must not corrupt: the sample stays checked out, and its bytes stay.
 #[test]
 fn a_forgotten_sample_stays_out_and_keeps_the_pool() {
     let (pool, freed) = pool(2);
@@ -291,8 +291,8 @@ fn a_forgotten_sample_stays_out_and_keeps_the_pool() {
     assert_eq!(count(&freed), 0);
 }
 
-/// Its place in line is never given up, and a sample that comes to it is lost; the pool must survive
-/// both, and be freed if no sample is.
+/// Its queue slot is never released, and a sample that is handed to it is lost. The pool must survive both, and
+/// must be freed if no sample is lost.
 #[test]
 fn a_forgotten_future_is_never_used_after_its_end() {
     let (pool, freed) = pool(1);
@@ -319,7 +319,7 @@ fn a_forgotten_future_is_never_used_after_its_end() {
     assert_eq!(count(&freed), 1);
 }
 
-/// A future that is forgotten borrows its pool no longer, so the pool may end before the sample comes.
+/// A forgotten future no longer borrows its pool, so the pool may end before the future is served.
 #[test]
 fn a_pool_may_end_while_forgotten_futures_are_still_in_line() {
     let (pool, freed) = pool(2);
@@ -334,7 +334,7 @@ fn a_pool_may_end_while_forgotten_futures_are_still_in_line() {
     assert_eq!(count(&freed), 1, "nobody will ever take what they wait for");
 }
 
-/// A drained pool is used again by whoever has a handle, with the samples of the first life long gone.
+/// A drained pool is committed and used again, long after the samples of its first commit were dropped.
 #[test]
 fn a_pool_lives_through_many_lives() {
     let (pool, freed) = pool(3);
@@ -354,7 +354,7 @@ fn a_pool_lives_through_many_lives() {
     assert_eq!(count(&freed), 1);
 }
 
-/// Wakes by looking whether the pool can still be had.
+/// A waker that tries to upgrade a weak handle.
 struct Look {
     weak: WeakPool,
     had: Mutex<Option<bool>>,
@@ -367,7 +367,7 @@ impl std::task::Wake for Look {
     }
 }
 
-/// A release keeps the pool alive while it lasts, but nobody may get a handle out of that.
+/// A release keeps the pool alive until it ends, but must not make a new handle possible.
 #[test]
 fn once_no_handle_is_left_a_release_does_not_bring_one_back() {
     let pool = Pool::builder().buffers(1).size(8).build().expect("small");

@@ -28,7 +28,7 @@ fn take_all(pool: &Pool) -> Vec<Sample> {
         .expect("all are free")
 }
 
-/// What each of the three ways answers at its first poll, as a number of samples.
+/// The result of each of the three methods at the first poll, as a number of samples.
 fn answers(pool: &Pool, count: usize) -> [Result<usize, GetBufferError>; 3] {
     let mut samples = Vec::new();
     let appended = at_once(pool.get_buffers_into(&mut samples, count));
@@ -41,7 +41,7 @@ fn answers(pool: &Pool, count: usize) -> [Result<usize, GetBufferError>; 3] {
     ]
 }
 
-/// Slots are taken many in one step, and a step that takes one twice or too few shows here.
+/// Several slots are taken in one step. A step that takes one twice, or too few, fails here.
 #[test]
 fn exactly_as_many_distinct_samples_as_asked_for_are_given() {
     for buffers in [1, 5, 52, 100, 1000] {
@@ -60,7 +60,7 @@ fn exactly_as_many_distinct_samples_as_asked_for_are_given() {
     }
 }
 
-/// An impossible request would wait for ever, at the front, with everybody behind it.
+/// An impossible request would wait for ever at the head of the queue, and block all waiters behind it.
 #[test]
 fn more_than_the_pool_has_is_refused_after_the_state_and_before_anything_is_taken() {
     let (pool, calls) = pool(3);
@@ -82,8 +82,8 @@ fn more_than_the_pool_has_is_refused_after_the_state_and_before_anything_is_take
     assert_eq!(calls.load(Ordering::SeqCst), 9, "those of the holders");
 }
 
-/// Nothing is there to wait for, so neither the line nor an empty pool is in its way; a pool that is
-/// shut still says so.
+/// A request for none waits for nothing, so neither a queue nor an empty pool delays it. A pool that is not
+/// committed still returns its error.
 #[test]
 fn none_at_all_are_given_at_once_unless_the_pool_is_shut() {
     let (pool, _calls) = pool(1);
@@ -97,7 +97,7 @@ fn none_at_all_are_given_at_once_unless_the_pool_is_shut() {
     assert_eq!(answers(&pool, 0), [Err(GetBufferError::NotCommitted); 3]);
 }
 
-/// What a failed try took in passing must be home again, without anybody being told of a release.
+/// The samples that a failed try took must be free again, and no one must be notified of a release.
 #[test]
 fn a_try_that_cannot_have_all_takes_none() {
     let (pool, calls) = pool(120);
@@ -116,7 +116,7 @@ fn a_try_that_cannot_have_all_takes_none() {
     }
 }
 
-/// The limit counts waiters and not samples, and what the refused request found goes home.
+/// The limit counts waiters, not samples, and the samples that the refused request found are returned.
 #[test]
 fn the_line_has_room_for_so_many_requests_whatever_their_size() {
     let pool = Pool::builder().buffers(4).size(64).max_waiters(1).build();
@@ -138,7 +138,8 @@ fn the_line_has_room_for_so_many_requests_whatever_their_size() {
     assert_eq!(take_all(&pool).len(), 4);
 }
 
-/// Small requests fit whatever comes home, so served as it fits, the large one never is.
+/// Any free sample is enough for a small request, so if small ones could overtake, the large one would never be
+/// served.
 #[test]
 fn a_large_request_at_the_front_is_not_starved_by_small_ones_behind_it() {
     let (pool, _calls) = pool(3);
@@ -163,7 +164,7 @@ fn a_large_request_at_the_front_is_not_starved_by_small_ones_behind_it() {
     }
 }
 
-/// Served greedily, each would hold half of what the other needs, for ever.
+/// If each took what it found, each would hold half of what the other needs, for ever.
 #[test]
 fn two_large_requests_do_not_hold_half_each() {
     let (pool, _calls) = pool(4);
@@ -178,7 +179,7 @@ fn two_large_requests_do_not_hold_half_each() {
     assert_eq!(second.expect_ready().expect("all came back").len(), 4);
 }
 
-/// A request finds some samples home when it joins, and waits for the rest only.
+/// A request takes the free samples when it queues, and waits only for the rest.
 #[test]
 fn what_was_home_when_a_request_joined_counts_for_it() {
     let (pool, calls) = pool(100);
@@ -195,7 +196,7 @@ fn what_was_home_when_a_request_joined_counts_for_it() {
     assert_eq!(calls.load(Ordering::SeqCst), called + 29 + 99);
 }
 
-/// Nobody had what it gathered, so nobody released it; and the others still wait in line for it.
+/// No user had what it gathered, so nothing was released, and the other waiters still wait for these samples.
 #[test]
 fn what_a_cancelled_request_had_gathered_goes_to_the_next_in_line_without_a_callback() {
     let (pool, calls) = pool(4);
@@ -217,7 +218,7 @@ fn what_a_cancelled_request_had_gathered_goes_to_the_next_in_line_without_a_call
     assert_eq!(calls.load(Ordering::SeqCst), 9);
 }
 
-/// A gathered slot is out for the drain and in nobody's hands, so nobody would bring it home.
+/// A gathered slot counts as outstanding in the drain, and no user holds it, so no release would return it.
 #[test]
 fn what_was_gathered_comes_home_before_a_drain_is_judged_complete() {
     let (pool, calls) = pool(4);
@@ -236,7 +237,7 @@ fn what_was_gathered_comes_home_before_a_drain_is_judged_complete() {
     assert_eq!(told, Err(GetBufferError::NotCommitted));
 }
 
-/// The same without a drain: the pool goes on, and needs every slot.
+/// The same without a drain: the pool continues, and needs every slot.
 #[test]
 fn what_was_gathered_comes_home_when_a_flush_begins() {
     let (pool, calls) = pool(4);
@@ -251,7 +252,7 @@ fn what_was_gathered_comes_home_when_a_flush_begins() {
     assert_eq!(pool.try_get_buffers(3).expect("they are free").len(), 3);
 }
 
-/// Samples already in the caller's hands are worth more than the ones that did not come.
+/// An error must not drop the samples that the caller already has.
 #[test]
 fn the_vec_is_appended_to_on_success_and_untouched_on_error() {
     let (pool, _calls) = pool(5);
@@ -274,7 +275,7 @@ fn the_vec_is_appended_to_on_success_and_untouched_on_error() {
     assert_eq!((samples.len(), pool.free_count()), (3, 2));
 }
 
-/// The request was handed all it wanted, saw none of it, and is dropped: all of it travels on.
+/// The request was handed everything, was not polled, and is dropped: all of it goes to the next waiters.
 #[test]
 fn a_served_request_that_is_dropped_hands_everything_on() {
     let (pool, calls) = pool(3);
@@ -291,7 +292,7 @@ fn a_served_request_that_is_dropped_hands_everything_on() {
     behind.expect_ready().expect("it travelled on");
 }
 
-/// A request for one, by whichever way, is like any other get.
+/// A request for one is counted like any other get, whichever method makes it.
 #[test]
 fn the_numbers_of_a_request_for_many_add_up() {
     let (pool, _calls) = pool(4);
@@ -307,7 +308,7 @@ fn the_numbers_of_a_request_for_many_add_up() {
     drop(samples);
     assert_eq!(pool.status().released, 8);
 }
-/// Who sizes a pool by its high water mark would make it too small for the request that waits.
+/// A pool that is sized by its high water mark would otherwise be too small for the waiting request.
 #[test]
 fn the_high_water_mark_counts_what_an_unfinished_request_has_gathered() {
     let (pool, _calls) = pool(5);

@@ -34,7 +34,7 @@ fn builder() -> Builder {
     Pool::builder().buffers(4).size(1024).name("relay")
 }
 
-/// What the recorder has: by name, with the name of the pool.
+/// The recorded metrics, by their name and the name of the pool.
 fn recorded(from: &Snapshotter) -> BTreeMap<(String, String), DebugValue> {
     let metrics = from.snapshot().into_vec().into_iter();
     metrics
@@ -54,7 +54,7 @@ fn recorded(from: &Snapshotter) -> BTreeMap<(String, String), DebugValue> {
         .collect()
 }
 
-/// Records with a recorder of this thread alone.
+/// Records with a recorder of this thread only.
 fn record(metrics: &mut PoolMetrics) -> BTreeMap<(String, String), DebugValue> {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -62,7 +62,7 @@ fn record(metrics: &mut PoolMetrics) -> BTreeMap<(String, String), DebugValue> {
     recorded(&snapshotter)
 }
 
-/// Of the pool with this name, a number of any kind.
+/// A metric of any kind of the pool with this name.
 #[track_caller]
 fn number(of: &BTreeMap<(String, String), DebugValue>, pool: &str, name: &str) -> f64 {
     match of.get(&(name.to_owned(), pool.to_owned())) {
@@ -72,7 +72,7 @@ fn number(of: &BTreeMap<(String, String), DebugValue>, pool: &str, name: &str) -
     }
 }
 
-/// One that is mixed up with its neighbour is worse than none.
+/// A metric that is confused with another is worse than none.
 #[test]
 fn each_metric_is_what_the_status_says() {
     let pool = builder()
@@ -154,7 +154,7 @@ fn waits(of: &BTreeMap<(String, String), DebugValue>) -> Vec<f64> {
     }
 }
 
-/// A sum over all time hides this minute's waits, and one that is recorded twice makes two of them.
+/// A sum over all time hides the waits of the last minute, and a wait that is recorded twice counts as two.
 #[test]
 fn each_wait_is_recorded_once_with_how_long_it_took() {
     let pool = builder().measure_waits(true).build().expect("small");
@@ -194,7 +194,7 @@ fn each_wait_is_recorded_once_with_how_long_it_took() {
     drop(held);
 }
 
-/// A recorder is foreign code, and the pool knows nothing of it until it is asked.
+/// A recorder is user code, and the pool does not call it until the caller records.
 #[test]
 fn nothing_is_recorded_where_samples_move() {
     let recorder = DebuggingRecorder::new();
@@ -212,7 +212,7 @@ fn nothing_is_recorded_where_samples_move() {
     });
 }
 
-/// What measures a pool must not be what keeps its memory.
+/// An object that measures the pool must not keep its memory allocated.
 #[test]
 fn it_does_not_keep_the_pool_and_records_nothing_of_one_that_is_gone() {
     let pool = builder().build().expect("small");
@@ -226,7 +226,7 @@ fn it_does_not_keep_the_pool_and_records_nothing_of_one_that_is_gone() {
     drop(held);
 }
 
-/// In a task of its own: at once, again and again, and to its end.
+/// In a task of its own: at once, then at each interval, until the pool ends.
 #[tokio::test(start_paused = true)]
 async fn it_records_in_intervals_until_the_pool_is_gone() {
     let pool = builder().build().expect("small");
@@ -256,7 +256,7 @@ async fn it_records_in_intervals_until_the_pool_is_gone() {
     drop(held);
 }
 
-/// An interval of nothing must neither panic nor starve its runtime.
+/// An interval of zero must neither panic nor starve its runtime.
 #[tokio::test(start_paused = true)]
 async fn an_interval_of_zero_leaves_time_for_others() {
     let pool = builder().build().expect("small");
@@ -264,7 +264,7 @@ async fn an_interval_of_zero_leaves_time_for_others() {
     assert!(timeout(Duration::from_secs(1), &mut records).await.is_err());
 }
 
-/// Recorded and described are two lists, and an exporter shows both.
+/// Recording and describing have separate lists, and an exporter shows both.
 #[test]
 fn each_metric_that_is_recorded_is_described_with_its_unit() {
     let pool = builder().measure_waits(true).build().expect("small");
@@ -280,7 +280,7 @@ fn each_metric_that_is_recorded_is_described_with_its_unit() {
         assert!(FanOutMetrics::new("camera", &fan_out).record());
     });
     let told = snapshotter.snapshot().into_vec();
-    // Of the pool, of the quota and of the fan-out.
+    // The metrics of the pool, of the quota and of the fan-out.
     assert_eq!(told.len(), 17 + 4 + 5);
     for (key, unit, described, _value) in told {
         let name = key.key().name().to_owned();
@@ -297,7 +297,7 @@ fn each_metric_that_is_recorded_is_described_with_its_unit() {
     drop((held, quota));
 }
 
-/// A recorder that does what a test wants whenever it is asked for a metric.
+/// A recorder that runs a test's code whenever a metric is registered.
 struct Foreign(Box<dyn Fn()>);
 
 impl Recorder for Foreign {
@@ -323,7 +323,7 @@ impl Recorder for Foreign {
     }
 }
 
-/// It is foreign code, and would wait for the lock that it was called under.
+/// The recorder is user code: under a lock it would wait for that lock.
 #[test]
 fn a_recorder_may_look_at_the_pool_that_it_is_told_of() {
     let (done, over) = mpsc::channel();
@@ -347,7 +347,7 @@ fn a_recorder_may_look_at_the_pool_that_it_is_told_of() {
     thread.join().expect("no panic");
 }
 
-/// It runs in the caller's own task, so its panic is the caller's, who may go on with the pool.
+/// The recorder runs in the caller's task, so its panic is the caller's, and the pool must stay usable.
 #[test]
 fn a_recorder_that_panics_leaves_the_pool_and_its_metrics_whole() {
     let pool = builder().build().expect("small");

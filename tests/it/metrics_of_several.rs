@@ -22,17 +22,18 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// A recorder that keeps what it is told, as an exporter does: that of `metrics_util` forgets a gauge once it is read.
+/// A recorder that keeps the recorded values, as an exporter does. The one of `metrics_util` forgets a gauge
+/// that was read.
 #[derive(Default)]
 struct Told {
     counters: Numbers,
     gauges: Numbers,
 }
 
-/// What runs when a gauge is set for the next time, just before its value is stored.
+/// Runs when a gauge is set for the next time, just before its value is stored.
 type BeforeNextSet = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
 
-/// A recorder of gauges alone, whose calls take as long as a test wants.
+/// A recorder of gauges, whose calls take as long as a test wants.
 #[derive(Default)]
 struct Slow {
     told: Told,
@@ -158,7 +159,7 @@ fn take(pool: &Pool, times: usize) {
     }
 }
 
-/// A counter that is set to the larger of two values stands still until the new pool has counted as much.
+/// A counter that is set to the larger of two values would not change until the new pool has counted as much.
 #[test]
 fn a_pool_that_is_made_anew_under_its_old_name_counts_on() {
     let told = Told::default();
@@ -180,7 +181,7 @@ fn a_pool_that_is_made_anew_under_its_old_name_counts_on() {
     assert_eq!(told.counter("callback_panics_total{pool=relay}"), 0);
 }
 
-/// The last to be recorded would hide the other, and of their counts the larger.
+/// Otherwise the last one recorded would hide the other, and only the larger count would be seen.
 #[test]
 fn two_pools_without_a_name_are_seen_together() {
     let told = Told::default();
@@ -203,8 +204,9 @@ fn two_pools_without_a_name_are_seen_together() {
     drop(of_one);
 }
 
-/// Two tasks record two pools without a name. The recorder is called without a lock, so the one that added up first can
-/// be the last to set the gauge; nothing would correct it if the pools are idle from then on, or gone.
+/// Two tasks record two pools without a name. The recorder is called without a lock, so the task that added up
+/// first can be the last to set the gauge. Nothing would correct the value if the pools are idle from then on,
+/// or dropped.
 #[test]
 fn a_gauge_that_was_set_late_has_the_newest_sum() {
     let slow = Slow {
@@ -235,7 +237,7 @@ fn a_gauge_that_was_set_late_has_the_newest_sum() {
     drop((held, one, of_other));
 }
 
-/// A dashboard would show for ever what the last pool had, and an alarm on it would never end.
+/// A dashboard would show the last values of a dropped pool for ever, and an alarm on them would never end.
 #[test]
 fn gauges_of_a_pool_that_is_gone_are_zero_and_its_last_counts_are_told() {
     let told = Told::default();
@@ -260,7 +262,8 @@ fn gauges_of_a_pool_that_is_gone_are_zero_and_its_last_counts_are_told() {
     assert_eq!(told.counter(name), 3, "told once");
 }
 
-/// Its last sample is released before its last handle is dropped, so that nothing of it is left when it is recorded.
+/// The last sample is released before the last handle is dropped, so the pool is freed when its counts are
+/// recorded.
 #[test]
 fn the_last_counts_of_a_pool_are_recorded_after_it_was_freed() {
     let told = Told::default();
@@ -280,7 +283,7 @@ fn the_last_counts_of_a_pool_are_recorded_after_it_was_freed() {
     }
 }
 
-/// A drain ends a count of its own, which must not be added twice.
+/// The end of a drain adds up counts, which must not be added twice.
 #[test]
 fn the_last_counts_of_a_pool_that_was_drained_are_recorded_once() {
     let told = Told::default();
@@ -296,7 +299,7 @@ fn the_last_counts_of_a_pool_that_was_drained_are_recorded_once() {
     assert_eq!(told.counter("released_total{pool=relay}"), 5);
 }
 
-/// The old one notices its end after the new one was recorded, and must not wipe it out.
+/// The old pool's end is noticed after the new pool was recorded, and must not overwrite it.
 #[test]
 fn the_end_of_a_pool_leaves_the_gauges_of_a_new_one_with_its_name() {
     let told = Told::default();
@@ -311,7 +314,7 @@ fn the_end_of_a_pool_leaves_the_gauges_of_a_new_one_with_its_name() {
     assert_eq!(told.gauge("buffers{pool=relay}"), 2.0);
 }
 
-/// In a task of its own the end is seen at its next tick.
+/// In a task of its own the end of the pool is noticed at the next interval.
 #[tokio::test(start_paused = true)]
 async fn recording_in_intervals_ends_with_gauges_of_zero() {
     let told = Told::default();
@@ -326,7 +329,7 @@ async fn recording_in_intervals_ends_with_gauges_of_zero() {
     assert_eq!(told.gauge("free{pool=relay}"), 0.0);
 }
 
-/// Who is over its quota waits in a line that the pool's numbers do not show.
+/// A get without room in its quota waits in a queue that the pool's numbers do not include.
 #[test]
 fn a_quota_has_metrics_until_it_is_gone() {
     let told = Told::default();
@@ -364,7 +367,7 @@ fn a_quota_has_metrics_until_it_is_gone() {
     assert_eq!(told.gauge(&of("limit", "other")), 0.0);
 }
 
-/// A viewer that lags is seen nowhere else.
+/// No other metric shows a viewer that lags.
 #[test]
 fn a_fan_out_has_metrics_until_it_is_gone() {
     let told = Told::default();
@@ -390,7 +393,7 @@ fn a_fan_out_has_metrics_until_it_is_gone() {
     assert_eq!(delivery.skipped(), 3);
     drop(delivery);
     assert!(told.record(|| metrics.record()));
-    // No two of them are the same, or one could be shown for another.
+    // No two of them are equal, or one could be taken for another.
     let gauges = [("subscribers", 3.0), ("backlog", 2.0), ("held", 1.0)];
     for (name, value) in gauges {
         let name = format!("fan_out_{name}{{fan_out=camera}}");
@@ -406,7 +409,7 @@ fn a_fan_out_has_metrics_until_it_is_gone() {
     }
 }
 
-/// A fan-out is often dropped between two times at which it is recorded.
+/// A fan-out is often dropped between two recordings.
 #[test]
 fn the_last_counts_of_a_fan_out_are_recorded_after_it_is_gone() {
     let told = Told::default();
@@ -433,7 +436,7 @@ fn the_last_counts_of_a_fan_out_are_recorded_after_it_is_gone() {
     }
 }
 
-/// The hold limit can be shared, and its samples would be counted once for each fan-out that shares it.
+/// A hold limit can be shared, and its samples would be counted once for each fan-out that shares it.
 #[test]
 fn a_fan_out_counts_as_held_only_what_is_its_own() {
     let pool = unnamed(8);

@@ -24,8 +24,8 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// The states of a pool, of its line and of its samples multiply, and no list of cases written by
-    /// hand has all the products.
+    /// The states of a pool, of its wait queue and of its samples multiply, and no list of cases written by
+    /// hand has all combinations.
     #[test]
     fn every_sequence_of_operations_does_what_the_model_does(
         settings in settings(),

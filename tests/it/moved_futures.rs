@@ -18,7 +18,7 @@ use std::{
 
 type Gets<'a> = Box<dyn Get + 'a>;
 
-/// Any get, with what it gives reduced to the samples.
+/// Any get, with its result reduced to the samples.
 trait Get: Send {
     fn poll_get(&mut self, cx: &mut Context<'_>) -> Poll<Result<Vec<Sample>, GetBufferError>>;
     fn is_over(&self) -> bool;
@@ -54,7 +54,7 @@ where
     }
 }
 
-/// One of each kind of get that waits without a timer; all of them ask for one sample.
+/// One of each kind of get that waits without a timer. Each requests one sample.
 fn each_kind<'a>(pool: &'a Pool, quota: &'a Quota) -> Vec<(&'static str, Gets<'a>)> {
     vec![
         ("get_buffer", Box::new(One(pool.get_buffer()))),
@@ -89,8 +89,8 @@ fn poll_elsewhere(get: &mut Gets<'_>) -> (Poll<Result<Vec<Sample>, GetBufferErro
     (polled, wakes)
 }
 
-/// Each thread has its own stripe, and each task its own waker: what a future remembers of the thread
-/// that polled it first must not decide where its sample comes from, or who is told.
+/// Each thread has its own stripe, and each task its own waker. What a future remembers of its first thread
+/// must not decide where its sample comes from, or which waker is woken.
 #[test]
 fn a_get_may_be_polled_on_ever_other_threads_and_wakes_the_last_one() {
     let pool = pool(1);
@@ -124,7 +124,7 @@ fn a_get_may_be_polled_on_ever_other_threads_and_wakes_the_last_one() {
     }
 }
 
-/// The future that is dropped is where its last poll left it, and not where its first one was.
+/// The future is dropped in the state of its last poll, not of its first one.
 #[test]
 fn a_get_may_be_dropped_on_another_thread_than_any_that_polled_it() {
     let pool = pool(1);
@@ -150,7 +150,7 @@ fn a_get_may_be_dropped_on_another_thread_than_any_that_polled_it() {
     }
 }
 
-/// A second sample out of one get would be one too many, and waiting for it would never end.
+/// A second sample from one get would be one too many, and a wait for it would never end.
 #[test]
 fn a_get_that_is_polled_after_it_has_resolved_panics_and_takes_nothing() {
     let pool = pool(2);
@@ -180,8 +180,8 @@ fn a_get_that_is_polled_after_it_has_resolved_panics_and_takes_nothing() {
     }
 }
 
-/// A get of a quota waits twice, and each wait may end it. What it was charged is given back when it fails, and not
-/// only when it is dropped.
+/// A get of a quota waits twice, and each wait may end it. When it fails, the room is released at once, not
+/// only when the future is dropped.
 #[test]
 fn a_get_of_a_quota_is_over_after_either_wait_and_gives_back_what_it_was_charged() {
     let pool = pool(1);
@@ -194,7 +194,7 @@ fn a_get_of_a_quota_is_over_after_either_wait_and_gives_back_what_it_was_charged
             let held = quota.try_get_buffer().expect("there is room");
             assert!(poll().is_pending(), "{name}");
             if admitted {
-                // The room is free, and the sample goes to another.
+                // There is room in the quota, and the sample goes to another get.
                 drop(held);
                 let other = take(&pool);
                 assert!(poll().is_pending(), "{name}");
@@ -220,7 +220,7 @@ fn a_get_of_a_quota_is_over_after_either_wait_and_gives_back_what_it_was_charged
     }
 }
 
-/// The same for one that failed: it is out of the line, and must not join it again.
+/// The same for a get that failed: it has left the queue, and must not queue again.
 #[test]
 fn a_get_that_failed_panics_when_it_is_polled_again_and_joins_no_line() {
     let pool = pool(1);
@@ -244,7 +244,7 @@ fn a_get_that_failed_panics_when_it_is_polled_again_and_joins_no_line() {
     assert_eq!(pool.free_count(), 1);
 }
 
-/// A timer belongs to the runtime of whoever polled first, which need not be where it is polled last.
+/// A timer belongs to the runtime of the first poll, and the last poll may be in another runtime.
 #[test]
 fn a_timed_get_may_move_from_one_runtime_to_another() {
     let runtime = || tokio::runtime::Runtime::new().expect("threads");
@@ -265,7 +265,7 @@ fn a_timed_get_may_move_from_one_runtime_to_another() {
     assert_eq!(pool.free_count(), 1);
 }
 
-/// Those who listen move as well, and stay resolved: there is nothing that a second poll could take.
+/// Listeners move as well, and stay resolved: a second poll has nothing to take.
 #[test]
 fn listeners_may_move_and_stay_resolved() {
     let pool = pool(1);

@@ -46,8 +46,7 @@ fn counting(calls: &Arc<Calls>) -> impl Fn(&Pool) + Send + Sync + 'static {
     move |pool| calls.notify_release(pool)
 }
 
-/// An unlucky replacement would call both, or forget to give back the old one, which its owner waits
-/// for.
+/// A racy replacement would call both, or would not return the old callback, for which its owner waits.
 #[test]
 fn set_notify_gives_back_the_old_callback_and_calls_the_new_one_only() {
     let pool = pool(1);
@@ -69,7 +68,7 @@ fn set_notify_gives_back_the_old_callback_and_calls_the_new_one_only() {
     );
 }
 
-/// A closure reaches the same call through a blanket implementation.
+/// A closure is called through a blanket implementation.
 #[test]
 fn a_closure_is_a_callback_and_is_given_its_own_pool() {
     let (pool, other) = (pool(1), pool(1));
@@ -84,14 +83,14 @@ fn a_closure_is_a_callback_and_is_given_its_own_pool() {
     assert!(other.set_notify(Some(callback)).is_none());
     release_one(&pool);
     release_one(&other);
-    // Of the last sample as well, which a moment later frees the pool.
+    // Also of the last sample, which frees the pool directly afterwards.
     let last = other.try_get_buffer();
     drop(other);
     drop(last);
     assert_eq!(*seen.lock().expect("whole"), [true, false, false]);
 }
 
-/// A pool that has handed out everything is the very one whose releases matter.
+/// The releases of an exhausted pool are the ones that matter most.
 #[test]
 fn a_callback_is_called_for_samples_that_were_out_when_it_was_set() {
     let pool = pool(60);
@@ -102,7 +101,7 @@ fn a_callback_is_called_for_samples_that_were_out_when_it_was_set() {
     assert_eq!(calls.count(), 60);
 }
 
-/// The guard outlives its callback easily, and must not take a later one away.
+/// A guard can outlive its callback, and must not remove a later one.
 #[test]
 fn a_guard_removes_only_its_own_callback() {
     let pool = pool(1);
@@ -120,7 +119,7 @@ fn a_guard_removes_only_its_own_callback() {
     assert!(pool.set_notify(None).is_none());
 }
 
-/// Detaching gives up the guard, not the callback.
+/// `detach` drops the guard and keeps the callback.
 #[test]
 fn a_detached_callback_stays() {
     let pool = pool(1);
@@ -132,7 +131,7 @@ fn a_detached_callback_stays() {
     assert_eq!(Arc::strong_count(&calls), 1);
 }
 
-/// A guard is kept beside the pool in some struct, in either order.
+/// A struct may hold the guard and the pool, in either order.
 #[test]
 fn a_guard_does_not_keep_the_pool_alive_and_may_outlive_it() {
     let pool = pool(1);
@@ -152,7 +151,7 @@ thread_local! {
     static CALLS_HERE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// A replacement in two steps lets a release fall between them and call none, or both.
+/// If the replacement had two steps, a release between them would call no callback, or both.
 #[test]
 fn each_release_calls_the_old_callback_or_the_new_one_and_never_both() {
     let pool = pool(8);
@@ -180,7 +179,7 @@ fn each_release_calls_the_old_callback_or_the_new_one_and_never_both() {
     });
 }
 
-/// Calls into its pool when it is dropped, as a callback that owns a producer may.
+/// Calls its pool when it is dropped, as a callback that owns a producer may.
 struct CallsBack {
     pool: WeakPool,
     dropped: Arc<AtomicUsize>,
@@ -206,7 +205,7 @@ fn calling_back(pool: &Pool) -> (CallsBack, Arc<AtomicUsize>) {
     (callback, dropped)
 }
 
-/// Dropped under the pool's lock it would wait for itself for ever.
+/// If it were dropped under the pool's lock, it would deadlock.
 #[test]
 fn a_replaced_callback_may_call_into_the_pool_when_it_is_dropped() {
     let pool = pool(2);
@@ -227,7 +226,7 @@ fn a_replaced_callback_may_call_into_the_pool_when_it_is_dropped() {
     assert_eq!(pool.free_count(), 2);
 }
 
-/// Its last reference ends while it runs, so the pool drops it after the call, and not under a lock.
+/// Its last reference is dropped while it runs, so the pool drops it after the call, and not under a lock.
 #[test]
 fn a_callback_that_removes_itself_is_dropped_once_after_its_call() {
     for with_listener in [false, true] {
@@ -253,7 +252,7 @@ fn a_callback_that_removes_itself_is_dropped_once_after_its_call() {
     }
 }
 
-/// A caller that has removed its callback frees what it points to.
+/// A caller that has removed its callback frees what the callback points to.
 #[test]
 fn after_none_only_a_call_in_flight_still_runs() {
     let pool = pool(2);
@@ -279,7 +278,7 @@ fn after_none_only_a_call_in_flight_still_runs() {
     assert_eq!((calls.count(), Arc::strong_count(&calls)), (1, 1));
 }
 
-/// A callback is given its pool, so a weak handle is enough for all else: no cycle.
+/// A callback is given its pool, so it needs at most a weak handle: there is no cycle.
 #[test]
 fn a_callback_with_a_weak_handle_does_not_keep_the_pool() {
     let pool = pool(1);
@@ -299,8 +298,8 @@ fn a_callback_with_a_weak_handle_does_not_keep_the_pool() {
     assert_eq!(Arc::strong_count(&calls), 1);
 }
 
-/// With a real handle it is a cycle, which removing the callback must break, also when the handle in
-/// the callback is the very last one.
+/// With a strong handle it is a cycle, which removing the callback must break, even if the handle in the
+/// callback is the last one.
 #[test]
 fn removing_a_callback_that_owns_its_pool_frees_both() {
     let pool = pool(1);
@@ -319,8 +318,8 @@ fn removing_a_callback_that_owns_its_pool_frees_both() {
     assert_eq!(Arc::strong_count(&token), 1);
 }
 
-/// A release inside a callback is a call inside a call, and no number of them is too many but for
-/// the stack: what counts the calls in flight must not run over.
+/// A release inside a callback is a nested call. Only the stack limits the depth: the counter of calls in
+/// flight must not overflow.
 #[test]
 fn releases_inside_a_callback_nest_as_deep_as_the_stack_allows() {
     const DEPTH: usize = 3_000;
@@ -343,8 +342,8 @@ fn releases_inside_a_callback_nest_as_deep_as_the_stack_allows() {
     thread.expect("address space").join().expect("no panic");
 }
 
-/// A release that looks for the callback before its sample is home finds none, and the one who set it
-/// and then looked finds no sample: both wait for ever.
+/// If a release looked up the callback before its sample is free, it could find none, and the thread that set
+/// the callback could then find no sample: both would wait for ever.
 #[test]
 fn who_sets_a_callback_and_then_finds_no_sample_is_called() {
     let pool = pool(1);
@@ -372,14 +371,14 @@ fn who_asks_for_released_and_then_finds_no_sample_is_told() {
     });
 }
 
-/// Runs `look` against a release on another thread, many times; what `look` is given waits until that
-/// release is over.
+/// Runs `look` during a release on another thread, many times. The argument of `look` waits until that release
+/// is over.
 fn each_racing_release(pool: &Pool, mut look: impl FnMut(&Pool, &dyn Fn())) {
     let (to_release, samples) = mpsc::channel::<Sample>();
     let (tell, over) = mpsc::channel();
     let releaser = thread::spawn(move || {
         for (round, sample) in samples.into_iter().enumerate() {
-            // So that the two meet at ever other places.
+            // The delay changes, so that the two threads meet at different steps.
             for _ in 0..round % 64 {
                 std::hint::spin_loop();
             }

@@ -31,7 +31,7 @@ fn take(pool: &Pool) -> Sample {
 struct Panicking<F> {
     future: F,
     panicked: Arc<AtomicUsize>,
-    /// Dropped after the future, whose clone is the one that panics.
+    /// Dropped after the future, whose clone of the waker is the one that panics.
     _waker: Waker,
 }
 
@@ -40,7 +40,7 @@ impl<F: Future + Unpin> Panicking<F> {
         let panicked = Arc::new(AtomicUsize::new(0));
         let count = panicked.clone();
         let waker = hooked_at(moment, move || {
-            // Not more often, so that what holds the other clones can end.
+            // The waker panics only that often, so the code that holds the other clones can end.
             if count.fetch_add(1, Ordering::SeqCst) == 0 {
                 panic!("a waker");
             }
@@ -63,7 +63,7 @@ impl<F: Future + Unpin> Panicking<F> {
     }
 }
 
-/// A callback's bug must not cost the pool a sample, nor the releasing task its life.
+/// A bug in a callback must not lose a sample of the pool, or end the releasing task.
 #[test]
 fn a_panicking_callback_is_counted_and_the_sample_is_home() {
     let pool = pool(2);
@@ -85,7 +85,7 @@ fn a_panicking_callback_is_counted_and_the_sample_is_home() {
     assert_eq!(pool.status().callback_panics, 4);
 }
 
-/// A drain's last release, and a pool's, have steps around the callback that must still be done.
+/// The last release of a drain, and of a pool, has steps around the callback, which must still run.
 #[test]
 fn a_panicking_callback_neither_undoes_a_drain_nor_keeps_a_pool() {
     let pool = pool(1);
@@ -107,7 +107,7 @@ fn a_panicking_callback_neither_undoes_a_drain_nor_keeps_a_pool() {
     assert_eq!(Arc::strong_count(&token), 1, "freed all the same");
 }
 
-/// A panic that leaves a destructor while the thread unwinds ends the whole process.
+/// A panic that leaves a destructor while the thread unwinds aborts the process.
 #[test]
 fn a_callback_may_panic_while_its_thread_is_unwinding() {
     let pool = pool(2);
@@ -128,7 +128,7 @@ fn a_callback_may_panic_while_its_thread_is_unwinding() {
     assert_eq!(pool.free_count(), 2);
 }
 
-/// What a panic throws is foreign as well, and is dropped in the middle of the release.
+/// The payload of a panic is user code too, and is dropped in the middle of the release.
 #[test]
 fn the_payload_of_a_panic_may_panic_when_it_is_dropped() {
     struct Payload;
@@ -147,7 +147,7 @@ fn the_payload_of_a_panic_may_panic_when_it_is_dropped() {
     assert_eq!(pool.free_count(), 1);
 }
 
-/// Only the pool has it by then, so nobody else could catch what its drop throws.
+/// Only the pool has the callback then, so no other code could catch a panic of its drop.
 #[test]
 fn a_callback_may_panic_when_the_pool_drops_it() {
     struct Bomb(Arc<AtomicUsize>);
@@ -185,7 +185,7 @@ fn a_callback_may_panic_when_the_pool_drops_it() {
     assert_eq!(dropped.load(Ordering::SeqCst), 3);
 }
 
-/// Without budget Tokio clones the waker, or wakes it at once, while the get has its samples in hand.
+/// Without budget Tokio clones the waker, or wakes it at once, while the get holds its samples.
 #[tokio::test]
 async fn a_waker_that_panics_when_the_budget_is_used_up_loses_no_sample() {
     let pool = pool(2);
@@ -207,7 +207,7 @@ async fn a_waker_that_panics_when_the_budget_is_used_up_loses_no_sample() {
     assert_eq!(pool.free_count(), 0, "both have theirs in hand");
     drop((get, owned));
     assert_eq!(pool.free_count(), 2);
-    // One that finds its slot where it was promised to be.
+    // A get whose slot is still in the word where it was expected.
     let mut owned = pool.get_buffer_owned();
     poll(&mut |cx| drop(Pin::new(&mut owned).poll(cx)));
     assert_eq!(pool.free_count(), 1);
@@ -262,7 +262,7 @@ async fn a_waker_that_panics_when_the_budget_is_used_up_loses_no_error() {
     assert_eq!(pool.free_count(), 2);
 }
 
-/// The first in line is woken first, so its panic could skip all others.
+/// The first waiter is woken first, so its panic could skip all others.
 #[test]
 fn one_waker_that_panics_does_not_keep_a_decommit_or_a_flush_from_the_others() {
     type Stop = (fn(&Pool), GetBufferError);
@@ -287,7 +287,7 @@ fn one_waker_that_panics_does_not_keep_a_decommit_or_a_flush_from_the_others() {
     }
 }
 
-/// Waking a whole list with one call of tokio's loses the rest of it when one panics.
+/// If the pool woke a whole list with one call of Tokio, the first panic would lose the rest.
 #[test]
 fn one_waker_that_panics_does_not_keep_a_release_or_a_drain_from_the_others() {
     let pool = pool(1);
@@ -324,7 +324,7 @@ fn one_waker_that_panics_does_not_keep_a_release_or_a_drain_from_the_others() {
     assert_eq!(pool.state(), State::Configured);
 }
 
-/// The waiter is woken in the middle of the release, with two more steps to do.
+/// The waiter is woken in the middle of the release, which has two more steps.
 #[test]
 fn a_waiter_whose_waker_panics_has_its_sample_and_the_callback_still_runs() {
     let pool = pool(1);
@@ -345,7 +345,7 @@ fn a_waiter_whose_waker_panics_has_its_sample_and_the_callback_still_runs() {
     assert_eq!(pool.free_count(), 1);
 }
 
-/// What a cancelled request had in hand goes to several at once, and each of them must be woken.
+/// What a cancelled request had gathered goes to several waiters, and each of them must be woken.
 #[test]
 fn one_waker_that_panics_does_not_keep_the_samples_of_a_cancelled_request_from_the_others() {
     let pool = pool(2);
@@ -362,7 +362,7 @@ fn one_waker_that_panics_does_not_keep_the_samples_of_a_cancelled_request_from_t
     assert_eq!(pool.free_count(), 2);
 }
 
-/// The get has its place in line by the time that it clones the waker.
+/// The get is queued already when it clones the waker.
 #[test]
 fn a_waker_that_panics_when_it_is_cloned_costs_nobody_a_sample() {
     let pool = pool(1);
@@ -381,7 +381,7 @@ fn a_waker_that_panics_when_it_is_cloned_costs_nobody_a_sample() {
     assert_eq!((status.free, status.waiting), (1, 0));
 }
 
-/// A future lets go of its waker in the middle of leaving the line.
+/// A future drops its waker in the middle of leaving the queue.
 #[test]
 fn a_waker_that_panics_when_it_is_dropped_costs_nobody_a_place() {
     let pool = pool(1);
@@ -403,8 +403,8 @@ fn a_waker_that_panics_when_it_is_dropped_costs_nobody_a_place() {
     assert_eq!(pool.free_count(), 1);
 }
 
-/// It was handed its sample but not woken yet, so it has both its waker and the sample when it goes:
-/// what the waker's drop throws must not take the sample with it.
+/// It was handed its sample and not woken yet, so it has both its waker and the sample when it is dropped. A
+/// panic of the waker's drop must not lose the sample.
 #[test]
 fn a_waker_that_panics_when_it_is_dropped_does_not_take_a_sample_with_it() {
     let pool = pool(2);
@@ -426,7 +426,7 @@ fn a_waker_that_panics_when_it_is_dropped_does_not_take_a_sample_with_it() {
     let panicked = behind.panicked.clone();
     *second.lock().expect("whole") = Some(behind);
     drop(held);
-    // Both are handed one of these, and the first one's waker drops the second before it is woken.
+    // Both are handed one of these samples, and the first one's waker drops the second before it is woken.
     drop(many);
     assert!(
         panicked.load(Ordering::SeqCst) > 0,

@@ -19,7 +19,7 @@ fn pool(buffers: usize) -> Pool {
         .expect("small")
 }
 
-/// A future that is made anew at each poll would go to the end of the line each time.
+/// A future that is created again at each poll would go to the end of the queue each time.
 #[test]
 fn polling_again_keeps_the_place_in_line_and_wakes_the_last_waker() {
     let pool = pool(1);
@@ -48,7 +48,7 @@ fn polling_again_keeps_the_place_in_line_and_wakes_the_last_waker() {
     assert!(!polled.is_waiting());
 }
 
-/// Whoever stops reading would otherwise keep a sample that nobody fetches.
+/// A reader that stops reading would otherwise keep a sample that it never takes.
 #[test]
 fn a_cancelled_poll_hands_its_sample_to_the_next_in_line() {
     let pool = pool(1);
@@ -66,7 +66,7 @@ fn a_cancelled_poll_hands_its_sample_to_the_next_in_line() {
     assert!(poll_once(&mut other).is_ready());
 }
 
-/// A clone that shared the place would fetch what the other was handed.
+/// If a clone shared the position, it would take the sample that the other was handed.
 #[test]
 fn a_clone_has_a_place_of_its_own() {
     let pool = pool(1);
@@ -80,7 +80,7 @@ fn a_clone_has_a_place_of_its_own() {
     assert!(poll_once(&mut polled.next()).is_ready());
 }
 
-/// After a refusal the next poll must ask anew, and not panic as a future does that has resolved.
+/// After an error the next poll must start a new get, and not panic as a resolved future does.
 #[test]
 fn the_stream_of_samples_goes_on_after_a_refusal() {
     let pool = pool(2);
@@ -96,7 +96,7 @@ fn the_stream_of_samples_goes_on_after_a_refusal() {
     assert!(poll_once(&mut samples.next()).is_pending());
 }
 
-/// All readers of a server take their samples at one line of this crate, which would tell nothing.
+/// All readers of a server take their samples at one line of this crate, which would identify none of them.
 #[test]
 fn a_holder_is_where_the_polled_pool_was_made() {
     let pool = Pool::builder()
@@ -115,7 +115,7 @@ fn a_holder_is_where_the_polled_pool_was_made() {
     );
 }
 
-/// Everything that polls a pool can be given a quota in its place.
+/// All code that polls a pool can be given a quota instead.
 #[test]
 fn a_polled_quota_waits_for_room_and_its_samples_are_charged() {
     let pool = Pool::builder().buffers(3).size(8).track_holders(true);
@@ -178,7 +178,7 @@ fn wanted(polled: &mut PollPool) -> impl Future<Output = ()> + Unpin {
     poll_fn(|cx| polled.poll_reclaim_requested(cx))
 }
 
-/// The task sleeps with a sample in its hands: the get that queues is all that can wake it.
+/// The task sleeps while it holds a sample: only the get that queues can wake it.
 #[test]
 fn a_task_that_keeps_a_sample_is_woken_once_when_a_get_queues() {
     let pool = pool(1);
@@ -206,7 +206,7 @@ fn a_task_that_keeps_a_sample_is_woken_once_when_a_get_queues() {
     keeps.expect_pending();
 }
 
-/// The task may have been moved to another, whose waker is the one that counts.
+/// The reader may have moved to another task, and the waker of that task must be woken.
 #[test]
 fn of_two_wakers_that_wait_for_a_queued_get_the_last_one_is_woken() {
     let pool = pool(1);
@@ -223,7 +223,7 @@ fn of_two_wakers_that_wait_for_a_queued_get_the_last_one_is_woken() {
     drop(held);
 }
 
-/// A get that waits for room in a quota stands in no queue of the pool.
+/// A get that waits for room in a quota is in no queue of the pool.
 #[test]
 fn a_get_through_a_quota_asks_those_who_keep_samples_of_that_quota() {
     let pool = pool(3);
@@ -243,7 +243,7 @@ fn a_get_through_a_quota_asks_those_who_keep_samples_of_that_quota() {
     one.expect_pending();
 }
 
-/// Where no get may queue, one that is refused is the only sign that a sample is missing.
+/// Where no get may queue, one that fails is the only sign that a sample is needed.
 #[test]
 fn a_get_that_may_not_queue_asks_for_samples_that_are_kept() {
     let pool = Pool::builder().buffers(2).size(8).max_waiters(0);

@@ -52,7 +52,7 @@ impl<F: Future> Polled<F> {
         }
     }
 
-    /// A future that has been polled once, and waits: it has its place in line.
+    /// A future that has been polled once and waits: it is queued.
     #[track_caller]
     pub(crate) fn waiting(future: F) -> Self {
         let mut polled = Self::new(future);
@@ -91,12 +91,12 @@ impl<F: Future> Polled<F> {
     }
 }
 
-/// Polls `future` once with a waker that does nothing, allocates nothing, and may be polled anywhere.
+/// Polls `future` once with a waker that does nothing and allocates nothing.
 pub(crate) fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// What `future` resolves to at its first poll; it must not wait.
+/// The result of `future` at its first poll. It must not wait.
 #[track_caller]
 pub(crate) fn at_once<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {

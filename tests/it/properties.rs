@@ -25,7 +25,7 @@ fn each_layout(mut check: impl FnMut(Properties)) {
     }
 }
 
-/// A size that is rounded without the prefix makes the second buffer's start odd.
+/// If the size were rounded without the prefix, the second buffer would not be aligned.
 #[test]
 fn only_the_size_grows_until_prefix_and_size_are_a_multiple_of_the_alignment() {
     each_layout(|requested| {
@@ -42,7 +42,7 @@ fn only_the_size_grows_until_prefix_and_size_are_a_multiple_of_the_alignment() {
     });
 }
 
-/// The system aligns a mapping to a page, which is enough for powers of two up to that and for nothing
+/// The system aligns a mapping to a page, which is enough for powers of two up to the page size and for nothing
 /// else.
 #[test]
 fn every_prefix_starts_at_a_multiple_of_the_alignment() {
@@ -70,7 +70,7 @@ fn every_prefix_starts_at_a_multiple_of_the_alignment() {
     });
 }
 
-/// Slots that overlap by a byte are found only when all are full at once.
+/// Slots that overlap by one byte are found only when all are full at once.
 #[test]
 fn no_two_buffers_overlap() {
     for (align, prefix) in [(1, 0), (3, 7), (100, 12), (4096, 0)] {
@@ -92,7 +92,7 @@ fn no_two_buffers_overlap() {
     }
 }
 
-/// Devices keep the addresses that they were told.
+/// Devices keep the addresses that were registered.
 #[test]
 fn a_commit_after_a_decommit_gives_the_same_addresses() {
     let pool = Pool::builder().buffers(7).size(5000).align(100).build();
@@ -108,7 +108,7 @@ fn a_commit_after_a_decommit_gives_the_same_addresses() {
     assert_eq!(pool.region(), before);
 }
 
-/// These numbers stand in the documentation, and users rely on them.
+/// These numbers are in the documentation, and users rely on them.
 #[test]
 fn a_builder_that_is_told_nothing_makes_32_buffers_of_64_kib() {
     let defaults = properties(32, 64 * 1024, 64, 0);
@@ -128,7 +128,7 @@ fn a_builder_that_is_told_nothing_makes_32_buffers_of_64_kib() {
     assert_eq!((pool.state(), pool.free_count()), (State::Unconfigured, 0));
 }
 
-/// The builder asks once, at the end, and says which of the two steps refused.
+/// The builder fails once, at the end, and its error says which of the two steps failed.
 #[test]
 fn a_builder_passes_on_what_the_two_steps_refuse() {
     let refused = |builder: sample_pool::Builder| builder.build().expect_err("refused");
@@ -161,7 +161,7 @@ fn a_builder_passes_on_what_the_two_steps_refuse() {
     );
 }
 
-/// The sum and the product overflow in different places, and each must be caught.
+/// The sum and the product overflow in different places, and each must be checked.
 #[test]
 fn what_no_memory_can_hold_is_too_large_and_changes_nothing() {
     let pool = Pool::new();
@@ -185,8 +185,8 @@ fn what_no_memory_can_hold_is_too_large_and_changes_nothing() {
     assert_eq!(pool.free_count(), 2);
 }
 
-/// How the slots are laid out in words depends on the number of slots and of processors, and each
-/// division has its edges.
+/// The layout of slots in words depends on the number of slots and of processors, and each division has its
+/// edge cases.
 #[test]
 fn any_number_of_buffers_can_be_committed_and_used_up() {
     for buffers in (1..=300).chain([519, 520, 521, 833, 1025, 1664, 1665, 5000]) {
@@ -205,7 +205,7 @@ fn any_number_of_buffers_can_be_committed_and_used_up() {
     }
 }
 
-/// Alignments beyond a page cost address space, and no more than one of them.
+/// An alignment larger than a page costs address space, but at most one alignment.
 #[test]
 fn a_large_odd_alignment_is_kept_over_a_change_of_properties() {
     let pool = Pool::new();

@@ -27,7 +27,7 @@ fn assert_used(quota: &Quota, charged: usize, waiting: usize) {
     assert_eq!((status.in_use, status.waiting), (charged, waiting));
 }
 
-/// Nothing is charged, nobody waits, and all of the quota and of the pool can be had.
+/// Nothing is in use, no waiter is queued, and all of the quota and of the pool can be taken.
 #[track_caller]
 fn assert_nothing_is_lost(pool: &Pool, quota: &Quota) {
     assert_used(quota, 0, 0);
@@ -88,7 +88,7 @@ async fn every_way_to_get_is_charged() {
     assert_nothing_is_lost(&pool, &quota);
 }
 
-/// Also for the wrapped and the shared, on another thread, and whatever else the release has to do.
+/// Also when the sample was converted or shared, is released on another thread, or its release does more.
 #[test]
 fn a_sample_is_charged_until_its_last_handle_drops() {
     let pool = Pool::builder().buffers(2).size(64).zero_on_release(true);
@@ -113,7 +113,7 @@ fn a_sample_is_charged_until_its_last_handle_drops() {
     assert_nothing_is_lost(&pool, &quota);
 }
 
-/// The next owner of the slot has nothing to do with the quota.
+/// The next owner of the slot does not use the quota.
 #[test]
 fn a_sample_of_the_pool_is_charged_to_nobody() {
     let pool = pool(1);
@@ -196,8 +196,8 @@ fn the_pool_tells_its_quotas_and_forgets_those_that_are_gone() {
     assert_nothing_is_lost(&pool, &camera);
 }
 
-/// Tasks of one quota on many threads, against others of the pool: no more is ever out than there
-/// may be, and all come home.
+/// Tasks of one quota on many threads, and other users of the pool: never is more checked out than the limit,
+/// and every sample is returned.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_tasks_share_a_quota() {
     const ROUNDS: usize = 500;
@@ -214,7 +214,7 @@ async fn many_tasks_share_a_quota() {
                     continue;
                 }
                 if round % 7 == task {
-                    // Given up at once, or when it has waited for a moment.
+                    // Cancelled at once, or after a short wait.
                     let limit = Duration::from_micros(10);
                     drop(time::timeout(limit, quota.get_buffer()).await);
                     continue;

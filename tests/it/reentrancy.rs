@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-/// Brings `act` to run at a place, once, with the pool in the middle of something.
+/// Runs `act` at one place, once, while the pool is in the middle of an operation.
 type Place = fn(&Scene, Act);
 
 type Act = Box<dyn Fn() + Send + Sync>;
@@ -226,8 +226,8 @@ const PLACES: &[(&str, Place)] = &[
     }),
 ];
 
-/// Polls with a waker whose clone acts when it is dropped; the waker itself is dropped at the end of
-/// this, and does not count.
+/// Polls with a waker whose clone runs the action when it is dropped. The waker itself is dropped at the end of
+/// this function, and does not count.
 fn poll_armed<F: Future + Unpin>(future: &mut F, act: Act) -> Poll<F::Output> {
     let drops = AtomicUsize::new(0);
     poll_with(future, Moment::Drop, move || {
@@ -241,7 +241,7 @@ fn wanted(polled: &mut PollPool) -> impl Future<Output = ()> + Unpin {
     poll_fn(|cx| polled.poll_reclaim_requested(cx))
 }
 
-/// A callback that acts at its first call only: what it does may release samples.
+/// A callback that runs the action only at its first call, since the action may release samples.
 fn once(act: Act) -> impl Fn(&Pool) + Send + Sync + 'static {
     let calls = AtomicUsize::new(0);
     move |_| {
@@ -251,7 +251,7 @@ fn once(act: Act) -> impl Fn(&Pool) + Send + Sync + 'static {
     }
 }
 
-/// A callback that removes itself when it is called, and acts when it is dropped.
+/// A callback that removes itself when it is called, and runs the action when it is dropped.
 fn when_dropped(act: Act) -> impl Fn(&Pool) + Send + Sync + 'static {
     struct Acts(Act);
     impl Drop for Acts {
@@ -266,7 +266,7 @@ fn when_dropped(act: Act) -> impl Fn(&Pool) + Send + Sync + 'static {
     }
 }
 
-/// Ends the process, with the name of what hangs, if nothing moves for 20 seconds.
+/// Aborts the process, with the name of the operation that hangs, if nothing progresses for 20 seconds.
 fn watch() -> mpsc::Sender<String> {
     let (moved, moves) = mpsc::channel::<String>();
     thread::spawn(move || {
@@ -285,8 +285,8 @@ fn watch() -> mpsc::Sender<String> {
     moved
 }
 
-/// A lock that is held around foreign code hangs as soon as that code calls back, and only then: so
-/// each call is tried at each place.
+/// A lock that is held around user code deadlocks only when that code calls the pool, so each call is tried at
+/// each place.
 #[test]
 fn every_entry_point_can_be_called_from_every_place_where_foreign_code_runs() {
     let moved = watch();
@@ -312,7 +312,7 @@ fn every_entry_point_can_be_called_from_every_place_where_foreign_code_runs() {
     }
 }
 
-/// Whatever was done in the middle of whatever, every sample comes home and goes out again.
+/// Whatever ran in the middle of an operation, every sample is returned and can be taken again.
 fn assert_whole(scene: &Scene, here: &str) {
     scene.waiting.lock().expect("whole").clear();
     scene.samples.lock().expect("whole").clear();

@@ -7,7 +7,7 @@ use sample_pool::{GetBufferError, PollPool, Pool, Quota, Sample, fan_out::FanOut
 use std::{future::Future, ops::AsyncFnMut, sync::mpsc, task::Poll, thread, time::Duration};
 use tokio::{runtime::Builder, task::coop};
 
-/// How long a test waits for what should happen at once before it says that it did not.
+/// How long a test waits for what should happen at once before it fails.
 const HANG: Duration = Duration::from_secs(20);
 
 fn pool() -> Pool {
@@ -50,7 +50,7 @@ async fn until_another_task_runs(mut step: impl AsyncFnMut()) {
     other.await.expect("no panic");
 }
 
-/// Runs a test on a runtime of one thread; if it keeps that thread for ever, the test fails.
+/// Runs a test on a runtime with one thread. If it never yields that thread, the test fails.
 #[track_caller]
 fn on_one_thread<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
     let (send, receive) = mpsc::channel();
@@ -64,7 +64,8 @@ fn on_one_thread<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'stat
         .expect("it neither hangs nor panics");
 }
 
-/// The refusals are ready at once, and so was a task that asks until it is served: it kept its thread for ever.
+/// The errors are ready at once, and so was a task that repeats the call until it is served: it never yielded
+/// its thread.
 #[test]
 fn a_loop_of_refused_gets_lets_the_task_run_that_ends_the_flush() {
     on_one_thread(async || {
@@ -78,7 +79,7 @@ fn a_loop_of_refused_gets_lets_the_task_run_that_ends_the_flush() {
     });
 }
 
-/// The pool's gets and the quota's own wait refuse at different places.
+/// The gets of the pool and the wait of the quota fail at different places in the code.
 #[test]
 fn a_loop_of_gets_that_a_quota_refuses_lets_the_task_run_that_ends_the_flush() {
     async fn each_get(pool: &Pool, quota: &Quota) {
@@ -95,7 +96,7 @@ fn a_loop_of_gets_that_a_quota_refuses_lets_the_task_run_that_ends_the_flush() {
         let full = pool.quota("full", 1);
         let held = full.get_buffer().await.expect("four are free");
         let mut held = Some(held);
-        // It is refused for as long as the flush, and then has to wait for room.
+        // It fails during the flush, and then has to wait for room.
         until_the_flush_ends(pool, async || match pool.is_flushing() {
             true => full.get_buffer().await,
             false => Ok(held.take().expect("taken once")),
@@ -104,7 +105,7 @@ fn a_loop_of_gets_that_a_quota_refuses_lets_the_task_run_that_ends_the_flush() {
     });
 }
 
-/// Each of them asks again when it is polled again after a refusal.
+/// Each of them starts a new get when it is polled again after an error.
 #[test]
 fn an_adapter_that_is_refused_lets_the_task_run_that_ends_the_flush() {
     on_one_thread(async || {
@@ -119,7 +120,7 @@ fn an_adapter_that_is_refused_lets_the_task_run_that_ends_the_flush() {
     });
 }
 
-/// Nothing else would let the task run that the drain, or the get in the queue, waits for.
+/// Otherwise the task that the drain or the queued get waits for would never run.
 #[test]
 fn a_loop_that_is_asked_for_its_sample_lets_other_tasks_run() {
     on_one_thread(async || {
@@ -140,7 +141,7 @@ fn a_loop_that_is_asked_for_its_sample_lets_other_tasks_run() {
     });
 }
 
-/// As above, for those that read into what they get.
+/// As above, for adapters that read into the sample.
 #[cfg(feature = "net")]
 #[test]
 fn a_reader_that_is_refused_lets_the_task_run_that_ends_the_flush() {
@@ -204,7 +205,7 @@ fn a_reader_that_is_refused_lets_the_task_run_that_ends_the_flush() {
     });
 }
 
-/// Whatever the reason, it is ready at once.
+/// Every error is ready at once.
 #[test]
 fn a_get_that_fails_for_any_reason_lets_others_run() {
     on_one_thread(async || {
@@ -257,7 +258,7 @@ fn a_get_that_fails_for_any_reason_lets_others_run() {
     });
 }
 
-/// What has nothing to wait for is ready at once as well.
+/// A call that has nothing to wait for is ready at once as well.
 #[test]
 fn what_is_ready_without_a_sample_lets_others_run() {
     on_one_thread(async || {
@@ -294,7 +295,7 @@ fn what_is_ready_without_a_sample_lets_others_run() {
     });
 }
 
-/// A source that is no socket may be ready for ever, and one buffer takes as many reads as it has bytes.
+/// A source that is not a socket may always be ready, and one buffer may take as many reads as it has bytes.
 #[cfg(feature = "net")]
 #[test]
 fn a_reader_lets_others_run_between_the_reads_for_one_buffer_and_after_its_end() {
@@ -355,7 +356,7 @@ fn a_reader_lets_others_run_between_the_reads_for_one_buffer_and_after_its_end()
     });
 }
 
-/// A writer that takes all at once, and nothing to write at all, are always ready.
+/// A writer that accepts everything, and an empty write, are always ready.
 #[cfg(feature = "net")]
 #[test]
 fn a_writer_that_is_always_ready_lets_others_run() {
@@ -373,7 +374,7 @@ fn a_writer_that_is_always_ready_lets_others_run() {
     });
 }
 
-/// Nothing is taken from the semaphore by a subscriber that has its permit already.
+/// A subscriber that has its permit already takes nothing from the semaphore.
 #[test]
 fn a_subscriber_that_is_ready_at_once_lets_others_run() {
     on_one_thread(async || {
@@ -401,7 +402,7 @@ fn a_subscriber_that_is_ready_at_once_lets_others_run() {
     });
 }
 
-/// The flush may be over at the next poll, and would not be reported then if it were forgotten.
+/// If the error were forgotten, the next poll could find the flush over and not report it.
 #[test]
 fn a_refusal_without_budget_is_returned_at_the_next_poll() {
     on_one_thread(async || {
@@ -445,7 +446,8 @@ fn a_refusal_without_budget_is_returned_at_the_next_poll() {
     });
 }
 
-/// It is ready at once without the timer, and must not need a runtime that has one because the budget ran out.
+/// The error is ready at once without the timer, so exhausted budget must not make the get need a runtime with
+/// time.
 #[test]
 fn a_timed_get_that_is_refused_without_budget_needs_no_timer() {
     let without_timers = Builder::new_current_thread().build().expect("a runtime");

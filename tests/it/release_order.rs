@@ -25,7 +25,7 @@ fn pool(buffers: usize) -> Pool {
     built.expect("small")
 }
 
-/// What happened, in order.
+/// The events, in order.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<&'static str>>>);
 
@@ -64,14 +64,14 @@ fn assert_fresh(sample: &Sample) {
     assert_eq!(sample.properties(), &Default::default());
 }
 
-/// A reset after the sample is home would be seen by whoever takes it from within the callback.
+/// If the reset came after the sample is free, code that takes it inside the callback would see the old values.
 #[test]
 fn a_sample_is_reset_before_the_callback_can_take_it() {
     let pool = pool(1);
     let seen = Arc::new(AtomicUsize::new(0));
     let count = seen.clone();
     let callback = move |pool: &Pool| {
-        // The sample that is taken here is released here too, which calls this again.
+        // The sample that is taken here is released here too, which calls this callback again.
         if count.fetch_add(1, Ordering::SeqCst) == 0 {
             assert_fresh(&pool.try_get_buffer().expect("it is free"));
         }
@@ -84,7 +84,7 @@ fn a_sample_is_reset_before_the_callback_can_take_it() {
     assert_eq!(pool.status().callback_panics, 0);
 }
 
-/// The hand-over does not go through the free list, so a reset on the way to it would be missed.
+/// A hand-off does not use the free list, so a reset on the way into the free list would be skipped.
 #[test]
 fn a_sample_that_is_handed_to_a_waiter_is_reset_too() {
     let pool = pool(1);
@@ -95,8 +95,8 @@ fn a_sample_that_is_handed_to_a_waiter_is_reset_too() {
     assert_fresh(&waiting.expect_ready().expect("committed"));
 }
 
-/// With several threads a sample that is published before it is reset shows its last owner's times
-/// once in a while.
+/// If a sample were published before it is reset, another thread would now and then see its previous owner's
+/// times.
 #[test]
 fn no_thread_ever_takes_a_sample_that_is_not_reset() {
     let pool = pool(2);
@@ -115,14 +115,14 @@ fn no_thread_ever_takes_a_sample_that_is_not_reset() {
     assert_eq!(pool.free_count(), 2);
 }
 
-/// A callback before the free list would count one too few, and who refills from it would stall.
+/// If the callback ran before the sample is in the free list, code that refills by the count would stall.
 #[test]
 fn in_the_callback_the_sample_is_counted_as_home() {
     let counts = Arc::new(Mutex::new(Vec::new()));
     let seen = counts.clone();
     let pool = pool(3);
     let held = pool.try_get_buffers(3).expect("free");
-    // Once along the fast path, and once along the slow one, where somebody waits for a release.
+    // Once on the fast path, and once on the slow path, where a listener waits for a release.
     let callback = move |pool: &Pool| seen.lock().expect("whole").push(pool.free_count());
     pool.on_release(callback).detach();
     let mut held = held.into_iter();
@@ -134,7 +134,7 @@ fn in_the_callback_the_sample_is_counted_as_home() {
     assert_eq!(*counts.lock().expect("whole"), [1, 2, 3]);
 }
 
-/// The callback is told of the last sample of a drain when the drain is over, not before.
+/// The callback for the last sample of a drain is called after the drain is over, not before.
 #[test]
 fn in_the_callback_of_a_drains_last_sample_new_properties_can_be_set() {
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -166,8 +166,7 @@ fn in_the_callback_of_a_drains_last_sample_new_properties_can_be_set() {
     assert_eq!(pool.free_count(), 5);
 }
 
-/// Each has something to do before the next hears of it: the callback may rely on the waiter having
-/// been served.
+/// Each step must finish before the next notification: the callback may rely on the waiter having been served.
 #[test]
 fn the_waiter_is_woken_before_released_is_and_released_before_the_callback_runs() {
     let log = Log::default();
@@ -186,7 +185,7 @@ fn the_waiter_is_woken_before_released_is_and_released_before_the_callback_runs(
     at_once(released);
 }
 
-/// Who is told of the release may look at the state, and must find the drain completed.
+/// Code that is notified of the release may read the state, and must find the drain completed.
 #[test]
 fn a_drain_is_over_before_released_is_told_and_the_callback_runs() {
     let log = Log::default();
@@ -214,8 +213,8 @@ fn a_drain_is_over_before_released_is_told_and_the_callback_runs() {
     assert_eq!(pool.status().callback_panics, 0);
 }
 
-/// Between the free list and the waiter there must be no moment at which a third can step in, not even
-/// for one that is called while the waiter is woken.
+/// Between the release and the waiter there must be no moment at which another get can take the sample, not
+/// even one that runs while the waiter is woken.
 #[test]
 fn nobody_can_take_a_sample_on_its_way_to_the_waiter() {
     let pool = pool(1);
@@ -236,12 +235,12 @@ fn nobody_can_take_a_sample_on_its_way_to_the_waiter() {
     drop(sample);
     let exhausted = Err(GetBufferError::Exhausted);
     assert_eq!(*tried.lock().expect("whole"), [exhausted; 2]);
-    // Or else the callback would go on taking samples.
+    // Otherwise the callback would continue to take samples.
     drop(guard);
     assert!(at_once(get).is_ok());
 }
 
-/// It is tempting to register at the first poll, and then a release between call and poll is missed.
+/// If the future registered at its first poll, a release between the call and the poll would be missed.
 #[test]
 fn released_counts_from_the_call_and_not_from_the_first_poll() {
     let pool = pool(2);
@@ -254,7 +253,7 @@ fn released_counts_from_the_call_and_not_from_the_first_poll() {
     assert!(poll_once(&mut early).is_ready());
 }
 
-/// A sample has many handles, and they end on many threads: one call, and on the thread of the last.
+/// A sample has many handles, which are dropped on many threads: one call, on the thread that drops the last.
 #[test]
 fn the_callback_runs_once_for_each_release_and_on_the_releasing_thread() {
     let calls = Arc::new(Mutex::new(Vec::new()));
@@ -278,7 +277,7 @@ fn the_callback_runs_once_for_each_release_and_on_the_releasing_thread() {
     assert_eq!(*calls.lock().expect("whole"), [here, here, there]);
 }
 
-/// Each of these moves slots, or looks as if it might: none is a release.
+/// Each of these moves slots, or seems to: none is a release.
 #[tokio::test(start_paused = true)]
 async fn no_callback_runs_for_anything_but_a_release() {
     let calls = Arc::new(AtomicUsize::new(0));
@@ -342,7 +341,7 @@ async fn no_callback_runs_for_anything_but_a_release() {
     assert_eq!(Arc::strong_count(&calls), 1, "it did go");
 }
 
-/// The releaser of the last sample holds a handle while the callback runs; if it freed the pool
+/// The releaser of the last sample holds a reference to the pool while the callback runs. If it freed the pool
 /// regardless, the clone would dangle.
 #[test]
 fn a_pool_that_is_cloned_in_its_last_callback_lives_on() {
@@ -367,8 +366,8 @@ fn a_pool_that_is_cloned_in_its_last_callback_lives_on() {
     assert!(weak.upgrade().is_none());
 }
 
-/// As above, when the last handle ends in the very callback, so that nothing but the running release
-/// keeps the pool.
+/// As above, when the last handle is dropped inside that callback, so that only the running release keeps the
+/// pool alive.
 #[test]
 fn a_callback_may_drop_the_last_handle_and_clone_the_pool_after() {
     let token = Arc::new(());

@@ -34,7 +34,7 @@ fn on_wake(act: impl Fn() + Send + Sync + 'static) -> Waker {
     Waker::from(Arc::new(OnWake(act)))
 }
 
-/// What is done to the callback while a release is under way.
+/// The change of the callback during a release.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Remove,
@@ -43,7 +43,7 @@ enum Change {
     ReplaceTwice,
     /// The same callback, which has another address each time it is set.
     RemoveAndSetAgain,
-    /// None was set before.
+    /// No callback was set before.
     SetFirst,
 }
 
@@ -57,7 +57,7 @@ const CHANGES: [Change; 6] = [
 ];
 
 impl Change {
-    /// How often the old and the new callback are called by the release.
+    /// How often the release calls the old and the new callback.
     fn expected(self) -> (usize, usize) {
         match self {
             Change::Remove | Change::DropGuard => (0, 0),
@@ -67,7 +67,7 @@ impl Change {
     }
 }
 
-/// A callback that counts, and all that is needed to change it once.
+/// A callback that counts, and everything that is needed to change it once.
 struct Scene {
     change: Change,
     old: Arc<dyn NotifyRelease>,
@@ -107,7 +107,7 @@ impl Scene {
         })
     }
 
-    /// Changes the callback, the first time that this is called.
+    /// Changes the callback at the first call of this method.
     fn change(&self, pool: &Pool) {
         if self.changes.fetch_add(1, Ordering::SeqCst) > 0 {
             return;
@@ -169,7 +169,7 @@ fn changed_in_a_waker<F: Future>(way: &str, wait: impl Fn(&Pool) -> F) {
     }
 }
 
-/// The waker runs when the sample was handed off already, which is when the callback used to be looked up.
+/// The waker runs after the sample was handed off, which is when the callback used to be looked up.
 #[test]
 fn a_callback_that_the_waker_of_a_waiter_changes_is_not_called() {
     changed_in_a_waker("waiter", |pool| {
@@ -197,7 +197,7 @@ fn a_callback_that_the_waker_of_drained_changes_is_not_called() {
     });
 }
 
-/// A quota takes back its charge before the sample is free, on the same path.
+/// A quota releases its room before the sample is free, on the same path.
 #[test]
 fn a_callback_that_the_waker_of_a_quotas_waiter_changes_is_not_called() {
     for change in CHANGES {
@@ -217,8 +217,8 @@ fn a_callback_that_the_waker_of_a_quotas_waiter_changes_is_not_called() {
     }
 }
 
-/// Another thread, which the releaser has nothing to do with, removes it while a waker runs: it returned
-/// before the releaser looked.
+/// Another thread, unrelated to the releaser, removes the callback while a waker runs: the removal returned
+/// before the releaser looked up the callback.
 #[test]
 fn a_callback_that_another_thread_changed_before_the_look_is_not_called() {
     for change in CHANGES {
@@ -239,7 +239,7 @@ fn a_callback_that_another_thread_changed_before_the_look_is_not_called() {
     }
 }
 
-/// Several listeners and a waiter run one after another: the last of them counts.
+/// Several listeners and a waiter run one after another: the callback that the last of them leaves is called.
 #[test]
 fn a_callback_that_comes_and_goes_in_one_release_is_called_as_the_last_waker_left_it() {
     let pool = pool(1);
@@ -260,8 +260,8 @@ fn a_callback_that_comes_and_goes_in_one_release_is_called_as_the_last_waker_lef
     assert_eq!(calls.load(Ordering::SeqCst), 0, "the last one removed it");
 }
 
-/// The releaser holds what it knew until it has compared: its last reference may end there, and that is
-/// user code, which may use the pool.
+/// The releaser holds a reference to the callback until it has compared. The last reference may be dropped
+/// there, which runs user code, and that code may use the pool.
 #[test]
 fn a_callback_that_is_removed_in_a_release_is_dropped_by_the_end_of_it_under_no_lock() {
     struct UsesThePool(sample_pool::WeakPool, Arc<AtomicUsize>);
@@ -296,8 +296,8 @@ fn a_callback_that_is_removed_in_a_release_is_dropped_by_the_end_of_it_under_no_
     at_once(released);
 }
 
-/// Nothing waits, so the word is open and the release takes no lock: a callback that a nested call removed is not
-/// called for what is released after.
+/// No waiter is queued, so the word is open and the release takes no lock. A callback that a nested call
+/// removed is not called for samples that are released after that.
 #[test]
 fn a_callback_that_a_nested_call_removed_is_not_called_without_the_lock_either() {
     let pool = pool(2);

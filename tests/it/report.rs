@@ -33,7 +33,7 @@ fn call_sites(pool: &Pool) -> Vec<CallSite> {
     pool.report().call_sites.expect("they are kept")
 }
 
-/// A hundred lines with one sample each hide the one line with the leak.
+/// A hundred lines with one sample each would hide the one line with the leak.
 #[test]
 fn samples_are_grouped_by_the_line_that_asked_and_the_largest_group_comes_first() {
     let pool = tracking(10);
@@ -63,7 +63,7 @@ fn samples_are_grouped_by_the_line_that_asked_and_the_largest_group_comes_first(
     assert_eq!(call_sites(&pool), []);
 }
 
-/// Who holds longest is the first to be suspected.
+/// The longest holder is the first suspect.
 #[test]
 fn of_two_call_sites_with_as_many_samples_the_older_comes_first_with_its_age() {
     let pool = tracking(4);
@@ -77,7 +77,7 @@ fn of_two_call_sites_with_as_many_samples_the_older_comes_first_with_its_age() {
     drop((old, young));
 }
 
-/// Of the group it is the oldest that counts, not the last one looked at.
+/// The age is that of the oldest sample of the group, not of the last one visited.
 #[test]
 fn the_age_of_a_call_site_is_that_of_its_oldest_sample() {
     let pool = tracking(4);
@@ -91,7 +91,7 @@ fn the_age_of_a_call_site_is_that_of_its_oldest_sample() {
     drop((old, young));
 }
 
-/// An operator reads it at night.
+/// The report must be easy to read.
 #[test]
 fn it_reads_as_a_head_line_and_a_line_for_each_call_site() {
     let pool = builder(4).track_holders(true).measure_waits(true);
@@ -137,7 +137,7 @@ fn it_reads_as_a_head_line_and_a_line_for_each_call_site() {
     assert_eq!(said.lines().count(), 2, "nobody holds anything: {said}");
 }
 
-/// An empty list would read as if nobody held anything.
+/// An empty list would read as if no samples were held.
 #[test]
 fn without_holders_it_says_that_it_does_not_know_them() {
     let pool = builder(2).build().expect("small");
@@ -157,7 +157,7 @@ fn without_holders_it_says_that_it_does_not_know_them() {
     drop(held);
 }
 
-/// A pool that hands out nothing is no pool that is exhausted.
+/// A pool that is not committed, or flushes, is not an exhausted pool.
 #[test]
 fn it_says_if_the_pool_hands_out_nothing_and_has_no_name_unless_it_was_given_one() {
     let starts = |pool: &Pool, with: &str| {
@@ -181,7 +181,7 @@ fn it_says_if_the_pool_hands_out_nothing_and_has_no_name_unless_it_was_given_one
     assert_eq!(tracking(1).name(), Some("relay"));
 }
 
-/// Who is at its limit is seen by the quota, and where its samples went by the line that asked.
+/// The quota shows which consumer is at its limit, and the line shows where its samples were taken.
 #[test]
 fn quotas_are_told_and_samples_of_one_line_are_told_apart_by_them() {
     let builder = builder(8).track_holders(true).priority_buffers(1);
@@ -211,8 +211,8 @@ fn quotas_are_told_and_samples_of_one_line_are_told_apart_by_them() {
     drop(held);
 }
 
-/// The future of a get that is kept beside a `select!` loop is not polled while the loop asks for another sample. Nothing
-/// holds the sample that it was handed, so only the line of the get tells where to look.
+/// A get that is kept beside a `select!` loop is not polled while the loop awaits another sample. No holder has
+/// the sample that it was handed, so only the line of the get shows where to look.
 #[test]
 fn a_sample_that_was_handed_to_a_get_is_told_with_the_line_of_the_get() {
     let pool = tracking(1);
@@ -257,7 +257,7 @@ fn a_sample_that_was_handed_to_a_get_is_told_with_the_line_of_the_get() {
     }
 }
 
-/// The node of a get is used again; a report must not name the one that had it before.
+/// The wait node of a get is reused, and a report must not name the previous get.
 #[test]
 fn samples_on_the_way_are_told_by_line_with_the_most_first() {
     let pool = tracking(4);
@@ -279,7 +279,7 @@ fn samples_on_the_way_are_told_by_line_with_the_most_first() {
     assert_eq!(told(&pool), []);
 }
 
-/// Without holders there are no lines, and nothing is said of them.
+/// Without tracking of holders no lines are known, and the report names none.
 #[test]
 fn without_holders_no_line_of_a_get_is_told() {
     let pool = builder(1).build().expect("small");
@@ -292,8 +292,8 @@ fn without_holders_no_line_of_a_get_is_told() {
     drop(waiting);
 }
 
-/// More than a pool keeps wait nodes for have gone, and the last get has its sample: what it is told by must not be the
-/// node that is given up.
+/// More waiters have left than the pool keeps wait nodes for, and the last get has its sample. The report must
+/// not find it by the node that was given up.
 #[test]
 fn a_get_behind_a_crowd_that_has_gone_is_told_with_its_line() {
     const MORE_THAN_ARE_KEPT: usize = 10_000;

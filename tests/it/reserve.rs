@@ -71,7 +71,7 @@ fn priority_gets_may_want_all_buffers() {
     assert_eq!(error, GetBufferError::TooMany);
 }
 
-/// The last resort: what everybody may have goes first.
+/// The priority buffers are the last to be taken; the others go first.
 #[test]
 fn the_reserve_is_taken_from_last() {
     let (pool, quota) = pool(4, 1);
@@ -114,13 +114,13 @@ fn high_priority_is_served_before_those_that_came_first() {
     taken.clear();
     assert!(second.is_woken() && !ordinary.is_woken());
     drop(second.expect_ready().unwrap());
-    // One of the two fills up the reserve.
+    // One of the two refills the priority buffers.
     assert!(ordinary.is_woken());
     drop((ordinary.expect_ready().unwrap(), first));
     assert_eq!(counts(&pool), (3, 1, 0));
 }
 
-/// A large request at the front was gathering when a get of high priority came.
+/// A large request at the head of the queue was gathering when a get of high priority queued.
 #[test]
 fn what_is_gathered_already_stays_where_it_is() {
     let (pool, quota) = pool(3, 1);
@@ -141,14 +141,14 @@ fn what_is_gathered_already_stays_where_it_is() {
     assert_eq!(counts(&pool), (3, 1, 0));
 }
 
-/// Two that have a part each of what both want would wait for each other, and all others behind them.
+/// If each had a part of what both need, they would wait for each other, and all others behind them.
 #[test]
 fn a_priority_request_and_another_cannot_hold_half_each() {
     let (pool, quota) = pool(3, 1);
     let mut taken = pool.try_get_buffers(2).unwrap();
     let mut ordinary = Polled::waiting(pool.get_buffers(2));
     taken.pop();
-    // It has gathered one, and the one of high priority wants all three.
+    // It has gathered one, and the request of high priority needs all three.
     let mut priority = Polled::waiting(quota.get_buffers(3));
     taken.pop();
     assert!(priority.is_woken() && !ordinary.is_woken());
@@ -176,7 +176,7 @@ fn a_priority_get_that_gives_up_passes_its_sample_on() {
     assert_eq!(counts(&pool), (2, 1, 0));
 }
 
-/// The bound on who may wait is not for them.
+/// The limit on waiters does not apply to gets of high priority.
 #[test]
 fn priority_gets_may_wait_where_no_other_may() {
     let pool = Pool::builder().buffers(1).size(64).max_waiters(0);
@@ -200,7 +200,7 @@ fn a_decommit_gives_the_reserve_back_and_a_commit_takes_it_again() {
     pool.commit().unwrap();
     assert_eq!(counts(&pool), (4, 2, 0));
 
-    // A drain that is cancelled: what is home goes into the reserve, and then what comes home.
+    // A drain that is cancelled: free samples refill the priority buffers, and then released ones do.
     let taken = quota.try_get_buffers(3).unwrap();
     pool.decommit();
     assert_eq!(counts(&pool), (1, 0, 3));
@@ -262,7 +262,7 @@ fn the_reserve_is_not_used_before_it_is_taken_from() {
     assert_eq!(pool.status().high_water, 64);
 }
 
-/// Slots that are kept do not keep the pool.
+/// Free priority buffers do not keep the pool alive.
 #[test]
 fn the_last_handle_and_the_last_sample_free_a_pool_with_a_reserve() {
     let freed = Arc::new(AtomicBool::new(false));
@@ -286,8 +286,7 @@ fn the_last_handle_and_the_last_sample_free_a_pool_with_a_reserve() {
     assert!(freed.load(Ordering::SeqCst));
 }
 
-/// Tasks with and without high priority against each other: what must not fail never waits for long, and
-/// nothing is lost.
+/// Tasks with and without high priority: a get of high priority never waits for long, and nothing is lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn all_kinds_of_gets_against_each_other() {
     const ROUNDS: usize = 400;
