@@ -10,7 +10,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use sample_pool::{MediaType, ReferenceTime, ReferenceTimeError, SampleProperties};
 
-/// Every value that all the getters together can tell apart.
+/// Every value that all getters together can distinguish.
 fn everything_set() -> SampleProperties {
     let mut properties = SampleProperties::default();
     properties.set_time(Some(ReferenceTime(1)), Some(ReferenceTime(2)));
@@ -47,7 +47,7 @@ const FLAGS: [(Getter, Setter); 5] = [
     ),
 ];
 
-/// Each slot holds one, and each release writes one.
+/// Each slot has one, and each release writes one.
 #[test]
 fn the_properties_of_a_sample_fit_one_cache_line() {
     assert!(
@@ -102,7 +102,7 @@ fn a_start_without_a_stop_reads_as_one_that_ends_a_unit_later() {
     }
 }
 
-/// There is no later unit, and the time before all others would be the worst answer.
+/// No later unit exists, and the smallest time would be the worst result.
 #[test]
 fn a_start_at_the_end_of_time_stops_there_too() {
     let mut properties = SampleProperties::default();
@@ -112,7 +112,7 @@ fn a_start_at_the_end_of_time_stops_there_too() {
     assert_eq!(properties.media_stop(), Some(i64::MAX));
 }
 
-/// The stop of the time before must not show through the next one.
+/// The stop of the previous time must not appear with the next one.
 #[test]
 fn a_start_without_a_stop_forgets_the_stop_that_was_set_before() {
     let mut properties = SampleProperties::default();
@@ -163,7 +163,7 @@ fn stream_time_and_media_time_do_not_touch_each_other() {
     assert_eq!(properties.start(), Some(ReferenceTime(1)));
 }
 
-/// They share a word, with the bits that say which times are set.
+/// They share a word with the bits for which times are set.
 #[test]
 fn each_flag_is_set_and_cleared_alone() {
     for (i, (get, set)) in FLAGS.iter().enumerate() {
@@ -261,7 +261,7 @@ fn ticks_at_the_ends_of_time_neither_wrap_nor_panic() {
     assert_eq!(ticks(ReferenceTime::MIN), -83_010_348_331_692_982);
     let units = |ticks| ReferenceTime::from_ticks_90khz(ticks).0;
     assert_eq!([i64::MAX, i64::MIN].map(units), [i64::MAX, i64::MIN]);
-    // Where the 33-bit counter of MPEG wraps.
+    // The time at which MPEG's 33-bit counter wraps.
     assert_eq!(units(1 << 33), 954_437_176_889);
 }
 
@@ -325,7 +325,7 @@ fn times_add_and_subtract_with_times_and_durations() {
     assert_eq!(ReferenceTime(4) - whole, ReferenceTime(i64::MIN + 3));
 }
 
-/// In a release build plain integers would wrap here, from the end of time to its beginning.
+/// In a release build plain integers would wrap here, from the largest time to the smallest.
 #[test]
 fn an_overflow_is_none_or_the_end_of_time_or_a_panic_but_never_wraps() {
     let one = ReferenceTime(1);
@@ -378,7 +378,7 @@ fn times_are_ordered_and_hashed_by_their_units() {
 }
 
 proptest! {
-    /// A time stamp that goes in and out of a container must not drift.
+    /// A timestamp that is written to a container and read back must not drift.
     #[test]
     fn ticks_survive_the_way_through_reference_time(ticks in -(1_i64 << 55)..1_i64 << 55) {
         prop_assert_eq!(ReferenceTime::from_ticks_90khz(ticks).as_ticks_90khz(), ticks);

@@ -34,7 +34,7 @@ fn within_bounds(scene: impl FnOnce() + Send + 'static) {
     thread.join().expect("the scene's own assertions");
 }
 
-/// A pool of one, and its sample.
+/// A pool of one buffer, and its sample.
 fn exhausted() -> (Pool, Sample) {
     let pool = Pool::builder().buffers(1).size(8).build().expect("small");
     let held = pool.try_get_buffer().expect("free");
@@ -56,7 +56,7 @@ fn poll_with<F: Future + Unpin>(
     Pin::new(future).poll(&mut Context::from_waker(&waker))
 }
 
-/// Most tasks keep their waker, and whoever polls them again for another reason should pay nothing.
+/// Most tasks keep their waker, so a task that is polled again for another reason must not pay for a clone.
 #[test]
 fn a_waker_that_is_known_is_not_cloned_again() {
     let (pool, _held) = exhausted();
@@ -130,8 +130,8 @@ fn the_second_waker_of_drained_may_decommit() {
     });
 }
 
-/// The pool lent to a callback is not counted as a handle, yet what waits through it must not be given
-/// up when the last handle goes.
+/// The pool reference that a callback is given is not counted as a handle. But a get that waits through it must
+/// still be served after the last handle is dropped.
 #[test]
 fn a_get_made_in_a_callback_is_served_after_the_last_handle_went() {
     within_bounds(|| {

@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-/// After this time a test has failed; nothing here takes a tenth of it.
+/// After this time a test fails. Nothing here takes a tenth of it.
 const LIMIT: Duration = Duration::from_secs(30);
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
@@ -30,14 +30,14 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Bytes that tell where they belong.
+/// Bytes whose values depend on their position.
 fn pattern(len: usize) -> Vec<u8> {
     let mut bytes = (0..251).collect::<Vec<u8>>().repeat(len / 251 + 1);
     bytes.truncate(len);
     bytes
 }
 
-/// Waits until something is so that another task has to do.
+/// Waits until a condition holds that another task establishes.
 async fn until(what: &str, condition: impl Fn() -> bool) {
     let is_so = async {
         while !condition() {
@@ -49,7 +49,7 @@ async fn until(what: &str, condition: impl Fn() -> bool) {
         .unwrap_or_else(|_| panic!("{what}"));
 }
 
-/// Sends a request over a connection of its own, and gives out the answer before its body was read.
+/// Sends a request over a connection of its own, and returns the response before its body was read.
 async fn ask(
     server: SocketAddr,
     request: Request<Full<bytes::Bytes>>,

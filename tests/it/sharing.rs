@@ -41,7 +41,7 @@ fn out(pool: &Pool) -> usize {
     pool.status().outstanding
 }
 
-/// Handing a frame to a thousand clients must not copy it once.
+/// To send a frame to a thousand clients must not copy it once.
 #[test]
 fn freezing_cloning_and_slicing_copy_nothing() {
     let pool = pool();
@@ -60,7 +60,7 @@ fn freezing_cloning_and_slicing_copy_nothing() {
     assert!(from.is_empty());
 }
 
-/// Each kind of bound has its own off-by-one.
+/// Each kind of bound has its own off-by-one error.
 #[test]
 fn a_slice_takes_every_kind_of_range() {
     let pool = pool();
@@ -76,13 +76,13 @@ fn a_slice_takes_every_kind_of_range() {
     assert_eq!(&shared.slice(0..0)[..], b"");
     assert_eq!(&shared.slice(11..)[..], b"");
     assert_eq!(&shared.slice(11..11)[..], b"");
-    // A slice of a slice counts from the slice.
+    // The range of a slice of a slice counts from the start of that slice.
     let word = shared.slice(6..);
     assert_eq!(&word.slice(1..4)[..], b"orl");
     assert_eq!(&word.slice(..0).slice(..)[..], b"");
 }
 
-/// Each of these would reach outside, and in a pool that is another sample's memory.
+/// Each of these would reach outside, into the memory of another sample of the pool.
 #[test]
 fn a_slice_or_split_that_does_not_lie_within_panics_and_changes_nothing() {
     let pool = pool();
@@ -105,12 +105,12 @@ fn a_slice_or_split_that_does_not_lie_within_panics_and_changes_nothing() {
     assert!(panics(|| shared.advance(12)));
     assert!(panics(|| shared.copy_to_bytes(12)));
     assert_eq!(&shared[..], TEXT);
-    // None of them left a handle behind.
+    // None of them kept a handle.
     drop(word);
     assert!(shared.try_into_sample().is_ok());
 }
 
-/// The two parts together are the whole, at every place, the ends included.
+/// The two parts together are the whole, wherever it is split, including at the ends.
 #[test]
 fn splitting_gives_both_parts_wherever_it_splits() {
     let pool = pool();
@@ -153,7 +153,7 @@ fn a_shared_sample_reads_like_any_buffer() {
     assert_eq!(out(&pool), 0);
 }
 
-/// What `Buf` does by default here is to allocate and copy.
+/// The default method of `Buf` would allocate and copy here.
 #[test]
 fn copy_to_bytes_copies_nothing_and_holds_the_sample() {
     let pool = pool();
@@ -179,7 +179,7 @@ fn hash_of(value: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// A set of frames is a set of contents, whichever buffers they lie in.
+/// A set of frames compares contents, whichever buffers they are in.
 #[test]
 fn two_are_equal_if_their_bytes_are() {
     let pool = pool();
@@ -201,7 +201,7 @@ fn two_are_equal_if_their_bytes_are() {
     assert_eq!(set.len(), 1);
 }
 
-/// Writing is given back only to one who shares with nobody, whoever that is and whatever it shows.
+/// Only a sole handle becomes writable again, whichever handle it is and whichever bytes it shows.
 #[test]
 fn the_only_handle_becomes_writable_again_and_any_other_does_not() {
     let pool = pool();
@@ -224,7 +224,7 @@ fn the_only_handle_becomes_writable_again_and_any_other_does_not() {
     sample.prepend(b"*").expect("headroom");
     assert_eq!(&sample[..], b"*hello world!");
     assert_eq!(out(&pool), 1, "it was never released");
-    // The slice may be the last handle as well as the first may.
+    // The slice can be the last handle as well as the original can.
     let whole = sample.freeze();
     let slice = whole.slice(1..6);
     drop(whole);
@@ -232,11 +232,11 @@ fn the_only_handle_becomes_writable_again_and_any_other_does_not() {
     assert_eq!(&sample[..], b"hello");
 }
 
-/// The bytes around a slice are room to write, all of them, at both ends of the buffer.
+/// All bytes around a slice can be written, at both ends of the buffer.
 #[test]
 fn around_a_slice_is_headroom_before_it_and_spare_behind() {
     let pool = pool();
-    // Buffer: 8 bytes of prefix, 11 of text, 53 of rest.
+    // The buffer: 8 bytes of prefix, 11 of text, 53 of spare capacity.
     for (from, to) in [(0, 11), (3, 8), (0, 0), (11, 11), (4, 4)] {
         let slice = shared_of(&pool, TEXT).slice(from..to);
         let mut sample = slice.try_into_sample().expect("the only handle");
@@ -261,7 +261,7 @@ fn around_a_slice_is_headroom_before_it_and_spare_behind() {
     assert_eq!((sample.headroom(), &sample[..]), (6, &b"adbody"[..]));
 }
 
-/// Unlike `Bytes`, which let go of their owner there.
+/// An empty `Bytes` drops its owner at that point. An empty handle does not.
 #[test]
 fn an_empty_handle_holds_its_sample() {
     let pool = pool();
@@ -275,7 +275,7 @@ fn an_empty_handle_holds_its_sample() {
     assert_eq!(pool.free_count(), 2);
 }
 
-/// In whatever order they go, and whichever is the last.
+/// In whatever order the handles are dropped, and whichever is the last.
 #[test]
 fn the_sample_returns_with_the_last_handle_to_any_of_its_bytes() {
     for last in 0..5 {
@@ -294,8 +294,7 @@ fn the_sample_returns_with_the_last_handle_to_any_of_its_bytes() {
     }
 }
 
-/// Two threads that drop the last two handles at the same time must release it once, not twice and
-/// not never.
+/// Two threads that drop the last two handles at the same time must release the sample exactly once.
 #[test]
 fn across_threads_the_sample_returns_exactly_once() {
     const ROUNDS: usize = 300;
@@ -322,7 +321,7 @@ fn across_threads_the_sample_returns_exactly_once() {
     }
 }
 
-/// The others have read their last byte by the time that the one may write.
+/// The other threads have read their last byte when the last handle becomes writable.
 #[test]
 fn one_of_many_threads_gets_the_sample_back_to_write() {
     let pool = pool();

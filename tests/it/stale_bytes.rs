@@ -9,10 +9,10 @@ use std::io::{Read, Write};
 
 const SIZE: usize = 56;
 const PREFIX: usize = 8;
-/// What earlier owners wrote. The present one never writes it.
+/// What previous owners wrote. The present owner never writes it.
 const STALE: u8 = 0xAA;
 
-/// A pool of one buffer, so that every get finds what the last owner left.
+/// A pool of one buffer, so that every get takes the buffer that the previous owner released.
 fn pool() -> Pool {
     let builder = Pool::builder().buffers(1).size(SIZE).prefix(PREFIX);
     builder.align(1).build().expect("small")
@@ -40,7 +40,7 @@ fn soiled() -> Pool {
     pool
 }
 
-/// The length is only a number; raising it is how most pools show what was there.
+/// The length is only a number. In most pools, raising it shows what was there before.
 #[test]
 fn bytes_that_set_len_uncovers_read_as_zero() {
     let pool = soiled();
@@ -49,7 +49,7 @@ fn bytes_that_set_len_uncovers_read_as_zero() {
     assert_eq!(&sample[..], [0; SIZE]);
 }
 
-/// Not even one's own bytes come back, since at that point nobody knows whose they are.
+/// Not even the owner's own bytes reappear, since the pool does not know whose they are.
 #[test]
 fn bytes_that_were_covered_and_are_uncovered_again_read_as_zero() {
     let pool = soiled();
@@ -63,7 +63,7 @@ fn bytes_that_were_covered_and_are_uncovered_again_read_as_zero() {
     assert_eq!(&sample[..], [0; 4]);
 }
 
-/// The headroom is right before the bytes, and a byte too many would come from it.
+/// The headroom is directly before the bytes, so an off-by-one error would show a byte of it.
 #[test]
 fn prepending_shows_what_was_prepended_and_no_byte_more() {
     let pool = soiled();
@@ -79,7 +79,7 @@ fn prepending_shows_what_was_prepended_and_no_byte_more() {
     assert_eq!(&sample[..], [1; PREFIX]);
 }
 
-/// Of a slice the rest of the buffer becomes headroom and spare, with all that is in it.
+/// The rest of the buffer around a slice becomes headroom and spare capacity, with everything in it.
 #[test]
 fn what_lies_around_a_slice_cannot_be_read_once_it_is_writable_again() {
     let pool = soiled();
@@ -97,7 +97,7 @@ fn what_lies_around_a_slice_cannot_be_read_once_it_is_writable_again() {
     assert_eq!(&sample[..], [0; SIZE]);
 }
 
-/// The chunk can only be written, and what is written there without being counted is not readable.
+/// The chunk is write-only, and bytes that are written there and not counted cannot be read.
 #[test]
 fn the_spare_bytes_can_be_written_and_not_read() {
     let pool = soiled();
@@ -110,7 +110,7 @@ fn the_spare_bytes_can_be_written_and_not_read() {
     assert_eq!(&sample[..], [0; 8]);
 }
 
-/// A reader may look at the buffer that it is given, and must find zeroes where it did not write.
+/// A reader may read the buffer that it is given, and must find zeros where it did not write.
 #[tokio::test]
 async fn a_reader_finds_no_stale_bytes_in_the_buffer_that_it_fills() {
     use std::{
@@ -140,7 +140,7 @@ async fn a_reader_finds_no_stale_bytes_in_the_buffer_that_it_fills() {
     assert_eq!(&sample[..], [0; 3]);
 }
 
-/// The same of std's readers; one that keeps what it was shown may also say that it read nothing.
+/// The same for the readers of std. A reader that keeps what it saw may also return that it read nothing.
 #[test]
 fn a_reader_of_std_finds_no_stale_bytes_in_the_spare_bytes_that_it_fills() {
     struct Curious(Vec<u8>, usize);
@@ -164,7 +164,7 @@ fn a_reader_of_std_finds_no_stale_bytes_in_the_spare_bytes_that_it_fills() {
     assert_eq!(sample[3..], [0; SIZE - 3]);
 }
 
-/// The memory is given back or it is not; neither may show.
+/// The system may take the memory back or not; either way no byte may be visible.
 #[test]
 fn a_decommit_and_a_commit_show_no_stale_bytes() {
     let pool = soiled();
@@ -179,7 +179,7 @@ fn a_decommit_and_a_commit_show_no_stale_bytes() {
     }
 }
 
-/// A sample that was out during a cancelled decommit must not lose its bytes to the system either.
+/// A sample that stays checked out during a cancelled decommit must not lose its bytes to the system either.
 #[test]
 fn a_cancelled_decommit_leaves_the_bytes_of_those_that_are_out_alone() {
     let pool = soiled();
@@ -190,7 +190,7 @@ fn a_cancelled_decommit_leaves_the_bytes_of_those_that_are_out_alone() {
     assert_eq!(&sample[..], [7; PREFIX + SIZE]);
 }
 
-/// Other sizes draw other lines through the same memory.
+/// Another size divides the same memory at other places.
 #[test]
 fn new_properties_show_no_stale_bytes() {
     let pool = soiled();
@@ -218,7 +218,7 @@ fn new_properties_show_no_stale_bytes() {
     }
 }
 
-/// What the system maps at the pool's region, byte by byte.
+/// The mapped memory of the pool's region, byte by byte.
 #[allow(
     unsafe_code,
     reason = "no safe call shows the bytes of a sample that is home"
@@ -235,8 +235,8 @@ fn memory_of(pool: &Pool) -> Vec<u8> {
     (0..region.len()).map(read).collect()
 }
 
-/// A writer may have written behind its length, and into the prefix, so wiping what is counted is not
-/// enough. Without the setting the scan finds all of it, which shows that it looks at the right place.
+/// A writer may have written after its length and into the prefix, so it is not enough to wipe the counted
+/// bytes. Without the setting the scan finds all of it, which shows that the scan looks at the right place.
 #[test]
 fn zero_on_release_wipes_the_prefix_and_the_whole_size() {
     for wipes in [false, true] {
@@ -244,7 +244,7 @@ fn zero_on_release_wipes_the_prefix_and_the_whole_size() {
         let builder = builder.align(1).zero_on_release(wipes);
         let pool = builder.build().expect("small");
         let mut written = pool.try_get_buffers(2).expect("free");
-        // One fills all that it can count, the other counts nothing of what it wrote.
+        // One owner fills everything that it can count, and the other counts nothing of what it wrote.
         fill(&mut written[0], STALE);
         written[1].prepend(&[STALE; PREFIX]).expect("headroom");
         written[1].clear();
@@ -289,7 +289,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Does one step with the sample and with a plain vector, which is what can be read.
+/// Performs one step with the sample and with a plain vector of the bytes that can be read.
 fn apply(step: &Step, pool: &Pool, mut sample: Sample, model: &mut Vec<u8>) -> Sample {
     match step {
         Step::Put(bytes) | Step::Uncounted(bytes) if bytes.len() > sample.spare_capacity() => {}
@@ -342,7 +342,7 @@ fn apply(step: &Step, pool: &Pool, mut sample: Sample, model: &mut Vec<u8>) -> S
 }
 
 proptest! {
-    /// Each operation keeps the promise alone; what one leaves behind another must not uncover.
+    /// Each operation keeps the promise by itself. No operation may show what another one left.
     #[test]
     fn no_sequence_of_safe_calls_shows_more_than_was_written_or_zeroed(
         steps in prop::collection::vec(step(), 1..40),

@@ -24,7 +24,7 @@ fn take(pool: &Pool) -> Sample {
     pool.try_get_buffer().expect("free")
 }
 
-/// Both are counted by the slots themselves, so a way that forgets to is easily added.
+/// The slots count both themselves, so a new way to get or release could easily miss it.
 #[test]
 fn every_way_to_get_and_to_release_is_counted() {
     let pool = pool(4);
@@ -51,7 +51,7 @@ fn every_way_to_get_and_to_release_is_counted() {
     assert_eq!((status.timed_out, status.cancelled), (0, 0));
 }
 
-/// The totals are read across commits; the slots' own counters are not.
+/// The totals are read across commits, and the counters of slots are not.
 #[test]
 fn totals_go_on_over_decommits_and_new_properties() {
     let pool = pool(2);
@@ -74,7 +74,7 @@ fn totals_go_on_over_decommits_and_new_properties() {
     }
 }
 
-/// A sample on its way, or gathered for somebody, is not home: a sum that forgets it cannot add up.
+/// A sample that was handed off or gathered is not free: a sum without it cannot add up.
 #[test]
 fn outstanding_includes_what_is_handed_over_and_what_is_gathered() {
     let pool = pool(3);
@@ -98,7 +98,7 @@ fn outstanding_includes_what_is_handed_over_and_what_is_gathered() {
     assert_eq!(pool.status().free, 3);
 }
 
-/// How many are in line is what an operator looks at first, and others report it as always zero.
+/// An operator first looks at how many gets are queued.
 #[test]
 fn waiting_is_the_length_of_the_line_and_waited_counts_who_ever_stood_in_it() {
     let pool = pool(1);
@@ -116,7 +116,7 @@ fn waiting_is_the_length_of_the_line_and_waited_counts_who_ever_stood_in_it() {
     drop(first.expect_ready());
 }
 
-/// Never below the true peak, or a pool that is sized by it runs dry.
+/// It is never below the true peak, or a pool that is sized by it would be too small.
 #[test]
 fn high_water_is_how_many_buffers_would_have_been_enough() {
     let pool = pool(100);
@@ -145,7 +145,7 @@ fn high_water_is_how_many_buffers_would_have_been_enough() {
     drop(held);
 }
 
-/// Whoever is refused because it would have to wait, and nobody else.
+/// Gets that fail because they would have to wait, and no others.
 #[test]
 fn exhausted_counts_gets_that_were_refused_for_lack_of_samples() {
     let pool = pool(2);
@@ -172,7 +172,7 @@ fn exhausted_counts_gets_that_were_refused_for_lack_of_samples() {
     assert_eq!(pool.status().exhausted, 5);
 }
 
-/// A get that timed out was not cancelled, and one that was served was neither.
+/// A get that timed out is not counted as cancelled, and one that was served is counted as neither.
 #[tokio::test(start_paused = true)]
 async fn timed_out_and_cancelled_are_counted_apart() {
     let pool = pool(1);
@@ -206,7 +206,7 @@ async fn timed_out_and_cancelled_are_counted_apart() {
     assert_eq!(counts(), (1, 4));
 }
 
-/// Two clock readings for each wait are paid only by who asked for them.
+/// Each measured wait reads the clock twice, so only users who request it pay for it.
 #[test]
 fn waits_are_measured_if_asked_for() {
     let least = Duration::from_millis(20);
@@ -238,7 +238,7 @@ fn waits_are_measured_if_asked_for() {
     }
 }
 
-/// State and buffers are those of the moment, in every state.
+/// The state and the number of buffers are the current ones, in every state.
 #[test]
 fn status_tells_the_state_and_the_number_of_buffers() {
     let fresh = Pool::new().status();
@@ -274,7 +274,7 @@ fn only_holder(pool: &Pool) -> Holder {
     holders.remove(0)
 }
 
-/// Without it a leak is found by reading all of the program.
+/// Without it one would have to read the whole program to find a leak.
 #[test]
 fn a_holder_is_told_with_the_line_that_asked_whatever_way_it_asked() {
     type Get = fn(&Pool) -> (&'static Location<'static>, Sample);
@@ -325,7 +325,7 @@ fn here() -> &'static Location<'static> {
     Location::caller()
 }
 
-/// A get that waits is polled from an executor, and that is not who asked.
+/// A get that waits is polled by an executor, whose line is not the line that called.
 #[test]
 fn a_holder_that_had_to_wait_is_told_with_the_line_that_asked() {
     let pool = tracking(1);
@@ -341,7 +341,7 @@ fn a_holder_that_had_to_wait_is_told_with_the_line_that_asked() {
     drop(sample);
 }
 
-/// Which frame it is, is seen by its length; why it is not home, by its handles.
+/// The length identifies the frame, and the handles show why it is not free.
 #[test]
 fn a_holder_is_told_with_its_age_its_length_and_its_handles() {
     let pool = tracking(3);
@@ -378,7 +378,7 @@ fn a_holder_is_told_with_its_age_its_length_and_its_handles() {
     assert!(only_holder(&pool).since > holder.since);
 }
 
-/// The exhausted pool whose consumer waits for itself must be found by looking at it.
+/// An exhausted pool whose consumer waits for itself must show it in its holders.
 #[test]
 fn all_holders_of_an_exhausted_pool_are_told_and_none_unless_asked_for() {
     let pool = tracking(100);

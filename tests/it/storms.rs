@@ -18,7 +18,7 @@ use std::{
 };
 use tokio::{select, task, time};
 
-/// What all tasks of a storm saw, to be compared with what the pool says.
+/// The totals that all tasks saw, to be compared with the status of the pool.
 #[derive(Default)]
 struct Seen {
     served: AtomicU64,
@@ -39,7 +39,7 @@ fn pool(buffers: usize) -> Pool {
     built.expect("small")
 }
 
-/// All are home and none is double.
+/// Every sample is free, and none exists twice.
 fn assert_all_home(pool: &Pool) -> Status {
     let status = pool.status();
     assert_eq!((status.outstanding, status.waiting), (0, 0));
@@ -51,8 +51,8 @@ fn assert_all_home(pool: &Pool) -> Status {
     status
 }
 
-/// Every way to give up, on two threads, with each outcome counted by who had it. A get that is served,
-/// late and dropped at the same moment must be counted as one of these, and its sample once.
+/// Every way to cancel a get, on two threads, and each outcome is counted by the task that had it. A get that
+/// is served, times out and is dropped at the same moment must be counted as one of these, and its sample once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_storm_the_counters_are_what_the_tasks_saw() {
     let pool = pool(4);
@@ -119,8 +119,8 @@ async fn after_a_storm_the_counters_are_what_the_tasks_saw() {
     assert!(status.cancelled > 0 && status.timed_out > 0, "{status:?}");
 }
 
-/// An abort drops a future on another thread, at any of its steps. Those who stay must be served, each
-/// in its turn: the order of the first polls is fixed before the storm begins.
+/// An abort drops a future on another thread, between any two of its steps. The tasks that stay must be served
+/// in order: the order of the first polls is fixed before the aborts begin.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_stays_through_a_storm_of_aborts_is_served_in_order() {
     for round in 0..30_usize {
@@ -135,7 +135,7 @@ async fn who_stays_through_a_storm_of_aborts_is_served_in_order() {
             let order = order.clone();
             tokio::spawn(async move {
                 let sample = get.await.expect("committed");
-                // With one sample, whoever has it is alone here.
+                // With one sample, the task that has it is alone here.
                 order.lock().expect("whole").push(place);
                 drop(sample);
             })
@@ -166,8 +166,8 @@ async fn who_stays_through_a_storm_of_aborts_is_served_in_order() {
     }
 }
 
-/// The line comes to its end again and again while decommits and flushes turn everybody away: nobody may
-/// be left behind in it, and no sample in nobody's hands.
+/// The queue becomes empty again and again while decommits and flushes fail all waiters: no waiter may be left
+/// in the queue, and no sample may be lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn decommits_and_flushes_in_the_middle_of_a_storm_strand_nobody() {
     let pool = pool(3);
@@ -208,7 +208,7 @@ async fn decommits_and_flushes_in_the_middle_of_a_storm_strand_nobody() {
     assert_all_home(&pool);
 }
 
-/// By hand, so that more sequences are tried than those that timing gives.
+/// By hand, so that more sequences are tried than those that timing produces.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Join,
@@ -229,7 +229,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Who joined earlier and has not left is served earlier, however many leave from wherever.
+    /// A waiter that queued earlier and stays is served earlier, however many others leave, from any position.
     #[test]
     fn order_survives_any_sequence_of_joins_and_departures(steps in prop::collection::vec(step(), 1..60)) {
         let pool = pool(2);
@@ -278,8 +278,8 @@ proptest! {
     }
 }
 
-/// A waker that polls its task at once runs inside the release that woke it, and so does what the task releases. That
-/// is documented; what must hold is that each is served, in order, and that nothing is held meanwhile.
+/// A waker that polls its task at once runs inside the release that woke it, and so does the release by that
+/// task. This is documented. Each waiter must be served, in order, and no lock may be held.
 #[test]
 fn wakers_that_poll_at_once_are_served_one_inside_the_other() {
     const WAITERS: usize = 200;

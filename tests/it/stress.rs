@@ -16,12 +16,12 @@ use std::{
 };
 use tokio::{runtime::Runtime, task::JoinSet};
 
-/// How long each storm lasts.
+/// How long each test runs its threads.
 const STORM: Duration = Duration::from_millis(1500);
-/// How long a storm may take to end before the test says that something hangs.
+/// How long the threads may take to end before the test fails.
 const HANG: Duration = Duration::from_secs(60);
 
-/// Random numbers that are the same in each run, for each seed (xorshift).
+/// Random numbers that are the same in each run for the same seed (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -45,7 +45,7 @@ fn workers() -> Runtime {
         .expect("a runtime")
 }
 
-/// Runs `storm` on a thread of its own; if it hangs, the test fails instead.
+/// Runs `storm` on a thread of its own. If it hangs, the test fails instead.
 #[track_caller]
 fn within_reason(storm: impl FnOnce() + Send + 'static) {
     let (send, receive) = mpsc::channel::<()>();
@@ -60,7 +60,7 @@ fn within_reason(storm: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Fills a sample that must be as new with bytes that tell of this owner only.
+/// Checks that a sample is as new, and fills it with bytes that identify this owner.
 fn fill(sample: &mut Sample, random: &mut Random) {
     assert!(sample.is_empty(), "an earlier owner's length");
     assert_eq!(sample.properties().user(), 0, "an earlier owner's mark");
@@ -72,13 +72,13 @@ fn fill(sample: &mut Sample, random: &mut Random) {
     sample.properties_mut().set_user(byte.into());
 }
 
-/// Nobody else wrote into the bytes meanwhile.
+/// Checks that no other owner wrote into the bytes.
 fn check(shared: &SharedSample) {
     let byte = shared.properties().user() as u8;
     assert!(shared.iter().all(|&other| other == byte), "two owners");
 }
 
-/// Does to a sample what its users do, and releases it, here or on some other thread.
+/// Does to a sample what users do, and releases it, on this thread or another one.
 fn use_up(mut sample: Sample, random: &mut Random, elsewhere: &mpsc::Sender<Bytes>) {
     fill(&mut sample, random);
     if random.below(4) == 0 {
@@ -98,7 +98,7 @@ fn use_up(mut sample: Sample, random: &mut Random, elsewhere: &mpsc::Sender<Byte
     check(&slice);
 }
 
-/// Every way to get samples, and every way to give up getting them.
+/// Every way to get samples, and every way to cancel a get.
 async fn get_somehow(pool: &Pool, random: &mut Random) -> Result<Vec<Sample>, GetBufferError> {
     let limit = Duration::from_micros(random.below(300));
     let one = |sample| vec![sample];
@@ -134,7 +134,7 @@ async fn work(pool: Pool, seed: u64, end: Arc<AtomicBool>, elsewhere: mpsc::Send
     let mut random = Random::new(seed);
     while !end.load(Ordering::Relaxed) {
         let Ok(samples) = get_somehow(&pool, &mut random).await else {
-            // Refusals come at once while the pool is shut, so others are let on.
+            // Errors are immediate while the pool is not committed, so the thread yields.
             tokio::task::yield_now().await;
             continue;
         };
@@ -147,14 +147,14 @@ async fn work(pool: Pool, seed: u64, end: Arc<AtomicBool>, elsewhere: mpsc::Send
     }
 }
 
-/// Shuts and opens the pool, and exchanges its callback; every callback counts into `calls`.
+/// Decommits and commits the pool, and replaces its callback. Every callback counts into `calls`.
 fn disturb(pool: &Pool, random: &mut Random, calls: &Arc<AtomicU64>) {
     match random.below(12) {
         0..3 => pool.decommit(),
         3 => pool.set_flushing(true),
         4 => {
             let requested = pool.properties();
-            // Refused, unless the pool happens to be drained.
+            // This fails, unless the pool happens to be drained.
             let _refused = pool.set_properties(requested);
         }
         5..8 => {
@@ -175,7 +175,7 @@ fn disturb(pool: &Pool, random: &mut Random, calls: &Arc<AtomicU64>) {
     pool.commit().expect("it has its memory, or room for it");
 }
 
-/// Everybody has gone; what is left is what was lost.
+/// All threads have ended: what is still missing is lost.
 #[track_caller]
 fn assert_nothing_is_lost(pool: &Pool) {
     let status = pool.status();
@@ -186,8 +186,8 @@ fn assert_nothing_is_lost(pool: &Pool) {
     assert_eq!(all.map(|all| all.len()), Ok(status.buffers));
 }
 
-/// Lost samples, lost wake-ups and second owners need two threads that meet at the wrong moment, and
-/// `Bytes` that come home from a thread that never took one.
+/// Lost samples, lost wake-ups and second owners need two threads that meet at a critical step, and `Bytes`
+/// that are released on a thread that never took a sample.
 #[test]
 fn nothing_is_lost_in_a_storm_of_gets_releases_cancellations_and_decommits() {
     within_reason(|| {
@@ -221,7 +221,7 @@ fn nothing_is_lost_in_a_storm_of_gets_releases_cancellations_and_decommits() {
         let mut seed = 1000;
         while began.elapsed() < STORM {
             disturb(&pool, &mut random, &calls);
-            // Some tasks are aborted in the middle of whatever they do, and others take their place.
+            // Some tasks are aborted at any step, and new ones are spawned in their place.
             seed += 1;
             let task = work(pool.clone(), seed, end.clone(), elsewhere.clone());
             let newcomer = tasks.spawn_on(task, runtime.handle());
@@ -253,8 +253,8 @@ fn nothing_is_lost_in_a_storm_of_gets_releases_cancellations_and_decommits() {
     });
 }
 
-/// Releases outside the drop of any `Arc`, whose own synchronisation would hide a missing one of ours:
-/// plain samples and shared ones are moved between threads and dropped there.
+/// Releases that are not inside the drop of an `Arc`, whose own synchronization would hide a missing one of the
+/// pool: plain and shared samples are moved between threads and dropped there.
 #[test]
 fn samples_that_are_dropped_on_another_thread_come_home_whole() {
     within_reason(|| {
@@ -282,7 +282,7 @@ fn samples_that_are_dropped_on_another_thread_come_home_whole() {
     });
 }
 
-/// The last sample frees the pool while other threads are still on their way out of it.
+/// The last sample frees the pool while other threads are still inside a release.
 #[test]
 fn pools_that_go_before_their_samples_are_freed_exactly_once() {
     within_reason(|| {
@@ -301,7 +301,7 @@ fn pools_that_go_before_their_samples_are_freed_exactly_once() {
             let callback = move |_pool: &Pool| drop(kept.clone());
             match random.below(3) {
                 0 => pool.on_release(callback).detach(),
-                // The guard goes before the pool does, or after it.
+                // The guard is dropped before the pool, or after it.
                 1 => drop(pool.on_release(callback)),
                 _ => drop(pool.downgrade()),
             }

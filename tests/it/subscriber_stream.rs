@@ -85,7 +85,8 @@ fn the_end_that_recv_returned_terminates_the_stream() {
     assert!(viewer.is_terminated());
 }
 
-/// Each wait has a waker of its own to lose. The first round makes the waits, the second one uses them again.
+/// Each kind of wait has a waker of its own that could be lost. The first round creates the waits, and the
+/// second round reuses them.
 #[test]
 fn each_thing_that_a_stream_waits_for_wakes_it() {
     let pool = pool();
@@ -129,7 +130,7 @@ fn each_thing_that_a_stream_waits_for_wakes_it() {
     assert!(waiting.expect_ready().is_none());
 }
 
-/// A task that polls the stream may be another one than before.
+/// The task that polls the stream may be another one than before.
 #[test]
 fn the_waker_of_the_last_poll_is_woken() {
     let pool = pool();
@@ -167,7 +168,7 @@ fn recv_and_ready_go_on_after_a_stream_that_waited_for_a_permit() {
     assert_eq!(next(&mut viewer)[0], 2);
 }
 
-/// In a `select!` the future of `next` is dropped at each turn.
+/// In a `select!` the future of `next` is dropped in each iteration.
 #[test]
 fn a_dropped_next_takes_nothing() {
     let pool = pool();

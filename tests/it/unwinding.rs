@@ -29,7 +29,7 @@ fn take(pool: &Pool) -> Sample {
     pool.try_get_buffer().expect("one is free")
 }
 
-/// Panics with `held` in hand.
+/// Panics while it holds `held`.
 fn unwind_with<T>(held: T) {
     let unwound = catch_unwind(AssertUnwindSafe(move || {
         let _held = held;
@@ -54,8 +54,8 @@ fn poll_with<F: Future + Unpin>(future: &mut F, waker: &Waker) -> bool {
     polled.is_ready()
 }
 
-/// A second panic while a thread unwinds ends the process, so each step of a release must keep to itself
-/// what its foreign code throws: the waker of who is served, those of listeners, and the callback.
+/// A second panic while a thread unwinds aborts the process. So each step of a release must catch the panics of
+/// its user code: of the served waiter's waker, of the listeners' wakers, and of the callback.
 #[test]
 fn a_release_while_unwinding_does_every_step_though_all_foreign_code_panics() {
     let pool = pool(2);
@@ -87,7 +87,8 @@ fn a_release_while_unwinding_does_every_step_though_all_foreign_code_panics() {
     assert_eq!((pool.state(), pool.free_count()), (State::Configured, 2));
 }
 
-/// A get that unwinds gives up its place and passes on what it was handed, as any that is cancelled.
+/// A get that is dropped during unwinding leaves the queue and passes on what it was handed, like any cancelled
+/// get.
 #[test]
 fn gets_that_are_dropped_while_unwinding_pass_on_what_they_have() {
     let pool = pool(2);
@@ -108,7 +109,7 @@ fn gets_that_are_dropped_while_unwinding_pass_on_what_they_have() {
     assert_eq!((status.free, status.waiting), (2, 0));
 }
 
-/// What a task holds when it panics is dropped by the runtime, on a worker that goes on.
+/// The runtime drops what a panicking task holds, on a worker that continues.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tasks_that_panic_give_their_samples_to_those_who_wait() {
     let pool = pool(3);
@@ -134,7 +135,7 @@ async fn tasks_that_panic_give_their_samples_to_those_who_wait() {
     assert_eq!((status.acquired, status.released), (200, 200));
 }
 
-/// A closure of a blocking get's caller, of a fill, of whatever: the sample does not care where it is.
+/// Panics in a caller's closure, while filling, or elsewhere: the place makes no difference to the sample.
 #[test]
 fn a_panic_while_a_sample_is_filled_brings_it_home_empty() {
     let pool = pool(1);
@@ -154,8 +155,8 @@ thread_local! {
     static AT_EXIT: RefCell<Vec<Sample>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A thread-local's destructor must not panic at all, and by then much that a waker or a callback uses
-/// is gone, so they are likely to.
+/// A thread-local's destructor must not panic. At that time much that a waker or a callback uses is destroyed,
+/// so they are likely to panic.
 #[test]
 fn samples_in_the_thread_local_of_a_thread_that_panics_go_home_past_code_that_panics() {
     let pool = pool(3);
@@ -182,8 +183,9 @@ fn samples_in_the_thread_local_of_a_thread_that_panics_go_home_past_code_that_pa
 
 type Get = Pin<Box<dyn Future<Output = Result<Sample, GetBufferError>>>>;
 
-/// A timer belongs to the runtime in which it was set, and Tokio's panics once that is gone, in whatever runtime it is
-/// polled. The get is documented to panic then; what it waits for must not be lost with it.
+/// A timer belongs to the runtime in which it was created, and polling Tokio's timer panics after that runtime
+/// has ended, in whichever runtime it is polled. The get is documented to panic then, and must not lose the
+/// sample that it waits for.
 #[test]
 fn a_timed_get_whose_runtime_is_gone_panics_in_another_one_and_loses_nothing() {
     let runtime = || {

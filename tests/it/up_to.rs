@@ -13,7 +13,7 @@ fn pool(buffers: usize) -> Pool {
         .expect("small")
 }
 
-/// Slots lie in words that are open or not, and what is in one that is not must be found as well.
+/// Slots are in words that are open or parked, and a slot in a parked word must be found as well.
 #[test]
 fn all_that_are_free_are_taken_and_no_more_than_asked_for() {
     for buffers in [1, 5, 52, 100, 2000] {
@@ -37,7 +37,7 @@ fn all_that_are_free_are_taken_and_no_more_than_asked_for() {
     }
 }
 
-/// `Ok` with no sample would be taken for progress, and counted nowhere.
+/// `Ok` with no sample would look like progress, and would be counted nowhere.
 #[test]
 fn with_none_free_it_fails_and_counts_as_exhausted() {
     let pool = pool(3);
@@ -54,7 +54,7 @@ fn with_none_free_it_fails_and_counts_as_exhausted() {
     assert_eq!(pool.status().exhausted, 1);
 }
 
-/// The state is asked first, also for none at all.
+/// The state is checked first, also for a request for none.
 #[test]
 fn a_pool_that_does_not_serve_gives_its_reason() {
     let pool = pool(3);
@@ -73,7 +73,7 @@ fn a_pool_that_does_not_serve_gives_its_reason() {
     assert_eq!(pool.status().exhausted, 0);
 }
 
-/// A request that gathers has the free ones promised to it.
+/// The free samples belong to the queued request that gathers.
 #[test]
 fn nothing_is_taken_while_a_waiter_is_queued() {
     let pool = pool(3);
@@ -87,7 +87,7 @@ fn nothing_is_taken_while_a_waiter_is_queued() {
     assert_eq!(all.expect_ready().expect("all are free").len(), 3);
 }
 
-/// Those kept for high priority are not free for others.
+/// Priority buffers are not free for other gets.
 #[test]
 fn the_reserve_is_left_to_high_priority() {
     let pool = Pool::builder()
@@ -105,7 +105,7 @@ fn the_reserve_is_left_to_high_priority() {
     assert_eq!(priority.try_get_up_to(9).expect("all are free").len(), 4);
 }
 
-/// What was charged and not taken would shrink the quota for ever.
+/// Room that stays in use for samples that were not taken would shrink the quota for ever.
 #[test]
 fn a_quota_has_room_again_for_what_was_not_taken() {
     let pool = pool(4);
@@ -148,7 +148,7 @@ fn a_quota_has_room_again_for_what_was_not_taken() {
     assert_eq!(quota.status().in_use, 0);
 }
 
-/// A word that was found empty is closed, and has to open again for the next gets.
+/// A word that was found empty is parked, and must open again for later gets.
 #[test]
 fn gets_after_it_are_served_as_before() {
     let pool = pool(100);

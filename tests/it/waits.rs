@@ -16,7 +16,7 @@ fn exhausted() -> (Pool, Sample) {
     (pool, held)
 }
 
-/// The longest waits are those that end in a time-out: without them the figure would be about nothing.
+/// The longest waits are those that time out: without them the figure would be useless.
 #[tokio::test]
 async fn a_wait_that_timed_out_counts() {
     let (pool, _held) = exhausted();
@@ -40,7 +40,7 @@ fn waits_that_were_cancelled_or_failed_count() {
     assert!(pool.status().wait_time.expect("measured") > cancelled);
 }
 
-/// Times are remembered as they lie behind the pool's birth, which is no part of a wait.
+/// Times are stored relative to the creation of the pool, which is not part of a wait.
 #[test]
 fn a_wait_is_measured_from_when_it_began() {
     let (pool, held) = exhausted();
@@ -53,7 +53,7 @@ fn a_wait_is_measured_from_when_it_began() {
     assert!(waiting.expect_ready().is_ok());
 }
 
-/// A hit does not wait, and reads no clock.
+/// A get on the fast path does not wait, and reads no clock.
 #[test]
 fn a_hit_is_no_wait() {
     let (pool, held) = exhausted();
@@ -62,7 +62,7 @@ fn a_hit_is_no_wait() {
     assert_eq!(pool.status().wait_time, Some(Duration::ZERO));
 }
 
-/// What one wait in a hundred takes is lost in a sum, and hidden by a maximum.
+/// A sum hides how long one wait in a hundred takes, and so does a maximum.
 #[tokio::test]
 async fn waits_are_counted_by_how_long_they_took() {
     let (pool, held) = exhausted();
@@ -89,14 +89,14 @@ async fn waits_are_counted_by_how_long_they_took() {
     assert_eq!(counted(), times, "a decommit starts nothing anew");
 }
 
-/// Nobody pays for it who did not ask.
+/// Only users who request it pay for it.
 #[test]
 fn waits_are_not_counted_unless_they_are_measured() {
     let pool = Pool::builder().buffers(1).build().expect("small");
     assert!(pool.wait_histogram().is_none());
 }
 
-/// The wait that has not ended is the one that somebody asks about.
+/// The wait that has not ended is the one of interest.
 #[test]
 fn the_oldest_wait_is_that_of_the_first_in_line() {
     let (pool, held) = exhausted();
@@ -117,7 +117,7 @@ fn the_oldest_wait_is_that_of_the_first_in_line() {
     drop(handed);
 }
 
-/// Who comes first in line is not always who has waited longest.
+/// The head of the queue is not always the get that has waited longest.
 #[test]
 fn with_and_without_high_priority_the_oldest_wait_is_that_of_the_first_get() {
     let (pool, held) = exhausted();

@@ -29,7 +29,7 @@ fn paused() -> Runtime {
     runtime.expect("a thread of its own")
 }
 
-/// All waits that have ended took so long, together and each.
+/// All ended waits, together and each, took this long.
 #[track_caller]
 fn assert_waited(pool: &Pool, each: Duration, times: u32) {
     let status = pool.status();
@@ -42,14 +42,14 @@ fn assert_waited(pool: &Pool, each: Duration, times: u32) {
     assert!(shortest >= each && shortest <= each * 9 / 8, "{shortest:?}");
 }
 
-/// By std's clock ten seconds of a paused test are as many microseconds.
+/// By std's clock, ten seconds of a paused test are a few microseconds.
 #[tokio::test(start_paused = true)]
 async fn a_wait_takes_as_long_as_the_clock_of_its_runtime_says() {
     let (pool, held) = exhausted();
     let get = tokio::spawn(pool.get_buffer_owned());
     sleep(LONG).await;
     assert_eq!(pool.status().oldest_wait, Some(LONG), "it has not ended");
-    // Its clock is another one.
+    // This runtime has another clock.
     let released = thread::spawn(|| drop(held));
     released.join().expect("no panic");
     let got = get.await.expect("no panic");
@@ -57,7 +57,7 @@ async fn a_wait_takes_as_long_as_the_clock_of_its_runtime_says() {
     drop(got);
 }
 
-/// Each way to wait ends at another place in the code.
+/// Each kind of wait ends at another place in the code.
 #[tokio::test(start_paused = true)]
 async fn however_a_wait_ends_it_is_measured_by_that_clock() {
     let (pool, held) = exhausted();
@@ -77,7 +77,7 @@ async fn however_a_wait_ends_it_is_measured_by_that_clock() {
     drop(held);
 }
 
-/// They were counted nowhere: one that had timed out had not waited.
+/// They used to be counted nowhere: a get that had timed out counted as one without a wait.
 #[tokio::test(start_paused = true)]
 async fn a_wait_for_room_in_a_quota_counts_as_any_other() {
     let builder = Pool::builder().buffers(4).size(8).measure_waits(true);
@@ -106,7 +106,7 @@ async fn a_wait_for_room_in_a_quota_counts_as_any_other() {
     assert_waited(&pool, LONG, 4);
 }
 
-/// The releaser may be in another runtime, so the second stamp is the waiter's as well.
+/// The releaser may be in another runtime, so the waiter reads the clock at the end as well.
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends_when_its_get_learns_of_it() {
     let (pool, held) = exhausted();
@@ -120,7 +120,7 @@ async fn a_wait_ends_when_its_get_learns_of_it() {
     assert_waited(&pool, 2 * LONG, 1);
 }
 
-/// A paused clock stands still while a thread blocks, and so would the wait.
+/// A paused clock does not advance while a thread blocks, so the wait would be zero.
 #[tokio::test(start_paused = true)]
 async fn a_get_that_blocks_its_thread_is_measured_by_stds_clock() {
     let (pool, held) = exhausted();
@@ -146,7 +146,7 @@ async fn a_get_that_blocks_its_thread_is_measured_by_stds_clock() {
     }
 }
 
-/// The next get of the same thread is none that blocks, whatever came of the first.
+/// The next get of the same thread does not block, whatever the result of the first.
 #[test]
 fn after_a_get_that_blocked_the_clock_is_that_of_the_runtime_again() {
     let (pool, held) = exhausted();
@@ -162,7 +162,7 @@ fn after_a_get_that_blocked_the_clock_is_that_of_the_runtime_again() {
     drop(held);
 }
 
-/// A future may be moved from one clock to another, which can be behind: a difference must not wrap or panic.
+/// A future may move to a runtime whose clock is behind: the difference must not wrap or panic.
 #[test]
 fn a_wait_that_ends_on_another_clock_than_it_began_on_is_never_negative() {
     let (ahead, behind) = (paused(), paused());

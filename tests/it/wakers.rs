@@ -11,7 +11,7 @@ use std::{
     task::{RawWaker, RawWakerVTable, Waker},
 };
 
-/// What is being done to a waker.
+/// What is done to a waker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
     Clone,
@@ -33,7 +33,7 @@ pub(crate) fn hooked(hook: impl Fn(Moment) + Send + Sync + 'static) -> Waker {
     unsafe { Waker::from_raw(RawWaker::new(hooked.cast(), &TABLE)) }
 }
 
-/// A waker that calls `hook` at one kind of moment alone.
+/// A waker that calls `hook` at only one kind of moment.
 pub(crate) fn hooked_at(moment: Moment, hook: impl Fn() + Send + Sync + 'static) -> Waker {
     hooked(move |now| {
         if now == moment {

@@ -14,9 +14,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Long for a machine that is busy, and short for whoever waits for the tests.
+/// Long for a busy machine, and short for a developer who waits for the tests.
 const LIMIT: Duration = Duration::from_millis(60);
-/// For what must come, however slow the machine.
+/// For events that must happen, however slow the machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn pool(buffers: usize) -> Pool {
@@ -24,17 +24,17 @@ fn pool(buffers: usize) -> Pool {
     builder.track_holders(true).build().expect("small")
 }
 
-/// A watch in a task of its own, and what it tells.
+/// A stall detector in a task of its own, and the stalls that it reports.
 fn watch(pool: &Pool) -> (JoinHandle<()>, mpsc::UnboundedReceiver<Stall>) {
     let (tell, told) = mpsc::unbounded_channel();
     let watch = pool.detect_stalls(LIMIT, move |wait| {
-        // The test may have seen enough.
+        // The test may have ended.
         let _gone = tell.send(wait);
     });
     (tokio::spawn(watch), told)
 }
 
-/// A get in a task of its own, which is in line once this returns.
+/// A get in a task of its own, which is queued when this returns.
 async fn in_line(pool: &Pool) -> JoinHandle<<GetBufferOwned as Future>::Output> {
     let before = pool.status().waiting;
     let get = tokio::spawn(pool.get_buffer_owned());
@@ -49,19 +49,19 @@ async fn next(told: &mut mpsc::UnboundedReceiver<Stall>) -> Stall {
     told.expect("the watch goes on")
 }
 
-/// The watch resolves by itself.
+/// The detector's future resolves by itself.
 async fn ends(watch: JoinHandle<()>) {
     let ended = timeout(PATIENCE, watch).await.expect("it resolves");
     ended.expect("no panic");
 }
 
-/// Nothing more is told for several limits.
+/// Nothing more is reported for several limits.
 async fn silence(told: &mut mpsc::UnboundedReceiver<Stall>) {
     sleep(3 * LIMIT).await;
     assert!(told.try_recv().is_err(), "told again");
 }
 
-/// The stall must be told while it lasts, and with the one line that is to blame.
+/// The stall must be reported while it lasts, with the line that holds the samples.
 #[tokio::test]
 async fn a_get_that_waits_for_too_long_is_told_with_who_holds_the_samples() {
     let pool = pool(1);
@@ -80,7 +80,7 @@ async fn a_get_that_waits_for_too_long_is_told_with_who_holds_the_samples() {
     assert!(get.await.expect("no panic").is_ok());
 }
 
-/// One warning for each waiter, or each look, would bury the log in the moment in which it is read.
+/// One warning for each waiter, or for each check, would fill the log at the moment when it is read.
 #[tokio::test]
 async fn a_stall_is_told_once_whoever_waits_and_however_long_it_lasts() {
     let pool = pool(1);
@@ -94,7 +94,7 @@ async fn a_stall_is_told_once_whoever_waits_and_however_long_it_lasts() {
     drop((first, second, third, held));
 }
 
-/// The same watch has to see the next stall as well, or the first one of a year is the last one told.
+/// The same detector must see the next stall as well, or the first one of a year is the last one reported.
 #[tokio::test]
 async fn after_the_line_has_moved_on_or_was_empty_the_next_stall_is_told() {
     let pool = pool(1);
@@ -118,7 +118,7 @@ async fn after_the_line_has_moved_on_or_was_empty_the_next_stall_is_told() {
     drop((third, held));
 }
 
-/// Otherwise each busy second of a healthy server is told.
+/// Otherwise each busy second of a healthy server would be reported.
 #[tokio::test]
 async fn gets_that_are_served_in_time_are_not_told() {
     let pool = pool(1);
@@ -132,11 +132,11 @@ async fn gets_that_are_served_in_time_are_not_told() {
         drop(get.await.expect("no panic").expect("served"));
         longest = longest.max(round.elapsed());
     }
-    // A machine that stands still makes a wait long; only then may it be told.
+    // If the machine itself stalls, a wait gets long; only then may it be reported.
     assert!(told.try_recv().is_err() || longest >= LIMIT);
 }
 
-/// It is often started by whoever finds the pool stuck already.
+/// A detector is often started when the pool is stuck already.
 #[tokio::test]
 async fn a_wait_that_began_before_the_watch_counts_from_when_the_watch_was_made() {
     let pool = pool(1);
@@ -151,7 +151,8 @@ async fn a_wait_that_began_before_the_watch_counts_from_when_the_watch_was_made(
     drop((get, held));
 }
 
-/// To the watch they all joined at one time, but each is a stall of its own when its turn comes.
+/// For the detector they all queued at the same time, but each is a stall of its own when it becomes the
+/// oldest.
 #[tokio::test]
 async fn those_who_waited_before_the_watch_are_told_apart() {
     let pool = pool(2);
@@ -177,7 +178,7 @@ async fn those_who_waited_before_the_watch_are_told_apart() {
     drop((held, of_quota, second, for_room));
 }
 
-/// Whoever dropped the watch does not want to pay for it.
+/// After the detector is dropped, waits are no longer measured.
 #[tokio::test]
 async fn waits_are_measured_only_while_somebody_watches() {
     let pool = pool(1);
@@ -198,7 +199,7 @@ async fn waits_are_measured_only_while_somebody_watches() {
     drop((get, held));
 }
 
-/// A watchdog that keeps what it watches alive is a leak.
+/// A detector that keeps its pool alive is a leak.
 #[tokio::test]
 async fn a_watch_ends_with_the_last_handle_and_does_not_keep_the_pool() {
     let pool = pool(1);
@@ -214,7 +215,7 @@ async fn a_watch_ends_with_the_last_handle_and_does_not_keep_the_pool() {
     drop(held);
 }
 
-/// A get that owns its pool is a handle: its wait is watched after all others are gone.
+/// A get that owns its pool is a handle: its wait is observed after all other handles are dropped.
 #[tokio::test]
 async fn a_watch_lasts_as_long_as_somebody_waits() {
     let pool = pool(1);
@@ -229,7 +230,7 @@ async fn a_watch_lasts_as_long_as_somebody_waits() {
     ends(watch).await;
 }
 
-/// It is called in the middle of a stall, and the first thing to try is to do something about it.
+/// The callback runs during a stall, and a user may want to end the stall in it.
 #[tokio::test]
 async fn the_callback_may_end_the_stall_itself() {
     let pool = pool(1);
@@ -247,7 +248,7 @@ async fn the_callback_may_end_the_stall_itself() {
     assert!(!watch.is_finished());
 }
 
-/// Who has given up is not waiting, and what comes of it shows that nothing else was lost with the task.
+/// A get that was cancelled no longer waits. Its result shows that the panic lost nothing else.
 #[tokio::test]
 async fn a_callback_that_panics_ends_its_watch_and_nothing_else() {
     let pool = pool(1);
@@ -264,7 +265,7 @@ async fn a_callback_that_panics_ends_its_watch_and_nothing_else() {
     drop((get, held));
 }
 
-/// A limit of nothing must not turn the watch into a busy loop that starves its runtime.
+/// A limit of zero must not make the detector a busy loop that starves its runtime.
 #[tokio::test]
 async fn a_limit_of_zero_leaves_time_for_others() {
     let pool = pool(1);
@@ -281,7 +282,7 @@ async fn a_limit_of_zero_leaves_time_for_others() {
     ends(watch).await;
 }
 
-/// A quota that is smaller than the pool moves the wait into a line of its own: the stall is the same.
+/// With a quota smaller than the pool, the get waits in the quota's queue: the stall is the same.
 #[tokio::test]
 async fn a_wait_for_room_in_a_quota_is_told_as_well() {
     let pool = pool(4);
@@ -304,7 +305,7 @@ async fn a_wait_for_room_in_a_quota_is_told_as_well() {
     );
     silence(&mut told).await;
 
-    // The next one is another stall. It joined while waits were measured.
+    // The next one is another stall. It queued while waits were measured.
     let another = tokio::spawn(quota.get_buffer_owned());
     while quota.status().waiting == 1 {
         tokio::task::yield_now().await;
@@ -320,7 +321,7 @@ async fn a_wait_for_room_in_a_quota_is_told_as_well() {
     silence(&mut told).await;
 }
 
-/// A quota that is full for long is usual, and must not hide that the pool stands still.
+/// A quota that is full for long is normal, and must not hide a stall of the pool.
 #[tokio::test]
 async fn a_stall_in_one_line_does_not_hide_one_in_another() {
     let pool = pool(2);

@@ -25,11 +25,11 @@ fn pool() -> Pool {
     builder.build().expect("small")
 }
 
-/// A watch in a task of its own, and what it warns of.
+/// A stall detector in a task of its own, and the stalls that it reports.
 fn watch(pool: &Pool, limit: Duration) -> (JoinHandle<()>, mpsc::UnboundedReceiver<Stall>) {
     let (warn, warnings) = mpsc::unbounded_channel();
     let watch = pool.detect_stalls(limit, move |wait| {
-        // The test may have seen enough.
+        // The test may have ended.
         let _gone = warn.send(wait);
     });
     (tokio::spawn(watch), warnings)
@@ -44,8 +44,8 @@ async fn queued(pool: &Pool) -> Get {
     get
 }
 
-/// Tokio's clock is at `expected` after `begun`, and stays there while the runtime has nothing to do for a time that is
-/// real: whatever has set a timer would make it run.
+/// Tokio's clock is at `expected` after `begun`, and stays there for some real time while the runtime is idle:
+/// any timer would advance the clock.
 async fn assert_time_stands_still(begun: Instant, expected: Duration) {
     let (done, waited) = oneshot::channel();
     let other = thread::spawn(move || {
@@ -62,7 +62,7 @@ async fn next(warnings: &mut mpsc::UnboundedReceiver<Stall>) -> Stall {
     warnings.recv().await.expect("the watch goes on")
 }
 
-/// By std's clock nothing ever waits for long in a test.
+/// By std's clock no get waits for long in a paused test.
 #[tokio::test(start_paused = true)]
 async fn a_stall_is_told_when_the_limit_has_passed_by_the_paused_clock() {
     let pool = pool();
@@ -78,7 +78,7 @@ async fn a_stall_is_told_when_the_limit_has_passed_by_the_paused_clock() {
     drop((get, held));
 }
 
-/// Each timer of a watch moves a paused clock: a third of a second became two hours.
+/// Each timer of a detector advances a paused clock: a third of a second became two hours.
 #[tokio::test(start_paused = true)]
 async fn a_watch_sets_no_timer_while_there_is_nothing_to_time() {
     let pool = pool();
@@ -101,7 +101,8 @@ async fn a_watch_sets_no_timer_while_there_is_nothing_to_time() {
     drop((get, second, held));
 }
 
-/// The second joined long before it was first, and nothing but the end of the first wait tells the watch.
+/// The second get queued long before it became the head, and only the end of the first wait notifies the
+/// detector.
 #[tokio::test(start_paused = true)]
 async fn the_next_in_line_is_as_old_as_its_own_wait() {
     let pool = pool();
@@ -124,7 +125,8 @@ async fn the_next_in_line_is_as_old_as_its_own_wait() {
     drop((second, held));
 }
 
-/// One that never ends at its front hides all that join behind it, unless the watch is told when it goes.
+/// A get that stays at the head for ever hides all that queue behind it, unless the detector is notified when
+/// it leaves.
 #[tokio::test(start_paused = true)]
 async fn those_who_waited_before_the_watch_are_told_one_after_the_other() {
     let pool = pool();
@@ -151,7 +153,8 @@ async fn those_who_waited_before_the_watch_are_told_one_after_the_other() {
     drop(held);
 }
 
-/// A quota has a line of its own under a lock of its own, and the watch must learn of both ends of a wait there.
+/// A quota has a queue of its own under a lock of its own, and the detector must be notified of both ends of a
+/// wait there.
 #[tokio::test(start_paused = true)]
 async fn a_wait_for_room_in_a_quota_is_timed_as_any_other() {
     let builder = Pool::builder().buffers(4).size(64);
@@ -177,7 +180,7 @@ async fn a_wait_for_room_in_a_quota_is_timed_as_any_other() {
     drop(held);
 }
 
-/// A watch without a timer would outlive its pool for good.
+/// A detector without a timer would otherwise outlive its pool for ever.
 #[tokio::test(start_paused = true)]
 async fn a_watch_ends_at_once_when_the_last_handle_is_gone() {
     let pool = pool();
@@ -205,7 +208,7 @@ async fn a_watch_ends_at_once_when_the_last_handle_is_gone() {
     drop(last);
 }
 
-/// The stamps of the waiter are of a clock that is hours ahead or behind, or stands still.
+/// The times of the waiter are from a clock that is hours ahead or behind, or does not advance.
 #[test]
 fn a_watch_of_one_runtime_tells_of_waits_in_another_by_its_own_clock() {
     let pool = pool();
@@ -247,7 +250,7 @@ fn a_watch_of_one_runtime_tells_of_waits_in_another_by_its_own_clock() {
     drop(held);
 }
 
-/// A thread that blocks has std's clock, and a paused one may be anywhere.
+/// A blocked thread uses std's clock, and a paused clock can have any value.
 #[test]
 fn a_paused_watch_tells_of_a_thread_that_waits() {
     let pool = pool();
@@ -272,7 +275,7 @@ fn a_paused_watch_tells_of_a_thread_that_waits() {
     });
 }
 
-/// One that panics when the first get waits does so in the middle of the stall.
+/// A detector that panicked only when the first get waits would do so in the middle of the stall.
 #[test]
 fn a_watch_outside_a_runtime_panics_at_its_first_poll() {
     let pool = pool();
