@@ -34,7 +34,7 @@ impl DecodeFrame for Fives {
     }
 }
 
-/// One byte at every second call, and nothing at the others.
+/// Reads one byte at every second call, and is pending at the others.
 struct Slow(usize);
 
 impl AsyncRead for Slow {
@@ -52,7 +52,7 @@ impl AsyncRead for Slow {
     }
 }
 
-/// Readers and writers that never wait, so that what is counted is the adapters' own.
+/// These readers and writers never wait, so only the allocations of the adapters are counted.
 pub(crate) fn readers_and_writers(pool: &Pool) {
     for whole in [false, true] {
         let mut reader = SampleReader::new(tokio::io::repeat(7), pool).fill_buffers(whole);

@@ -19,7 +19,7 @@ use std::{
 
 const ROUNDS: usize = 50;
 
-/// More often than the longest line, so that each place in it was used in each way.
+/// More often than the longest queue has waiters, so that each queue slot was used in each way.
 const WARM_UP: usize = 20;
 
 /// Runs `operation` until it is warm, and then asserts how often it allocates.
@@ -36,7 +36,7 @@ pub(crate) fn assert_allocates(expected: usize, what: &str, mut operation: impl 
     assert_eq!(counted, expected * ROUNDS, "{what}, {ROUNDS} times");
 }
 
-/// The same for something to await, inside a task.
+/// The same for a future, inside a task.
 async fn assert_await_allocates_nothing<F: Future>(what: &str, mut operation: impl FnMut() -> F) {
     for _ in 0..WARM_UP {
         operation().await;
@@ -185,7 +185,7 @@ fn cancelling(pool: &Pool) {
     });
 }
 
-/// The futures of a quota have to be pinned, which allocates nothing.
+/// The futures of a quota must be pinned, which allocates nothing.
 fn quotas(pool: &Pool) {
     let quota = pool.quota("half", 1);
     assert_allocates(0, "a get and release of a quota", || {
@@ -238,7 +238,7 @@ fn many(pool: &Pool) {
     });
 }
 
-/// Waits inside a runtime whose clock moves only by the timers that are waited for.
+/// Waits inside a runtime with a paused clock, which only the timers of these waits advance.
 fn timed(pool: &Pool) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -268,7 +268,7 @@ fn timed(pool: &Pool) {
     });
 }
 
-/// Two threads that hand samples to each other, most of them through the line.
+/// Two threads that hand samples to each other, most of them through the wait queue.
 fn between_threads(pool: &Pool) {
     let steps = Barrier::new(3);
     thread::scope(|scope| {
@@ -299,7 +299,7 @@ fn between_threads(pool: &Pool) {
     });
 }
 
-/// What stands between a pool and many readers: nothing per sample but what `Bytes` need.
+/// Everything between a pool and many readers: nothing per sample except what `Bytes` allocate.
 fn fanning_out(pool: &Pool) {
     let mut polled = PollPool::new(pool);
     assert_allocates(0, "a polled pool", || {
@@ -379,8 +379,8 @@ fn small() -> Builder {
     Pool::builder().buffers(2).size(64).prefix(4)
 }
 
-/// The pool is there so that a busy server does not allocate; one hidden allocation for each packet
-/// would be as slow as no pool, and nothing else would show it.
+/// A pool exists so that a busy server does not allocate. One hidden allocation for each packet would be as
+/// slow as no pool, and no other test would show it.
 #[test]
 fn nothing_is_allocated_once_warm_but_what_a_vec_and_bytes_need() {
     take_part();

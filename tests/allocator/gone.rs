@@ -16,13 +16,13 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// What an empty map, a list of a few and the like may keep.
+/// What an empty map, a short list and the like may keep allocated.
 const LITTLE: isize = 16 << 10;
 
-/// What a wait queue may keep after a crowd: wait nodes for the next one.
+/// What a wait queue may keep after many waiters: wait nodes for later ones.
 const KEPT: isize = 4 << 20;
 
-/// Asserts that no more than `most` bytes are left of what `operation` allocates.
+/// Asserts that `operation` leaves at most `most` bytes allocated.
 #[track_caller]
 fn assert_leaves(most: isize, what: &str, operation: impl FnOnce()) {
     let before = live();
@@ -40,8 +40,8 @@ fn take(pool: &Pool) -> Sample {
     pool.try_get_buffer().expect("one is free")
 }
 
-/// A server makes a quota for each connection. The pool had the account of each of them until the list of all
-/// was full, and every decommit and every report walked them.
+/// A server makes a quota for each connection. The pool used to keep the account of each until the list of all
+/// accounts was full, and every decommit and every report walked the list.
 #[test]
 fn quotas_that_were_made_and_dropped_leave_nothing() {
     let pool = pool(4);
@@ -74,7 +74,8 @@ fn quotas_that_were_made_and_dropped_leave_nothing() {
     assert_eq!(pool.status().outstanding, 0);
 }
 
-/// A server makes a quota for each connection, and each has gauges. The lists of them kept their room.
+/// A server makes a quota for each connection, and each has gauges. The lists of gauges used to keep their
+/// capacity.
 #[cfg(feature = "metrics")]
 #[test]
 fn gauges_of_quotas_that_are_gone_leave_nothing() {
@@ -98,7 +99,7 @@ fn gauges_of_quotas_that_are_gone_leave_nothing() {
     });
 }
 
-/// A watch is ended by whoever made it, and its place in the list of all was kept.
+/// A detector ends when its future is dropped. Its entry in the list of all detectors used to be kept.
 #[test]
 fn detectors_that_were_dropped_leave_nothing() {
     let pool = pool(1);
@@ -112,8 +113,8 @@ fn detectors_that_were_dropped_leave_nothing() {
     });
 }
 
-/// They are freed on whatever path: by a release under the lock, by a decommit, while the pool drains, and after
-/// its last handle.
+/// Accounts are freed on every path: by a release under the lock, by a decommit, while the pool drains, and
+/// after the last handle of the pool.
 #[test]
 fn a_quota_whose_last_user_goes_while_the_pool_is_locked_drained_or_gone_leaves_nothing() {
     assert_leaves(0, "with its pool", || {
@@ -134,7 +135,7 @@ fn a_quota_whose_last_user_goes_while_the_pool_is_locked_drained_or_gone_leaves_
     });
 }
 
-/// Waits for a sample, so many at the same time, and ends each wait by `end`.
+/// Lets that many gets wait for a sample at the same time, and ends each wait by `end`.
 fn crowd(pool: &Pool, waiters: usize, end: impl FnOnce()) {
     let mut gets: Vec<_> = (0..waiters).map(|_| pool.get_buffer()).collect();
     for get in &mut gets {
@@ -147,8 +148,8 @@ fn crowd(pool: &Pool, waiters: usize, end: impl FnOnce()) {
     }
 }
 
-/// A million tasks waited once, at the peak of a bad day. Their wait nodes stayed for the life of the pool,
-/// 370 MB of them.
+/// A million tasks wait once, at the peak of a bad day. Their wait nodes used to stay for the life of the pool:
+/// 370 MB.
 #[test]
 fn a_million_waiters_leave_a_bounded_number_of_wait_nodes() {
     const MANY: usize = 1_000_000;
@@ -164,7 +165,7 @@ fn a_million_waiters_leave_a_bounded_number_of_wait_nodes() {
     assert_eq!(pool.status().outstanding, 0);
 }
 
-/// Each is handed the sample in its turn, and passes it on.
+/// Each waiter is handed the sample in order, and releases it.
 #[test]
 fn a_crowd_that_is_served_leaves_a_bounded_number_of_wait_nodes() {
     let pool = pool(1);
@@ -182,7 +183,7 @@ fn a_crowd_that_is_served_leaves_a_bounded_number_of_wait_nodes() {
     assert_eq!(pool.status().outstanding, 0);
 }
 
-/// Quotas are many, so each keeps less.
+/// There are many quotas, so each keeps fewer wait nodes.
 #[test]
 fn a_crowd_that_waits_for_room_leaves_a_bounded_number_of_wait_nodes() {
     let pool = pool(2);
@@ -216,7 +217,8 @@ fn a_crowd_that_waits_for_room_leaves_a_bounded_number_of_wait_nodes() {
     assert_eq!(quota.status().in_use, 0);
 }
 
-/// Futures of events that were dropped before the event. The list of them was swept when it was full.
+/// Futures of events that are dropped before the event. The list of them used to be cleaned only when it was
+/// full.
 #[test]
 fn dropped_futures_of_releases_and_drains_leave_nothing() {
     const MANY: usize = 100_000;
@@ -235,7 +237,7 @@ fn dropped_futures_of_releases_and_drains_leave_nothing() {
     });
 }
 
-/// A callback that stops in the calls that a test arms, until the test lets them go on.
+/// A callback that blocks in the calls that a test arms, until the test unblocks them.
 struct Stops {
     armed: AtomicBool,
     entered: mpsc::Sender<()>,
@@ -251,7 +253,7 @@ impl NotifyRelease for Stops {
     }
 }
 
-/// Sets a callback, and releases a sample in a call of it that is in flight until the answer is told.
+/// Sets a callback and releases a sample. The call is in flight until the test sends to the returned channel.
 fn call_in_flight(
     pool: &Pool,
     samples: [Sample; 2],
@@ -266,7 +268,7 @@ fn call_in_flight(
     let watched = Arc::downgrade(&callback);
     drop(pool.set_notify(Some(callback.clone())));
     let [first, second] = samples;
-    // The way under the lock, after which the next release need not take it.
+    // The slow path under the lock, after which the next release need not take the lock.
     drop(first);
     callback.armed.store(true, Ordering::SeqCst);
     drop(callback);
@@ -275,8 +277,8 @@ fn call_in_flight(
     (watched, go_on, thread)
 }
 
-/// With calls in flight that overlap, some call is always in flight, and a callback that was replaced was kept until
-/// none was: 26,000 of them in a fifth of a second.
+/// With overlapping calls in flight, some call is always in flight. A replaced callback used to be kept until
+/// none was: 26,000 callbacks in a fifth of a second.
 #[test]
 fn a_replaced_callback_is_freed_when_the_calls_that_can_be_its_own_have_ended() {
     let pool = pool(256);

@@ -20,10 +20,10 @@ use std::{
 };
 use tracing::{Level, subscriber::with_default};
 
-/// Something that is told, in a pool that is whole before and after.
+/// An operation that emits events, in a pool that is intact before and after.
 type Happening = fn(&Scene);
 
-/// What happens, and what is told of it: the level, the message, and a field with its value.
+/// The operation, and the events that it must emit: the level, the message, and a field with its value.
 type Row = (
     &'static str,
     Happening,
@@ -166,7 +166,7 @@ fn named(fields: &Told, expected: &str) -> bool {
     expected.is_empty() || told.into_iter().any(|told| told == expected)
 }
 
-/// Everything of the scene is home, and the pool goes on.
+/// Every sample is free, and the pool still works.
 fn assert_whole(scene: &Scene, after: &str) {
     scene.waiting.lock().expect("whole").clear();
     scene.samples.lock().expect("whole").clear();
@@ -181,7 +181,7 @@ fn assert_whole(scene: &Scene, after: &str) {
     );
 }
 
-/// A log that misses one of them tells half of a story.
+/// A log without one of these events is misleading.
 #[test]
 fn each_happening_is_told_with_its_level_and_its_fields() {
     for (name, happens, expected) in HAPPENINGS {
@@ -203,7 +203,7 @@ fn each_happening_is_told_with_its_level_and_its_fields() {
     }
 }
 
-/// Two pools in one log are told apart by nothing else.
+/// Only the name distinguishes two pools in one log.
 #[test]
 fn an_event_has_the_name_of_its_pool() {
     let recorder = Recorder::new(|_| {});
@@ -223,7 +223,7 @@ fn an_event_has_the_name_of_its_pool() {
     );
 }
 
-/// A wait and its end are one story only if it can be seen that they belong together.
+/// A wait and its end belong together only if the log shows it.
 #[test]
 fn a_wait_and_its_end_name_the_same_waiter() {
     let pool = Pool::builder().buffers(1).build().expect("small");
@@ -264,8 +264,8 @@ async fn a_wait_that_timed_out_is_told_as_that() {
     drop(held);
 }
 
-/// It is what wakes the operator, so it must say all that is needed. A report in one field would be several lines of a
-/// log, of which only the first can be searched for.
+/// This event wakes the operator, so it must contain everything needed. A report in one field would be several
+/// lines of the log, of which only the first could be searched.
 #[tokio::test(start_paused = true)]
 async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
     let builder = Pool::builder().buffers(2).name("relay").track_holders(true);
@@ -280,7 +280,7 @@ async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
         // The test waits for it.
         let _gone = warn.send(wait);
     }));
-    // No get waits in it, so it is no news.
+    // No get waits in this quota, so it is not reported.
     let _other = pool.quota("other", 1);
     let for_room = tokio::spawn(quota.get_buffer_owned());
     let wait = warnings.recv().await.expect("it is told");
@@ -294,7 +294,7 @@ async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
         panic!("{told:#?}");
     };
     assert_eq!(stall.message, "a get has waited too long");
-    // As the report says, and not of the pool's queue, in which no get waits.
+    // As in the report, and not the pool's queue, in which no get waits.
     assert_eq!(wait.report.quotas[0].waiting, 1);
     for field in [
         "pool=\"relay\"",
@@ -337,7 +337,7 @@ async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
     drop((held, charged, for_room));
 }
 
-/// They happen a million times a second, and are no news.
+/// These happen a million times a second, and emit nothing.
 #[test]
 fn a_hit_a_release_and_a_look_are_not_told() {
     let recorder = Recorder::new(|_| {});
@@ -356,7 +356,7 @@ fn a_hit_a_release_and_a_look_are_not_told() {
     assert!(told.is_empty(), "{told:?}");
 }
 
-/// Runs `scene` on a thread of its own, and ends the process instead of hanging.
+/// Runs `scene` on a thread of its own, and aborts the process instead of hanging.
 fn within_bounds(name: String, scene: impl FnOnce() + Send + 'static) {
     let (done, over) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -371,7 +371,7 @@ fn within_bounds(name: String, scene: impl FnOnce() + Send + 'static) {
     thread.join().unwrap_or_else(|_| panic!("{name}"));
 }
 
-/// A subscriber that ships its lines through a pool, or looks at the pool that an event is about.
+/// A subscriber may send its lines through a pool, or read the pool that an event is about.
 #[test]
 fn a_subscriber_may_call_every_entry_point_from_inside_every_event() {
     for &(happening, happens, _) in HAPPENINGS {
@@ -383,7 +383,7 @@ fn a_subscriber_may_call_every_entry_point_from_inside_every_event() {
                     inner.ran.fetch_add(1, Ordering::SeqCst);
                     enter(&inner);
                 });
-                // What it does may be what the rest of the scene did not expect.
+                // The subscriber's calls can change the result of the operation.
                 let _either = with_default(recorder, || {
                     panic::catch_unwind(AssertUnwindSafe(|| happens(&scene)))
                 });
@@ -394,7 +394,7 @@ fn a_subscriber_may_call_every_entry_point_from_inside_every_event() {
     }
 }
 
-/// What is lost with an event that unwinds is a sample, a place in line, or the end of a drain.
+/// An event that unwinds must not lose a sample, a queue position, or the end of a drain.
 #[test]
 fn a_subscriber_that_panics_loses_nothing() {
     for &(happening, happens, expected) in HAPPENINGS {
@@ -412,7 +412,7 @@ fn a_subscriber_that_panics_loses_nothing() {
     }
 }
 
-/// The drain's end is told in the middle of a release, before the callback is looked up for the call.
+/// The event of a drain's end is emitted in the middle of a release, before the callback is looked up.
 #[test]
 fn a_callback_that_a_subscriber_removes_or_replaces_is_not_called() {
     for replace in [false, true] {

@@ -23,14 +23,14 @@ fn assert_forges_nothing(printed: &str) {
     );
 }
 
-/// As `Debug` prints it, in both forms.
+/// The output of `Debug`, in both forms.
 #[track_caller]
 fn debugs(value: &impl Debug) {
     assert_forges_nothing(&format!("{value:?}"));
     assert_forges_nothing(&format!("{value:#?}"));
 }
 
-/// As `Display` prints it; the name is in it.
+/// The output of `Display`, which contains the name.
 #[track_caller]
 fn displays(value: &(impl Display + Debug)) {
     let printed = value.to_string();
@@ -46,7 +46,7 @@ fn named() -> Builder {
 
 #[tokio::test]
 async fn no_display_or_debug_prints_a_name_as_it_is() {
-    // A call site that is met first without a subscriber would stay off for the test of events beside this one.
+    // Without a subscriber here, the first event would disable its call site for the other tests of events.
     #[cfg(feature = "tracing")]
     let _guard = tracing::subscriber::set_default(crate::recorder::Recorder::new(|_told| {}));
     debugs(&named());
@@ -104,7 +104,7 @@ async fn no_display_or_debug_prints_a_name_as_it_is() {
     drop(waiting);
 }
 
-/// Not the message alone: a subscriber may print a field as it is.
+/// Not only in the message: a subscriber may print a field unescaped.
 #[cfg(feature = "tracing")]
 #[tokio::test]
 async fn no_event_has_a_name_as_it_is() {
@@ -147,7 +147,7 @@ async fn no_event_has_a_name_as_it_is() {
             assert_forges_nothing(value);
             assert!(!matches!(*field, "pool" | "quota") || value.contains("forged"));
         }
-        // In `Debug` of what is escaped already, as most subscribers print it.
+        // In the `Debug` form of an escaped name, as most subscribers print it.
         let pool = &event.fields["pool"];
         assert!(pool.contains(r"cam\\nERROR"), "as it is: {pool}");
     }
@@ -158,7 +158,7 @@ async fn no_event_has_a_name_as_it_is() {
     );
 }
 
-/// The name of a plain camera is printed as it was given.
+/// An ordinary name is printed as it was given.
 #[test]
 fn a_plain_name_is_printed_as_it_is() {
     let pool = Pool::builder().name("Türkamera \"4\"").build().unwrap();

@@ -12,7 +12,7 @@ use tracing::{
     span,
 };
 
-/// An event as it was told.
+/// An event as it was emitted.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
     pub(crate) level: Level,
@@ -47,7 +47,7 @@ impl Recorder {
         }
     }
 
-    /// What was told since it was asked last.
+    /// The events since the last call.
     pub(crate) fn take(&self) -> Vec<Told> {
         std::mem::take(&mut self.told.lock().expect("nothing panics under it"))
     }

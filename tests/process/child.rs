@@ -2,16 +2,17 @@
 
 use std::{env, io, path::Path, process::Command};
 
-/// Says that the child got to its end; a filter that matches no test would end well, too.
+/// Printed when the child has run to its end. A filter that matches no test would exit with success, too.
 const DONE: &str = "every assertion of the child held";
 const NOT_RUN: &str = "NOT RUN: ";
 
-/// Runs `scene` in a child, in which no other test runs. An error of it is that the system does not let it begin.
+/// Runs `scene` in a child in which no other test runs. Its error means that the system does not allow the test
+/// to start.
 pub(crate) fn in_a_child(test: &str, scene: impl FnOnce() -> io::Result<()>) {
     in_a_child_of(test, |program| Command::new(program), scene);
 }
 
-/// The same in the child that `command` starts with the program that it is given.
+/// The same in a child that `command` makes of the program that it is given.
 pub(crate) fn in_a_child_of(
     test: &str,
     command: impl FnOnce(&Path) -> Command,
@@ -35,7 +36,7 @@ pub(crate) fn in_a_child_of(
     let ended = child.status;
     assert!(ended.success(), "{ended:?}\n{said}\n{complained}");
     if let Some((_, why)) = said.split_once(NOT_RUN) {
-        // Not caught by the harness, which shows nothing of a test that passes.
+        // Not captured by the harness, which shows no output of a test that passes.
         let why = why.lines().next().unwrap_or_default();
         let line = format!("{NOT_RUN}{test}: {why}\n");
         io::Write::write_all(&mut io::stderr(), line.as_bytes()).expect("a standard error");

@@ -8,8 +8,8 @@ use crate::recorder::Recorder;
 use sample_pool::Pool;
 use tracing::Level;
 
-/// A log that takes its lines' buffers from a pool would, once that is exhausted, call itself until the
-/// stack ends. `tracing` keeps a subscriber of one thread from that, and not one of the program.
+/// A subscriber that takes the buffers of its lines from a pool would, when that pool is exhausted, call itself
+/// until the stack overflows. `tracing` prevents this for the subscriber of a thread, and not for a global one.
 #[test]
 fn a_subscriber_that_finds_its_own_pool_exhausted_is_told_once() {
     let test = "events_in_events::a_subscriber_that_finds_its_own_pool_exhausted_is_told_once";

@@ -35,7 +35,7 @@ fn builder() -> Builder {
     Pool::builder().buffers(BUFFERS).size(MIB).align(4096)
 }
 
-/// All of its buffers are taken, written to their last byte, and released.
+/// Takes all buffers, writes each to its last byte, and releases them.
 fn use_all(pool: &Pool) {
     let mut all = pool.try_get_buffers(BUFFERS).expect("all are free");
     for sample in &mut all {
@@ -52,13 +52,13 @@ fn lock_all(flags: libc::c_int) -> io::Result<()> {
     }
 }
 
-/// As the first mapping does, which fails where the process may not lock so much.
+/// Fails like the first mapping if the process may not lock so much.
 fn build(builder: Builder) -> io::Result<Pool> {
     let refused = |_| io::Error::other("this process may not lock 64 MiB");
     builder.build().map_err(refused)
 }
 
-/// The pool's memory of 64 MiB, and what else moves meanwhile.
+/// The pool's memory of 64 MiB, and an allowance for everything else.
 #[track_caller]
 fn assert_about(bytes: usize, expected: usize) {
     let slack = 8 * MIB;
@@ -70,8 +70,8 @@ fn assert_about(bytes: usize, expected: usize) {
     );
 }
 
-/// The kernel refuses to take pages that are locked, with the error that means a mistake in the call; and who locks
-/// all memory, so as not to wait for a page, must find it backed and locked after a commit.
+/// For locked pages the kernel refuses to take memory back, with an error that also means a wrong argument. A
+/// process that locks all memory, so as to have no page faults, must find it backed and locked after a commit.
 #[test]
 fn a_decommit_gives_locked_memory_back_and_a_commit_locks_it_again() {
     in_a_child(
@@ -94,7 +94,7 @@ fn a_decommit_gives_locked_memory_back_and_a_commit_locks_it_again() {
                 assert_eq!(pool.region(), region);
             }
             use_all(&pool);
-            // Memory that is new is the system's to lock.
+            // The system locks new memory itself.
             pool.decommit();
             let half = Properties {
                 buffers: BUFFERS / 2,
@@ -111,7 +111,8 @@ fn a_decommit_gives_locked_memory_back_and_a_commit_locks_it_again() {
     );
 }
 
-/// With `MCL_ONFAULT` a large pool costs what is used of it. Locking it again as a whole would back all of it.
+/// With `MCL_ONFAULT` a large pool uses only the pages that were touched. To lock the whole pool again would
+/// back all of it.
 #[test]
 fn memory_that_is_locked_when_it_is_used_is_not_backed_by_a_commit() {
     in_a_child(
@@ -137,8 +138,8 @@ fn memory_that_is_locked_when_it_is_used_is_not_backed_by_a_commit() {
     );
 }
 
-/// From now on the system refuses a call in this thread, as a sandbox does. Given `advice`, only with that as its third
-/// argument, as a kernel does that does not know it.
+/// From now on the system denies a system call in this thread, as a sandbox does. With `advice`, it denies only
+/// calls with that third argument, as a kernel does that does not know it.
 fn refuse(call: libc::c_long, advice: Option<u32>, error: libc::c_int) -> io::Result<()> {
     fn step(code: u32, k: u32, if_true: u8, if_false: u8) -> libc::sock_filter {
         libc::sock_filter {
@@ -148,7 +149,7 @@ fn refuse(call: libc::c_long, advice: Option<u32>, error: libc::c_int) -> io::Re
             k,
         }
     }
-    // Of what a filter sees, the first word is the number of the call, and the third argument begins after 32 bytes.
+    // The first word of the filter's data is the number of the call, and the third argument starts at byte 32.
     const NUMBER: u32 = 0;
     const THIRD: u32 = if cfg!(target_endian = "little") {
         32
@@ -187,7 +188,7 @@ fn refuse(call: libc::c_long, advice: Option<u32>, error: libc::c_int) -> io::Re
 /// `MADV_DONTNEED_LOCKED`, which Linux has since 5.18.
 const DONTNEED_LOCKED: u32 = 24;
 
-/// Without the call that takes locked pages, they are unlocked first.
+/// Without the call that takes back locked pages, they are unlocked first.
 #[test]
 fn an_older_kernel_takes_locked_memory_as_well_and_locks_it_again() {
     in_a_child(
@@ -207,7 +208,7 @@ fn an_older_kernel_takes_locked_memory_as_well_and_locks_it_again() {
                 assert_eq!(pool.status().memory_kept, 0);
                 pool.commit().expect("it was locked before");
             }
-            // What cannot be unlocked stays, and is still locked.
+            // Pages that cannot be unlocked stay, and stay locked.
             refuse(libc::SYS_munlock, None, libc::EPERM)?;
             pool.decommit();
             assert_eq!(pool.status().memory_kept, BUFFERS * MIB);
@@ -219,7 +220,7 @@ fn an_older_kernel_takes_locked_memory_as_well_and_locks_it_again() {
     );
 }
 
-/// It could only be locked again as a whole, which would cost far more than it gives back.
+/// It could only be locked again as a whole, which would use far more memory than was taken back.
 #[test]
 fn an_older_kernel_keeps_what_is_locked_when_it_is_used_and_that_is_told() {
     in_a_child(
@@ -241,7 +242,7 @@ fn an_older_kernel_keeps_what_is_locked_when_it_is_used_and_that_is_told() {
     );
 }
 
-/// An operator who decommits idle pools would wonder why the process does not become smaller.
+/// An operator who decommits idle pools would wonder why the process does not shrink.
 #[test]
 fn memory_that_the_system_does_not_take_back_is_told() {
     in_a_child(
@@ -275,7 +276,7 @@ fn memory_that_the_system_does_not_take_back_is_told() {
                 assert!(last.fields["reason"].contains("not permitted"), "{last:?}");
                 assert_eq!(last.message.lines().count(), 1);
             }
-            // It works nevertheless.
+            // The pool works nevertheless.
             pool.commit().expect("the same memory");
             assert_eq!(kept(pool.status()), (State::Committed, 0));
             use_all(&pool);
@@ -286,7 +287,7 @@ fn memory_that_the_system_does_not_take_back_is_told() {
             assert_eq!(kept(pool.status()), (State::Draining, 0));
             drop(held);
             assert_eq!(kept(pool.status()), (State::Configured, bytes));
-            // What is unmapped is the system's in any case.
+            // Memory that is unmapped goes back to the system in any case.
             pool.set_properties(pool.properties())
                 .expect("it has drained");
             assert_eq!(kept(pool.status()), (State::Configured, 0));
@@ -296,7 +297,7 @@ fn memory_that_the_system_does_not_take_back_is_told() {
     );
 }
 
-/// The hint is refused by a kernel that was built without huge pages. The pool works, and an event says so.
+/// A kernel that was built without huge pages refuses the hint. The pool works, and an event reports the error.
 #[cfg(feature = "tracing")]
 #[test]
 fn huge_pages_that_are_refused_are_told_once() {

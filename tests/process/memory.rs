@@ -14,7 +14,7 @@ use std::{
 
 const MIB: usize = 1 << 20;
 
-/// Of the kernel's page map: the page is in memory.
+/// A flag of the kernel's page map: the page is in memory.
 const PRESENT: u64 = 1 << 63;
 
 fn page_size() -> usize {
@@ -29,8 +29,8 @@ fn page_size() -> usize {
         .expect("a number")
 }
 
-/// How many bytes of the pool's memory are in RAM, as the kernel's page map says. Other tests of the
-/// process do not disturb it, as they would the process's total.
+/// How many bytes of the pool's memory are in RAM, by the kernel's page map. Other tests of the process do not
+/// change this, as they would change the total of the process.
 fn resident(pool: &Pool) -> usize {
     let region = pool.region().expect("committed");
     let page = page_size();
@@ -57,10 +57,10 @@ fn take_full(pool: &Pool) -> Sample {
     sample
 }
 
-/// Many users size a pool for the worst day, and it must not cost them that on every other.
+/// Many users size a pool for the highest load, and it must not use that much memory at all other times.
 #[test]
 fn gibibytes_of_buffers_cost_nothing_until_they_are_used() {
-    // A quarter of what 32 bits can address.
+    // A quarter of the address space with 32 bits.
     let buffers = if usize::BITS == 32 { 1024 } else { 4096 };
     let pool = of_a_mib(buffers).build().expect("address space");
     assert_eq!(resident(&pool), 0);
@@ -74,7 +74,7 @@ fn gibibytes_of_buffers_cost_nothing_until_they_are_used() {
     assert!((MIB..=2 * MIB).contains(&used), "{used}");
 }
 
-/// An idle channel is decommitted so that it costs nothing.
+/// An idle channel is decommitted so that it uses no memory.
 #[test]
 fn a_decommit_gives_the_memory_back() {
     let pool = of_a_mib(64).build().expect("address space");
@@ -91,7 +91,7 @@ fn a_decommit_gives_the_memory_back() {
     }
 }
 
-/// The process as a whole, as its operator sees it; the page map above might be misread.
+/// The process as a whole, as its operator sees it: the page map above could be misread.
 #[test]
 fn a_decommit_makes_the_process_smaller() {
     fn process() -> usize {
@@ -102,7 +102,7 @@ fn a_decommit_makes_the_process_smaller() {
                 .and_then(|n| n.parse::<usize>().ok())
                 .expect("a number")
     }
-    // Large against what the other tests use meanwhile.
+    // Large compared with the other tests that run at the same time.
     let pool = of_a_mib(512).build().expect("address space");
     let before = process();
     let held: Vec<_> = (0..512).map(|_| take_full(&pool)).collect();
@@ -114,7 +114,7 @@ fn a_decommit_makes_the_process_smaller() {
     assert!(after + 400 * MIB < full, "{full} {after}");
 }
 
-/// A cancelled decommit must leave alone what is still out, and that is all of its memory.
+/// A cancelled decommit must not touch samples that are checked out, and so none of the memory.
 #[test]
 fn a_cancelled_decommit_gives_nothing_back() {
     let pool = of_a_mib(4).build().expect("address space");
@@ -125,7 +125,7 @@ fn a_cancelled_decommit_gives_nothing_back() {
     assert!(held.iter().all(|&byte| byte == 7));
 }
 
-/// A page fault in the middle of a frame is what it is there to avoid.
+/// Prefaulting exists to avoid a page fault in the middle of a frame.
 #[test]
 fn prefault_backs_every_byte_at_each_commit() {
     let pool = of_a_mib(16).prefault(true).build().expect("16 MiB");
@@ -144,7 +144,7 @@ fn prefault_backs_every_byte_at_each_commit() {
     assert!(resident(&odd) >= 7 * 5001);
 }
 
-/// Whether the kernel then uses them is its own affair.
+/// The kernel decides whether it uses them.
 #[test]
 fn huge_pages_are_asked_for_if_the_kernel_knows_them() {
     let flags = |huge_pages: bool| {
@@ -163,7 +163,7 @@ fn huge_pages_are_asked_for_if_the_kernel_knows_them() {
     assert_eq!(flags(true), known);
 }
 
-/// Whether it is the first line of the mapping that `address` lies in.
+/// Whether it is the first line of the mapping that contains `address`.
 fn begins_a_mapping_with(line: &str, address: usize) -> bool {
     let Some((from, to)) = line
         .split(' ')
@@ -179,8 +179,8 @@ fn begins_a_mapping_with(line: &str, address: usize) -> bool {
     }
 }
 
-/// Memory that was used once stays in use until a decommit, so a get must not go on to fresh slots
-/// while a lower one is home.
+/// Memory that was used once stays in use until a decommit, so a get must not take an unused slot while a lower
+/// one is free.
 #[test]
 fn a_get_takes_the_lowest_slot_that_is_home() {
     let pool = of_a_mib(100).build().expect("address space");
@@ -195,7 +195,7 @@ fn a_get_takes_the_lowest_slot_that_is_home() {
     assert_eq!(index(), 0);
 }
 
-/// A stack of free buffers gives the one that is warm; a queue of them walks through all.
+/// A stack of free buffers returns the one that is in the cache. A queue of them would walk through all.
 #[test]
 fn one_thread_uses_no_more_memory_than_it_has_samples_out() {
     let pool = of_a_mib(256).build().expect("address space");
@@ -205,13 +205,13 @@ fn one_thread_uses_no_more_memory_than_it_has_samples_out() {
             sample.put_bytes(1, MIB / 64);
         }
     }
-    // Of each sample a sixty-fourth was written.
+    // A sixty-fourth of each sample was written.
     let used = resident(&pool);
     assert!(used <= 16 * MIB / 64, "{used}");
 }
 
-/// Freed on another thread than it was taken on: with a list for each thread the buffers pile up on
-/// the consumer's side while the producer takes new ones.
+/// Samples are released on another thread than they were taken on. With a list for each thread, buffers would
+/// pile up on the consumer's side while the producer takes new ones.
 #[test]
 fn a_producer_and_a_consumer_in_turn_use_no_more_than_one_of_them() {
     let pool = of_a_mib(256).build().expect("address space");
@@ -227,7 +227,7 @@ fn a_producer_and_a_consumer_in_turn_use_no_more_than_one_of_them() {
         send.send((0..8).map(|_| take_full(&pool)).collect())
             .expect("it listens");
         is_done.recv().expect("it runs");
-        // And the other way round: the consumer's place is where this one takes next.
+        // And the other way around: this thread next takes where the consumer's thread released.
         drop(take_full(&pool));
     }
     drop(send);
@@ -236,7 +236,7 @@ fn a_producer_and_a_consumer_in_turn_use_no_more_than_one_of_them() {
     assert!(used <= 8 * MIB, "{used}");
 }
 
-/// Each new thread starts without knowing where the warm buffers are.
+/// A new thread does not know which buffers were used before.
 #[test]
 fn short_lived_threads_use_little_more_than_they_have_out_together() {
     const THREADS: usize = 16;

@@ -19,7 +19,7 @@ use std::{
     process::Command,
 };
 
-/// What a child may map together, in KiB, as the shell counts it: room for the harness and its threads.
+/// The limit of a child's address space, in KiB as the shell counts it: enough for the harness and its threads.
 const LIMIT_KIB: usize = 1 << 20;
 const MIB: usize = 1 << 20;
 
@@ -33,9 +33,9 @@ fn under_the_limit(test: &str, scene: impl FnOnce()) {
                 &format!("ulimit -v {LIMIT_KIB} && exec \"$0\" \"$@\""),
             ])
             .arg(program)
-            // Otherwise glibc reserves 64 MiB of addresses for the test's thread, and serves it from there.
+            // Otherwise glibc reserves 64 MiB of addresses for the test's thread, and allocates from them.
             .env("MALLOC_ARENA_MAX", "1")
-            // A trace of a panic that is expected would map the whole program.
+            // A backtrace of an expected panic would map the whole program.
             .env("RUST_BACKTRACE", "0");
         shell
     };
@@ -54,7 +54,7 @@ fn of_a_mib(buffers: usize) -> Properties {
     }
 }
 
-/// All of its buffers go out, are written to their last byte, and come home.
+/// Takes all buffers, writes each to its last byte, and releases them.
 fn assert_works(pool: &Pool) {
     let Properties { buffers, size, .. } = pool.properties();
     let mut all = pool.try_get_buffers(buffers).expect("all are free");
@@ -65,7 +65,7 @@ fn assert_works(pool: &Pool) {
     assert_eq!(pool.free_count(), buffers);
 }
 
-/// What was refused must leave the pool as it was before: configured, with nothing to hand out.
+/// A commit that fails must leave the pool as it was before: configured, with no free sample.
 #[test]
 fn a_commit_that_is_refused_says_so_and_one_of_less_works() {
     under_the_limit(
@@ -99,7 +99,7 @@ fn a_commit_that_is_refused_says_so_and_one_of_less_works() {
     );
 }
 
-/// It has memory of an earlier life, and must not lose its way between the old and the new.
+/// The pool has memory of an earlier commit, and must not mix up the old memory and the new.
 #[test]
 fn a_pool_that_worked_before_works_after_a_commit_that_is_refused() {
     under_the_limit(
@@ -117,7 +117,7 @@ fn a_pool_that_worked_before_works_after_a_commit_that_is_refused() {
                     pool.set_properties(of_a_mib(8)).expect("drained");
                     pool.commit().expect("8 MiB");
                 }
-                // Eight each time, whatever was refused in between.
+                // Eight each time, whatever failed in between.
                 let status = pool.status();
                 assert_eq!((status.acquired, status.released), (24, 24));
                 assert_works(&pool);
@@ -126,11 +126,11 @@ fn a_pool_that_worked_before_works_after_a_commit_that_is_refused() {
     );
 }
 
-/// Takes address space until none is left for even the smallest pool.
+/// Takes address space until not even the smallest pool can be made.
 fn take_all_address_space(pools: &mut Vec<Pool>) {
     for bytes in [MIB, 1] {
         loop {
-            // The first page of a pool is refused by a panic, since `Pool::new` returns no `Result`.
+            // Without memory for its first page, `Pool::new` panics, since it returns no `Result`.
             let built = catch_unwind(|| Pool::builder().buffers(1).size(bytes).align(1).build());
             let Ok(Ok(pool)) = built else { break };
             assert!(pools.len() < pools.capacity(), "a larger vector is refused");
@@ -142,7 +142,7 @@ fn take_all_address_space(pools: &mut Vec<Pool>) {
     }
 }
 
-/// How many bytes of addresses the process has.
+/// The size of the process's address space in bytes.
 fn address_space() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
     let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
@@ -150,8 +150,8 @@ fn address_space() -> usize {
     1024 * kib.and_then(|n| n.parse::<usize>().ok()).expect("a number")
 }
 
-/// Frees 4 MiB in the middle of the heap, so that what little each of a thousand pools takes from there need not be
-/// asked from the system.
+/// Frees 4 MiB in the middle of the heap, so that the small heap allocations of a thousand pools need no memory
+/// from the system.
 fn warm_the_heap() {
     let small: Vec<Box<[u8]>> = (0..8192).map(|_| vec![0; 512].into()).collect();
     let roof: Box<[u8]> = vec![0; 512].into();
@@ -159,7 +159,7 @@ fn warm_the_heap() {
     Box::leak(hint::black_box(roof));
 }
 
-/// Runs what must panic, and says why it did. An allocation failure would abort the child instead.
+/// Runs code that must panic, and returns the message. An allocation failure would abort the child instead.
 fn reason<T>(refused: impl FnOnce() -> T) -> String {
     let payload = catch_unwind(AssertUnwindSafe(refused))
         .map(drop)
@@ -168,8 +168,8 @@ fn reason<T>(refused: impl FnOnce() -> T) -> String {
     text.expect("a message").clone()
 }
 
-/// The numbers come from users, and from theirs: a command line, a configuration. `1 << 32` is one that no capacity
-/// overflows at, so that the system is asked for the memory.
+/// These numbers come from users and their users: a command line, a configuration. At `1 << 32` no capacity
+/// overflows, so the memory is requested from the system.
 #[test]
 fn a_fan_out_or_a_queue_that_memory_cannot_hold_is_a_panic_that_says_so() {
     under_the_limit(
@@ -194,7 +194,7 @@ fn a_fan_out_or_a_queue_that_memory_cannot_hold_is_a_panic_that_says_so() {
                     assert!(text.contains(&most.to_string()), "{text}");
                 }
             }
-            // A bound of a subscriber is only counted.
+            // The limit of a subscriber is only a count.
             let pool = Pool::builder().buffers(2).build().expect("small");
             let video = FanOut::new(1, 1);
             let mut viewer = video.subscribe(usize::MAX);
@@ -205,7 +205,7 @@ fn a_fan_out_or_a_queue_that_memory_cannot_hold_is_a_panic_that_says_so() {
     );
 }
 
-/// Another backlog takes the place of the one that is dropped. If it is refused, nothing may be lost.
+/// A new backlog replaces the one that is dropped. If its memory is refused, nothing may be lost.
 #[test]
 fn a_clear_that_memory_cannot_hold_is_a_panic_and_drops_nothing() {
     under_the_limit(
@@ -224,7 +224,7 @@ fn a_clear_that_memory_cannot_hold_is_a_panic_and_drops_nothing() {
     );
 }
 
-/// The `Vec` of the samples is as long as the user asks, and nothing of what was taken for it may be lost.
+/// The user chooses the length of the `Vec` of samples, and nothing that was taken for it may be lost.
 #[test]
 fn a_list_of_samples_that_memory_cannot_hold_is_an_error_and_all_are_free_again() {
     under_the_limit(
@@ -251,7 +251,7 @@ fn a_list_of_samples_that_memory_cannot_hold_is_an_error_and_all_are_free_again(
                 assert_eq!(refused, Err(too_many));
                 assert_eq!((pool.free_count(), quota.status().in_use), (BUFFERS, 0));
             }
-            // One that had to wait is refused when it is served, and the next waiter is served then.
+            // A get that had to wait fails when it is served, and then the next waiter is served.
             let held = pool.try_get_buffer().expect("one is free");
             let mut large = Polled::waiting(pool.get_buffers(BUFFERS));
             let mut small = Polled::waiting(pool.get_buffer());
@@ -267,7 +267,7 @@ fn a_list_of_samples_that_memory_cannot_hold_is_an_error_and_all_are_free_again(
     );
 }
 
-/// There is a way out that needs no memory: the buffer that has the bytes.
+/// Without memory for a copy there is another way: the buffer that has the bytes.
 #[test]
 fn bytes_whose_copy_memory_cannot_hold_are_the_buffer_itself() {
     under_the_limit(
@@ -292,7 +292,8 @@ fn bytes_whose_copy_memory_cannot_hold_are_the_buffer_itself() {
     );
 }
 
-/// A begun frame is put aside on the heap when another get needs its buffer. Without memory it stays where it is.
+/// A partly read frame is copied to the heap when another get needs its buffer. Without memory it stays in the
+/// buffer.
 #[cfg(feature = "stream")]
 #[test]
 fn a_begun_frame_that_memory_cannot_hold_stays_in_its_buffer() {
@@ -350,7 +351,8 @@ fn a_begun_frame_that_memory_cannot_hold_stays_in_its_buffer() {
     );
 }
 
-/// Half of what is asked for is computed from it: words, marks, records. None of these may overflow or abort.
+/// Other sizes are computed from the requested ones: words, flags, records. None of these may overflow or
+/// abort.
 #[test]
 fn a_pool_that_memory_cannot_hold_is_an_error_whatever_is_too_large() {
     under_the_limit(
@@ -374,7 +376,7 @@ fn a_pool_that_memory_cannot_hold_is_an_error_whatever_is_too_large() {
                 ];
                 for builder in builders {
                     let builder = builder.track_holders(true).max_waiters(n);
-                    // What is small enough works.
+                    // A request that is small enough works.
                     if let Ok(pool) = builder.build() {
                         assert!(n == 1 << 25 && pool.properties().buffers == 1);
                         assert_works(&pool);
@@ -402,8 +404,8 @@ fn a_pool_that_memory_cannot_hold_is_an_error_whatever_is_too_large() {
     );
 }
 
-/// A commit maps three things, and each can be the one that is refused: whatever was mapped before it
-/// must be given back, and nothing of it be used.
+/// A commit makes three mappings, and each of them can fail: whatever was mapped before must be unmapped, and
+/// not used.
 #[test]
 fn a_commit_works_as_soon_as_there_is_enough_whatever_was_refused_before() {
     under_the_limit(
@@ -418,8 +420,8 @@ fn a_commit_works_as_soon_as_there_is_enough_whatever_was_refused_before() {
             let mut taken = Vec::with_capacity(100_000);
             take_all_address_space(&mut taken);
 
-            // The bytes, the headers and the records of all buffers take 8 MiB each or more, so none of
-            // them is passed over in steps of at most two.
+            // The bytes, the headers and the records of all buffers take 8 MiB each or more, so steps of at
+            // most two skip none of them.
             let mut refused = 0;
             while let Err(error) = pool.commit() {
                 assert!(matches!(error, CommitError::OutOfMemory));
@@ -442,7 +444,7 @@ fn a_commit_works_as_soon_as_there_is_enough_whatever_was_refused_before() {
     );
 }
 
-/// There is no `Result` to say it with, so it is a panic with a reason, and not the end of the process.
+/// There is no `Result`, so the failure must be a panic with a reason, and not an abort.
 #[test]
 fn a_pool_without_its_first_page_panics_with_the_reason() {
     under_the_limit(

@@ -19,8 +19,8 @@ const SIZE: usize = 10_000;
 const PREFIX: usize = 100;
 const BUFFERS: usize = 4;
 
-/// Bytes that nobody can have written by chance, 32 of them: never whole in the memory of the test itself,
-/// where only its two halves lie, so that what is found is the pool's.
+/// 32 bytes that do not occur by chance. The test's own memory never has them together, only the two halves, so
+/// any match is in the pool.
 struct Secret([[u8; 16]; 2]);
 
 impl Secret {
@@ -36,14 +36,14 @@ impl Secret {
         self.0.iter().for_each(|half| sample.put_slice(half));
     }
 
-    /// In front of the bytes that are there.
+    /// Before the present bytes.
     fn prepend(&self, sample: &mut Sample) {
         for half in self.0.iter().rev() {
             sample.prepend(half).expect("headroom");
         }
     }
 
-    /// Behind what is counted, where `len` does not tell of it.
+    /// After the counted bytes, which `len` does not include.
     fn put_uncounted(&self, sample: &mut Sample, skip: usize) {
         let spare = sample.chunk_mut();
         for (at, half) in [skip, skip + 16].into_iter().zip(&self.0) {
@@ -51,7 +51,7 @@ impl Secret {
         }
     }
 
-    /// How often it is in `memory`.
+    /// How often it occurs in `memory`.
     fn count_in(&self, memory: &[u8]) -> usize {
         let starts = memory.windows(32);
         starts
@@ -60,7 +60,7 @@ impl Secret {
     }
 }
 
-/// What the kernel says is at the addresses of the pool's region.
+/// The memory of the pool's region, as the kernel reports it.
 fn memory_of(pool: &Pool) -> Vec<u8> {
     let region = pool.region().expect("committed");
     let mut memory = vec![0; region.len()];
@@ -106,7 +106,7 @@ const PLACES: [Place; 6] = [
     }),
 ];
 
-/// What can become of a sample before it is home.
+/// What can happen to a sample before it is returned to the pool.
 const WAYS_HOME: [WayHome; 6] = [
     ("dropped", drop),
     ("frozen and cloned", |sample| {
@@ -137,8 +137,8 @@ const WAYS_HOME: [WayHome; 6] = [
     }),
 ];
 
-/// Each place by each way, with the option and without: there the scan finds it, which shows that it looks
-/// where the secret was.
+/// Each place with each way, with the option and without it. Without it the scan finds the secret, which shows
+/// that the scan looks at the right place.
 #[test]
 fn a_secret_is_in_the_pool_s_memory_after_its_release_without_the_option_and_not_with_it() {
     for (place, write) in PLACES {
@@ -166,7 +166,7 @@ fn a_secret_is_in_the_pool_s_memory_after_its_release_without_the_option_and_not
     }
 }
 
-/// The next in line has the sample at the moment of the release, so it must be wiped before.
+/// The next waiter has the sample at the moment of the release, so it must be wiped before.
 #[test]
 fn a_sample_that_is_handed_over_is_wiped_before_the_next_owner_has_it() {
     let secret = Secret::new();
@@ -188,7 +188,7 @@ fn a_sample_that_is_handed_over_is_wiped_before_the_next_owner_has_it() {
     assert_eq!(secret.count_in(&memory_of(&pool)), 0, "while they are out");
 }
 
-/// Once the memory is the system's again there is nothing to find, with the option or without.
+/// After the system took the memory back nothing is found, with the option or without.
 #[test]
 fn a_decommit_leaves_no_secret_behind() {
     for wipes in [false, true] {
@@ -203,11 +203,11 @@ fn a_decommit_leaves_no_secret_behind() {
     }
 }
 
-/// The copy is not in the pool's memory, so no release wipes it: it must wipe itself, or what the option is for stays
-/// in the heap. Without the option it is there, which shows that the scan looks where it was.
+/// The copy is not in the pool's memory, so no release wipes it. It must wipe itself, or the secret stays in
+/// the heap. Without the option the secret is there, which shows that the scan looks at the right place.
 #[test]
 fn a_copy_that_was_made_of_a_slice_is_wiped_with_its_last_handle() {
-    // Alone, since a thread that shares the heap could be given what was freed, and write into it.
+    // In a process of its own, since another thread could be given the freed heap memory and write into it.
     let test = "secrets::a_copy_that_was_made_of_a_slice_is_wiped_with_its_last_handle";
     in_a_child(test, || {
         a_copy_is_wiped();

@@ -6,7 +6,7 @@ use sample_pool::{
     BuildError, CommitError, GetBufferError, Pool, Properties, Sample, SetPropertiesError, State,
 };
 
-/// The size grows so that prefix and size fill the alignment; echoing the request would be wrong.
+/// The size grows so that prefix and size fill the alignment, so returning the requested size would be wrong.
 #[test]
 fn set_properties_rounds_the_size_up_and_echoes_the_rest() {
     for (requested, size) in [
@@ -26,8 +26,8 @@ fn set_properties_rounds_the_size_up_and_echoes_the_rest() {
     }
 }
 
-/// A zero alignment is a mistake in any state, so it is told before the state is looked at; and the
-/// state is told before sizes are, since the sizes may be right later.
+/// A zero alignment is an error in any state, so it is checked before the state. The state is checked before
+/// the sizes, since the sizes may be valid later.
 #[test]
 fn set_properties_checks_the_alignment_then_the_state_then_the_size_and_changes_nothing() {
     let too_large = properties(2, usize::MAX / 2, 64, 0);
@@ -51,12 +51,12 @@ fn set_properties_checks_the_alignment_then_the_state_then_the_size_and_changes_
     }
 }
 
-/// Each edge is one byte, or one slot, away from an overflow.
+/// Each limit is one byte, or one slot, away from an overflow.
 #[test]
 fn all_buffers_together_may_take_isize_max_bytes_and_u32_max_slots() {
     let pool = Pool::new();
     let most = isize::MAX as usize;
-    // No processor of 32 bits can ask for more slots than their numbers can tell apart.
+    // With 32 bits no request exceeds the number of slots that an index can count.
     let one_more = (u32::MAX as usize).checked_add(1);
     let cases = [
         (properties(1, most, 1, 0), true),
@@ -80,7 +80,7 @@ fn all_buffers_together_may_take_isize_max_bytes_and_u32_max_slots() {
     }
 }
 
-/// A pool without buffers or bytes can never serve anybody, so it must not look as if it could.
+/// A pool without buffers or bytes can serve no get, so its commit must fail.
 #[test]
 fn commit_refuses_a_pool_without_buffers_size_or_properties() {
     assert!(matches!(Pool::new().commit(), Err(CommitError::SizeNotSet)));
@@ -94,7 +94,7 @@ fn commit_refuses_a_pool_without_buffers_size_or_properties() {
     }
 }
 
-/// A stale or half-made configuration must not stay behind the refusal. (With 32 bits, all that can be addressed can be
+/// A failed commit must leave no old or partial configuration. (With 32 bits, all that can be addressed can be
 /// mapped: `refused_memory` has a limit for that.)
 #[cfg(target_pointer_width = "64")]
 #[test]
@@ -136,7 +136,7 @@ fn commit_makes_one_contiguous_mapping_that_is_aligned_to_any_number() {
     }
 }
 
-/// A second mapping or a new free list would lose the samples that are out.
+/// A second mapping or a new free list would lose the samples that are checked out.
 #[test]
 fn committing_a_committed_pool_changes_nothing() {
     let pool = committed();
@@ -151,7 +151,7 @@ fn committing_a_committed_pool_changes_nothing() {
     waiter.expect_ready().expect("it still waits");
 }
 
-/// Registered memory would have to be registered again.
+/// Otherwise registered memory would have to be registered again.
 #[test]
 fn a_commit_after_a_decommit_gives_the_same_addresses() {
     let pool = committed();
@@ -164,7 +164,7 @@ fn a_commit_after_a_decommit_gives_the_same_addresses() {
     }
 }
 
-/// Slots are spread over words, so whether all of them can be reached depends on their number.
+/// Slots are spread over words, so their number decides whether all of them can be reached.
 #[test]
 fn a_pool_hands_out_as_many_samples_as_it_was_told_to_have() {
     for buffers in 1..=600 {
@@ -182,7 +182,7 @@ fn a_pool_hands_out_as_many_samples_as_it_was_told_to_have() {
     }
 }
 
-/// The free list and the geometry of the old configuration must not shine through.
+/// Nothing of the old free list and layout may remain.
 #[test]
 fn other_properties_take_effect_at_the_next_commit() {
     let pool = committed();

@@ -6,7 +6,7 @@ use bytes::BufMut;
 use sample_pool::{GetBufferError, Pool, State};
 use std::thread;
 
-/// The drain is over: who held a sample goes on as if there had been none.
+/// The drain is cancelled: holders of samples continue as if it had not begun.
 #[test]
 fn commit_cancels_a_drain_and_the_samples_that_are_out_rejoin() {
     let pool = committed();
@@ -49,7 +49,7 @@ fn decommit_has_no_effect_unless_the_pool_is_committed() {
     }
 }
 
-/// The waiter would find the pool open again, and sleep on.
+/// Otherwise the waiter would find the pool committed again, and continue to wait.
 #[test]
 fn a_waiter_is_told_of_a_decommit_even_if_commit_follows_before_it_is_polled() {
     let pool = committed();
@@ -75,7 +75,7 @@ fn a_waiter_is_told_of_a_decommit_even_if_commit_follows_before_it_is_polled() {
     );
 }
 
-/// It owns the sample, and only does not know yet.
+/// The waiter owns the sample, and was only not polled since.
 #[test]
 fn who_was_handed_a_sample_keeps_it_through_decommit_and_flush() {
     for stop in [Pool::decommit, |pool: &Pool| pool.set_flushing(true)] {
@@ -95,7 +95,7 @@ fn who_was_handed_a_sample_keeps_it_through_decommit_and_flush() {
     }
 }
 
-/// Giving the memory back while somebody still reads it would zero it under their eyes.
+/// If the memory were given back while a holder reads it, the holder would read zeros.
 #[test]
 fn samples_stay_fully_usable_while_the_pool_drains() {
     let pool = committed();
@@ -118,7 +118,7 @@ fn samples_stay_fully_usable_while_the_pool_drains() {
     assert_eq!(pool.state(), State::Configured);
 }
 
-/// The thread that decommitted may be gone by then.
+/// The thread that decommitted may have ended by then.
 #[test]
 fn whoever_brings_the_last_sample_home_completes_the_drain() {
     let pool = committed();
@@ -137,7 +137,7 @@ fn whoever_brings_the_last_sample_home_completes_the_drain() {
     assert_eq!(pool.set_properties(SMALL), Ok(SMALL));
 }
 
-/// Who decommits and then sets properties must not have to wait for anything.
+/// Code that decommits and then sets properties must not have to wait.
 #[test]
 fn with_nothing_outstanding_decommit_completes_before_it_returns() {
     let pool = committed();
@@ -149,7 +149,7 @@ fn with_nothing_outstanding_decommit_completes_before_it_returns() {
     assert_eq!(pool.set_properties(SMALL), Ok(SMALL));
 }
 
-/// Samples are home in a draining pool, so looking at the free list first would hand them out.
+/// A draining pool has free samples, so a get that checked the free list first would take one.
 #[test]
 fn every_get_says_not_committed_in_every_other_state() {
     for state in STATES {
@@ -164,7 +164,7 @@ fn every_get_says_not_committed_in_every_other_state() {
     assert_all_refused(&pool, GetBufferError::NotCommitted);
 }
 
-/// There will be no drain to wait for, and who waits for one would wait for ever.
+/// No drain will follow, so a future that waited for one would wait for ever.
 #[test]
 fn drained_is_ready_at_once_unless_the_pool_is_committed_or_drains() {
     for state in STATES {
@@ -181,7 +181,7 @@ fn drained_is_ready_at_once_unless_the_pool_is_committed_or_drains() {
     }
 }
 
-/// It counts from the call: who polls late, or after the pool was committed again, missed nothing.
+/// The future counts from its call: a late poll, or a poll after the next commit, misses nothing.
 #[test]
 fn drained_resolves_at_the_first_drain_after_the_call_even_if_commit_follows() {
     let pool = committed();
@@ -201,7 +201,7 @@ fn drained_resolves_at_the_first_drain_after_the_call_even_if_commit_follows() {
     too_late.expect_ready();
 }
 
-/// A listener that is dropped must neither be woken for ever nor take the others with it.
+/// A dropped listener must neither be woken for ever nor remove the others.
 #[test]
 fn dropping_a_drained_future_loses_only_that_notice() {
     let pool = committed();
@@ -230,7 +230,7 @@ fn backed_pages(base: usize, len: usize) -> usize {
         .count()
 }
 
-/// An idle pool that keeps its memory starves the rest of the machine.
+/// An idle pool that keeps its memory takes it from the rest of the machine.
 #[test]
 #[cfg(target_os = "linux")]
 fn the_end_of_a_drain_gives_the_physical_memory_back() {
@@ -252,7 +252,7 @@ fn the_end_of_a_drain_gives_the_physical_memory_back() {
     assert_eq!(backed(), 0);
 }
 
-/// The pool's totals are those of its whole life; a drain that resets them hides a leak.
+/// The totals of a pool are those of its whole life. If a drain reset them, it would hide a leak.
 #[test]
 fn the_totals_survive_a_drain_and_new_properties() {
     let pool = committed();

@@ -4,7 +4,7 @@ use super::{SMALL, STATES, addresses, assert_all_refused, committed, pool_in};
 use crate::polling::Polled;
 use sample_pool::{GetBufferError, State};
 
-/// Samples are home while a pool flushes, so looking at the free list first would hand them out.
+/// A flushing pool has free samples, so a get that checked the free list first would take one.
 #[test]
 fn every_get_says_flushing_while_the_pool_flushes_and_works_when_it_ends() {
     let pool = committed();
@@ -20,7 +20,7 @@ fn every_get_says_flushing_while_the_pool_flushes_and_works_when_it_ends() {
     assert_eq!(addresses(&pool), before);
 }
 
-/// The two refusals ask for different things of the caller, so their order is promised.
+/// The two errors require different actions of the caller, so their precedence is promised.
 #[test]
 fn not_committed_comes_before_flushing() {
     for state in STATES {
@@ -35,7 +35,7 @@ fn not_committed_comes_before_flushing() {
     }
 }
 
-/// The waiter would find that the flush is over, and sleep on.
+/// Otherwise the waiter would find the flush over, and continue to wait.
 #[test]
 fn a_waiter_is_told_of_a_flush_even_if_it_ends_before_it_is_polled() {
     let pool = committed();
@@ -51,7 +51,7 @@ fn a_waiter_is_told_of_a_flush_even_if_it_ends_before_it_is_polled() {
     assert_eq!(pool.free_count(), 4);
 }
 
-/// Whoever flushes decides when the flush ends, whatever the owner of the pool does meanwhile.
+/// The caller that began the flush decides when it ends, whatever the owner of the pool does in between.
 #[test]
 fn a_flush_outlives_decommit_commit_and_new_properties() {
     let pool = committed();
@@ -67,7 +67,7 @@ fn a_flush_outlives_decommit_commit_and_new_properties() {
     assert_eq!(addresses(&pool).len(), 4);
 }
 
-/// Releases take another path while the pool flushes, and must still find the way home.
+/// Releases take another path while the pool flushes, and must still return their samples.
 #[test]
 fn samples_that_are_out_come_home_during_a_flush_and_complete_a_drain() {
     let pool = committed();

@@ -13,7 +13,7 @@ use std::{
     thread,
 };
 
-/// A callback that counts its calls, and a value whose count falls when the pool is freed.
+/// A callback that counts its calls, and a value whose count drops when the pool is freed.
 fn watch(pool: &Pool) -> (Arc<AtomicUsize>, Arc<()>) {
     let calls = Arc::new(AtomicUsize::new(0));
     let alive = Arc::new(());
@@ -26,7 +26,7 @@ fn watch(pool: &Pool) -> (Arc<AtomicUsize>, Arc<()>) {
     (calls, alive)
 }
 
-/// The memory belongs to the samples as much as to the handles, and who is last is not known before.
+/// Samples keep the memory alive as handles do, and any of them can be the last.
 #[test]
 fn samples_outlive_the_last_handle_and_the_last_of_them_frees_the_pool() {
     let pool = committed();
@@ -53,7 +53,7 @@ fn samples_outlive_the_last_handle_and_the_last_of_them_frees_the_pool() {
     assert!(weak.upgrade().is_none());
 }
 
-/// The future is the only way left to reach the pool, and must not be the way to reach freed memory.
+/// Only the future can still reach the pool, and it must not reach freed memory.
 #[test]
 fn an_owned_get_keeps_the_pool_and_can_still_be_served() {
     let pool = committed();
@@ -70,7 +70,8 @@ fn an_owned_get_keeps_the_pool_and_can_still_be_served() {
     assert_eq!(Arc::strong_count(&alive), 1);
 }
 
-/// Nobody can complete the drain of a pool that is gone, so who waits for it would wait for ever.
+/// No caller can complete the drain of a pool that was freed, so a future that waited for it would wait for
+/// ever.
 #[test]
 fn drained_does_not_keep_the_pool_and_resolves_when_it_is_freed() {
     for state in [State::Committed, State::Draining] {
@@ -84,7 +85,7 @@ fn drained_does_not_keep_the_pool_and_resolves_when_it_is_freed() {
     }
 }
 
-/// The callback may keep the pool it is given, at the very moment when it would be freed.
+/// The callback may clone the pool that it is given, at the moment when the pool would be freed.
 #[test]
 fn the_callback_of_the_last_sample_may_keep_the_pool() {
     let pool = committed();
@@ -100,7 +101,7 @@ fn the_callback_of_the_last_sample_may_keep_the_pool() {
     drop(kept.try_get_buffer().expect("it works as before"));
 }
 
-/// A releaser in its callback has the pool as a handle has it, whatever becomes of the last one meanwhile.
+/// A callback uses the pool as a handle does, even after the last handle was dropped.
 #[test]
 fn a_callback_can_have_the_pool_again_after_it_dropped_the_last_handle() {
     let pool = committed();
@@ -123,12 +124,12 @@ fn a_callback_can_have_the_pool_again_after_it_dropped_the_last_handle() {
     drop(pool.set_notify(None));
 }
 
-/// The sample is enough: a future that nobody drops would keep a pool of which nothing is used.
+/// The sample is enough: a resolved future that is not dropped would keep a pool that is not used.
 #[test]
 fn an_owned_get_is_no_handle_once_it_has_resolved() {
     let pool = committed();
     let weak = pool.downgrade();
-    // The first get goes under the lock, and those after it need not.
+    // The first get takes the lock, and those after it need not.
     drop(pool.try_get_buffer().expect("all are free"));
     let (mut served, mut refused) = (pool.get_buffer_owned(), pool.get_buffer_owned());
     let (mut handed, mut failed) = (pool.get_buffer_owned(), pool.get_buffer_owned());
@@ -149,14 +150,14 @@ fn an_owned_get_is_no_handle_once_it_has_resolved() {
     drop((served, refused, handed, failed));
 }
 
-/// An owned get that was not polled yet has a handle, and gives it up with the slot in its place.
+/// An owned get that was not polled has a handle, and exchanges it for the slot that it takes.
 #[test]
 fn an_owned_get_that_was_never_polled_keeps_the_pool_and_lets_it_go() {
     let pool = committed();
     let (_calls, alive) = watch(&pool);
     drop(pool.try_get_buffer().expect("all are free"));
     let first = pool.get_buffer_owned();
-    // Whoever listens takes the count under the lock, and the next get gives it back to its word.
+    // A listener moves the count under the lock, and the next get moves it back to the word.
     drop(pool.released());
     drop(pool.try_get_buffer().expect("all are free"));
     drop(first);
@@ -169,7 +170,7 @@ fn an_owned_get_that_was_never_polled_keeps_the_pool_and_lets_it_go() {
     assert_eq!(Arc::strong_count(&alive), 1, "freed");
 }
 
-/// So is a call in flight, which counts once wherever it is counted.
+/// The same for a call in flight, which counts once, wherever it is counted.
 #[test]
 fn a_callback_that_listens_and_gets_lets_the_pool_go() {
     let pool = committed();

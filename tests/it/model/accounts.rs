@@ -9,12 +9,12 @@ use std::collections::{HashMap, VecDeque};
 struct Account {
     limit: usize,
     charged: usize,
-    /// Who waits, and for how much.
+    /// The waiters, and how many samples each requests.
     line: VecDeque<(u64, usize)>,
 }
 
 impl Account {
-    /// Charges what whoever is first in line wants, while there is room. The answer is their names.
+    /// Admits waiters from the head of the queue while there is room. Returns their names.
     fn admit(&mut self) -> Vec<u64> {
         let mut admitted = Vec::new();
         while let Some(&(name, wanted)) = self.line.front() {
@@ -29,7 +29,7 @@ impl Account {
     }
 }
 
-/// Who goes through the pool itself has no account, and always has room.
+/// A get on the pool itself has no account, and always has room.
 #[derive(Debug)]
 pub(crate) struct Accounts(HashMap<Payer, Account>);
 
@@ -54,7 +54,7 @@ impl Accounts {
         }
     }
 
-    /// Charges `wanted` samples if there is room and nobody is in line.
+    /// Takes room for `wanted` samples if there is enough and no waiter is queued.
     pub(crate) fn charge(&mut self, payer: Payer, wanted: usize) -> bool {
         let Some(account) = self.0.get_mut(&payer) else {
             return true;
@@ -65,7 +65,7 @@ impl Accounts {
         charged
     }
 
-    /// How many samples can be charged at once.
+    /// For how many samples there is room at once.
     pub(crate) fn room(&self, payer: Payer) -> usize {
         match self.0.get(&payer) {
             None => usize::MAX,
@@ -74,7 +74,7 @@ impl Accounts {
         }
     }
 
-    /// Joins the line of an account that had no room.
+    /// Queues a get for which there was no room.
     pub(crate) fn join(
         &mut self,
         payer: Payer,
@@ -91,7 +91,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Leaves the line. The answer is who is admitted for it.
+    /// Leaves the queue. Returns the waiters that are admitted instead.
     pub(crate) fn leave(&mut self, payer: Payer, name: u64) -> Vec<u64> {
         let Some(account) = self.0.get_mut(&payer) else {
             return Vec::new();
@@ -100,7 +100,7 @@ impl Accounts {
         account.admit()
     }
 
-    /// Gives back what was charged. The answer is who is admitted for it.
+    /// Releases room. Returns the waiters that are admitted to it.
     pub(crate) fn give_back(&mut self, payer: Payer, count: usize) -> Vec<u64> {
         let Some(account) = self.0.get_mut(&payer) else {
             return Vec::new();
@@ -109,14 +109,14 @@ impl Accounts {
         account.admit()
     }
 
-    /// Empties all lines. The answer is who was in them.
+    /// Empties all queues. Returns the waiters that were in them.
     pub(crate) fn turn_away(&mut self) -> Vec<u64> {
         let accounts = self.0.values_mut();
         let waiting = accounts.flat_map(|account| account.line.drain(..));
         waiting.map(|(name, _)| name).collect()
     }
 
-    /// Compares what the quota says of itself.
+    /// Compares the model with the status of the quota.
     pub(crate) fn compare(&self, payer: Payer, quota: &Quota) -> TestCaseResult {
         let status = quota.status();
         let expected = self.0.get(&payer);

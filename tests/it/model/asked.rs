@@ -3,22 +3,22 @@
 use super::operations::Payer;
 use sample_pool::GetBufferError;
 
-/// Where a get stands.
+/// The state of a get.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stage {
     New,
-    /// In the line of its quota.
+    /// Queued in its quota.
     WaitingForRoom,
-    /// Charged, and not polled since.
+    /// Admitted, and not polled since.
     Admitted,
-    /// As that, and everybody was turned away since.
+    /// Admitted, not polled since, and a decommit or a flush has failed all waiters since.
     TurnedAway(GetBufferError),
-    /// In the pool's line.
+    /// Queued in the pool.
     Waiting {
         gathered: usize,
     },
     Handed,
-    /// In the line of its quota, for which nothing was charged, or in the pool's.
+    /// Queued in its quota without room, or queued in the pool.
     Failed(GetBufferError, usize),
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Expected {
     notify: bool,
     max_waiters: usize,
     home: usize,
-    /// How many are to be kept in the reserve of any pool, of this one, and are.
+    /// The priority buffers: of any pool with these properties, of this commit, and those that are free.
     reserve: usize,
     reserve_size: usize,
     reserved: usize,
@@ -34,14 +34,14 @@ pub(crate) struct Expected {
     pub(crate) accounts: Accounts,
     asked: HashMap<u64, Asked>,
     listeners: HashMap<u64, Listener>,
-    /// The most that were out at once since the commit.
+    /// The most samples that were checked out at once since the commit.
     peak: usize,
     acquired: u64,
     released: u64,
     waited: u64,
     exhausted: u64,
     cancelled: u64,
-    /// Gets that were dropped after they had failed and before they were polled: counted or not.
+    /// Gets that failed and were dropped before the next poll: they may be counted or not.
     perhaps_cancelled: u64,
 }
 
@@ -98,7 +98,7 @@ impl Expected {
         Ok(())
     }
 
-    /// How many samples could be had at once.
+    /// How many samples can be taken at once.
     fn available(&self, payer: Payer) -> usize {
         match payer {
             Payer::Privileged if self.privileged.is_empty() => self.home + self.reserved,
@@ -141,7 +141,7 @@ impl Expected {
         taken
     }
 
-    /// For how many a get of up to `most` is served. With none free it fails as a get of one does.
+    /// How many samples a get of up to `most` takes. With none free it fails as a get of one does.
     pub(crate) fn up_to(&self, payer: Payer, most: usize) -> usize {
         let there = self.available(payer).min(self.accounts.room(payer));
         there.max(1).min(most)
@@ -179,7 +179,7 @@ impl Expected {
         self.asked.insert(name, asked);
     }
 
-    /// What a poll of the get answers; `None` if it waits.
+    /// The result of a poll of the get; `None` if it waits.
     pub(crate) fn poll(&mut self, name: u64) -> Option<Result<usize, GetBufferError>> {
         let Asked {
             payer,
@@ -206,7 +206,7 @@ impl Expected {
         Some(answer)
     }
 
-    /// Charges what is wanted; `None` if it waits for room.
+    /// Takes room for the wanted samples; `None` if the get waits for room.
     fn ask_for_room(
         &mut self,
         name: u64,
@@ -228,7 +228,7 @@ impl Expected {
         None
     }
 
-    /// Takes what is wanted; `None` if it waits in line.
+    /// Takes the wanted samples; `None` if the get waits in the queue.
     fn ask_for_slots(
         &mut self,
         name: u64,
@@ -260,7 +260,7 @@ impl Expected {
         None
     }
 
-    /// What the first in line has gathered beyond `most` goes to who is privileged.
+    /// What the head of the queue has gathered beyond `most` goes to a get of high priority.
     fn leave_to_others(&mut self, most: usize) {
         let Some(&front) = self.line.front() else {
             return;
@@ -280,7 +280,7 @@ impl Expected {
         }
     }
 
-    /// Who waits is woken when it is told.
+    /// A waiter is woken when it gets its result.
     pub(crate) fn wakes(&self, name: u64) -> usize {
         self.asked[&name].wakes
     }
@@ -311,7 +311,7 @@ impl Expected {
         self.give_back(asked.payer, charged);
     }
 
-    /// One slot goes to the first in line, the reserve, or home.
+    /// One slot goes to the head of the queue, to the priority buffers, or to the free list.
     fn come_home(&mut self) {
         if self.privileged.is_empty() && self.reserved < self.reserve_size {
             self.reserved += 1;
@@ -474,7 +474,7 @@ impl Expected {
         Ok(self.properties)
     }
 
-    /// Compares what the pool says of itself.
+    /// Compares the model with the status of the pool.
     pub(crate) fn compare(&self, pool: &Pool) -> TestCaseResult {
         let status = pool.status();
         let (out, free) = (self.out(), self.home + self.reserved);

@@ -5,7 +5,7 @@ use proptest::{prelude::*, test_runner::TestCaseResult};
 use sample_pool::{Properties, Sample, SampleProperties, SharedSample};
 use std::collections::HashMap;
 
-/// What fills every byte that a user does not mean to show. Nobody may ever read it.
+/// Fills every byte that a user does not mean to show. No user may ever read it.
 const CANARY: u8 = 0xC5;
 
 #[derive(Debug)]
@@ -41,7 +41,7 @@ fn pattern(count: usize) -> Vec<u8> {
 }
 
 impl Held {
-    /// Checks that a sample is as new, and leaves canaries in all of it.
+    /// Checks that a sample is as new, and fills all of it with canaries.
     pub(crate) fn fresh(mut sample: Sample, properties: Properties) -> Result<Self, TestCaseError> {
         prop_assert!(sample.is_empty());
         prop_assert_eq!(sample.capacity(), properties.size);
@@ -69,7 +69,7 @@ impl Held {
         self.slot
     }
 
-    /// How many bytes stand in the sample, however many of them this handle shows.
+    /// How many bytes the sample has, however many of them this handle shows.
     pub(crate) fn in_sample(&self) -> usize {
         match &self.handle {
             Handle::Owned(_) => self.bytes.len(),
@@ -77,7 +77,7 @@ impl Held {
         }
     }
 
-    /// The bytes are those that this user wrote, and zeroes where it only set the length.
+    /// Checks that the bytes are those that this user wrote, and zeros where it only set the length.
     pub(crate) fn check(&self) -> TestCaseResult {
         let (bytes, properties) = match &self.handle {
             Handle::Owned(sample) => (&sample[..], sample.properties()),
@@ -132,7 +132,7 @@ impl Held {
                 self.bytes.clear();
             }
         }
-        // What is not shown holds canaries again, for the next length that uncovers it.
+        // Bytes that are not shown are canaries again, for the next length that uncovers them.
         let unseen = sample.chunk_mut();
         let canaries = vec![CANARY; unseen.len()];
         unseen.copy_from_slice(&canaries);
@@ -185,7 +185,7 @@ impl Held {
         })
     }
 
-    /// The only handle to a slot becomes writable again, and no other does.
+    /// Only a sole handle to a slot becomes writable again.
     pub(crate) fn unshare(
         mut self,
         handles: &HashMap<usize, usize>,

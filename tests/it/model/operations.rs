@@ -3,12 +3,12 @@
 use super::held::Edit;
 use sample_pool::{Pool, Properties};
 
-/// How the pool is built. It starts unconfigured in all but name: the first operations configure it.
+/// How the pool is built. The first operations configure it.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) max_waiters: usize,
     pub(crate) reserve: usize,
-    /// Of each of the two quotas.
+    /// The limit of each of the two quotas.
     pub(crate) limit: usize,
     pub(crate) track_holders: bool,
     pub(crate) zero_on_release: bool,
@@ -31,7 +31,7 @@ impl Settings {
     }
 }
 
-/// Through whom a get goes.
+/// What a get is called on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Payer {
     Pool,
@@ -56,7 +56,7 @@ pub(crate) enum Happening {
     Drain,
 }
 
-/// A number that stands first chooses one of those that there are.
+/// A first number chooses among the existing objects.
 #[derive(Clone, Debug)]
 pub(crate) enum Operation {
     Begin(Payer, Ask),

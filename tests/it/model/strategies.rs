@@ -86,7 +86,7 @@ fn operations() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// Up to `longest` operations, which mostly start with a pool that is committed.
+/// Up to `longest` operations, most of which start with a committed pool.
 pub(crate) fn sequences(longest: usize) -> impl Strategy<Value = Vec<Operation>> {
     let rest = prop::collection::vec(operations(), 0..longest - 1);
     (properties(), rest).prop_map(|(properties, rest)| {

@@ -61,7 +61,7 @@ fn charged(quota: &Quota, ask: Ask) -> BoxFuture<'_, Result<Vec<Sample>, GetBuff
     }
 }
 
-/// A future of something that happens to the pool.
+/// A future of an event of the pool.
 enum Event<'a> {
     Released(Polled<Released<'a>>),
     Drained(Polled<Drained>),
@@ -90,7 +90,7 @@ impl Quotas {
     }
 }
 
-/// The real pool and what was got from it, beside what is expected of it.
+/// The real pool and what was taken from it, beside the model.
 struct World<'a> {
     pool: &'a Pool,
     quotas: &'a Quotas,
@@ -102,16 +102,16 @@ struct World<'a> {
     payers_of_gets: HashMap<u64, Payer>,
     events: HashMap<u64, Event<'a>>,
     held: Vec<Held>,
-    /// How many handles there are to each slot that is in a user's hands.
+    /// The number of handles to each slot that a user holds.
     handles: HashMap<usize, usize>,
-    /// Through whom each of them was got.
+    /// What each of them was taken through.
     payers: HashMap<usize, Payer>,
     calls: Arc<AtomicUsize>,
     region: Option<Region>,
     tracked: bool,
 }
 
-/// The one of `keys` that `choice` chooses.
+/// The key that `choice` selects.
 fn choose<T>(values: &HashMap<u64, T>, choice: usize) -> Option<u64> {
     let mut keys: Vec<u64> = values.keys().copied().collect();
     keys.sort_unstable();
@@ -257,7 +257,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Takes samples into the hands of the user, and checks that they are as new.
+    /// Gives samples to the user, and checks that they are as new.
     fn receive(
         &mut self,
         payer: Payer,
@@ -284,7 +284,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Makes something else of a handle to a sample.
+    /// Converts a handle to a sample.
     fn replace(
         &mut self,
         choice: usize,
@@ -297,7 +297,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Makes `Bytes` of a handle; those of no bytes hold nothing, so the handle is released.
+    /// Converts a handle to `Bytes`. `Bytes` of no bytes hold nothing, so the handle is released.
     fn make_bytes(&mut self, choice: usize) -> TestCaseResult {
         let count = self.held.len().max(1);
         let chosen = self.held.get(choice % count);
@@ -318,7 +318,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Counts a handle as released; the caller drops it.
+    /// Counts a handle as released. The caller drops it.
     fn release(&mut self, choice: usize) -> Option<Held> {
         if self.held.is_empty() {
             return None;
@@ -373,7 +373,7 @@ impl<'a> World<'a> {
     }
 
     fn commit(&mut self) -> TestCaseResult {
-        // Not comparable, as some have a cause of the system's.
+        // Not comparable, as some have a source from the system.
         let committed = self.pool.commit().map_err(|error| error.to_string());
         let expected = self.expected.commit().map_err(|error| error.to_string());
         prop_assert_eq!(committed, expected);
@@ -384,7 +384,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Compares everything that can be seen of the pool.
+    /// Compares everything that is observable of the pool.
     fn compare(&self) -> TestCaseResult {
         self.expected.compare(self.pool)?;
         for payer in Payer::BUDGETS {
@@ -421,7 +421,7 @@ impl<'a> World<'a> {
     }
 }
 
-/// Plays all operations; what is left at the end is what the user still holds.
+/// Runs all operations. Returns what the user still holds at the end.
 fn play(pool: &Pool, settings: &Settings, operations: &[Operation]) -> Result<Left, TestCaseError> {
     let quotas = Quotas::new(pool, settings.limit);
     let mut world = World::new(pool, &quotas, settings);
@@ -434,7 +434,7 @@ fn play(pool: &Pool, settings: &Settings, operations: &[Operation]) -> Result<Le
 /// The handles that the user still holds, and to how many samples.
 type Left = (Vec<Held>, usize);
 
-/// Plays all operations, and then lets the pool go before what is left of its samples.
+/// Runs all operations, and then drops the pool before the remaining samples.
 pub(crate) fn run(settings: &Settings, operations: &[Operation]) -> TestCaseResult {
     let pool = settings.build();
     let (held, samples) = play(&pool, settings, operations)?;

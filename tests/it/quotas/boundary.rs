@@ -18,13 +18,13 @@ use std::{
     time::Duration,
 };
 
-/// What a method answers that the type itself does not have.
+/// The result of a method that the type itself does not have.
 #[derive(Debug)]
 struct Absent;
 
 macro_rules! absent {
     ($($method:ident),+) => {
-        /// Every name under which a way out of a quota was, or could be looked for.
+        /// Every name that could be one of a way out of a quota.
         #[allow(clippy::wrong_self_convention, reason = "a reference will do for a call")]
         trait WayOut {
             $(fn $method(&self) -> Absent { Absent })+
@@ -83,8 +83,8 @@ macro_rules! not_implemented {
     }};
 }
 
-/// A consumer with a limit of one took all buffers through `quota.pool()`, and those that were kept for others
-/// through `quota.privileged()`; `PollPool::pool` led out in the same way.
+/// A consumer with a limit of one used to take all buffers through `quota.pool()`, and the priority buffers
+/// through `quota.privileged()`. `PollPool::pool` was such a way, too.
 #[test]
 fn no_method_leads_from_a_quota_or_what_was_made_with_it_to_the_pool_or_a_higher_priority() {
     let pool = pool(2);
@@ -132,8 +132,8 @@ fn no_conversion_leads_from_a_quota_to_the_pool() {
     not_implemented!(SharedSample: Into<Pool>);
 }
 
-/// Every way to ask, of a quota with a limit of one whose sample is held, in a pool that has samples for others
-/// and for high priority.
+/// Every way to get a sample of a quota with a limit of one whose sample is held, in a pool that has free
+/// samples and priority buffers.
 #[tokio::test]
 async fn a_limit_of_one_is_one_sample_whatever_is_called() {
     let pool = Pool::builder().buffers(4).size(64).priority_buffers(2);
@@ -165,7 +165,7 @@ async fn a_limit_of_one_is_one_sample_whatever_is_called() {
     assert_used(&quota, 1, 5);
     assert_eq!(pool.status().outstanding, 1);
     drop((waiting, polled));
-    // A sample that becomes writable again is charged on.
+    // A sample that becomes writable again stays in use in its quota.
     let held = held.freeze().try_into_sample().unwrap();
     assert_eq!(quota.try_get_buffer().unwrap_err(), exhausted);
     drop(held);

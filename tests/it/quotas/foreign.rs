@@ -16,7 +16,7 @@ use std::{
     task::Context,
 };
 
-/// One that was admitted holds room and no sample, so a drain can end while another waits for room.
+/// An admitted get holds room and no sample, so a drain can end while another get waits for room.
 #[test]
 fn a_waker_may_commit_when_its_drain_has_ended() {
     let pool = pool(4);
@@ -38,7 +38,7 @@ fn a_waker_may_commit_when_its_drain_has_ended() {
     assert_nothing_is_lost(&pool, &quota);
 }
 
-/// A waker that is woken for room takes the room and gives it back, at once, on the releasing thread.
+/// A waker that is woken for room takes the room and releases it, at once, on the releasing thread.
 #[test]
 fn wakers_of_a_quota_may_come_back_in() {
     let pool = pool(4);
@@ -79,8 +79,8 @@ fn a_waker_that_panics_costs_nobody_room() {
     assert_nothing_is_lost(&pool, &quota);
 }
 
-/// Futures that were forgotten keep their room and their place, and no more: not the pool, and no waker
-/// beyond its end.
+/// Forgotten futures keep their room and their queue position, and nothing else: not the pool, and no waker
+/// after the pool ends.
 #[test]
 fn a_forgotten_get_of_a_quota_does_not_keep_the_pool() {
     let pool = pool(4);

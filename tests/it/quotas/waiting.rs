@@ -28,7 +28,7 @@ fn who_is_over_the_quota_holds_up_nobody_else() {
     assert_nothing_is_lost(&pool, &quota);
 }
 
-/// Nobody overtakes in the quota's line: not who tries, and not who wants less than the first.
+/// No request overtakes in the queue of a quota: no try, and no request for fewer samples than the first.
 #[test]
 fn a_quota_serves_first_come_first_served() {
     let pool = pool(8);
@@ -53,7 +53,7 @@ fn a_quota_serves_first_come_first_served() {
     assert_nothing_is_lost(&pool, &quota);
 }
 
-/// Room in the quota does not overtake in the pool.
+/// A get with room in the quota does not overtake in the pool.
 #[test]
 fn with_room_a_get_waits_in_the_pools_line() {
     let pool = pool(1);
@@ -76,7 +76,7 @@ fn giving_up_loses_neither_room_nor_anyones_place() {
     let pool = pool(4);
     let quota = pool.quota("camera", 2);
 
-    // In the quota's line, with one behind it that wants less.
+    // Queued in the quota, with a smaller request behind it.
     let mut held = quota.try_get_buffers(2).unwrap();
     let large = Polled::waiting(quota.get_buffers(2));
     let mut small = Polled::waiting(quota.get_buffer());
@@ -87,7 +87,7 @@ fn giving_up_loses_neither_room_nor_anyones_place() {
     drop(small.expect_ready().unwrap());
     assert_eq!(pool.status().cancelled, 1);
 
-    // Admitted, and not polled since: the next one is.
+    // Admitted, and not polled since: the next one is admitted.
     held.extend(quota.try_get_buffer());
     let admitted = Polled::waiting(quota.get_buffer());
     let mut next = Polled::waiting(quota.get_buffer());
@@ -99,7 +99,7 @@ fn giving_up_loses_neither_room_nor_anyones_place() {
     assert_eq!(pool.status().cancelled, 2);
     held.clear();
 
-    // Charged, and in the pool's line.
+    // Admitted, and queued in the pool.
     let all = pool.try_get_buffers(4).unwrap();
     let in_line = Polled::waiting(quota.get_buffer());
     assert_used(&quota, 1, 0);
@@ -160,7 +160,7 @@ async fn the_time_limit_is_of_both_waits_together() {
         async move { quota.get_buffer_timeout(limit).await }
     });
     time::sleep(Duration::from_secs(6)).await;
-    // The slot stays out, in other hands, and the quota has room.
+    // Another holder keeps the slot, and the quota has room.
     let taker = Polled::waiting(pool.get_buffer());
     drop(held);
     assert_eq!(
@@ -218,8 +218,8 @@ fn a_decommit_and_a_flush_fail_those_who_wait_for_room() {
     assert_nothing_is_lost(&pool, &quota);
 }
 
-/// Room is no sample: who has only that waits as much as before, and a decommit that is over by the time that it looks
-/// must not give it a sample of the next configuration.
+/// Room is not a sample: an admitted get still waits. If a decommit ended before its next poll, it must not
+/// take a sample of the next configuration.
 #[test]
 fn who_was_admitted_and_has_not_looked_is_told_of_a_decommit_and_a_flush() {
     type Stop = (fn(&Pool), GetBufferError);
@@ -262,7 +262,7 @@ fn who_was_admitted_and_has_not_looked_is_told_of_a_decommit_and_a_flush() {
         assert_eq!(pool.status().cancelled, 0, "they were told of a failure");
         assert_nothing_is_lost(&pool, &quota);
 
-        // And who was not there is not told.
+        // A get that was not queued at that time does not fail.
         let held = quota.try_get_buffers(3).unwrap();
         let mut later = Polled::waiting(quota.get_buffer());
         drop(held);
@@ -286,7 +286,7 @@ async fn who_was_admitted_is_told_of_a_flush_rather_than_of_its_time() {
     assert_nothing_is_lost(&pool, &quota);
 }
 
-/// It would hold up everybody behind it, for ever.
+/// It would block all waiters behind it, for ever.
 #[test]
 fn who_wants_more_than_the_pool_has_does_not_wait_for_room() {
     let pool = pool(8);
@@ -305,7 +305,7 @@ fn who_wants_more_than_the_pool_has_does_not_wait_for_room() {
     }
 }
 
-/// Nor one that has a timer.
+/// The same for a get with a time limit.
 #[test]
 fn a_timed_get_that_does_not_wait_works_outside_a_runtime() {
     let pool = Pool::builder().buffers(2).size(64).max_waiters(0);
@@ -319,7 +319,7 @@ fn a_timed_get_that_does_not_wait_works_outside_a_runtime() {
     assert_nothing_is_lost(&pool, &quota);
 }
 
-/// Its docs name the runtimes in which it panics. What it was charged and its place in line go with the panic.
+/// Its documentation names the runtimes in which it panics. The panic releases its room and its queue position.
 #[test]
 fn a_timed_get_that_has_to_wait_needs_a_runtime_with_time_and_loses_nothing_without() {
     let pool = pool(2);
@@ -344,7 +344,7 @@ fn a_timed_get_that_has_to_wait_needs_a_runtime_with_time_and_loses_nothing_with
     }
 }
 
-/// The timer belongs to the runtime in which it began to wait.
+/// The timer belongs to the runtime in which the wait began.
 #[test]
 fn a_timed_get_outlives_its_runtime_by_a_panic_that_loses_nothing() {
     let with_time = || {

@@ -16,16 +16,16 @@ use tokio::{
     task::JoinSet,
 };
 
-/// More than the system keeps for a connection that nobody reads.
+/// More than the system buffers for a connection that is not read.
 const LEN: usize = 30_000_000;
 
-/// What two buffers of [`LARGE`] hold.
+/// The part of [`LARGE`] that two buffers hold.
 const SHORT: usize = 2 * LARGE;
 
-/// More than the system keeps for a connection that is told to keep little.
+/// More than the system buffers for a connection with small socket buffers.
 const LARGE: usize = 192 * 1024;
 
-/// An origin with a large file and a short one, and a proxy in front of it.
+/// An origin with a large file and a short one, and a proxy for it.
 async fn proxy(pool: &Pool, listening: TcpListener, tasks: &mut JoinSet<()>) {
     let (origin, origin_at) = listener().await;
     let file = get(|| async { Body::from(pattern(LEN)) });
@@ -42,7 +42,7 @@ fn request(path: &str) -> Request<Full<bytes::Bytes>> {
     Request::get(path).body(Full::default()).expect("a request")
 }
 
-/// Back-pressure must reach the origin, and every byte the client.
+/// Backpressure must reach the origin, and every byte must reach the client.
 #[tokio::test]
 async fn a_download_is_whole_and_what_is_not_there_is_not_there() {
     let pool = Pool::builder()
@@ -65,7 +65,7 @@ async fn a_download_is_whole_and_what_is_not_there_is_not_there() {
     until("the buffers come back", || pool.free_count() == 4).await;
 }
 
-/// One that stalls has its two buffers and no other; when it goes, the next can come.
+/// A client that stalls has its two buffers and no other. When it disconnects, the next can start.
 #[tokio::test]
 async fn clients_that_stall_hold_their_own_buffers_and_one_too_many_is_told() {
     let pool = Pool::builder()
@@ -77,7 +77,7 @@ async fn clients_that_stall_hold_their_own_buffers_and_one_too_many_is_told() {
     let (listener, proxy) = listener().await;
     self::proxy(&pool, listener, &mut tasks).await;
     let stalled = ask(proxy, request("/file")).await;
-    // It is read to where all pipes are full: both of its buffers are on their way.
+    // The origin is read until all pipes are full: both buffers are being sent.
     until("it has its two buffers", || pool.free_count() == 2).await;
     let (status, file) = body(ask(proxy, request("/file")).await).await;
     assert_eq!((status, file.len()), (StatusCode::OK, LEN));
@@ -92,7 +92,7 @@ async fn clients_that_stall_hold_their_own_buffers_and_one_too_many_is_told() {
     until("the buffers come back", || pool.free_count() == 4).await;
 }
 
-/// A client that asks and reads nothing, with a socket that keeps little.
+/// A client that sends a request and reads nothing, with small socket buffers.
 async fn deaf(proxy: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a descriptor");
     socket.set_recv_buffer_size(4096).expect("it is new");
@@ -102,7 +102,7 @@ async fn deaf(proxy: SocketAddr) -> TcpStream {
     client
 }
 
-/// hyper has taken all of their bodies and dropped them, and holds the bytes.
+/// hyper has read and dropped all bodies, and holds the bytes.
 #[tokio::test]
 async fn clients_that_stall_near_the_end_count_and_one_too_many_is_told() {
     let pool = Pool::builder()

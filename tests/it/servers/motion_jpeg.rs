@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming};
 use tokio::task::JoinSet;
 
-/// The next part: the picture alone, without its head and the boundary behind it.
+/// The next part: only the picture, without its header and the boundary after it.
 async fn picture(viewer: &mut Response<Incoming>) -> Vec<u8> {
     let frame = within(viewer.frame()).await.expect("it goes on");
     let part = frame.expect("no error").into_data().expect("bytes");
@@ -22,7 +22,7 @@ async fn picture(viewer: &mut Response<Incoming>) -> Vec<u8> {
     picture.to_vec()
 }
 
-/// What one viewer sees another sees too, and one that reads nothing stops neither of them.
+/// All viewers see the same pictures, and a viewer that reads nothing stops none of them.
 #[tokio::test]
 async fn every_viewer_sees_pictures_that_move() {
     let pool = example::pool().expect("small");
@@ -51,7 +51,7 @@ async fn every_viewer_sees_pictures_that_move() {
         seen.push(picture(&mut other).await);
     }
 
-    // Viewers that have left hold nothing: what is not free is the backlog, and now and then the next picture.
+    // Viewers that disconnected hold nothing: what is not free is the backlog, and at times the next picture.
     drop((one, other, reads_nothing));
     let free = pool.properties().buffers - example::BACKLOG;
     until("viewers hold nothing", || pool.free_count() == free).await;

@@ -14,7 +14,7 @@ use tokio::{
     task::JoinSet,
 };
 
-/// More than the system keeps of a connection.
+/// More than the system buffers for a connection.
 const LONG: usize = 8_000_000;
 
 fn pool(buffers: usize, size: usize) -> Pool {
@@ -25,7 +25,7 @@ fn pool(buffers: usize, size: usize) -> Pool {
         .expect("small")
 }
 
-/// A server that answers with what it was sent, in the dress of a relay's upstream.
+/// A server that echoes what it was sent, as the upstream of a relay.
 async fn echo(tasks: &mut JoinSet<()>) -> SocketAddr {
     let (listener, address) = listener().await;
     tasks.spawn(async move {
@@ -41,7 +41,7 @@ async fn echo(tasks: &mut JoinSet<()>) -> SocketAddr {
     address
 }
 
-/// A relay, and its listener once more.
+/// A relay, and a second handle to its listener.
 async fn relay(pool: &Pool, upstream: SocketAddr, tasks: &mut JoinSet<()>) -> (SocketAddr, Socket) {
     let (listener, address) = listener().await;
     let again = SockRef::from(&listener).try_clone().expect("a descriptor");
@@ -79,7 +79,7 @@ async fn says_hello(client: &mut TcpStream) {
     assert_eq!(&answer, b"hello");
 }
 
-/// Sixteen directions on three buffers: all of them wait, and each must go on.
+/// Sixteen directions share three buffers: all of them wait, and each must progress.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_connections_through_three_buffers_lose_no_byte() {
     let (pool, mut tasks) = (pool(3, 1024), JoinSet::new());
@@ -94,7 +94,7 @@ async fn eight_connections_through_three_buffers_lose_no_byte() {
     until("the buffers come back", || pool.free_count() == 3).await;
 }
 
-/// This is what `copy_bidirectional` cannot do.
+/// `copy_bidirectional` cannot do this.
 #[tokio::test]
 async fn idle_connections_hold_no_buffer_and_leave_them_to_a_busy_one() {
     let (pool, mut tasks) = (pool(2, 1024), JoinSet::new());
@@ -110,10 +110,10 @@ async fn idle_connections_hold_no_buffer_and_leave_them_to_a_busy_one() {
     assert!(within(send_and_receive(relay, 50_000)).await == pattern(50_000));
 }
 
-/// A server that answers to the first byte, and reads on when somebody has taken all of its answer.
+/// A server that responds to the first byte, and reads on when all of its response has been read.
 async fn answers_first(tasks: &mut JoinSet<()>) -> SocketAddr {
     let socket = TcpSocket::new_v4().expect("a descriptor");
-    // So that what the system keeps of an answer is little beside it.
+    // So that the system buffers only a small part of a response.
     socket.set_send_buffer_size(64 * 1024).expect("it is new");
     socket.set_recv_buffer_size(64 * 1024).expect("it is new");
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -133,7 +133,7 @@ async fn answers_first(tasks: &mut JoinSet<()>) -> SocketAddr {
     address
 }
 
-/// What is on its way to a server that does not read must not keep the buffers that its answer needs.
+/// Bytes for a server that does not read must not hold the buffers that its response needs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_goes_to_servers_leaves_buffers_for_what_they_answer() {
     let (pool, mut tasks) = (pool(4, 16 * 1024), JoinSet::new());
@@ -149,7 +149,7 @@ async fn what_goes_to_servers_leaves_buffers_for_what_they_answer() {
     until("the buffers come back", || pool.free_count() == 4).await;
 }
 
-/// The system refuses for many reasons, most of which pass.
+/// The system refuses for many reasons, most of which are temporary.
 #[tokio::test]
 async fn an_accept_that_fails_ends_no_connection() {
     let (pool, mut tasks) = (pool(2, 1024), JoinSet::new());
@@ -157,11 +157,11 @@ async fn an_accept_that_fails_ends_no_connection() {
     let (relay, listener) = relay(&pool, upstream, &mut tasks).await;
     let mut client = TcpStream::connect(relay).await.expect("loopback");
     says_hello(&mut client).await;
-    // Each `accept` of a socket that does not listen fails.
+    // Each `accept` on a socket that does not listen fails.
     listener
         .shutdown(std::net::Shutdown::Both)
         .expect("it listens");
-    // Whoever waits for this socket is told of the other one as well.
+    // A task that waits for this socket is notified of the other one as well.
     for _ in 0..100 {
         says_hello(&mut client).await;
     }

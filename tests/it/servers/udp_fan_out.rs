@@ -19,7 +19,7 @@ async fn socket() -> (UdpSocket, SocketAddr) {
     (socket, address)
 }
 
-/// The server's pool, where packets come in, and where viewers ask.
+/// The server's pool, the address for packets, and the address for viewers.
 async fn fan_out(
     buffers: usize,
     tasks: &mut JoinSet<io::Result<()>>,
@@ -31,7 +31,7 @@ async fn fan_out(
     (pool, source_at, viewers_at)
 }
 
-/// The number that a packet begins with.
+/// The number at the start of a packet.
 async fn packet(viewer: &UdpSocket) -> u32 {
     let mut packet = [0; 2048];
     let len = within(viewer.recv(&mut packet)).await.expect("loopback");
@@ -39,7 +39,7 @@ async fn packet(viewer: &UdpSocket) -> u32 {
     u32::from_be_bytes(packet[..4].try_into().expect("four bytes"))
 }
 
-/// Viewers that take what they are sent see the packets in order, and the buffers go round.
+/// Viewers that receive what they are sent see the packets in order, and the buffers are reused.
 #[tokio::test]
 async fn all_viewers_are_sent_all_packets_in_order_through_few_buffers() {
     let mut tasks = JoinSet::new();
@@ -52,7 +52,8 @@ async fn all_viewers_are_sent_all_packets_in_order_through_few_buffers() {
     }
     let sender = socket().await.0;
     let mut bytes = [7; 1200];
-    // A viewer that was not admitted yet misses the first, so they are sent until all have seen one.
+    // A viewer that was not admitted yet misses the first packet, so packets are sent until all viewers have
+    // one.
     let mut number = 0u32;
     let mut first = vec![None; watching.len()];
     while first.contains(&None) {
@@ -90,7 +91,7 @@ async fn all_viewers_are_sent_all_packets_in_order_through_few_buffers() {
     assert_eq!(pool.free_count(), 64);
 }
 
-/// Nobody must be able to stop the source.
+/// No viewer must be able to stop the source.
 #[tokio::test]
 async fn a_viewer_that_reads_nothing_keeps_nobody_waiting() {
     let mut tasks = JoinSet::new();
@@ -118,7 +119,7 @@ async fn a_viewer_that_reads_nothing_keeps_nobody_waiting() {
     assert_eq!(pool.free_count(), 8);
 }
 
-/// Sends packets until all viewers have had one. Waits for nothing, so that a clock that stands does not go on.
+/// Sends packets until every viewer has one. Does not wait, so that a paused clock does not advance.
 async fn all_are_sent_packets(sender: &UdpSocket, source: SocketAddr, viewers: &[UdpSocket]) {
     let mut seen = vec![false; viewers.len()];
     for _ in 0..100 {
@@ -138,7 +139,7 @@ async fn all_are_sent_packets(sender: &UdpSocket, source: SocketAddr, viewers: &
     panic!("some are sent nothing: {seen:?}");
 }
 
-/// The end of the minute and the wish for another are seen at once, by twenty viewers, and in any order.
+/// Twenty viewers ask again just when their minute ends: both events are ready at once, in either order.
 #[tokio::test(start_paused = true)]
 async fn viewers_that_ask_again_at_the_last_moment_stay() {
     let mut tasks = JoinSet::new();

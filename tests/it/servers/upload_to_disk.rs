@@ -16,7 +16,7 @@ use tokio::{
     task::{JoinSet, spawn_blocking},
 };
 
-/// A directory that is removed with what is in it.
+/// A directory that is removed with its contents.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -57,7 +57,7 @@ fn upload(path: &str, bytes: Vec<u8>) -> Request<Full<bytes::Bytes>> {
         .expect("a request")
 }
 
-/// An upload of which nothing was sent but that it comes.
+/// An upload of which only the headers were sent.
 async fn begin(server: SocketAddr, path: &str, len: usize) -> TcpStream {
     let mut client = TcpStream::connect(server).await.expect("loopback");
     let head = format!(
@@ -78,7 +78,7 @@ fn small_pool() -> Pool {
         .expect("small")
 }
 
-/// More uploads than buffers, and lengths that are no multiple of anything.
+/// More uploads than buffers, and lengths that are not multiples of a page.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_uploaded_is_on_the_disk_byte_for_byte() {
     let directory = Directory::new("uploads");
@@ -108,7 +108,7 @@ async fn what_is_uploaded_is_on_the_disk_byte_for_byte() {
     until("the buffers come back", || pool.free_count() == 3).await;
 }
 
-/// A name is what a stranger sends.
+/// The name comes from an untrusted client.
 #[tokio::test]
 async fn nothing_is_written_outside_of_the_directory() {
     let directory = Directory::new("names");
@@ -129,7 +129,7 @@ async fn nothing_is_written_outside_of_the_directory() {
     assert!(directory.names().is_empty());
 }
 
-/// Whatever has a name is all of what somebody sent, at each moment.
+/// At each moment, every file with a name is all of what one client sent.
 #[tokio::test]
 async fn an_upload_that_breaks_off_leaves_nothing_and_what_was_there() {
     let directory = Directory::new("broken_off");
@@ -157,7 +157,7 @@ async fn an_upload_that_breaks_off_leaves_nothing_and_what_was_there() {
     until("the buffers come back", || pool.free_count() == 3).await;
 }
 
-/// Its handler is dropped where it waits for the disk, and so cuts nothing off and removes nothing.
+/// Its handler is dropped while it waits for the disk, so the handler cannot truncate or remove the file.
 #[test]
 fn a_client_that_goes_while_its_last_block_is_written_leaves_nothing() {
     let directory = Directory::new("gone");
@@ -172,7 +172,7 @@ fn a_client_that_goes_while_its_last_block_is_written_leaves_nothing() {
         let server = server(&pool, &directory, &mut tasks).await;
         let mut client = begin(server, "/film", 10_000).await;
         until("its file is begun", || directory.names().len() == 1).await;
-        // A slow disk: the only thread that would write has something else to do.
+        // A slow disk: the only thread that writes is busy.
         let (go_on, wait) = mpsc::channel::<()>();
         let busy = spawn_blocking(move || wait.recv());
         client
@@ -189,7 +189,7 @@ fn a_client_that_goes_while_its_last_block_is_written_leaves_nothing() {
     });
 }
 
-/// Who ends last has the name, with all of his bytes and none of the other's.
+/// The last one to end has the name, with all of its bytes and none of the other's.
 #[tokio::test]
 async fn two_uploads_of_one_name_at_once_leave_one_that_is_whole() {
     let directory = Directory::new("two_at_once");

@@ -22,11 +22,11 @@ use std::{
 };
 use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
-/// How many bytes are copied to the heap whether or not another get is queued.
+/// The number of bytes that are copied to the heap whether or not another get is queued.
 const SMALL: usize = 4096;
 const LARGE: usize = 3 * SMALL;
 
-/// Four bytes say how many follow.
+/// A header of four bytes with the length.
 struct Lengths;
 
 impl DecodeFrame for Lengths {
@@ -47,7 +47,7 @@ impl DecodeFrame for Lengths {
     }
 }
 
-/// A frame whose bytes count from `first` on.
+/// A frame whose bytes count up from `first`.
 fn frame(len: usize, first: u8) -> Vec<u8> {
     let mut frame = u32::try_from(len).expect("small").to_be_bytes().to_vec();
     frame.extend(bytes(len, first));
@@ -75,7 +75,7 @@ fn next(reader: &mut Reader) -> Vec<u8> {
     frame.expect("no error").to_vec()
 }
 
-/// Each of them kept a buffer from when its first byte came to its last, however long that took.
+/// Each sender used to keep a buffer from its first byte to its last, however long that took.
 #[test]
 fn one_slow_sender_per_buffer_does_not_stop_the_others() {
     let pool = pool(4, 1024);
@@ -95,7 +95,8 @@ fn one_slow_sender_per_buffer_does_not_stop_the_others() {
     }
 }
 
-/// To copy a large frame for each of its pieces would cost the square of its size, so it stays while no get is queued.
+/// To copy a large frame for each of its pieces would be quadratic in its size, so it stays while no get is
+/// queued.
 #[test]
 fn a_large_frame_keeps_its_buffer_until_another_get_is_queued() {
     let pool = pool(4, 2 * LARGE);
@@ -132,7 +133,7 @@ fn a_large_frame_keeps_its_buffer_until_another_get_is_queued() {
     }
 }
 
-/// It would be woken by the next get only, and the one that waits has been already.
+/// It would be woken only by the next get, and the one that waits has queued already.
 #[test]
 fn a_large_partial_frame_is_copied_to_the_heap_while_a_get_is_queued() {
     let pool = pool(1, 2 * LARGE);
@@ -170,7 +171,7 @@ fn the_rest_of_a_frame_waits_for_a_buffer_in_its_turn() {
     assert!(after.expect_ready().is_ok());
 }
 
-/// What is in a quota's way is a sample of the same quota, and the pool's queue is empty.
+/// A get that waits for room in a quota needs a sample of the same quota, and the queue of the pool is empty.
 #[test]
 fn a_get_that_waits_for_room_in_the_quota_is_a_get_that_waits() {
     let pool = pool(4, 2 * LARGE);
@@ -188,7 +189,7 @@ fn a_get_that_waits_for_room_in_the_quota_is_a_get_that_waits() {
     assert!(get.expect_ready().is_ok());
 }
 
-/// The drain waits for all of them.
+/// The drain waits for all samples.
 #[test]
 fn a_frame_that_was_begun_does_not_hold_up_a_drain() {
     let pool = pool(2, 2 * LARGE);
@@ -220,7 +221,7 @@ fn a_frame_that_was_begun_does_not_hold_up_a_drain() {
     }
 }
 
-/// Its waker would be woken for a get that it has nothing for; and it must not keep the pool.
+/// Its waker would be woken for a get to which it has nothing to release, and it must not keep the pool.
 #[test]
 fn a_reader_that_is_dropped_leaves_no_waker_behind() {
     struct Silent;
@@ -245,7 +246,7 @@ fn a_reader_that_is_dropped_leaves_no_waker_behind() {
     assert!(weak.upgrade().is_none());
 }
 
-/// Wherever the reads end, and whether or not somebody waits at that time, no byte is lost, doubled or moved.
+/// Wherever the reads end, and whether or not a get waits at that time, no byte is lost, duplicated or moved.
 #[test]
 fn frames_do_not_depend_on_when_others_wait() {
     let lengths = [0, 5000, 3, 9000, SMALL - 4, SMALL, 1, LARGE - 4];
@@ -296,7 +297,7 @@ fn frames_do_not_depend_on_when_others_wait() {
     }
 }
 
-/// Appends bytes and sets the user property, as a source does that knows when a packet arrived.
+/// Appends bytes and sets the user property, as a source does that knows the arrival time of a packet.
 struct Stamped(VecDeque<Option<&'static [u8]>>);
 
 impl ReadSample for Stamped {
@@ -318,7 +319,7 @@ impl ReadSample for Stamped {
     }
 }
 
-/// They were lost when the bytes were moved.
+/// The properties used to be lost when the bytes were moved.
 #[test]
 fn the_properties_of_a_sample_go_with_the_beginning_of_a_frame() {
     let pool = pool(2, 16);
@@ -426,7 +427,7 @@ async fn the_clock_stands_still_between_two_frames() {
     sender.await.expect("no panic");
 }
 
-/// That all buffers are out is no fault of the sender's.
+/// It is not the sender's fault that all buffers are checked out.
 #[tokio::test(start_paused = true)]
 async fn a_frame_is_not_late_whose_rest_came_while_the_pool_was_exhausted() {
     let pool = pool(1, 64);

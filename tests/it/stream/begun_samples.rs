@@ -31,7 +31,7 @@ fn send(client: &mut DuplexStream, bytes: &[u8]) {
     at_once(client.write_all(bytes)).expect("there is room");
 }
 
-/// A reader of `bytes` that had a buffer and does not have it any more, because another get was queued.
+/// A reader of `bytes` that had a buffer and released it, because another get was queued.
 fn set_aside(pool: &Pool, bytes: &'static [u8], rest: Step) -> SampleReader<Script> {
     let script = Script::new([Step::Bytes(bytes), Step::Pending, Step::Pending, rest]);
     let mut reader = SampleReader::new(script, pool).fill_buffers(true);
@@ -45,7 +45,7 @@ fn set_aside(pool: &Pool, bytes: &'static [u8], rest: Step) -> SampleReader<Scri
     reader
 }
 
-/// Each of them kept a buffer from its first byte to its last, however long that took.
+/// Each of them used to keep a buffer from its first byte to its last, however long that took.
 #[test]
 fn one_slow_source_per_buffer_does_not_stop_the_others() {
     for with_quota in [false, true] {
@@ -93,7 +93,7 @@ fn one_slow_source_per_buffer_does_not_stop_the_others() {
     }
 }
 
-/// What was read comes before the end and before an error, wherever it is.
+/// Bytes that were read come before the end and before an error, wherever they are stored.
 #[test]
 fn bytes_on_the_heap_are_not_lost_at_the_end_of_the_source() {
     let pool = pool(1, 8);
@@ -123,7 +123,7 @@ fn bytes_on_the_heap_are_not_lost_at_the_end_of_the_source() {
     assert_eq!((source.left(), &begun[..]), (1, &b"1234"[..]));
 }
 
-/// A decommit is completed by the last sample, and this one's source may never send the rest.
+/// A drain is completed by the last sample, and the source of this one may never send the rest.
 #[test]
 fn a_begun_sample_does_not_hold_up_a_drain_and_goes_on_in_smaller_buffers() {
     let pool = pool(1, 8);
@@ -160,7 +160,7 @@ fn a_begun_sample_does_not_hold_up_a_drain_and_goes_on_in_smaller_buffers() {
     assert!(at_once(reader.next()).is_none());
 }
 
-/// The answer is about others. A reader that takes a spent budget for "nothing is requested" keeps their buffer.
+/// A reader that takes a spent budget for "nothing is requested" keeps the buffer that other gets wait for.
 #[test]
 fn a_reader_whose_budget_is_spent_releases_a_buffer_that_others_wait_for() {
     let runtime = runtime::Builder::new_current_thread().build();

@@ -10,7 +10,7 @@ use sample_pool::{
 use std::{future::Future, net::SocketAddr, time::Duration};
 use tokio::net::UdpSocket;
 
-/// What `wait` resolves to, which is soon.
+/// The result of `wait`, which must resolve soon.
 async fn soon<T>(wait: impl Future<Output = T>) -> T {
     let limit = Duration::from_secs(20);
     tokio::time::timeout(limit, wait)
@@ -28,7 +28,7 @@ async fn sender() -> UdpSocket {
     UdpSocket::bind("127.0.0.1:0").await.expect("loopback")
 }
 
-/// Two in one sample, or one in two, would be another protocol.
+/// Two datagrams in one sample, or one in two samples, would be another protocol.
 #[tokio::test]
 async fn each_datagram_is_one_sample_with_the_address_of_its_sender() {
     let pool = pool(4, 16);
@@ -46,7 +46,8 @@ async fn each_datagram_is_one_sample_with_the_address_of_its_sender() {
     }
 }
 
-/// Zero bytes are the end of a stream, but not of this one. What fills its buffer may be whole or not.
+/// Zero bytes are the end of a stream, but a valid datagram. A datagram that fills its buffer may be complete
+/// or not.
 #[tokio::test]
 async fn an_empty_datagram_is_an_empty_sample_and_only_one_that_was_cut_off_is_truncated() {
     let sent = [&b""[..], b"too large", b"fits", b"12345", b"", b"end"];
@@ -85,7 +86,7 @@ async fn an_empty_datagram_is_an_empty_sample_and_only_one_that_was_cut_off_is_t
     }
 }
 
-/// Two headers of another protocol, for example: the limit is where the buffer ends, and not where it was rounded to.
+/// For example two headers of another protocol: the limit is the requested size, not the rounded one.
 #[tokio::test]
 async fn a_datagram_that_exactly_fills_a_sample_with_headroom_is_whole() {
     let pool = Pool::builder().buffers(2).size(10).align(16).prefix(4);
@@ -107,7 +108,7 @@ async fn a_datagram_that_exactly_fills_a_sample_with_headroom_is_whole() {
     }
 }
 
-/// A socket connected to an address that no one listens at.
+/// A socket connected to an address at which no socket listens.
 async fn refused(pool: &Pool) -> DatagramReceiver {
     let socket = sender().await;
     let gone = sender().await;
@@ -117,8 +118,8 @@ async fn refused(pool: &Pool) -> DatagramReceiver {
     DatagramReceiver::new(socket, pool)
 }
 
-/// It is readiness for an error and not for reading, and the receiver waited for that alone. What it is about was sent
-/// before or during the wait.
+/// The error makes the socket ready for an error and not for reading, and the receiver used to wait only for
+/// reading. It is about a datagram that was sent before or during the wait.
 #[tokio::test]
 async fn an_icmp_error_of_a_connected_socket_is_reported() {
     let pool = pool(2, 16);
@@ -156,7 +157,7 @@ async fn an_icmp_error_of_a_connected_socket_is_reported() {
     assert_eq!(pool.free_count(), 2);
 }
 
-/// An error has no bytes, and may be the reason for which no buffer is given back.
+/// An error has no bytes, and may be the reason why no buffer is released.
 #[tokio::test]
 async fn an_error_is_reported_while_the_pool_is_exhausted_and_datagrams_come_after_it() {
     let pool = pool(1, 16);
@@ -183,7 +184,7 @@ async fn an_error_is_reported_while_the_pool_is_exhausted_and_datagrams_come_aft
     assert_eq!((&datagram.sample[..], datagram.from), (&b"yes"[..], peer));
 }
 
-/// It would lose a datagram, or hold a buffer for nothing.
+/// Otherwise it would lose a datagram, or hold a buffer without need.
 #[tokio::test]
 async fn it_takes_a_buffer_when_there_is_a_datagram_and_waits_for_one() {
     let pool = pool(1, 16);
@@ -204,7 +205,7 @@ async fn it_takes_a_buffer_when_there_is_a_datagram_and_waits_for_one() {
     assert_eq!(&datagram.sample[..], b"one");
 }
 
-/// The point of a batch is that many come with one wait; the rest must not stay out.
+/// A batch exists to receive many datagrams after one wait. The unused buffers must be released.
 #[tokio::test]
 async fn a_batch_receives_what_is_there_up_to_its_limit_and_frees_the_rest() {
     let pool = pool(10, 16);
@@ -232,7 +233,7 @@ async fn a_batch_receives_what_is_there_up_to_its_limit_and_frees_the_rest() {
     assert_eq!(pool.free_count(), 5);
 }
 
-/// Cancelled while it is queued for a buffer, it must leave the datagram where it is.
+/// A batch that is cancelled while it is queued for a buffer must leave the datagram in the socket.
 #[tokio::test]
 async fn a_cancelled_batch_loses_no_datagram_and_holds_no_buffer() {
     let pool = pool(1, 16);
@@ -253,8 +254,8 @@ async fn a_cancelled_batch_loses_no_datagram_and_holds_no_buffer() {
     assert_eq!(&batch[0].sample[..], b"one");
 }
 
-/// It held the buffers that it had and waited for the rest, with a datagram there: for those that the caller keeps it
-/// would have waited for ever.
+/// A batch used to hold its buffers and wait for the rest while a datagram was ready: if the caller kept those
+/// buffers, it waited for ever.
 #[tokio::test]
 async fn a_batch_takes_the_buffers_that_are_free_and_waits_for_one_alone() {
     for (buffers, most) in [(8, 8), (16, 16), (2, 100), (1, 2)] {
@@ -291,7 +292,8 @@ async fn a_batch_takes_the_buffers_that_are_free_and_waits_for_one_alone() {
     }
 }
 
-/// Others would find the pool exhausted for the time of a batch, and callbacks would run for buffers with nothing in them.
+/// Other gets would find the pool exhausted during a batch, and callbacks would run for buffers without a
+/// datagram.
 #[tokio::test]
 async fn a_batch_takes_no_buffer_before_there_is_a_datagram_for_it_but_one() {
     let pool = pool(16, 16);
@@ -310,7 +312,7 @@ async fn a_batch_takes_no_buffer_before_there_is_a_datagram_for_it_but_one() {
     assert_eq!((status.free, status.exhausted), (14, 0));
 }
 
-/// One socket's share of the pool, for single datagrams and for batches.
+/// The share of one socket in the pool, for single datagrams and for batches.
 #[tokio::test]
 async fn with_a_quota_it_holds_no_more_than_that() {
     let pool = pool(8, 16);

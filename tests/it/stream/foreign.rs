@@ -36,8 +36,8 @@ impl DecodeFrame for Says {
     }
 }
 
-/// Behind the bytes are those of an earlier owner, a frame cannot end before it starts, and one that consumes nothing
-/// would be returned again for ever.
+/// After the bytes are those of an earlier owner; a frame cannot end before it starts; and a frame that
+/// consumes nothing would be returned again for ever.
 #[test]
 fn a_frame_that_is_not_within_the_bytes_panics_and_loses_none_of_them() {
     #[expect(clippy::reversed_empty_ranges, reason = "that is what it is about")]
@@ -82,7 +82,7 @@ impl ReadReady for AlwaysReady {
     }
 }
 
-/// The reader once polled it again and again within one poll, which never ended.
+/// The reader used to poll the socket again and again within one poll, which never ended.
 #[tokio::test]
 async fn a_socket_that_is_ready_and_has_nothing_lets_other_tasks_run() {
     let pool = pool(1, 8);
@@ -131,8 +131,8 @@ impl ReadSample for Source {
     }
 }
 
-/// If it returns a number and appended nothing, to believe it would mean to poll it for ever. If it returns zero and
-/// appended something, to believe it would lose those bytes.
+/// If it returns a number and appended nothing, trusting it would mean polling it for ever. If it returns zero
+/// and appended bytes, trusting it would lose them.
 #[test]
 fn what_a_source_appended_counts_and_not_what_it_returns() {
     for says in [

@@ -43,7 +43,7 @@ impl DecodeFrame for Lines {
 #[error("a frame of no bytes")]
 struct Empty;
 
-/// One byte says how many follow.
+/// The first byte is the length.
 #[derive(Default)]
 struct LengthDelimited {
     calls: usize,
@@ -84,7 +84,7 @@ fn error<D: DecodeFrame>(reader: &mut FrameReader<Script, D>) -> FrameError<D::E
     error
 }
 
-/// That is the point: what one read brought is one buffer, however many frames are in it.
+/// The purpose of the reader: what one read appended is one buffer, however many frames it contains.
 #[test]
 fn frames_of_one_read_are_slices_of_one_sample() {
     let pool = pool(2, 16);
@@ -104,7 +104,7 @@ fn frames_of_one_read_are_slices_of_one_sample() {
     assert_eq!(pool.free_count(), 2);
 }
 
-/// A connection that only sends after its peer has ended would hold a buffer for nothing.
+/// A connection that only sends from then on would hold a buffer without need.
 #[test]
 fn a_source_that_ends_behind_a_frame_leaves_no_buffer_with_the_reader() {
     let pool = pool(2, 16);
@@ -115,7 +115,7 @@ fn a_source_that_ends_behind_a_frame_leaves_no_buffer_with_the_reader() {
     assert!(at_once(lines.next()).is_none());
 }
 
-/// Its first bytes must not be overwritten while a reader of the frame before it looks on.
+/// Its first bytes must not be overwritten while the frame before it is still read.
 #[test]
 fn a_frame_that_crosses_is_moved_while_earlier_ones_are_held() {
     let pool = pool(2, 8);
@@ -127,7 +127,7 @@ fn a_frame_that_crosses_is_moved_while_earlier_ones_are_held() {
     assert_ne!(one.index(), two.index());
 }
 
-/// If no frame is held and there is space behind the rest, it need not be copied.
+/// If no frame is held and there is space after the rest, the rest need not be copied.
 #[test]
 fn a_frame_that_crosses_is_read_on_in_its_place_when_earlier_ones_are_gone() {
     let pool = pool(1, 8);
@@ -139,7 +139,8 @@ fn a_frame_that_crosses_is_read_on_in_its_place_when_earlier_ones_are_gone() {
     assert_eq!(two.as_ptr() as usize - start, 4);
 }
 
-/// With the only buffer full, the beginning of a frame must not wait in it for another.
+/// When the only buffer is full, the beginning of a frame must not stay in it while the reader waits for
+/// another.
 #[test]
 fn a_frame_at_the_end_of_the_only_buffer_waits_for_it_outside_and_is_moved_to_its_front() {
     let pool = pool(1, 8);
@@ -159,7 +160,7 @@ fn a_frame_at_the_end_of_the_only_buffer_waits_for_it_outside_and_is_moved_to_it
     assert_eq!(&next(&mut lines)[..], b"3");
 }
 
-/// Each held the beginning of a frame and waited for the other's buffer, for ever.
+/// Each reader used to hold the beginning of a frame and to wait for the other's buffer, for ever.
 #[test]
 fn readers_that_need_a_second_buffer_do_not_wait_for_each_other() {
     let pool = pool(2, 8);
@@ -170,7 +171,7 @@ fn readers_that_need_a_second_buffer_do_not_wait_for_each_other() {
         drop(Polled::waiting(reader.next()));
     }
     assert_eq!(&first[0][..], b"one");
-    // What they hold now are the frames alone.
+    // What they hold now are only the frames.
     first = first.map(|frame| frame.slice(1..));
     drop(first);
     for reader in &mut readers {
@@ -178,7 +179,7 @@ fn readers_that_need_a_second_buffer_do_not_wait_for_each_other() {
     }
 }
 
-/// However the reads cut the bytes, and wherever a `next` is dropped, the frames are the same.
+/// However the reads split the bytes, and wherever a `next` is dropped, the frames are the same.
 #[test]
 fn frames_do_not_depend_on_where_reads_end() {
     let text: &[u8] = b"a\nbc\n\ndefg\nhijklm\nno\npqrstuv\nwx\nyz";
@@ -214,7 +215,7 @@ fn frames_do_not_depend_on_where_reads_end() {
     }
 }
 
-/// Both sizes tell the operator of the server what to change.
+/// The operator needs both sizes to know what to change.
 #[test]
 fn a_frame_that_is_larger_than_a_buffer_is_an_error_with_both_sizes() {
     let pool = pool(2, 8);
@@ -233,7 +234,7 @@ fn a_frame_that_is_larger_than_a_buffer_is_an_error_with_both_sizes() {
     assert_eq!(pool.free_count(), 2);
 }
 
-/// With all buffers held it would wait for ever for a buffer that does not help.
+/// If all buffers are held it would wait for ever for a buffer that does not help.
 #[test]
 fn a_frame_that_is_too_large_is_an_error_before_a_wait() {
     let pool = pool(1, 8);
@@ -249,7 +250,7 @@ fn a_frame_that_is_too_large_is_an_error_before_a_wait() {
     ));
 }
 
-/// A pool that is being set up has no size yet, and one that is decommitted may be given another.
+/// A pool that is not configured has no size yet, and a decommitted one may get another.
 #[test]
 fn what_a_pool_that_is_not_committed_has_room_for_is_not_asked() {
     let pool = Pool::new();
@@ -273,7 +274,7 @@ fn what_a_pool_that_is_not_committed_has_room_for_is_not_asked() {
     assert_eq!(&next(&mut lines)[..], b"one");
 }
 
-/// A frame that is cut short must not be taken for one.
+/// A truncated frame must not be returned as a frame.
 #[test]
 fn a_source_that_ends_in_a_frame_is_an_error() {
     let script = Script::new([Step::Bytes(b"\x02ab\x04cd")]);
@@ -285,7 +286,7 @@ fn a_source_that_ends_in_a_frame_is_an_error() {
     ));
 }
 
-/// What follows bytes that are no frame cannot be trusted either.
+/// Bytes after an invalid frame cannot be trusted either.
 #[test]
 fn what_the_decoder_refuses_ends_the_stream() {
     let pool = pool(1, 8);
@@ -295,7 +296,7 @@ fn what_the_decoder_refuses_ends_the_stream() {
     assert_eq!(pool.free_count(), 1);
 }
 
-/// The frames that were complete came before it.
+/// The frames that were complete came before the error.
 #[test]
 fn an_error_of_the_source_ends_the_stream_after_the_frames() {
     let script = Script::new([Step::Bytes(b"one\ntw"), Step::Error]);
@@ -307,7 +308,7 @@ fn an_error_of_the_source_ends_the_stream_after_the_frames() {
     ));
 }
 
-/// A refusal is for a while; the beginning of the frame must still be there afterwards.
+/// The pool refuses only for a while, and the beginning of the frame must still be there afterwards.
 #[test]
 fn it_goes_on_after_the_pool_refused() {
     let pool = pool(2, 8);
@@ -326,7 +327,8 @@ fn it_goes_on_after_the_pool_refused() {
     assert_eq!(&next(&mut lines)[..], b"second");
 }
 
-/// A task that tries again until the flush is over must let the task run that ends it, perhaps on this thread.
+/// A task that retries until the flush is over must let the task run that ends the flush, perhaps on this
+/// thread.
 #[tokio::test]
 async fn a_reader_that_is_refused_lets_other_tasks_run() {
     let pool = pool(1, 8);
@@ -345,7 +347,7 @@ async fn a_reader_that_is_refused_lets_other_tasks_run() {
     panic!("refused 1000 times, and the other task did not run");
 }
 
-/// A frame of a megabyte that comes in small pieces would be looked through from its start at each.
+/// A frame of a megabyte in small pieces would be scanned from its start for each piece.
 #[test]
 fn a_decoder_that_knows_the_size_is_not_asked_before_all_is_there() {
     let steps = b"\x06abcdef".chunks(1).map(Step::Bytes);
@@ -354,7 +356,7 @@ fn a_decoder_that_knows_the_size_is_not_asked_before_all_is_there() {
     assert_eq!(frames.decoder().calls, 2);
 }
 
-/// Thousands of small frames in one buffer need no read, which is where others spend their budget.
+/// Thousands of small frames in one buffer need no read, and a read is where other readers use budget.
 #[tokio::test]
 async fn a_buffer_full_of_small_frames_lets_other_tasks_run() {
     let bytes: &[u8] = &[b'\n'; 4096];

@@ -36,7 +36,7 @@ impl DecodeFrame for Twos {
     }
 }
 
-/// A protocol may change in the middle of a connection, and then needs the source and all bytes behind the last frame.
+/// A protocol may change within a connection, and then needs the source and all bytes after the last frame.
 #[test]
 fn a_frame_reader_gives_back_its_source_its_decoder_and_every_byte_not_yielded() {
     let pool = pool(1, 5);
@@ -76,7 +76,7 @@ fn a_frame_reader_gives_back_its_source_its_decoder_and_every_byte_not_yielded()
     assert_eq!(reader.into_inner().left(), 3);
 }
 
-/// A connection that is handed on must lose nothing of what was read or is still to be written.
+/// A connection that is passed on must lose nothing that was read or must still be written.
 #[test]
 fn a_reader_and_a_writer_give_back_what_they_adapt_and_what_they_hold() {
     let pool = pool(1, 8);
@@ -93,7 +93,7 @@ fn a_reader_and_a_writer_give_back_what_they_adapt_and_what_they_hold() {
     assert_eq!(queued, ["queued"]);
 }
 
-/// A server stops receiving, and its socket goes on without it.
+/// A server stops receiving, and continues to use the socket.
 #[tokio::test]
 async fn a_receiver_and_a_socket_that_is_read_when_ready_give_back_their_sockets() {
     let pool = pool(1, 8);
@@ -116,7 +116,7 @@ async fn a_receiver_and_a_socket_that_is_read_when_ready_give_back_their_sockets
     assert_eq!(socket.into_inner().peer_addr().unwrap(), address);
 }
 
-/// A `select!` loop asks it before each turn.
+/// A `select!` loop calls it before each iteration.
 #[test]
 fn a_polled_pool_never_ends() {
     let pool = pool(1, 8);

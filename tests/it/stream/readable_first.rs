@@ -11,8 +11,8 @@ use tokio::{
     net::{TcpListener, TcpStream, UnixStream, unix::pipe},
 };
 
-/// The end that writes, and the end that is read. The latter connected: Tokio takes one that it accepted
-/// for readable, until it was read once.
+/// The end that writes, and the end that is read. The latter connected: Tokio takes an accepted socket for
+/// readable until it was read once.
 async fn connection() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let address = listener.local_addr().expect("it is bound");
@@ -20,7 +20,7 @@ async fn connection() -> (TcpStream, TcpStream) {
     (accepted.expect("loopback").0, client.expect("loopback"))
 }
 
-/// In line, an idle connection would be handed a buffer, and bring it home, before those who have
+/// If it were queued, an idle connection would be handed a buffer, and return it, before connections that have
 /// something to read.
 #[tokio::test]
 async fn an_idle_socket_is_not_in_line_until_it_can_be_read() {
@@ -45,7 +45,7 @@ async fn an_idle_socket_is_not_in_line_until_it_can_be_read() {
     assert_eq!(&sample[..], b"hello");
 }
 
-/// Readiness is remembered until a read finds nothing, so the second poll takes a buffer in vain.
+/// Readiness is remembered until a read finds nothing, so the second poll takes a buffer that it does not need.
 #[tokio::test]
 async fn a_socket_that_was_read_empty_gives_the_buffer_back() {
     let pool = pool(1, 8);
@@ -74,7 +74,7 @@ where
     assert!(reader.next().await.is_none(), "the other end has gone");
 }
 
-/// One that asks the wrong end, or the wrong interest, would wait for ever.
+/// One that waits for the wrong end, or the wrong interest, would wait for ever.
 #[tokio::test]
 async fn every_socket_that_it_is_made_for_is_read_to_its_end() {
     let (mut client, socket) = connection().await;
@@ -120,7 +120,8 @@ async fn the_socket_comes_back_with_all_that_was_not_read() {
     assert_eq!(&rest, b", world");
 }
 
-/// A stream socket that has an error is readable, so that waiting for that alone misses none. A datagram socket is not.
+/// A stream socket with an error is readable, so waiting for readability misses no error. A datagram socket is
+/// not.
 #[tokio::test]
 async fn an_error_of_a_socket_ends_the_wait_and_is_reported() {
     async fn is_reset<S: ReadReady + Unpin>(socket: S, reset: impl AsyncFnOnce()) {

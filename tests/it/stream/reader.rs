@@ -24,7 +24,7 @@ fn next<S: sample_pool::stream::ReadSample + Unpin>(reader: &mut SampleReader<S>
         .expect("no error")
 }
 
-/// A server that passes bytes on at once must not wait until a buffer is full.
+/// A server that forwards bytes at once must not wait until a buffer is full.
 #[test]
 fn each_read_is_a_sample_of_its_own() {
     let script = Script::new([
@@ -42,7 +42,7 @@ fn each_read_is_a_sample_of_its_own() {
     assert!(at_once(reader.next()).is_none(), "it stays ended");
 }
 
-/// The second read goes behind the first, and the end cuts the last sample short.
+/// The second read appends after the first, and the end makes the last sample shorter.
 #[test]
 fn full_buffers_are_yielded_and_the_last_has_the_rest() {
     let script = Script::new([Step::Bytes(b"01"), Step::Bytes(b"23456"), Step::Bytes(b"7")]);
@@ -85,7 +85,7 @@ fn a_sample_that_was_begun_is_given_out_with_the_source() {
     assert_eq!(begun, "0123");
 }
 
-/// To read without a buffer would be to lose bytes or to make memory: it must leave them where they are.
+/// A read without a buffer would lose bytes or allocate memory, so the bytes must stay in the source.
 #[test]
 fn it_reads_nothing_while_the_pool_is_exhausted() {
     let pool = pool(1, 8);
@@ -117,7 +117,7 @@ fn a_dropped_next_keeps_its_place_in_line() {
     assert!(poll_once(&mut other).is_ready());
 }
 
-/// Ten thousand idle connections would otherwise need ten thousand buffers.
+/// Otherwise ten thousand idle connections would need ten thousand buffers.
 #[test]
 fn a_reader_that_waits_for_its_source_holds_no_buffer() {
     let pool = pool(1, 8);
@@ -127,7 +127,7 @@ fn a_reader_that_waits_for_its_source_holds_no_buffer() {
     assert_eq!(&next(&mut reader)[..], b"x");
 }
 
-/// Makes the most of its buffer: initialises it, and writes nothing.
+/// Initializes all of its buffer, and writes nothing.
 struct Nosy;
 
 impl AsyncRead for Nosy {
@@ -151,7 +151,7 @@ impl AsyncRead for Nosy {
     }
 }
 
-/// An `AsyncRead` is safe user code, and could pass on every byte that it is shown.
+/// An `AsyncRead` is safe user code, and could forward every byte that it is shown.
 #[test]
 fn an_async_read_is_shown_no_byte_of_an_earlier_owner() {
     let pool = pool(1, 8);
@@ -162,7 +162,7 @@ fn an_async_read_is_shown_no_byte_of_an_earlier_owner() {
     assert_eq!(&next(&mut reader)[..], [0; 8]);
 }
 
-/// An error that overtakes the bytes before it would throw them away.
+/// An error that is returned before the bytes would lose them.
 #[test]
 fn what_was_read_comes_before_the_error_and_the_end_after_it() {
     let pool = pool(1, 8);
@@ -180,7 +180,7 @@ fn what_was_read_comes_before_the_error_and_the_end_after_it() {
     assert_eq!(pool.free_count(), 1);
 }
 
-/// A pool refuses for a while, on a seek for example, and the connection should survive it.
+/// A pool refuses for a while, for example during a seek, and the connection should survive it.
 #[test]
 fn it_goes_on_after_the_pool_refused() {
     let pool = pool(1, 8);
@@ -217,7 +217,7 @@ async fn a_reader_whose_source_is_always_ready_lets_other_tasks_run() {
     panic!("1000 samples, and the other task did not run");
 }
 
-/// The way in which it is used, over something that is not made for the test.
+/// The reader as it is used, over a source that was not made for the test.
 #[tokio::test]
 async fn a_copy_through_two_buffers_is_complete() {
     let (mut there, here) = tokio::io::duplex(50);

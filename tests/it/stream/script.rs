@@ -10,12 +10,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub(crate) enum Step {
     Bytes(&'static [u8]),
-    /// Nothing, at this call.
+    /// Pending, at this call.
     Pending,
     Error,
 }
 
-/// Reads as told. After the last step comes the end.
+/// Reads as the script says. After the last step comes the end.
 #[derive(Default)]
 pub(crate) struct Script(VecDeque<Step>);
 
@@ -61,7 +61,7 @@ pub(crate) struct Slow {
     pub(crate) most: usize,
     pub(crate) pauses: bool,
     pub(crate) vectored: bool,
-    /// How many slices each call had that took something.
+    /// The number of slices in each call that wrote something.
     pub(crate) slices: Vec<usize>,
     pub(crate) shut_down: bool,
     paused: bool,

@@ -19,7 +19,7 @@ fn sample(pool: &Pool, bytes: &[u8]) -> SharedSample {
     sample.freeze()
 }
 
-/// A system call for each packet is what vectored writes are there to save.
+/// Vectored writes exist to save one system call for each packet.
 #[test]
 fn all_that_is_queued_is_written_at_once() {
     let pool = pool(3, 8);
@@ -50,7 +50,7 @@ fn a_writer_that_takes_one_buffer_at_a_time_gets_them_in_order() {
     assert_eq!(writer.into_inner().written, b"onetwothree");
 }
 
-/// Four bytes at a time end in the middle of a sample. Each sample is returned with its last byte.
+/// Writes of four bytes end in the middle of a sample. Each sample is returned with its last byte.
 #[test]
 fn a_sample_is_returned_when_its_last_byte_is_written_and_not_before() {
     let pool = pool(3, 8);
@@ -61,7 +61,7 @@ fn a_sample_is_returned_when_its_last_byte_is_written_and_not_before() {
         at_once(writer.feed(sample(&pool, bytes))).expect("there is room");
     }
     let mut home = vec![pool.free_count()];
-    // Each future is dropped where it waits: what was written must not be written again.
+    // Each future is dropped while it waits: bytes that were written must not be written again.
     while Polled::new(writer.flush()).poll().is_pending() {
         home.push(pool.free_count());
     }
@@ -70,7 +70,7 @@ fn a_sample_is_returned_when_its_last_byte_is_written_and_not_before() {
     assert_eq!(writer.into_inner().written, b"onetwothree");
 }
 
-/// A client that does not read could otherwise hold the whole pool.
+/// Otherwise a client that does not read could hold the whole pool.
 #[tokio::test]
 async fn a_client_that_does_not_read_holds_the_queue_and_no_more() {
     let pool = pool(8, 8);
@@ -87,7 +87,7 @@ async fn a_client_that_does_not_read_holds_the_queue_and_no_more() {
     let mut third = Polled::waiting(writer.feed(sample(&pool, b"x")));
     third.expect_pending();
     assert_eq!(pool.free_count(), 5);
-    // What is read makes room in the pipe for the first sample's end, and that makes room in the queue.
+    // Reading makes space in the pipe for the end of the first sample, and its return makes space in the queue.
     let mut there = there;
     let mut read = [0; 4];
     tokio::io::AsyncReadExt::read_exact(&mut there, &mut read)
@@ -98,7 +98,7 @@ async fn a_client_that_does_not_read_holds_the_queue_and_no_more() {
     assert_eq!(pool.free_count(), 6, "the first is free");
 }
 
-/// Only the zero tells it. To continue would be to spin.
+/// Only the zero shows it, and continuing would be a busy loop.
 #[test]
 fn a_writer_that_takes_nothing_is_an_error() {
     let pool = pool(1, 8);
@@ -109,7 +109,8 @@ fn a_writer_that_takes_nothing_is_an_error() {
     assert_eq!(writer.queued(), 1, "it is still there");
 }
 
-/// An empty item would never be dropped, because no write takes its last byte, and would look like a full writer.
+/// An empty item would never be dropped, because no write takes its last byte, and would look like a full
+/// writer.
 #[test]
 fn an_empty_sample_is_let_go_of_at_once() {
     let pool = pool(1, 8);
@@ -120,7 +121,7 @@ fn an_empty_sample_is_let_go_of_at_once() {
     assert!(writer.get_ref().shut_down);
 }
 
-/// `Bytes` are what a server has that talks to others as well.
+/// A server that also talks to other sources has `Bytes`.
 #[test]
 fn bytes_are_written_as_samples_are() {
     let mut writer = SampleWriter::new(Slow::new(3), 2);
@@ -128,7 +129,7 @@ fn bytes_are_written_as_samples_are() {
     assert_eq!(writer.into_inner().written, b"hello");
 }
 
-/// A sink that is not asked whether it is ready would grow without bounds.
+/// A sink that is used without a check whether it is ready would grow without bounds.
 #[test]
 #[should_panic(expected = "before the sink was ready")]
 fn an_item_that_was_not_asked_for_is_refused() {
@@ -139,7 +140,7 @@ fn an_item_that_was_not_asked_for_is_refused() {
     }
 }
 
-/// Chunks one after another. How many of them `chunks_vectored` shows is what kinds of it differ in.
+/// Chunks one after another. The kinds of it differ in how many chunks `chunks_vectored` returns.
 struct Chunks {
     left: VecDeque<&'static [u8]>,
     show: Show,
@@ -147,16 +148,16 @@ struct Chunks {
 
 #[derive(Clone, Copy, Debug)]
 enum Show {
-    /// The provided method's: one.
+    /// One, as in the provided method.
     First,
     FirstTwo,
     /// All of them, and an empty one between any two.
     AllWithEmptyOnes,
-    /// Some in the middle are left out, as the `Chain` of bytes 1.10 did when its first half showed a prefix.
+    /// Some in the middle are left out, as the `Chain` of bytes 1.10 did when its first half returned a prefix.
     FirstAndLast,
-    /// It need not show anything.
+    /// It need not return any.
     Nothing,
-    /// All, and it says that they are more than there was room for.
+    /// All, and it returns a larger number than there was space for.
     MoreThanThereAre,
 }
 
@@ -315,7 +316,8 @@ fn short_writes() -> impl Iterator<Item = VecDeque<usize>> {
     })
 }
 
-/// `chunks_vectored` may show a part of a buffer. What follows it in the queue must not be written before the rest.
+/// `chunks_vectored` may return a part of a buffer. What follows it in the queue must not be written before the
+/// rest.
 #[test]
 fn any_two_buffers_are_written_in_order_however_short_the_writes_are() {
     let kinds = kinds();
@@ -348,7 +350,7 @@ fn any_two_buffers_are_written_in_order_however_short_the_writes_are() {
     }
 }
 
-/// The header of each must not be taken for the body of the one before: the length alone would be right.
+/// The header of each must not be taken for the body of the one before: a check of the length alone would pass.
 #[test]
 fn two_messages_of_several_chunks_are_not_mixed() {
     let mut writer = SampleWriter::new(Slow::new(1000), 2);
@@ -377,7 +379,8 @@ fn a_hundred_buffers_are_written_in_as_few_calls_as_slices_allow() {
     assert!((0..100).eq(written.chunks(2).map(|pair| pair[0])));
 }
 
-/// A `Buf` that has remaining bytes and an empty chunk cannot be written. Polling it again and again would spin.
+/// A `Buf` that has remaining bytes and an empty chunk cannot be written. Polling it again and again would be a
+/// busy loop.
 #[test]
 fn a_buffer_that_shows_nothing_of_what_it_has_is_an_error() {
     let mut writer = SampleWriter::new(Slow::new(100), 1);
@@ -413,7 +416,7 @@ impl AsyncWrite for Greedy {
     }
 }
 
-/// To believe it would leave out the first byte of what comes next.
+/// Trusting it would leave out the first byte of what comes next.
 #[test]
 fn a_writer_that_took_more_than_it_was_given_is_an_error() {
     let mut writer = SampleWriter::new(Greedy(Vec::new()), 2);
