@@ -12,7 +12,7 @@ struct Counting;
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
-    // Neither making nor dropping one of these allocates.
+    // Neither creating nor dropping one of these allocates.
     /// Whether this thread takes part.
     static COUNTED: Cell<bool> = const { Cell::new(false) };
     /// The bytes that this thread has allocated and not freed.

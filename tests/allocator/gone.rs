@@ -157,7 +157,7 @@ fn a_million_waiters_leave_a_bounded_number_of_wait_nodes() {
     let held = take(&pool);
     let nothing = || {};
     assert_leaves(KEPT, "cancelled", || crowd(&pool, MANY, nothing));
-    assert_leaves(LITTLE, "told of a flush", || {
+    assert_leaves(LITTLE, "failed by a flush", || {
         crowd(&pool, MANY / 10, || pool.set_flushing(true));
         pool.set_flushing(false);
     });
@@ -198,7 +198,7 @@ fn a_crowd_that_waits_for_room_leaves_a_bounded_number_of_wait_nodes() {
         }
         assert_eq!(quota.status().waiting, gets.len());
     });
-    assert_leaves(LITTLE, "told of a decommit", || {
+    assert_leaves(LITTLE, "failed by a decommit", || {
         let mut gets: Vec<_> = (0..100_000)
             .map(|_| Box::pin(quota.get_buffer_owned()))
             .collect();

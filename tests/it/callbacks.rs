@@ -65,7 +65,7 @@ fn within_bounds(scene: impl FnOnce() + Send + 'static) {
     let in_time = over.recv_timeout(Duration::from_secs(20));
     assert!(
         in_time.is_ok() || thread.is_finished(),
-        "somebody waits for a callback that blocks"
+        "a thread waits for a callback that blocks"
     );
     thread.join().expect("the scene's own assertions");
 }

@@ -305,7 +305,7 @@ async fn a_sample_in_hand_without_budget_beats_the_deadline() {
     })
     .await;
     time::advance(SECOND).await;
-    drop(timed.expect_ready().expect("it was home in time"));
+    drop(timed.expect_ready().expect("it was free in time"));
     assert_nothing_is_lost(&pool);
 }
 

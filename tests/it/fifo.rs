@@ -260,10 +260,10 @@ fn keeps_what_it_found(pool: &Pool) {
     assert_eq!(one.wakes(), 1, "its task runs again at once");
     assert_nobody_overtakes(pool);
     without_budget(|_cx| many.expect_pending());
-    drop(one.expect_ready().expect("it is in hand"));
+    drop(one.expect_ready().expect("it was taken"));
     without_budget(|_cx| many.expect_pending());
     assert_nobody_overtakes(pool);
-    many.expect_ready().expect("it is in hand");
+    many.expect_ready().expect("it was taken");
 }
 
 /// The hand-off wakes it, and it is polled when its task has no budget left.
@@ -290,7 +290,7 @@ fn when_the_line_is_empty_again_samples_are_there_for_everybody() {
         let held = take_all(&pool);
         let mut waiter = Polled::waiting(pool.get_buffer());
         drop(held);
-        assert_eq!(pool.free_count(), 1, "nobody else waits for the other");
+        assert_eq!(pool.free_count(), 1, "no other get waits for the other");
         let newcomer = pool.try_get_buffer().expect("no waiter is queued");
         let served = waiter.expect_ready().expect("handed");
         drop((newcomer, served));
@@ -329,7 +329,7 @@ fn threads_and_tasks_are_served_in_one_order() {
         }
         let (number, sample) = receive
             .recv_timeout(Duration::from_secs(20))
-            .expect("somebody is served");
+            .expect("a waiter is served");
         assert_eq!(number, expected);
         drop(sample);
     }

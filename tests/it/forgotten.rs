@@ -105,7 +105,7 @@ fn a_future_that_is_forgotten_with_its_sample_costs_that_sample_only() {
     behind.expect_pending();
     held.pop();
     let sample = behind.expect_ready().expect("the other one");
-    assert_eq!(pool.holders().len(), 1, "nobody has asked for the first");
+    assert_eq!(pool.holders().len(), 1, "no get has the first");
     drop(sample);
     assert_eq!((pool.free_count(), pool.status().outstanding), (1, 1));
     for _ in 0..100 {

@@ -36,7 +36,7 @@ impl Source {
         }
     }
 
-    /// What a get waits for: a buffer, or room in the quota.
+    /// Takes samples so that a get has to wait: for a buffer, or for room in the quota.
     fn occupy(&self, whole_pool: bool) -> Box<dyn Any> {
         match &self.quota {
             Some(quota) if !whole_pool => Box::new(quota.try_get_buffers(LIMIT)),

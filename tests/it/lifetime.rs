@@ -312,7 +312,10 @@ fn a_forgotten_future_is_never_used_after_its_end() {
     assert!(poll_with(&mut drained, &waker).is_pending());
     mem::forget(drained);
     pool.decommit();
-    assert!(woken.load(Ordering::SeqCst) > 0, "it is told as any other");
+    assert!(
+        woken.load(Ordering::SeqCst) > 0,
+        "it is woken like any other"
+    );
     drop(held);
     assert_eq!(pool.free_count(), 1);
     drop(pool);
@@ -331,7 +334,7 @@ fn a_pool_may_end_while_forgotten_futures_are_still_in_line() {
     mem::forget((get, many));
     drop(pool);
     drop(held);
-    assert_eq!(count(&freed), 1, "nobody will ever take what they wait for");
+    assert_eq!(count(&freed), 1, "no get will ever take what they wait for");
 }
 
 /// A drained pool is committed and used again, long after the samples of its first commit were dropped.

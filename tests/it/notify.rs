@@ -142,7 +142,7 @@ fn a_guard_does_not_keep_the_pool_alive_and_may_outlive_it() {
     drop(pool);
     assert!(weak.upgrade().is_none());
     drop(last);
-    assert_eq!(calls.count(), 1, "the last release is told of as well");
+    assert_eq!(calls.count(), 1, "the last release calls as well");
     drop(guard);
     assert_eq!(Arc::strong_count(&calls), 1);
 }

@@ -204,7 +204,7 @@ async fn a_waker_that_panics_when_the_budget_is_used_up_loses_no_sample() {
     poll(&mut |cx| drop(Pin::new(&mut get).poll(cx)));
     let mut owned = pool.get_buffer_owned();
     poll(&mut |cx| drop(Pin::new(&mut owned).poll(cx)));
-    assert_eq!(pool.free_count(), 0, "both have theirs in hand");
+    assert_eq!(pool.free_count(), 0, "both hold their sample");
     drop((get, owned));
     assert_eq!(pool.free_count(), 2);
     // An owned get that takes its slot without the lock.

@@ -329,7 +329,7 @@ async fn no_callback_runs_for_anything_but_a_release() {
     assert_eq!(calls.load(Ordering::SeqCst), 1, "that was a release");
     drop(handed);
     assert_eq!(pool.free_count(), 1);
-    assert_eq!(calls.load(Ordering::SeqCst), 1, "and this only put it home");
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "and this only returned it");
     drop(second);
     assert_eq!(calls.swap(0, Ordering::SeqCst), 2);
     pool.decommit();

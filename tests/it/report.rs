@@ -134,7 +134,7 @@ fn it_reads_as_a_head_line_and_a_line_for_each_call_site() {
         said.starts_with("pool \"relay\": 4 of 4 free, 0 outstanding, none waiting; 0 bytes"),
         "{said}"
     );
-    assert_eq!(said.lines().count(), 2, "nobody holds anything: {said}");
+    assert_eq!(said.lines().count(), 2, "no sample is held: {said}");
 }
 
 /// An empty list would read as if no samples were held.

@@ -196,7 +196,7 @@ fn a_decommit_gives_the_reserve_back_and_a_commit_takes_it_again() {
     pool.decommit();
     assert_eq!(counts(&pool), (4, 0, 0));
     assert_eq!(pool.state(), sample_pool::State::Configured);
-    assert_eq!(pool.status().high_water, 0, "nobody used any");
+    assert_eq!(pool.status().high_water, 0, "none was used");
     pool.commit().unwrap();
     assert_eq!(counts(&pool), (4, 2, 0));
 

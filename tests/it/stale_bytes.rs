@@ -221,15 +221,15 @@ fn new_properties_show_no_stale_bytes() {
 /// The mapped memory of the pool's region, byte by byte.
 #[allow(
     unsafe_code,
-    reason = "no safe call shows the bytes of a sample that is home"
+    reason = "no safe call shows the bytes of a sample that is free"
 )]
 fn memory_of(pool: &Pool) -> Vec<u8> {
     let region = pool.region().expect("committed");
     let read = |offset| {
         // SAFETY: `offset` is within the region, whose memory stays mapped while `pool` is borrowed and
-        // nobody decommits it.
+        // no decommit runs.
         let byte = unsafe { region.base().add(offset) };
-        // SAFETY: as above; and nobody writes it meanwhile, as the test has one thread, which is here.
+        // SAFETY: as above, and no other thread writes it, as the test has only this thread.
         unsafe { byte.read_volatile() }
     };
     (0..region.len()).map(read).collect()

@@ -87,7 +87,7 @@ fn outstanding_includes_what_is_handed_over_and_what_is_gathered() {
     assert_eq!(
         (status.acquired, status.released),
         (3, 2),
-        "nobody has it yet"
+        "it was not taken yet"
     );
     drop(many);
     let status = pool.status();
@@ -367,7 +367,7 @@ fn a_holder_is_told_with_its_age_its_length_and_its_handles() {
     drop((others, bytes, _same));
     let sample = shared.try_into_sample().expect("the only handle");
     assert_eq!(told(), (None, 1));
-    assert_eq!(only_holder(&pool).since, holder.since, "it was never home");
+    assert_eq!(only_holder(&pool).since, holder.since, "it was never free");
     let said = only_holder(&pool).to_string();
     assert!(
         said.contains("status.rs") && !said.contains("four"),

@@ -122,7 +122,7 @@ fn the_oldest_wait_is_that_of_the_first_in_line() {
 fn with_and_without_high_priority_the_oldest_wait_is_that_of_the_first_get() {
     let (pool, held) = exhausted();
     let quota = pool.priority_quota("control", 1);
-    let oldest = || pool.status().oldest_wait.expect("somebody waits");
+    let oldest = || pool.status().oldest_wait.expect("a get waits");
     let pause = Duration::from_millis(10);
 
     let ordinary = Polled::waiting(pool.get_buffer());

@@ -45,7 +45,9 @@ async fn in_line(pool: &Pool) -> JoinHandle<<GetBufferOwned as Future>::Output> 
 }
 
 async fn next(told: &mut mpsc::UnboundedReceiver<Stall>) -> Stall {
-    let told = timeout(PATIENCE, told.recv()).await.expect("it is told");
+    let told = timeout(PATIENCE, told.recv())
+        .await
+        .expect("it is reported");
     told.expect("the watch goes on")
 }
 
@@ -58,7 +60,7 @@ async fn ends(watch: JoinHandle<()>) {
 /// Nothing more is reported for several limits.
 async fn silence(told: &mut mpsc::UnboundedReceiver<Stall>) {
     sleep(3 * LIMIT).await;
-    assert!(told.try_recv().is_err(), "told again");
+    assert!(told.try_recv().is_err(), "reported again");
 }
 
 /// The stall must be reported while it lasts, with the line that holds the samples.
@@ -261,7 +263,7 @@ async fn a_callback_that_panics_ends_its_watch_and_nothing_else() {
     drop(get.await.expect("no panic").expect("served"));
     let held = pool.try_get_buffer().expect("free");
     let get = in_line(&pool).await;
-    assert_eq!(pool.status().oldest_wait, None, "nobody watches any more");
+    assert_eq!(pool.status().oldest_wait, None, "no detector is left");
     drop((get, held));
 }
 

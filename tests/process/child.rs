@@ -6,8 +6,8 @@ use std::{env, io, path::Path, process::Command};
 const DONE: &str = "every assertion of the child held";
 const NOT_RUN: &str = "NOT RUN: ";
 
-/// Runs `scene` in a child in which no other test runs. Its error means that the system does not allow the test
-/// to start.
+/// Runs `scene` in a child in which no other test runs. An error of `scene` means that the system does not allow
+/// the test to run.
 pub(crate) fn in_a_child(test: &str, scene: impl FnOnce() -> io::Result<()>) {
     in_a_child_of(test, |program| Command::new(program), scene);
 }

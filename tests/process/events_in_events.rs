@@ -26,7 +26,7 @@ fn a_subscriber_finds_its_own_pool_exhausted() {
     let recorder = Recorder::new(move |_| {
         assert!(its_own.try_get_buffer().is_err());
         if its_own.status().exhausted > 10 {
-            panic!("it is told of itself");
+            panic!("it gets its own event");
         }
     });
     tracing::subscriber::set_global_default(recorder.clone()).expect("the only one");

@@ -52,7 +52,7 @@ fn lock_all(flags: libc::c_int) -> io::Result<()> {
     }
 }
 
-/// Fails like the first mapping if the process may not lock so much.
+/// Builds the pool. Its first mapping fails if the process may not lock so much.
 fn build(builder: Builder) -> io::Result<Pool> {
     let refused = |_| io::Error::other("this process may not lock 64 MiB");
     builder.build().map_err(refused)

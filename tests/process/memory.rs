@@ -159,7 +159,7 @@ fn huge_pages_are_asked_for_if_the_kernel_knows_them() {
         flags.split_whitespace().any(|flag| flag == "hg")
     };
     let known = std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists();
-    assert!(!flags(false), "nobody asked");
+    assert!(!flags(false), "it was not requested");
     assert_eq!(flags(true), known);
 }
 

@@ -36,14 +36,14 @@ impl Secret {
         self.0.iter().for_each(|half| sample.put_slice(half));
     }
 
-    /// Before the present bytes.
+    /// Before the bytes that are in the sample.
     fn prepend(&self, sample: &mut Sample) {
         for half in self.0.iter().rev() {
             sample.prepend(half).expect("headroom");
         }
     }
 
-    /// After the counted bytes, which `len` does not include.
+    /// After the counted bytes: `len` does not include it.
     fn put_uncounted(&self, sample: &mut Sample, skip: usize) {
         let spare = sample.chunk_mut();
         for (at, half) in [skip, skip + 16].into_iter().zip(&self.0) {
@@ -131,7 +131,7 @@ const WAYS_HOME: [WayHome; 6] = [
     ("unwound", |sample| {
         let thread = thread::spawn(move || {
             let _held = sample;
-            panic!("with a sample in hand");
+            panic!("while it holds a sample");
         });
         assert!(thread.join().is_err());
     }),

@@ -251,7 +251,7 @@ fn time_out_meets_a_hand_over() {
         let thread = spawn(move || drop(sample));
         let timed_out = match late.time_out(pool.engine()) {
             Ok(()) => {
-                assert!(!late.is_done(), "the slot is in hand");
+                assert!(!late.is_done(), "the slot is its own");
                 late.cancel(pool.engine());
                 0
             }

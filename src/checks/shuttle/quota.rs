@@ -4,7 +4,7 @@ use super::*;
 use crate::Quota;
 
 impl Stage {
-    /// A stage with so many priority buffers.
+    /// A stage with `priority_buffers` priority buffers.
     fn with_reserve(buffers: usize, priority_buffers: usize) -> Self {
         let pool = crate::Builder::default().buffers(buffers).size(64);
         let pool = pool.priority_buffers(priority_buffers).build();

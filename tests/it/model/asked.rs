@@ -18,7 +18,8 @@ pub(crate) enum Stage {
         gathered: usize,
     },
     Handed,
-    /// Queued in its quota without room, or queued in the pool.
+    /// Failed while queued in its quota, when nothing was in use for it, or while queued in the pool. The number is
+    /// what is in use for it.
     Failed(GetBufferError, usize),
 }
 

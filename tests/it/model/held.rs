@@ -194,11 +194,11 @@ impl Held {
         let handle = match self.take() {
             Handle::Shared(shared) => match shared.try_into_sample() {
                 Ok(sample) => {
-                    prop_assert!(only, "somebody else can read what is writable now");
+                    prop_assert!(only, "another handle can read what is writable now");
                     Handle::Owned(sample)
                 }
                 Err(shared) => {
-                    prop_assert!(!only, "nobody else is left");
+                    prop_assert!(!only, "no other handle is left");
                     Handle::Shared(shared)
                 }
             },

@@ -210,7 +210,7 @@ fn a_decommit_and_a_flush_fail_those_who_wait_for_room() {
     drop(dropped);
     let told = waiting.expect_ready();
     assert_eq!(told.unwrap_err(), GetBufferError::NotCommitted);
-    assert_eq!(pool.status().cancelled, 0, "they were told of a failure");
+    assert_eq!(pool.status().cancelled, 0, "they failed");
 
     let mut again = Polled::waiting(quota.get_buffer());
     drop(held);
@@ -259,7 +259,7 @@ fn who_was_admitted_and_has_not_looked_is_told_of_a_decommit_and_a_flush() {
         assert_eq!(two.expect_ready().unwrap_err(), error);
         assert_eq!(into.expect_ready().unwrap_err(), error);
         drop((one, owned, two, into));
-        assert_eq!(pool.status().cancelled, 0, "they were told of a failure");
+        assert_eq!(pool.status().cancelled, 0, "they failed");
         assert_nothing_is_lost(&pool, &quota);
 
         // A get that was not queued at that time does not fail.

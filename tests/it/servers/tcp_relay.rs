@@ -105,7 +105,7 @@ async fn idle_connections_hold_no_buffer_and_leave_them_to_a_busy_one() {
         says_hello(&mut socket).await;
         idle.push(socket);
     }
-    until("nobody holds a buffer", || pool.free_count() == 2).await;
+    until("all buffers are free", || pool.free_count() == 2).await;
     assert_eq!(pool.status().waiting, 0);
     assert!(within(send_and_receive(relay, 50_000)).await == pattern(50_000));
 }

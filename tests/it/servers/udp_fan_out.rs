@@ -66,7 +66,7 @@ async fn all_viewers_are_sent_all_packets_in_order_through_few_buffers() {
                 *first = Some(number);
             }
         }
-        assert!(number < 1000, "nobody is sent anything");
+        assert!(number < 1000, "no packet is sent");
     }
     let mut last: Vec<Option<u32>> = vec![None; watching.len()];
     for number in number..number + 200 {

@@ -114,7 +114,7 @@ fn a_large_frame_keeps_its_buffer_until_another_get_is_queued() {
     send(&mut fifth, &frame(100, 1));
     let mut whole = Polled::waiting(reader.next());
     for polled in &mut polled {
-        assert_eq!(polled.wakes(), 1, "it is not told that another waits");
+        assert_eq!(polled.wakes(), 1, "it is not notified that another waits");
         polled.expect_pending();
     }
     assert_eq!(whole.wakes(), 1);

@@ -72,7 +72,7 @@ fn one_slow_source_per_buffer_does_not_stop_the_others() {
         send(&mut fifth, b"all of i");
         let mut whole = Polled::waiting(reader.next());
         for polled in &mut polled {
-            assert_eq!(polled.wakes(), 1, "it is not told that another waits");
+            assert_eq!(polled.wakes(), 1, "it is not notified that another waits");
             polled.expect_pending();
         }
         assert_eq!(whole.wakes(), 1);

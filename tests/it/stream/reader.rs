@@ -143,7 +143,7 @@ impl AsyncRead for Nosy {
         let seen = into.initialize_unfilled();
         assert!(
             seen.iter().all(|&byte| byte == 0),
-            "bytes are shown that nobody wrote"
+            "bytes are shown that were not written"
         );
         let len = seen.len();
         into.advance(len);
