@@ -2,6 +2,8 @@
 //!
 //! Under the lock they would have the same results, only slower and one thread at a time, so no other test notices if
 //! one of them takes the lock.
+//!
+//! Guarantees: 15
 
 #![forbid(unsafe_code)]
 

@@ -2,6 +2,8 @@
 //!
 //! The count is the sum over the threads that take part, since the test harness has threads too. Two tests
 //! would count each other's allocations, so everything is one test.
+//!
+//! Guarantees: 6
 
 use crate::counting::{allocations, take_part};
 use crate::polling::poll_once;

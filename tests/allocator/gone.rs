@@ -2,6 +2,8 @@
 //!
 //! Each test runs on one thread and counts the bytes that this thread has allocated and not freed, so tests
 //! that run at the same time are not counted.
+//!
+//! Guarantees: 6
 
 use crate::counting::live;
 use crate::polling::{Polled, poll_once};

@@ -1,5 +1,7 @@
 //! `Bytes` made from samples: no copy is made, and the sample is returned to the pool when the last of them is
 //! dropped.
+//!
+//! Guarantees: 12
 
 #![forbid(unsafe_code)]
 

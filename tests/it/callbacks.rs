@@ -1,5 +1,7 @@
 //! Callbacks that misbehave: one that blocks delays its own release and nothing else, and one that replaces
 //! itself is called once.
+//!
+//! Guarantees: 8
 
 #![forbid(unsafe_code)]
 

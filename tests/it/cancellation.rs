@@ -1,4 +1,6 @@
 //! Dropping a get in any state loses no sample and no waiter's position, and leaves nothing behind.
+//!
+//! Guarantees: 3, 4
 
 #![forbid(unsafe_code)]
 

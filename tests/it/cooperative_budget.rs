@@ -1,4 +1,6 @@
 //! Tokio's cooperative budget, threads that block, and executors other than Tokio's.
+//!
+//! Guarantees: 5
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! Numbers at the ends of their range, and those next to an overflow: every call that takes one obeys it or
 //! returns an error, and nothing wraps around.
+//!
+//! Guarantees: 14
 
 #![forbid(unsafe_code)]
 

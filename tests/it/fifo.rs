@@ -1,4 +1,6 @@
 //! Waiters are served in the order of their first poll, and no later request overtakes them.
+//!
+//! Guarantees: 1, 5
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! `mem::forget` is safe, so it may leak what was forgotten and nothing else, and `holders()` names what stays
 //! checked out.
+//!
+//! Guarantees: 11
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,6 @@
 //! The states of a pool: what every operation does in each of them, and which error has precedence.
+//!
+//! Guarantees: 10
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! Lifetimes: samples outlive the handles of their pool; the last sample frees the pool exactly once, on any
 //! thread; and a forgotten future leaks no more than its sample.
+//!
+//! Guarantees: 11
 
 #![deny(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! Requests for several samples: all or nothing, one position in the wait queue, and no part is kept on
 //! failure.
+//!
+//! Guarantees: 1
 
 #![forbid(unsafe_code)]
 

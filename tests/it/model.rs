@@ -2,6 +2,8 @@
 //!
 //! The tests use one thread and poll futures by hand. After each step they compare everything that is
 //! observable. The fuzzer runs the same operations in the same world, and differs only in how it chooses them.
+//!
+//! Guarantees: 2, 13
 
 #![forbid(unsafe_code)]
 

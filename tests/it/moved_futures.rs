@@ -1,5 +1,7 @@
 //! Futures that move: each poll may be on another thread and with another waker, the waker of the last poll is
 //! the one that is woken, and polling a future again after it has resolved panics.
+//!
+//! Guarantees: 3
 
 #![forbid(unsafe_code)]
 

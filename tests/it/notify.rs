@@ -1,5 +1,7 @@
 //! The release callback: which callback is called, how it is replaced and removed, and that neither it nor its
 //! guard keeps a pool alive.
+//!
+//! Guarantees: 7, 9
 
 #![forbid(unsafe_code)]
 

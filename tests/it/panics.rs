@@ -1,4 +1,6 @@
 //! User code that panics: the panic is caught and counted, and skips neither a later step nor another waker.
+//!
+//! Guarantees: 8
 
 #![deny(unsafe_code)]
 

@@ -1,4 +1,6 @@
 //! Properties: what is rounded, how buffers are aligned, and the defaults of a builder.
+//!
+//! Guarantees: 14
 
 #![forbid(unsafe_code)]
 

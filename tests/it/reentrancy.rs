@@ -1,5 +1,7 @@
 //! No user code runs under a lock: every method that does not wait may be called from a waker's wake, clone or
 //! drop, from a callback, and from a callback's drop.
+//!
+//! Guarantees: 8
 
 #![deny(unsafe_code)]
 

@@ -1,4 +1,6 @@
 //! Calls that are ready at once, above all with an error, still let other tasks of their thread run.
+//!
+//! Guarantees: 5
 
 #![forbid(unsafe_code)]
 

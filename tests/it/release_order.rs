@@ -1,4 +1,6 @@
 //! A release: its steps, and the exact order in which other threads see them.
+//!
+//! Guarantees: 7
 
 #![deny(unsafe_code)]
 

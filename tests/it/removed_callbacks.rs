@@ -1,5 +1,7 @@
 //! A callback is not called after it was removed, whatever user code runs during the same release, and the
 //! callback that replaces it is called.
+//!
+//! Guarantees: 7
 
 #![forbid(unsafe_code)]
 

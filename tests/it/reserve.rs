@@ -1,5 +1,7 @@
 //! The priority buffers: quotas of high priority are served from them, and they are filled up before any other
 //! waiter is served.
+//!
+//! Guarantees: 1
 
 #![forbid(unsafe_code)]
 

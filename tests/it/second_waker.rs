@@ -1,5 +1,7 @@
 //! A waker may call the pool, also a waker that comes with a later poll: tasks move, and `select!` and joins
 //! poll with wakers of their own.
+//!
+//! Guarantees: 8
 
 #![deny(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! Shared samples: every handle shows its own bytes of the one buffer, and the buffer is returned to the pool
 //! when the last handle to any of them is dropped.
+//!
+//! Guarantees: 12
 
 #![forbid(unsafe_code)]
 

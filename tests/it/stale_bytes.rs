@@ -1,4 +1,6 @@
 //! No user can read a byte that a previous owner of the buffer wrote.
+//!
+//! Guarantees: 13
 
 #![deny(unsafe_code)]
 

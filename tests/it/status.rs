@@ -1,4 +1,6 @@
 //! The status of a pool: every counter, and which lines have held samples since when.
+//!
+//! Guarantees: 4
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! Many `select!`s, timeouts and aborts at once: afterwards every sample is free, the waiters that stayed were
 //! served in order, and the counters add up.
+//!
+//! Guarantees: 1, 3
 
 #![forbid(unsafe_code)]
 

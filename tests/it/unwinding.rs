@@ -1,5 +1,7 @@
 //! Panics of users: samples and gets that are dropped while their thread unwinds or is torn down do everything
 //! that they do otherwise, whatever user code they run.
+//!
+//! Guarantees: 8, 11
 
 #![deny(unsafe_code)]
 

@@ -1,6 +1,8 @@
 //! Locked memory, and memory that the system does not take back.
 //!
 //! Locking all memory and denying a system call affect a whole process, so each test runs in a child.
+//!
+//! Guarantees: 10, 14
 
 #![allow(
     unsafe_code,

@@ -1,5 +1,7 @@
 //! Memory: the system provides a page only when it is used, a decommit returns all of it, and a pool with few
 //! samples checked out uses little of it.
+//!
+//! Guarantees: 10, 14
 
 #![forbid(unsafe_code)]
 

@@ -2,6 +2,8 @@
 //! as it needs less memory or more is available.
 //!
 //! The limit applies to a whole process, so each test runs in a child that has it.
+//!
+//! Guarantees: 14
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,7 @@
 //! `zero_on_release`: once a sample is returned to the pool, the bytes that were written to it are nowhere in
 //! the pool's memory. The tests scan the memory of their own process for these bytes.
+//!
+//! Guarantees: 13
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,6 @@
 //! Decommit, commit and flush against gets and releases.
+//!
+//! Guarantees: 7, 10, 14
 
 use super::{get_and_release, spawn, take_two, use_exclusively};
 use crate::checks::shared::{assert_all_free, poll_once, pool};

@@ -1,4 +1,6 @@
 //! Gets against releases.
+//!
+//! Guarantees: 13, 15
 
 use super::{spawn, use_exclusively};
 use crate::checks::shared::{assert_all_free, pool};

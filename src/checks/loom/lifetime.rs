@@ -1,4 +1,6 @@
 //! The end of a pool: the last sample and the last handle.
+//!
+//! Guarantees: 7, 11
 
 use super::{freed, spawn, take_two, watch};
 use crate::checks::shared::pool;

@@ -1,4 +1,6 @@
 //! The callback and `released()` during releases.
+//!
+//! Guarantees: 7, 8, 9
 
 use super::{get_and_release, spawn, take_two};
 use crate::checks::shared::{assert_all_free, pool};

@@ -1,4 +1,6 @@
 //! Shared handles: the last one releases the sample, and only a sole handle becomes writable again.
+//!
+//! Guarantees: 12
 
 use super::{spawn, use_exclusively};
 use crate::checks::shared::{assert_all_free, pool};

@@ -1,4 +1,6 @@
 //! Commit, decommit, flush and new properties during gets and releases.
+//!
+//! Guarantees: 10
 
 use super::*;
 use crate::{Properties, SetPropertiesError, State};

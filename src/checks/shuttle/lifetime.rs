@@ -1,4 +1,6 @@
 //! The end of a pool: its last sample, its last handle, and threads that are still inside a release.
+//!
+//! Guarantees: 11
 
 use super::*;
 use crate::sync::Statistic;

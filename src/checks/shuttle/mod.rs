@@ -11,8 +11,8 @@
 
 mod lifecycle;
 mod lifetime;
-mod line;
 mod notify;
+mod queue;
 mod quota;
 mod sharing;
 

@@ -1,4 +1,6 @@
 //! The callback and `released()` while many threads release.
+//!
+//! Guarantees: 7, 8, 9
 
 use super::*;
 use crate::{NotifyRelease, sync::Statistic};

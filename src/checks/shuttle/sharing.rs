@@ -1,4 +1,6 @@
 //! Shared handles on many threads.
+//!
+//! Guarantees: 12
 
 use super::*;
 use crate::sync::Statistic;

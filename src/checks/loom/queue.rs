@@ -1,4 +1,6 @@
 //! The wait queue: a waiter queues during a release, and leaves while it is served.
+//!
+//! Guarantees: 1, 2, 3
 
 use super::{get_and_release, spawn, take_two, use_exclusively, with_two_preemptions};
 use crate::checks::shared::{assert_all_free, poll_once, pool};

@@ -1,4 +1,6 @@
 //! The wait queue: which waiters are served, in what order, and where the samples of cancelled waiters go.
+//!
+//! Guarantees: 1, 2, 3
 
 use super::*;
 use crate::{GetBuffer, sync::Lock};
