@@ -24,13 +24,13 @@ pub(crate) struct Expected {
     flushing: bool,
     notify: bool,
     max_waiters: usize,
-    home: usize,
+    free: usize,
     /// The priority buffers: of any pool with these properties, of this commit, and those that are free.
     reserve: usize,
     reserve_size: usize,
     reserved: usize,
-    line: VecDeque<u64>,
-    privileged: VecDeque<u64>,
+    queue: VecDeque<u64>,
+    priority_queue: VecDeque<u64>,
     pub(crate) accounts: Accounts,
     asked: HashMap<u64, Asked>,
     listeners: HashMap<u64, Listener>,
@@ -57,12 +57,12 @@ impl Expected {
             flushing: false,
             notify: false,
             max_waiters: settings.max_waiters,
-            home: 0,
+            free: 0,
             reserve: settings.reserve,
             reserve_size: 0,
             reserved: 0,
-            line: VecDeque::new(),
-            privileged: VecDeque::new(),
+            queue: VecDeque::new(),
+            priority_queue: VecDeque::new(),
             accounts: Accounts::new(settings),
             asked: HashMap::new(),
             listeners: HashMap::new(),
@@ -101,9 +101,9 @@ impl Expected {
     /// How many samples can be taken at once.
     fn available(&self, payer: Payer) -> usize {
         match payer {
-            Payer::Privileged if self.privileged.is_empty() => self.home + self.reserved,
+            Payer::Privileged if self.priority_queue.is_empty() => self.free + self.reserved,
             Payer::Privileged => 0,
-            _ if self.line.is_empty() && self.privileged.is_empty() => self.home,
+            _ if self.queue.is_empty() && self.priority_queue.is_empty() => self.free,
             _ => 0,
         }
     }
@@ -113,12 +113,12 @@ impl Expected {
     }
 
     fn out(&self) -> usize {
-        self.properties.buffers - self.home - self.reserved
+        self.properties.buffers - self.free - self.reserved
     }
 
     fn take(&mut self, count: usize) {
-        let common = count.min(self.home);
-        self.home -= common;
+        let common = count.min(self.free);
+        self.free -= common;
         self.reserved -= count - common;
         self.peak = self.peak.max(self.out());
     }
@@ -242,7 +242,7 @@ impl Expected {
             self.take(wanted);
             return Some(Ok(wanted));
         }
-        let waiting = self.line.len() + self.privileged.len();
+        let waiting = self.queue.len() + self.priority_queue.len();
         if payer != Payer::Privileged && waiting >= self.max_waiters {
             return Some(Err(GetBufferError::TooManyWaiters));
         }
@@ -250,8 +250,8 @@ impl Expected {
         self.take(gathered);
         self.waited += 1;
         match payer {
-            Payer::Privileged => self.privileged.push_back(name),
-            _ => self.line.push_back(name),
+            Payer::Privileged => self.priority_queue.push_back(name),
+            _ => self.queue.push_back(name),
         }
         self.set_stage(name, Stage::Waiting { gathered });
         if payer == Payer::Privileged {
@@ -262,13 +262,13 @@ impl Expected {
 
     /// What the head of the queue has gathered beyond `most` goes to a get of high priority.
     fn leave_to_others(&mut self, most: usize) {
-        let Some(&front) = self.line.front() else {
+        let Some(&head) = self.queue.front() else {
             return;
         };
-        if let Stage::Waiting { gathered } = self.asked[&front].stage {
+        if let Stage::Waiting { gathered } = self.asked[&head].stage {
             let kept = gathered.min(most);
-            self.set_stage(front, Stage::Waiting { gathered: kept });
-            (kept..gathered).for_each(|_| self.come_home());
+            self.set_stage(head, Stage::Waiting { gathered: kept });
+            (kept..gathered).for_each(|_| self.release_slot());
         }
     }
 
@@ -300,46 +300,46 @@ impl Expected {
             }
         };
         self.cancelled += 1;
-        self.line.retain(|&other| other != name);
-        self.privileged.retain(|&other| other != name);
+        self.queue.retain(|&other| other != name);
+        self.priority_queue.retain(|&other| other != name);
         let admitted = self.accounts.leave(asked.payer, name);
         self.admit(admitted);
         for _ in 0..had {
-            self.come_home();
+            self.release_slot();
         }
         self.end_drain();
         self.give_back(asked.payer, charged);
     }
 
     /// One slot goes to the head of the queue, to the priority buffers, or to the free list.
-    fn come_home(&mut self) {
-        if self.privileged.is_empty() && self.reserved < self.reserve_size {
+    fn release_slot(&mut self) {
+        if self.priority_queue.is_empty() && self.reserved < self.reserve_size {
             self.reserved += 1;
             return;
         }
-        let line = match self.privileged.is_empty() {
-            true => &mut self.line,
-            false => &mut self.privileged,
+        let queue = match self.priority_queue.is_empty() {
+            true => &mut self.queue,
+            false => &mut self.priority_queue,
         };
-        let Some(&front) = line.front() else {
-            self.home += 1;
+        let Some(&head) = queue.front() else {
+            self.free += 1;
             return;
         };
-        let Asked { wanted, stage, .. } = self.asked[&front];
+        let Asked { wanted, stage, .. } = self.asked[&head];
         let gathered = match stage {
             Stage::Waiting { gathered } => gathered + 1,
-            _ => unreachable!("who is in line waits"),
+            _ => unreachable!("a queued get waits"),
         };
         if gathered == wanted {
-            line.pop_front();
-            self.set_stage(front, Stage::Handed);
+            queue.pop_front();
+            self.set_stage(head, Stage::Handed);
         } else {
-            self.set_stage(front, Stage::Waiting { gathered });
+            self.set_stage(head, Stage::Waiting { gathered });
         }
     }
 
     fn end_drain(&mut self) {
-        if self.state == State::Draining && self.home == self.properties.buffers {
+        if self.state == State::Draining && self.free == self.properties.buffers {
             self.state = State::Configured;
             self.happens(Happening::Drain);
         }
@@ -354,7 +354,7 @@ impl Expected {
     pub(crate) fn release(&mut self, payer: Payer) {
         self.released += 1;
         self.give_back(payer, 1);
-        self.come_home();
+        self.release_slot();
         self.end_drain();
         self.happens(Happening::Release);
         self.calls += usize::from(self.notify);
@@ -381,8 +381,8 @@ impl Expected {
 
     fn turn_away(&mut self, error: GetBufferError) {
         let mut orphans = 0;
-        let mut waiting = std::mem::take(&mut self.privileged);
-        waiting.append(&mut self.line);
+        let mut waiting = std::mem::take(&mut self.priority_queue);
+        waiting.append(&mut self.queue);
         for name in waiting {
             if let Stage::Waiting { gathered } = self.asked[&name].stage {
                 orphans += gathered;
@@ -391,7 +391,7 @@ impl Expected {
             self.set_stage(name, Stage::Failed(error, charged));
         }
         for _ in 0..orphans {
-            self.come_home();
+            self.release_slot();
         }
         // They were woken when they were admitted.
         for asked in self.asked.values_mut() {
@@ -406,15 +406,15 @@ impl Expected {
 
     fn fill_reserve(&mut self) {
         self.reserve_size = self.reserve.min(self.properties.buffers - 1);
-        let kept = self.home.min(self.reserve_size);
-        self.home -= kept;
+        let kept = self.free.min(self.reserve_size);
+        self.free -= kept;
         self.reserved += kept;
     }
 
     pub(crate) fn decommit(&mut self) {
         if self.state == State::Committed {
             self.state = State::Draining;
-            self.home += self.reserved;
+            self.free += self.reserved;
             (self.reserve_size, self.reserved) = (0, 0);
             self.turn_away(GetBufferError::NotCommitted);
             self.end_drain();
@@ -470,14 +470,14 @@ impl Expected {
             size: stride - requested.prefix,
             ..requested
         };
-        self.home = requested.buffers;
+        self.free = requested.buffers;
         Ok(self.properties)
     }
 
     /// Compares the model with the status of the pool.
     pub(crate) fn compare(&self, pool: &Pool) -> TestCaseResult {
         let status = pool.status();
-        let (out, free) = (self.out(), self.home + self.reserved);
+        let (out, free) = (self.out(), self.free + self.reserved);
         prop_assert_eq!(pool.state(), self.state);
         prop_assert_eq!(status.state, self.state);
         prop_assert_eq!(pool.is_flushing(), self.flushing);
@@ -485,7 +485,7 @@ impl Expected {
         prop_assert_eq!(pool.free_count(), free);
         prop_assert_eq!((status.free, status.outstanding), (free, out));
         prop_assert_eq!(status.priority_free, self.reserved);
-        let waiting = self.line.len() + self.privileged.len();
+        let waiting = self.queue.len() + self.priority_queue.len();
         prop_assert_eq!(status.waiting, waiting);
         prop_assert_eq!(status.acquired, self.acquired);
         prop_assert_eq!(status.released, self.released);
