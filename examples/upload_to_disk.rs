@@ -94,8 +94,8 @@ impl Unfinished {
 }
 
 impl Drop for Unfinished {
-    /// In `drop` rather than in the handler: hyper drops the handler of a client that disconnected at any
-    /// `await`.
+    /// In `drop` rather than in the handler, since hyper drops the handler at any `await` when its client
+    /// disconnects.
     fn drop(&mut self) {
         if !self.finished {
             let _none = fs::remove_file(&self.path);
