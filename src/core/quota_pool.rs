@@ -8,7 +8,8 @@ use crate::{
     wait::{
         clock::Stamp,
         node::Ticket,
-        quota_account::{Account, QuotaPool},
+        quota_account::Account,
+        quota_pool::QuotaPool,
         request::{Rank, Wanted, Why},
     },
 };

@@ -8,6 +8,7 @@
 //! | [`slab`]           | the queue slots, and the links between them                                     |
 //! | [`node`]           | the node of a waiter: its outcome and its timer                                 |
 //! | [`quota_account`]  | a quota's account: what is in use, and the queue for room                       |
+//! | [`quota_pool`]     | what an account needs of its pool                                               |
 //! | [`quota_accounts`] | all accounts of a pool                                                          |
 //! | [`registry`]       | weak entries of the accounts that are in use                                    |
 //! | [`payer`]          | the reference of a slot to the account against which it counts                  |
@@ -22,6 +23,7 @@ pub(crate) mod payer;
 pub(crate) mod queue;
 pub(crate) mod quota_account;
 pub(crate) mod quota_accounts;
+pub(crate) mod quota_pool;
 pub(crate) mod reclaim;
 pub(crate) mod registry;
 pub(crate) mod request;

@@ -47,8 +47,9 @@ use crate::{
         clock::Stamp,
         node::{Outcome, Ticket, Timer},
         queue::{KEPT_BY_A_QUOTA, Left, WaitQueue},
+        quota_pool::QuotaPool,
         reclaim::{Key, Reclaim},
-        request::{Rank, Wanted, Why},
+        request::{Rank, Wanted},
         slab::WaiterNumber,
     },
 };
@@ -65,24 +66,6 @@ use std::{
 const WAITED_FOR: usize = 1;
 /// One sample in use. The bit below it is the mark.
 const ONE: usize = 2;
-
-/// What an account needs of its pool. A trait, because the layer of the accounts is below the layer of the pool.
-pub(crate) trait QuotaPool: Send + Sync {
-    /// Whether the pool serves gets now, and can ever serve this one. Returns the time, if the wait is measured.
-    fn admits(&self, wanted: Wanted) -> Result<Option<Stamp>, GetBufferError>;
-    /// Whether the pool serves gets. Exact for a thread that is synchronised with the last change.
-    fn is_open(&self) -> bool;
-    /// How many gets may wait for room in one quota.
-    fn max_waiters(&self) -> usize;
-    /// Counts a wait that begins.
-    fn wait_began(&self);
-    /// Counts a wait that ends.
-    fn wait_ended(&self, ticket: &Ticket);
-    /// Counts a get that was cancelled or timed out.
-    fn given_up(&self, why: Why);
-    /// The time since a stamp of this pool.
-    fn since(&self, joined: Stamp) -> Duration;
-}
 
 /// See the module's documentation.
 pub(crate) struct Account {

@@ -9,7 +9,7 @@ use crate::{
 };
 use crate::{
     values::quota_status::QuotaStatus,
-    wait::quota_account::{Account, QuotaPool},
+    wait::{quota_account::Account, quota_pool::QuotaPool},
 };
 use std::{sync::Arc, task::Waker, time::Duration};
 

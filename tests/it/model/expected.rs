@@ -3,7 +3,7 @@
 use super::{
     accounts::Accounts,
     asked::{Asked, Stage},
-    operations::{Happening, Payer, Settings},
+    operations::{Happening, Payer, Settings, is_too_large},
 };
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use sample_pool::{CommitError, GetBufferError, Pool, Properties, SetPropertiesError, State};
@@ -450,20 +450,14 @@ impl Expected {
         &mut self,
         requested: Properties,
     ) -> Result<Properties, SetPropertiesError> {
-        if requested.align == 0 {
-            return Err(SetPropertiesError::BadAlign);
-        }
         match self.state {
+            _ if requested.align == 0 => return Err(SetPropertiesError::BadAlign),
             State::Committed => return Err(SetPropertiesError::AlreadyCommitted),
             State::Draining => return Err(SetPropertiesError::BuffersOutstanding),
             _ => {}
         }
         let stride = (requested.size + requested.prefix).next_multiple_of(requested.align);
-        // With 32 bits the largest number of buffers is one that a pool can have, if they have no bytes.
-        let bytes = requested.buffers.checked_mul(stride);
-        if bytes.is_none_or(|bytes| isize::try_from(bytes).is_err())
-            || u32::try_from(requested.buffers).is_err()
-        {
+        if is_too_large(requested.buffers, stride) {
             return Err(SetPropertiesError::TooLarge);
         }
         self.properties = Properties {

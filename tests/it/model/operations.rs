@@ -82,3 +82,10 @@ pub(crate) enum Operation {
     CloneHandle,
     DropHandle,
 }
+
+/// Whether no pool can have so many buffers. With 32 bits the largest number is one that a pool can have, if they have no
+/// bytes.
+pub(crate) fn is_too_large(buffers: usize, stride: usize) -> bool {
+    let bytes = buffers.checked_mul(stride);
+    bytes.is_none_or(|bytes| isize::try_from(bytes).is_err()) || u32::try_from(buffers).is_err()
+}
