@@ -1,6 +1,6 @@
 //! How the cost per sample grows with the number of slots, from 1 to 65,536: it should not grow.
 //!
-//! One thread. Not measured here: waiters, which are in `hand_over`, and gets from an empty pool, which are in
+//! One thread. Not measured here: waiters, which are in `hand_off`, and gets from an empty pool, which are in
 //! `miss`.
 
 mod measured;

@@ -54,11 +54,11 @@ const OPERATIONS: [Operation; 11] = [
     ("get_of_a_quota_and_release", get_of_a_quota_and_release),
     ("get_32_and_release", get_32_and_release),
     ("miss", miss),
-    ("hand_over", hand_over),
+    ("hand_off", hand_off),
 ];
 
 /// Not operations of this crate. They are counted only to compare.
-const BESIDE: [Operation; 1] = [("semaphore_hand_over", semaphore_hand_over)];
+const BESIDE: [Operation; 1] = [("semaphore_hand_off", semaphore_hand_off)];
 
 /// Polls a future that resolves at once. Inlined, as an `.await` is.
 #[inline(always)]
@@ -229,7 +229,7 @@ fn share<F: Future<Output = ()> + Send + 'static>(count: usize, work: impl Fn(us
 
 /// Get, yield, release, by more tasks than there are buffers: nearly every get waits in the queue. The figure
 /// includes the runtime's own work: to wake, poll and yield.
-fn hand_over(count: usize) {
+fn hand_off(count: usize) {
     let pool = pool(SHARED);
     share(count, |count| {
         let pool = pool.clone();
@@ -247,7 +247,7 @@ fn hand_over(count: usize) {
 }
 
 /// The same with Tokio's semaphore and no buffer at all.
-fn semaphore_hand_over(count: usize) {
+fn semaphore_hand_off(count: usize) {
     let semaphore = Arc::new(Semaphore::new(SHARED));
     share(count, |count| {
         let semaphore = semaphore.clone();

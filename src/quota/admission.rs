@@ -70,6 +70,7 @@ impl Charge {
     }
 
     /// Moves the room to the samples: each carries its part, which its release returns.
+    #[inline]
     pub(super) fn onto_each(mut self, samples: &mut [Sample]) {
         debug_assert_eq!(self.count, samples.len());
         if let Some(account) = self.account.take() {

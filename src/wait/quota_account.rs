@@ -249,6 +249,7 @@ impl Account {
         false
     }
 
+    #[inline]
     fn exchange(&self, seen: usize, new: usize) -> Result<usize, usize> {
         self.charged
             .compare_exchange_weak(seen, new, Ordering::Relaxed, Ordering::Relaxed)

@@ -61,7 +61,7 @@ fn time(measured: &mut Measured, runtime: &Runtime, tasks: usize, iterations: u6
     let waited = measured.pool().status().waited - waited;
     assert!(
         all < 1000 || waited > all / 10,
-        "{waited} of {all} gets waited: this is no hand-over"
+        "{waited} of {all} gets waited: this is no hand-off"
     );
     elapsed.mul_f64(iterations as f64 / all as f64)
 }
@@ -69,7 +69,7 @@ fn time(measured: &mut Measured, runtime: &Runtime, tasks: usize, iterations: u6
 /// Nanoseconds per hand-off: 8 tasks on 2 buffers and 64 on 8, with one worker and with two.
 fn crowds(criterion: &mut Criterion) {
     for (tasks, buffers) in CROWDS {
-        let name = format!("hand_over/{tasks}_tasks_on_{buffers}/workers");
+        let name = format!("hand_off/{tasks}_tasks_on_{buffers}/workers");
         let mut group = criterion.benchmark_group(name);
         for workers in WORKERS {
             let mut measured = Measured::of(buffers, SIZE);
@@ -84,7 +84,7 @@ fn crowds(criterion: &mut Criterion) {
 
 /// Nanoseconds per hand-off of a single buffer, for 1 to 1,000 queued tasks, with one worker.
 fn waiters(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("hand_over/waiters");
+    let mut group = criterion.benchmark_group("hand_off/waiters");
     let runtime = runtime(1);
     for waiters in WAITERS {
         let mut measured = Measured::of(1, SIZE);
