@@ -33,7 +33,7 @@ async fn status(State(server): State<Server>) -> Json<Value> {
         "buffers": status.buffers,
         "free": status.free,
         "outstanding": status.outstanding,
-        "reserved": status.priority_free,
+        "priority_free": status.priority_free,
         "waiting": status.waiting,
         "high_water": status.high_water,
         "bytes_used": status.bytes_used,
@@ -141,7 +141,7 @@ mod tests {
         let fields = fields.lines().filter_map(|line| line.split_once(": "));
         let names: Vec<_> = fields.map(|(name, _)| name.trim_start()).collect();
         let Json(told) = status(State(server)).await;
-        assert!(names.contains(&"reserved"), "{names:?}");
+        assert!(names.contains(&"priority_free"), "{names:?}");
         for name in names {
             assert!(told.get(name).is_some(), "{name}");
         }
