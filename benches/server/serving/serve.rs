@@ -39,7 +39,7 @@ async fn run(buffers: usize, size: usize) -> io::Result<()> {
     let (end, ending) = watch::channel(false);
     let viewers = Viewers::new(buffers);
     let server = Server {
-        channels: Channels::new(&pool, viewers.hands()),
+        channels: Channels::new(&pool, viewers.hold_limit()),
         viewers,
         most: size,
         epoch: Instant::now(),

@@ -10,12 +10,12 @@ pub(crate) struct Skipped {
     pub(crate) pictures: u64,
 }
 
+#[allow(
+    dead_code,
+    reason = "the fuzzer, which has this file too, asks for nothing but the whole"
+)]
 impl Skipped {
     /// What was skipped since it was this much.
-    #[allow(
-        dead_code,
-        reason = "the fuzzer, which has this file too, asks for nothing but the whole"
-    )]
     pub(crate) fn since(self, before: Skipped) -> Skipped {
         Skipped {
             bytes: self.bytes - before.bytes,
