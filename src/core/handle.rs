@@ -345,7 +345,8 @@ pub(crate) enum PutOutcome {
     Done,
     /// The slot is free and a callback is set. The callback reference keeps the pool alive until the call returns.
     CallbackDue(CallbackRef),
-    /// The word is parked. The caller still owns the slot, and must put it under the lock.
+    /// The word is parked, or has no callback reference left. The caller still owns the slot, and must put it under the
+    /// lock.
     Kept(OwnedSlot),
 }
 

@@ -59,6 +59,7 @@ impl Engine {
             match shared.state {
                 State::Committed => return Err(SetPropertiesError::AlreadyCommitted),
                 State::Draining => return Err(SetPropertiesError::BuffersOutstanding),
+                // Only a commit is waited for: a draining pool failed above, also while it is busy.
                 _ if shared.busy => shared = self.settled.wait(shared),
                 _ => break,
             }
@@ -68,7 +69,7 @@ impl Engine {
         shared.state = State::Configured;
         let memory = shared.parked.memory().cloned();
         shared.parked.abandon(&self.free_list);
-        // The system decides again whether a new mapping is locked.
+        // The next commit makes a new mapping, which is locked only if the process still asks for that.
         shared.relock = None;
         shared.memory_kept = 0;
         drop(shared);

@@ -1,4 +1,4 @@
-//! The path of a release, in the promised order of its steps.
+//! The path of a release, in the promised order of its steps (guarantee 7).
 //!
 //! 1. The sample is reset: its properties are cleared, its bytes are overwritten if the pool wipes, and it no longer
 //!    counts against its quota.
@@ -6,15 +6,15 @@
 //! 3. it is handed off to the waiter at the head of the queue. For other threads, 2 and 3 are one step.
 //! 4. If the pool drains and this was the last outstanding sample, the decommit completes.
 //! 5. `released()` futures are notified.
-//! 6. The callback is called, if it is still set. A waker of step 3, a `tracing` subscriber in step 4, a
-//!    listener of step 5, or another thread may have removed or replaced it since step 2. So the lookup is the last
-//!    step before the call.
+//! 6. The callback that is set now is called. A waker of step 3, a `tracing` subscriber in step 4, a listener of
+//!    step 5, or another thread may have set, removed or replaced it since step 2. So the lookup is the last step
+//!    before the call.
 //! 7. If no handle and no sample is left, the pool is freed.
 //!
-//! In the common case all of this is one compare-exchange. After it nothing of the pool is touched, because another
+//! In the common case steps 2 to 7 are one compare-exchange. After it nothing of the pool is touched, because another
 //! thread may free the pool at that moment. If a callback is set and there is nothing else to do, the same
-//! compare-exchange takes a callback reference, which keeps the pool alive through step 6. In all other cases the word
-//! is parked, and the releaser *keeps* its slot. The slot keeps the pool alive until the releaser has the lock and has
+//! compare-exchange takes a callback reference, which keeps the pool alive through step 6. Otherwise the put
+//! is refused, because the word is parked or has no callback reference left, and the releaser *keeps* its slot. The slot keeps the pool alive until the releaser has the lock and has
 //! counted a release guard.
 
 #![forbid(unsafe_code)]
@@ -104,7 +104,8 @@ fn release_under_the_lock(slot: OwnedSlot) {
         woken = shared.settle(engine, slot);
         drained = shared.claim_drain();
     });
-    // The lock is free: from here on user code runs. The guard keeps the pool alive.
+    // The lock is free: from here on user code runs. The guard keeps the pool alive. A waiter was woken or a drain
+    // ended, never both: a draining pool has no waiters.
     if let Some(waker) = woken {
         user_code::quietly(|| waker.wake());
     }

@@ -3,12 +3,12 @@
 //! | waits for                                    | woken by                              |
 //! |----------------------------------------------|---------------------------------------|
 //! | a permit: it holds as many samples as it may | drop of one of its deliveries         |
-//! | the hold limit                               | the last release of any held sample   |
 //! | a sample                                     | a send, a close, a dropped fan-out    |
+//! | the hold limit                               | a held sample whose last holder drops it |
 //!
 //! The waits are done in this order, each only if the one before is over. [`recv`](Subscriber::recv) and the
-//! [`Stream`](futures::Stream) share [`check`](Subscriber::check), which never waits. Each marks both channels as seen
-//! *before* the check, so a change after the check wakes the task.
+//! [`Stream`](futures::Stream) share [`check`](Subscriber::check), which never waits. The check first
+//! marks both channels as seen, so a change after it wakes the task.
 
 use super::{
     FanOut,
@@ -101,7 +101,7 @@ pub struct Subscriber {
     /// Whether the next delivery must be a sync point.
     needs_sync_point: bool,
     require_sync_point: bool,
-    /// The sum of all subscribers. Updated at a delivery only if something was skipped, so that a subscriber that keeps
+    /// The samples skipped by all subscribers of the fan-out. Updated at a delivery only if something was skipped, so that a subscriber that keeps
     /// up does not write to memory that all subscribers share.
     skip_counter: SkipCounter,
     /// Counts this subscriber for as long as it lives.

@@ -2,8 +2,8 @@
 //!
 //! | state     | owns      | left by                                                                           |
 //! |-----------|-----------|-----------------------------------------------------------------------------------|
-//! | `New`     | nothing   | first poll: `Done` on the fast path, else `Queued`, `Handed` or `Refused`          |
-//! | `Queued`  | a ticket  | outcome: `Handed` or `Refused`; drop: leaves the queue, its slots go to the next waiter |
+//! | `New`     | nothing   | first poll: `Done` with a result and budget; a result without budget: `Handed` or `Refused`; no result: `Queued` |
+//! | `Queued`  | a ticket  | outcome: as for `New`; timeout: `Done`, or `Handed` if the outcome came before; drop: leaves the queue, its slots go to the next waiter |
 //! | `Handed`  | its slots | poll with cooperative budget: `Done`; drop: its slots go to the next waiter        |
 //! | `Refused` | an error  | poll with cooperative budget: `Done`                                              |
 //! | `Done`    | nothing   | polling again panics                                                              |
@@ -74,8 +74,8 @@ impl Acquire {
         *self = Acquire::Done;
     }
 
-    /// Keeps the slot until the next poll: the task has no cooperative budget left. Tokio has woken its waker, so it is
-    /// polled again soon.
+    /// Keeps the slot: the task has no cooperative budget left. The caller goes on with the slow path, which returns
+    /// `Pending`. Tokio has woken the waker, so the task is polled again soon.
     #[cold]
     fn keep_slot(&mut self, slot: OwnedSlot) {
         slot.mark_used();

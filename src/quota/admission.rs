@@ -1,8 +1,8 @@
-//! The admission of a get: it reserves room in the quota for samples that it does not have yet, or waits for the room.
+//! The admission of a get: it first reserves room in the quota for the samples that the get asks for, or waits for it.
 //!
 //! | state     | owns                    | left by                                                                  |
 //! |-----------|-------------------------|--------------------------------------------------------------------------|
-//! | `New`     | nothing                 | first poll: `Done` with a [`Charge`], else `Queued` or `Refused`          |
+//! | `New`     | nothing                 | first poll: `Done` with a [`Charge`] or an error, `Refused` without budget, else `Queued` |
 //! | `Queued`  | a place in the queue, and the room if it was admitted | outcome: `Done` with a charge, or `Refused`; drop: leaves the queue and returns the room |
 //! | `Refused` | an error                | poll with cooperative budget: `Done`                                      |
 //! | `Done`    | nothing                 | polling again panics                                                      |

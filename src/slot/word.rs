@@ -21,7 +21,7 @@
 //!
 //! A callback reference keeps the pool alive while a releaser, whose slot is free by then, calls the callback. It needs
 //! no write to a cache line that all threads share. A word counts at most 63 of them. Beyond that, a release takes the
-//! lock and a counted handle instead.
+//! lock and a release guard instead.
 //!
 //! # Orderings
 //!

@@ -1,8 +1,9 @@
 //! The wait queue: which gets wait for slots, and the order in which they are served.
 //!
 //! A release that finds a waiter hands its slot to the head of the queue directly. The head gathers slots until it has
-//! as many as it wants, so a large request is not starved by small ones behind it. A get that joins has parked every
-//! word of the free list before, in the same hold of the lock: so later releases take the lock and find it.
+//! as many as it wants, so a large request is not starved by small ones behind it. When a get
+//! joins, every word of the free list is parked: by this get, or by a waiter before it. So later releases take the lock
+//! and find it.
 //!
 //! | state      | queued  | owns slots               | left by                                                       |
 //! |------------|---------|--------------------------|---------------------------------------------------------------|
@@ -12,19 +13,19 @@
 //! Gets of a quota of high priority have a queue of their own, which is served before the other. Otherwise both are the
 //! same. Each [quota](crate::Quota) has a wait queue too, in which its gets wait for room instead of slots.
 //!
-//! Queue slots are recycled. Of those without a waiter the queue keeps a bounded number, which is more than most pools
-//! ever need. A queue slot that is left beyond that is removed, and its node belongs to the future that waited there.
+//! Queue slots are recycled. The queue keeps a bounded number of unused ones, which is more than most pools ever need. One
+//! that becomes unused beyond that is removed, and its node then belongs to the future that waited there.
 //! So many waiters at a time leave no memory behind, and a wait allocates only if the queue is longer than it ever was,
 //! or has more waiters than it keeps queue slots.
 //!
 //! # Invariants, true whenever the lock is free
 //!
-//! - **L1** No slot is free while a waiter is queued. loom `no_slot_is_home_while_anyone_waits`
+//! - **L1** No slot that a queued waiter may have is free. loom `no_slot_is_home_while_anyone_waits`
 //! - **L2** free + outstanding = committed; gathered and handed slots count as outstanding. `tests/it/model`
 //! - **L3** No user code runs under the lock: outcomes are stored under it, and wakers are taken out under it and woken
 //!   and dropped after. `reentrancy: *`
-//! - **L4** Only the head gathers, and a head that a get of high priority came before: every other queued waiter has no
-//!   slot. `many: *`, `quotas: *`
+//! - **L4** Only a head has slots: the head of the queue, or the head of the ordinary queue if a get of high priority joined
+//!   after it had gathered some. `many: *`, `quotas: *`
 //! - **L5** At most `kept` queue slots have no queued waiter. `gone: *`, `wait::queue::tests`
 //!
 //! # Why not a `Notify`, or a `Semaphore`
