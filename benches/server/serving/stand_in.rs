@@ -20,7 +20,7 @@ pub mod sync {
 }
 pub mod values {
     pub mod error {
-        /// In place of the crate's own, which nobody else can make.
+        /// In place of the crate's own, which only the crate can make.
         #[derive(Debug)]
         pub struct SendError;
 

@@ -133,7 +133,7 @@ pub(crate) async fn finish(server: &Server, mut serving: JoinHandle<()>) -> bool
         serving.abort();
     }
     let drained = time::timeout(END_TIME, server.pool.drained()).await;
-    // Whoever read what the server prints may be gone.
+    // The reader of what the server prints may be gone.
     let _unread = tell(server, &mut io::stdout());
     drained.is_ok()
 }

@@ -158,7 +158,7 @@ async fn ingest(
         Ok(ingested) => Ok(format!("{ingested}\n")),
         Err(failure) => {
             // ffmpeg does not show the answer, only that the connection broke.
-            // Whoever read this may be gone.
+            // The reader of standard error may be gone.
             let name = shortened(&name);
             let told = format!("ingest {name:?}: {} {}\n", failure.0.as_u16(), failure.1);
             let _unread = io::stderr().write_all(told.as_bytes());
@@ -222,7 +222,7 @@ fn no_channel(name: &str) -> Failure {
     Failure(StatusCode::NOT_FOUND, said)
 }
 
-/// A name is what a client wrote, line breaks and all, as long as it likes. To know it again nobody needs more of it than a
+/// A name is what a client wrote, line breaks and all, as long as it likes. To recognise it, a client needs no more of it than a
 /// channel's may have. It has to be escaped still.
 fn shortened(name: &str) -> &str {
     let end = name.char_indices().nth(LONGEST_SHOWN);
@@ -243,7 +243,7 @@ async fn throw_away(mut body: BodyDataStream) {
 mod tests {
     use super::*;
 
-    /// What is asked for goes to a terminal, as `curl` prints it, or into the log of whoever asks.
+    /// What is asked for goes to a terminal, as `curl` prints it, or into the client's log.
     #[test]
     fn a_channel_that_is_not_there_is_named_escaped_and_not_at_length() {
         let forged = "cam\nERROR forged\x1b[31m";

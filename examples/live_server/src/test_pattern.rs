@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(pool.free_count(), 10);
     }
 
-    /// It would draw for nobody for as long as the server runs.
+    /// It would draw without a viewer for as long as the server runs.
     #[tokio::test]
     async fn it_ends_when_its_channel_is_removed() {
         let pool = memory::pool(FEWEST_BUFFERS, 100_000).unwrap();

@@ -193,7 +193,7 @@ impl Edge {
 }
 
 /// Removes the channel of which nothing has come for longest, of those that are not live: its origin may have removed it while
-/// nobody told this edge. Whether there was one.
+/// this edge missed that. Returns whether there was one.
 fn remove_longest_silent(channels: &mut BTreeMap<String, Followed>, server: &Server) -> bool {
     let silent = channels.iter().filter(|(name, followed)| {
         followed.incoming.is_none() && server.channels.find(name).is_some()

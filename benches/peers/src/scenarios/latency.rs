@@ -1,6 +1,6 @@
 //! *Hand-off latency*: from just before a release to the moment at which the next owner runs, each of them.
 //!
-//! There is one buffer and always a waiter queued, so whoever gets it reads when it was let go of.
+//! There is one buffer and always a waiter queued, so the next owner reads when it was released.
 
 use super::hand_over::runtime;
 use crate::{

@@ -323,7 +323,7 @@ impl FrameParser {
             self.skip_line(others)?;
             return Ok(Some(left.map(|left| left + HEAD.len())));
         }
-        // No picture: the rest is skipped, or read line by line if nobody knows how long that is.
+        // No picture: the rest is skipped, or read line by line if its length is unknown.
         if stray > MOST_STRAY || (head == Head::Nothing && left == Some(0)) {
             let Some(left) = left else {
                 self.state = State::Boundary;

@@ -131,7 +131,7 @@ fn a_picture_that_comes_rarely_has_not_ended() {
     let [picture, sound] = [track(1, true), track(2, false)];
     let mut points = SyncPoints::new(vec![picture, sound]);
     let mut sync = |track, start| points.begins_with_sync(&[run(track, Some(start), true)]);
-    // The first time nobody knows how long it takes.
+    // How long it takes is unknown at the first time.
     for start in [0, 20] {
         assert!(sync(picture, start));
         sync(sound, start + 5);
