@@ -145,7 +145,7 @@ fn a_get_of_an_empty_pool_after_the_first_one() {
 
 /// A pool may have more words than a get looks at. A get starts where the last get of its stripe found a slot.
 #[test]
-fn a_get_after_more_empty_words_than_it_looks_at() {
+fn a_get_after_more_empty_words_than_it_searches() {
     for stripe in 0..4 {
         for empty_words in [17, 20, 23, 30] {
             let pool = pool(2000);

@@ -273,7 +273,7 @@ mod tests {
 
     /// The decommit can come after the poll that returned `Pending` and before the timer is seen.
     #[test]
-    fn a_get_that_was_told_of_a_failure_does_not_time_out() {
+    fn a_get_that_was_notified_of_a_failure_does_not_time_out() {
         let pool = Pool::builder().buffers(1).build().unwrap();
         let _held = pool.try_get_buffer().unwrap();
         let mut acquire = queued(&pool);

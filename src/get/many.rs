@@ -200,7 +200,7 @@ pub(crate) fn try_get(
     location: &'static Location<'static>,
 ) -> Result<Vec<Sample>, GetBufferError> {
     let engine = pool.engine();
-    // One free sample needs no lock: see `one_that_is_home_is_taken_without_the_lock`.
+    // One free sample needs no lock: see `a_free_slot_is_taken_without_the_lock`.
     if count == 1 {
         if let Some(slot) = engine.take_free() {
             return Ok(vec![Sample::new(engine, slot, location)]);
@@ -341,7 +341,7 @@ mod tests {
     /// A batch takes as many samples as there is work for, which may be one. Then it need not wait for the thread that
     /// holds the lock.
     #[test]
-    fn one_that_is_home_is_taken_without_the_lock() {
+    fn a_free_slot_is_taken_without_the_lock() {
         let pool = Pool::builder().buffers(64).size(64).build().unwrap();
         drop(pool.try_get_buffer().unwrap());
         let samples = without_the_lock(&pool, {

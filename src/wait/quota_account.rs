@@ -14,10 +14,10 @@
 //!
 //! # Invariants, true whenever the account's lock is free
 //!
-//! - **A1** The mark is set if and only if a waiter is queued. loom `room_meets_whoever_waits_for_it`
+//! - **A1** The mark is set if and only if a waiter is queued. loom `returned_room_meets_a_waiter_for_room`
 //! - **A2** The head of the queue wants more than there is room for. The exception is while waiters are being admitted,
-//!   one in each hold of the lock. loom `room_meets_whoever_waits_for_it`,
-//!   `a_waiter_that_leaves_lets_those_behind_it_pass`
+//!   one in each hold of the lock. loom `returned_room_meets_a_waiter_for_room`,
+//!   `a_waiter_that_leaves_lets_the_waiters_behind_it_pass`
 //! - **A3** No more is in use than the limit. `quotas: *`, loom `a_quota_is_not_exceeded`
 //!
 //! The users of an account own it: handles, gets and samples. Its queue has no waiter when it is dropped, because a get

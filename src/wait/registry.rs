@@ -12,7 +12,7 @@
 //!
 //! - **B1** An account that has a user has an entry. A decommit shuts the gate before it reads the entries. A thread
 //!   that makes an account after that sees the shut gate, because both take this lock. loom
-//!   `a_decommit_meets_whoever_waits_for_room`
+//!   `a_decommit_meets_a_waiter_for_room`
 //! - **B2** An account that has no user left has no entry, or its drop is about to remove it. `gone:
 //!   quotas_that_were_*`
 

@@ -384,7 +384,7 @@ fn small() -> Builder {
 /// A pool exists so that a busy server does not allocate. One hidden allocation for each packet would be as
 /// slow as no pool, and no other test would show it.
 #[test]
-fn nothing_is_allocated_once_warm_but_what_a_vec_and_bytes_need() {
+fn a_warm_pool_allocates_only_what_a_vec_and_bytes_need() {
     take_part();
     let configurations = [
         ("plain", small()),

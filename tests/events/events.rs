@@ -183,7 +183,7 @@ fn assert_whole(scene: &Scene, after: &str) {
 
 /// A log without one of these events is misleading.
 #[test]
-fn each_happening_is_told_with_its_level_and_its_fields() {
+fn each_event_has_its_level_and_its_fields() {
     for (name, happens, expected) in HAPPENINGS {
         let scene = Scene::new();
         let recorder = Recorder::new(|_| {});
@@ -251,7 +251,7 @@ fn a_wait_and_its_end_name_the_same_waiter() {
 }
 
 #[tokio::test]
-async fn a_wait_that_timed_out_is_told_as_that() {
+async fn a_wait_that_timed_out_has_an_event_that_says_so() {
     let pool = Pool::builder().buffers(1).build().expect("small");
     let held = pool.try_get_buffer().expect("free");
     let recorder = Recorder::new(|_| {});
@@ -267,7 +267,7 @@ async fn a_wait_that_timed_out_is_told_as_that() {
 /// This event wakes the operator, so it must contain everything needed. A report in one field would be several
 /// lines of the log, of which only the first could be searched.
 #[tokio::test(start_paused = true)]
-async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
+async fn a_stall_is_reported_as_warnings_of_one_line_each() {
     let builder = Pool::builder().buffers(2).name("relay").track_holders(true);
     let pool = builder.build().expect("small");
     let quota = pool.quota("camera", 1);
@@ -339,7 +339,7 @@ async fn a_long_wait_is_told_as_warnings_of_one_line_each() {
 
 /// These happen a million times a second, and emit nothing.
 #[test]
-fn a_hit_a_release_and_a_look_are_not_told() {
+fn the_fast_path_a_release_and_a_status_emit_no_event() {
     let recorder = Recorder::new(|_| {});
     with_default(recorder.clone(), || {
         let pool = Pool::builder().buffers(4).build().expect("small");

@@ -171,7 +171,7 @@ fn samples_have_the_traits_of_buffers() {
 
 /// When a task that holds a pool panics, the join returns an error, and the pool still works.
 #[test]
-fn handles_may_be_looked_at_after_a_panic() {
+fn handles_may_be_used_after_a_panic() {
     fn unwinds<T: UnwindSafe + RefUnwindSafe>() {}
     unwinds::<Properties>();
     unwinds::<GetBufferError>();

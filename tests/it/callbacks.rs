@@ -75,7 +75,7 @@ fn within_bounds(scene: impl FnOnce() + Send + 'static) {
 /// The callback is the last step: a waiter has the sample by then, and needs nothing more of the releasing
 /// thread.
 #[test]
-fn while_a_callback_blocks_its_sample_is_home_and_everybody_else_goes_on() {
+fn while_a_callback_blocks_its_sample_is_free_and_other_tasks_go_on() {
     within_bounds(|| {
         let pool = pool(2);
         let (sample, other) = (take(&pool), take(&pool));

@@ -77,7 +77,7 @@ fn dropping_a_future_that_was_never_polled_does_nothing() {
 
 /// The links of the waiters on both sides must be joined, wherever the waiter was queued.
 #[test]
-fn leaving_the_line_from_any_place_keeps_the_order_of_the_others() {
+fn leaving_the_queue_from_any_place_keeps_the_order_of_the_others() {
     for leaving in 0..5 {
         let (pool, _calls) = pool(1);
         let mut held = take_all(&pool);
@@ -103,7 +103,7 @@ fn leaving_the_line_from_any_place_keeps_the_order_of_the_others() {
 /// The hand-off already happened, so the sample must go on to the next waiter, which no other event wakes. No
 /// user had the sample, so the callback is not called.
 #[test]
-fn a_cancelled_waiter_hands_its_sample_to_the_next_in_line_without_a_callback() {
+fn a_cancelled_waiter_hands_its_sample_to_the_next_waiter_without_a_callback() {
     let (pool, calls) = pool(1);
     let held = take_all(&pool);
     let first = Polled::waiting(pool.get_buffer());
@@ -124,7 +124,7 @@ fn a_cancelled_waiter_hands_its_sample_to_the_next_in_line_without_a_callback() 
 
 /// Without another waiter the sample is returned to the pool, and during a drain it completes the drain.
 #[test]
-fn a_sample_that_nobody_wants_any_more_goes_home_and_completes_a_drain() {
+fn a_sample_of_a_cancelled_last_waiter_is_freed_and_completes_a_drain() {
     let (pool, calls) = pool(1);
     let held = take_all(&pool);
     let handed = Polled::waiting(pool.get_buffer());
@@ -150,7 +150,7 @@ fn a_sample_that_nobody_wants_any_more_goes_home_and_completes_a_drain() {
 /// The get was woken and took its sample, but could not return it without cooperative budget: a state of its
 /// own.
 #[test]
-fn a_sample_in_hand_without_budget_goes_to_the_next_in_line() {
+fn a_sample_held_without_budget_goes_to_the_next_waiter() {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let (pool, calls) = pool(2);
     // The pool was used before, so the first get takes the fast path.
@@ -198,7 +198,7 @@ fn dropping_a_future_that_has_resolved_changes_nothing() {
 
 /// A waiter that failed has left the queue already. Removing it again would break the queue.
 #[test]
-fn dropping_a_waiter_that_was_told_of_a_failure_takes_nothing_with_it() {
+fn dropping_a_waiter_that_was_notified_of_a_failure_loses_no_sample() {
     let (pool, _calls) = pool(1);
     let held = take_all(&pool);
     let turned_away = Polled::waiting(pool.get_buffer());
@@ -263,7 +263,7 @@ fn a_timed_get_needs_no_timer_before_it_waits() {
 
 /// Time is paused except for the timer, so the elapsed time is exactly the limit.
 #[tokio::test(start_paused = true)]
-async fn a_timed_get_gives_up_after_its_limit_counted_from_when_it_began_to_wait() {
+async fn a_timed_get_times_out_after_its_limit_counted_from_the_begin_of_its_wait() {
     let (pool, calls) = pool(1);
     let held = take_all(&pool);
     let get = pool.get_buffer_timeout(SECOND);
@@ -280,7 +280,7 @@ async fn a_timed_get_gives_up_after_its_limit_counted_from_when_it_began_to_wait
 
 /// If the sample and the deadline are both ready, the get returns the sample.
 #[tokio::test(start_paused = true)]
-async fn a_sample_in_hand_beats_the_deadline() {
+async fn a_sample_that_was_handed_off_beats_the_deadline() {
     let (pool, _calls) = pool(1);
     for limit in [Duration::from_millis(1), SECOND] {
         let held = take_all(&pool);
@@ -295,7 +295,7 @@ async fn a_sample_in_hand_beats_the_deadline() {
 
 /// A sample that was taken and waits only for cooperative budget is returned whatever the clock says.
 #[tokio::test(start_paused = true)]
-async fn a_sample_in_hand_without_budget_beats_the_deadline() {
+async fn a_sample_held_without_budget_beats_the_deadline() {
     let (pool, _calls) = pool(1);
     let mut timed = Polled::new(pool.get_buffer_timeout(Duration::ZERO));
     poll_fn(|cx| {

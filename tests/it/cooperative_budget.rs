@@ -165,7 +165,7 @@ fn a_blocking_get_does_not_depend_on_the_budget() {
 
 /// It would block every task of the thread, including the one that holds the sample.
 #[test]
-fn a_blocking_get_panics_on_a_thread_that_drives_tasks_even_if_a_sample_is_home() {
+fn a_blocking_get_panics_on_a_thread_that_drives_tasks_even_if_a_sample_is_free() {
     let pool = pool();
     let panics = |pool: &Pool| {
         let got = catch_unwind(AssertUnwindSafe(|| drop(pool.blocking_get_buffer())));

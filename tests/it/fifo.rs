@@ -112,7 +112,7 @@ fn a_future_that_was_not_polled_has_no_place() {
 
 /// The waiter was woken, and a later request that runs before it must find no sample in the free list.
 #[test]
-fn nobody_overtakes_a_waiter_that_was_handed_a_sample_and_has_not_run_yet() {
+fn no_get_overtakes_a_waiter_that_was_handed_a_sample_and_has_not_run_yet() {
     let pool = pool(2);
     let mut samples = take_all(&pool);
     let mut first = Polled::waiting(pool.get_buffer());
@@ -130,7 +130,7 @@ fn nobody_overtakes_a_waiter_that_was_handed_a_sample_and_has_not_run_yet() {
 
 /// The samples that a large request has gathered are free for no other get.
 #[test]
-fn nobody_overtakes_a_large_request_that_is_not_filled_yet() {
+fn no_get_overtakes_a_large_request_that_is_not_filled_yet() {
     let pool = pool(4);
     let mut samples = take_all(&pool);
     let mut large = Polled::waiting(pool.get_buffers(3));
@@ -147,7 +147,7 @@ fn nobody_overtakes_a_large_request_that_is_not_filled_yet() {
 
 /// A large request behind a small one must not gather the sample that the small one waits for.
 #[test]
-fn all_kinds_of_gets_share_one_line() {
+fn all_kinds_of_gets_share_one_wait_queue() {
     let pool = pool(3);
     let mut samples = take_all(&pool);
     let mut into = Vec::new();
@@ -218,7 +218,7 @@ fn polling_again_keeps_the_place_and_wakes_the_latest_waker() {
 
 /// A get that was cancelled loses its position.
 #[test]
-fn who_leaves_and_comes_back_is_the_last_in_line() {
+fn a_waiter_that_leaves_and_comes_back_is_the_last_of_the_queue() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("it is free");
     let first = Polled::waiting(pool.get_buffer());
@@ -234,7 +234,7 @@ fn who_leaves_and_comes_back_is_the_last_in_line() {
 
 /// The first poll must queue before it checks the budget; otherwise a busy task starves.
 #[test]
-fn a_first_poll_without_budget_takes_a_place_in_line() {
+fn a_first_poll_without_budget_takes_a_place_in_the_queue() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("it is free");
     let mut starved = Polled::new(pool.get_buffer());
@@ -286,7 +286,7 @@ fn a_waiter_that_runs_out_of_budget_with_a_sample_handed_to_it_keeps_it() {
 
 /// When no waiter is queued a get takes the fast path, and the pool must return to that state.
 #[test]
-fn when_the_line_is_empty_again_samples_are_there_for_everybody() {
+fn when_the_queue_is_empty_again_every_get_finds_free_samples() {
     let pool = pool(2);
     for _ in 0..3 {
         let held = take_all(&pool);

@@ -106,7 +106,7 @@ fn a_full_sample_panics_on_put_and_writes_nothing_more() {
 
 /// Code that handles the error needs both numbers, and an unchanged sample.
 #[test]
-fn an_overflow_tells_what_was_asked_for_and_what_there_is() {
+fn an_overflow_names_the_requested_and_the_available_bytes() {
     let mut sample = sample();
     sample.put_slice(b"body");
     let (requested, capacity) = (SIZE + 1, SIZE);
@@ -208,7 +208,7 @@ fn prepending_moves_no_byte_that_was_written() {
 
 /// Logs must not contain what is sent to clients.
 #[test]
-fn debug_tells_sizes_and_never_the_bytes() {
+fn debug_shows_sizes_and_never_the_bytes() {
     let mut sample = sample();
     sample.put_slice(b"SECRET");
     let debug = format!("{sample:?} {sample:#?}");

@@ -138,7 +138,7 @@ fn a_decommit_has_back_what_a_forgotten_request_for_several_had_gathered() {
 
 /// Listeners hold no sample, and a forgotten one in their list must not delay the others.
 #[test]
-fn forgotten_listeners_hold_up_nobody() {
+fn forgotten_listeners_hold_up_no_other_listener() {
     let pool = pool(1);
     for _ in 0..100 {
         let (mut released, mut drained) = (pool.released(), pool.drained());

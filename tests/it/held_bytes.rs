@@ -104,7 +104,7 @@ fn what_an_earlier_owner_wrote_is_not_used_by_a_sample_on_its_way() {
 
 /// Both numbers use the current configuration, and a drain does not end the use of memory.
 #[test]
-fn a_draining_pool_pins_what_is_out_and_a_new_stride_counts_from_the_next_commit() {
+fn a_draining_pool_pins_outstanding_samples_and_a_new_stride_counts_from_the_next_commit() {
     let pool = pool(3);
     let mut sample = take(&pool);
     sample.put_slice(&[7; 50]);

@@ -157,7 +157,7 @@ fn assert_each_wait_is_named(ways: &[(&str, Way)]) {
 
 /// `#[track_caller]` has no effect on an `async fn`: the line would be one of the crate or of the executor.
 #[tokio::test]
-async fn a_get_that_waits_is_named_by_the_line_that_called_it() {
+async fn a_get_that_waits_is_named_by_its_call_site() {
     assert_each_wait_is_named(&[
         ("get_buffer", |from| wait!(from.get_buffer())),
         ("get_buffer_owned", |from| wait!(from.get_buffer_owned())),
@@ -172,7 +172,7 @@ async fn a_get_that_waits_is_named_by_the_line_that_called_it() {
 
 /// The future of a polled pool is created inside the crate, at whichever poll comes first.
 #[test]
-fn a_polled_pool_is_named_by_the_line_that_made_it() {
+fn a_polled_pool_is_named_by_the_call_site_that_made_it() {
     assert_each_wait_is_named(&[
         ("poll_get_buffer", |from| {
             polled!(from, |pool| {
@@ -199,7 +199,7 @@ fn a_polled_pool_is_named_by_the_line_that_made_it() {
 
 /// No future exists that could have lost the line.
 #[test]
-fn a_get_that_does_not_wait_is_named_by_the_line_that_called_it() {
+fn a_get_that_does_not_wait_is_named_by_its_call_site() {
     type AtOnce = fn(&Source) -> (u32, Box<dyn Any>);
     let ways: &[(&str, AtOnce)] = &[
         ("try_get_buffer", |from| try_!(from.try_get_buffer())),
@@ -224,7 +224,7 @@ fn a_get_that_does_not_wait_is_named_by_the_line_that_called_it() {
 
 /// A blocked thread runs an executor of the crate.
 #[test]
-fn a_blocking_get_that_had_to_wait_is_named_by_the_line_that_called_it() {
+fn a_blocking_get_that_had_to_wait_is_named_by_its_call_site() {
     for (with_quota, whole_pool) in [(false, true), (true, true), (true, false)] {
         let source = Source::new(with_quota);
         let occupied = source.occupy(whole_pool);
@@ -272,7 +272,7 @@ mod adapters {
 
     /// All connections of a server read at one line of the crate, so that line would identify none of them.
     #[test]
-    fn a_reader_is_named_by_the_line_that_made_it() {
+    fn a_reader_is_named_by_the_call_site_that_made_it() {
         assert_each_wait_is_named(&[
             ("SampleReader", |from| {
                 adapter!(from, SampleReader::new(&b"bytes"[..], _) => |reader| {
@@ -315,8 +315,7 @@ mod adapters {
     /// A batch has its own line even if the stream was queued before it, and the stream has its own even after
     /// a batch.
     #[tokio::test]
-    async fn a_receiver_is_named_by_the_line_that_made_it_and_a_batch_by_the_line_that_asked_for_it()
-     {
+    async fn a_receiver_is_named_by_the_call_site_that_made_it_and_a_batch_by_its_own() {
         for (with_quota, whole_pool) in [(false, true), (true, true), (true, false)] {
             let source = Source::new(with_quota);
             let socket = socket_with(4).await;

@@ -175,7 +175,7 @@ thread_local! {
 /// At that time other thread-locals are destroyed already, including the pool's own if it had one with a
 /// destructor.
 #[test]
-fn samples_in_a_thread_local_go_home_when_their_thread_ends() {
+fn samples_in_a_thread_local_are_released_when_their_thread_ends() {
     let (pool, freed) = pool(4);
     let exclusive: Vec<_> = (0..3).map(|_| take(&pool)).collect();
     let bytes = take(&pool).into_bytes();
@@ -280,7 +280,7 @@ fn drained_resolves_at_the_first_drain_that_completes_after_the_call() {
 
 /// Forgetting is safe, so it may leak and must not corrupt: the sample stays checked out, and its bytes stay.
 #[test]
-fn a_forgotten_sample_stays_out_and_keeps_the_pool() {
+fn a_forgotten_sample_stays_outstanding_and_keeps_the_pool() {
     let (pool, freed) = pool(2);
     mem::forget(take(&pool));
     mem::forget(take(&pool).freeze().clone());
@@ -326,7 +326,7 @@ fn a_forgotten_future_is_never_used_after_its_end() {
 
 /// A forgotten future no longer borrows its pool, so the pool may end before the future is served.
 #[test]
-fn a_pool_may_end_while_forgotten_futures_are_still_in_line() {
+fn a_pool_may_end_while_forgotten_futures_are_still_queued() {
     let (pool, freed) = pool(2);
     let held = [take(&pool), take(&pool)];
     let mut get = pool.get_buffer();

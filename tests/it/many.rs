@@ -120,7 +120,7 @@ fn a_try_that_cannot_have_all_takes_none() {
 
 /// The limit counts waiters, not samples, and the samples that the refused request found are returned.
 #[test]
-fn the_line_has_room_for_so_many_requests_whatever_their_size() {
+fn the_wait_queue_has_room_for_a_number_of_requests_of_any_size() {
     let pool = Pool::builder().buffers(4).size(64).max_waiters(1).build();
     let pool = pool.expect("small");
     let held = pool.try_get_buffer().expect("all are free");
@@ -143,7 +143,7 @@ fn the_line_has_room_for_so_many_requests_whatever_their_size() {
 /// Any free sample is enough for a small request, so if small ones could overtake, the large one would never be
 /// served.
 #[test]
-fn a_large_request_at_the_front_is_not_starved_by_small_ones_behind_it() {
+fn a_large_request_at_the_head_is_not_starved_by_small_ones_behind_it() {
     let (pool, _calls) = pool(3);
     let mut held = take_all(&pool);
     let mut large = Polled::waiting(pool.get_buffers(3));
@@ -183,7 +183,7 @@ fn two_large_requests_do_not_hold_half_each() {
 
 /// A request takes the free samples when it queues, and waits only for the rest.
 #[test]
-fn what_was_home_when_a_request_joined_counts_for_it() {
+fn free_slots_count_for_a_request_that_queues() {
     let (pool, calls) = pool(100);
     let mut held = take_all(&pool);
     held.truncate(30);
@@ -200,7 +200,7 @@ fn what_was_home_when_a_request_joined_counts_for_it() {
 
 /// No user had what it gathered, so nothing was released, and the other waiters still wait for these samples.
 #[test]
-fn what_a_cancelled_request_had_gathered_goes_to_the_next_in_line_without_a_callback() {
+fn what_a_cancelled_request_had_gathered_goes_to_the_next_waiter_without_a_callback() {
     let (pool, calls) = pool(4);
     let mut held = take_all(&pool);
     let large = Polled::waiting(pool.get_buffers(4));
@@ -222,7 +222,7 @@ fn what_a_cancelled_request_had_gathered_goes_to_the_next_in_line_without_a_call
 
 /// A gathered slot counts as outstanding in the drain, and no user holds it, so no release would return it.
 #[test]
-fn what_was_gathered_comes_home_before_a_drain_is_judged_complete() {
+fn gathered_slots_are_freed_before_a_drain_is_judged_complete() {
     let (pool, calls) = pool(4);
     let mut held = take_all(&pool);
     let mut large = Polled::waiting(pool.get_buffers(3));
@@ -241,7 +241,7 @@ fn what_was_gathered_comes_home_before_a_drain_is_judged_complete() {
 
 /// The same without a drain: the pool continues, and needs every slot.
 #[test]
-fn what_was_gathered_comes_home_when_a_flush_begins() {
+fn gathered_slots_are_freed_when_a_flush_begins() {
     let (pool, calls) = pool(4);
     let mut held = take_all(&pool);
     let mut large = Polled::waiting(pool.get_buffers(4));

@@ -131,7 +131,7 @@ async fn a_get_that_timed_out_is_counted() {
 
 /// Without the label the last of several pools would overwrite all others.
 #[test]
-fn pools_are_told_apart_by_their_names() {
+fn pools_are_distinguished_by_their_names() {
     let (named, plain) = (builder().build(), Pool::builder().buffers(2).build());
     let (named, plain) = (named.expect("small"), plain.expect("small"));
     let recorder = DebuggingRecorder::new();
@@ -325,7 +325,7 @@ impl Recorder for Foreign {
 
 /// The recorder is user code: under a lock it would wait for that lock.
 #[test]
-fn a_recorder_may_look_at_the_pool_that_it_is_told_of() {
+fn a_recorder_may_use_the_pool_that_it_records() {
     let (done, over) = mpsc::channel();
     let thread = thread::spawn(move || {
         let pool = builder().measure_waits(true).build().expect("small");

@@ -239,7 +239,7 @@ fn a_gauge_that_was_set_late_has_the_newest_sum() {
 
 /// A dashboard would show the last values of a dropped pool for ever, and an alarm on them would never end.
 #[test]
-fn gauges_of_a_pool_that_is_gone_are_zero_and_its_last_counts_are_told() {
+fn gauges_of_a_pool_that_is_gone_are_zero_and_its_last_counts_are_recorded() {
     let told = Told::default();
     let pool = named(4);
     let mut metrics = PoolMetrics::new(&pool);

@@ -185,7 +185,7 @@ fn a_get_that_is_polled_after_it_has_resolved_panics_and_takes_nothing() {
 /// A get of a quota waits twice, and each wait may end it. When it fails, the room is released at once, not
 /// only when the future is dropped.
 #[test]
-fn a_get_of_a_quota_is_over_after_either_wait_and_gives_back_what_it_was_charged() {
+fn a_get_of_a_quota_is_over_after_either_wait_and_returns_its_room() {
     let pool = pool(1);
     let quota = pool.quota("one", 1);
     let kinds = each_kind(&pool, &quota).len();
@@ -224,7 +224,7 @@ fn a_get_of_a_quota_is_over_after_either_wait_and_gives_back_what_it_was_charged
 
 /// The same for a get that failed: it has left the queue, and must not queue again.
 #[test]
-fn a_get_that_failed_panics_when_it_is_polled_again_and_joins_no_line() {
+fn a_get_that_failed_panics_when_it_is_polled_again_and_does_not_queue() {
     let pool = pool(1);
     let quota = pool.quota("one", 1);
     let held = take(&pool);

@@ -94,7 +94,7 @@ fn a_closure_is_a_callback_and_is_given_its_own_pool() {
 
 /// The releases of an exhausted pool are the ones that matter most.
 #[test]
-fn a_callback_is_called_for_samples_that_were_out_when_it_was_set() {
+fn a_callback_is_called_for_samples_that_were_outstanding_when_it_was_set() {
     let pool = pool(60);
     let held = pool.try_get_buffers(60).expect("free");
     let calls = Arc::new(Calls::default());
@@ -347,7 +347,7 @@ fn releases_inside_a_callback_nest_as_deep_as_the_stack_allows() {
 /// If a release looked up the callback before its sample is free, it could find none, and the thread that set
 /// the callback could then find no sample: both would wait for ever.
 #[test]
-fn who_sets_a_callback_and_then_finds_no_sample_is_called() {
+fn a_callback_that_is_set_before_a_get_finds_no_sample_is_called() {
     let pool = pool(1);
     let called = Arc::new(AtomicBool::new(false));
     each_racing_release(&pool, |pool, looked| {
@@ -363,7 +363,7 @@ fn who_sets_a_callback_and_then_finds_no_sample_is_called() {
 
 /// The same for the future, polled only after the release is over.
 #[test]
-fn who_asks_for_released_and_then_finds_no_sample_is_told() {
+fn a_released_future_that_is_made_before_a_get_finds_no_sample_resolves() {
     let pool = pool(1);
     each_racing_release(&pool, |pool, looked| {
         let mut released = pool.released();

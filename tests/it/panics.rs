@@ -67,7 +67,7 @@ impl<F: Future + Unpin> Panicking<F> {
 
 /// A bug in a callback must not lose a sample of the pool, or end the releasing task.
 #[test]
-fn a_panicking_callback_is_counted_and_the_sample_is_home() {
+fn a_panicking_callback_is_counted_and_the_sample_is_free() {
     let pool = pool(2);
     pool.on_release(|_| panic!("a callback")).detach();
     drop(take(&pool));
@@ -366,7 +366,7 @@ fn one_waker_that_panics_does_not_keep_the_samples_of_a_cancelled_request_from_t
 
 /// The get is queued already when it clones the waker.
 #[test]
-fn a_waker_that_panics_when_it_is_cloned_costs_nobody_a_sample() {
+fn a_waker_that_panics_when_it_is_cloned_loses_no_sample() {
     let pool = pool(1);
     let held = take(&pool);
     let waker = hooked_at(Moment::Clone, || panic!("a waker's clone"));
@@ -385,7 +385,7 @@ fn a_waker_that_panics_when_it_is_cloned_costs_nobody_a_sample() {
 
 /// A future drops its waker in the middle of leaving the queue.
 #[test]
-fn a_waker_that_panics_when_it_is_dropped_costs_nobody_a_place() {
+fn a_waker_that_panics_when_it_is_dropped_loses_no_place_in_the_queue() {
     let pool = pool(1);
     let held = take(&pool);
     let first = Panicking::waiting(Moment::Drop, pool.get_buffer());

@@ -21,7 +21,7 @@ fn pool(buffers: usize) -> Pool {
 
 /// A future that is created again at each poll would go to the end of the queue each time.
 #[test]
-fn polling_again_keeps_the_place_in_line_and_wakes_the_last_waker() {
+fn polling_again_keeps_the_place_in_the_queue_and_wakes_the_last_waker() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("one is free");
     let mut polled = PollPool::new(&pool);
@@ -50,7 +50,7 @@ fn polling_again_keeps_the_place_in_line_and_wakes_the_last_waker() {
 
 /// A reader that stops reading would otherwise keep a sample that it never takes.
 #[test]
-fn a_cancelled_poll_hands_its_sample_to_the_next_in_line() {
+fn a_cancelled_poll_hands_its_sample_to_the_next_waiter() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("one is free");
     let mut polled = PollPool::new(&pool);
@@ -117,7 +117,7 @@ fn a_holder_is_where_the_polled_pool_was_made() {
 
 /// All code that polls a pool can be given a quota instead.
 #[test]
-fn a_polled_quota_waits_for_room_and_its_samples_are_charged() {
+fn a_polled_quota_waits_for_room_and_its_samples_count_as_in_use() {
     let pool = Pool::builder().buffers(3).size(8).track_holders(true);
     let pool = pool.build().expect("small");
     let quota = pool.quota("camera", 1);
@@ -225,7 +225,7 @@ fn of_two_wakers_that_wait_for_a_queued_get_the_last_one_is_woken() {
 
 /// A get that waits for room in a quota is in no queue of the pool.
 #[test]
-fn a_get_through_a_quota_asks_those_who_keep_samples_of_that_quota() {
+fn a_get_through_a_quota_asks_tasks_that_keep_samples_of_that_quota() {
     let pool = pool(3);
     let quotas = ["one", "another"].map(|name| pool.quota(name, 1));
     let _held = quotas

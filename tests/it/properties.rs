@@ -112,7 +112,7 @@ fn a_commit_after_a_decommit_gives_the_same_addresses() {
 
 /// These numbers are in the documentation, and users rely on them.
 #[test]
-fn a_builder_that_is_told_nothing_makes_32_buffers_of_64_kib() {
+fn a_default_builder_makes_32_buffers_of_64_kib() {
     let defaults = properties(32, 64 * 1024, 64, 0);
     let pool = Pool::builder().build().expect("2 MiB of address space");
     assert_eq!(pool.properties(), defaults);

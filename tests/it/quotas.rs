@@ -1,7 +1,7 @@
 //! A quota limits the samples that are checked out through it, and its waiters delay no one outside it.
 
 mod boundary;
-mod foreign;
+mod user_code;
 mod waiting;
 
 use crate::polling::{Polled, at_once};
@@ -43,7 +43,7 @@ fn assert_nothing_is_lost(pool: &Pool, quota: &Quota) {
 }
 
 #[tokio::test]
-async fn no_more_is_out_than_the_quota_has() {
+async fn no_more_samples_are_outstanding_than_the_quota_allows() {
     let pool = pool(8);
     let quota = pool.quota("camera", 2);
     let first = quota.try_get_buffer().unwrap();
@@ -64,7 +64,7 @@ async fn no_more_is_out_than_the_quota_has() {
 }
 
 #[tokio::test]
-async fn every_way_to_get_is_charged() {
+async fn every_way_to_get_counts_in_the_quota() {
     let pool = pool(8);
     let quota = pool.quota("camera", 8);
     let mut samples = vec![
@@ -90,7 +90,7 @@ async fn every_way_to_get_is_charged() {
 
 /// Also when the sample was converted or shared, is released on another thread, or its release does more.
 #[test]
-fn a_sample_is_charged_until_its_last_handle_drops() {
+fn a_sample_counts_in_its_quota_until_its_last_handle_drops() {
     let pool = Pool::builder().buffers(2).size(64).zero_on_release(true);
     let pool = pool.build().unwrap();
     let quota = pool.quota("camera", 2);
@@ -115,7 +115,7 @@ fn a_sample_is_charged_until_its_last_handle_drops() {
 
 /// The next owner of the slot does not use the quota.
 #[test]
-fn a_sample_of_the_pool_is_charged_to_nobody() {
+fn a_sample_of_the_pool_counts_in_no_quota() {
     let pool = pool(1);
     let quota = pool.quota("camera", 1);
     drop(quota.try_get_buffer().unwrap());
@@ -127,7 +127,7 @@ fn a_sample_of_the_pool_is_charged_to_nobody() {
 }
 
 #[test]
-fn a_get_that_fails_is_not_charged() {
+fn a_get_that_fails_does_not_count_in_its_quota() {
     let pool = pool(2);
     let quota = pool.quota("camera", 4);
     let too_many = GetBufferError::TooMany;
@@ -175,7 +175,7 @@ fn a_quota_keeps_the_pool_alive() {
 }
 
 #[test]
-fn the_pool_tells_its_quotas_and_forgets_those_that_are_gone() {
+fn the_pool_lists_its_quotas_and_forgets_dropped_ones() {
     let pool = pool(4);
     for round in 0..1000 {
         drop(pool.quota(format!("client {round}"), 1));

@@ -290,7 +290,7 @@ fn watch() -> mpsc::Sender<String> {
 /// A lock that is held around user code deadlocks only when that code calls the pool, so each call is tried at
 /// each place.
 #[test]
-fn every_entry_point_can_be_called_from_every_place_where_foreign_code_runs() {
+fn every_entry_point_can_be_called_from_every_place_where_user_code_runs() {
     let moved = watch();
     for &(place_name, place) in PLACES {
         for &(entry_name, entry) in ENTRIES {

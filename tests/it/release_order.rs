@@ -119,7 +119,7 @@ fn no_thread_ever_takes_a_sample_that_is_not_reset() {
 
 /// If the callback ran before the sample is in the free list, code that refills by the count would stall.
 #[test]
-fn in_the_callback_the_sample_is_counted_as_home() {
+fn in_the_callback_the_sample_is_counted_as_free() {
     let counts = Arc::new(Mutex::new(Vec::new()));
     let seen = counts.clone();
     let pool = pool(3);
@@ -189,7 +189,7 @@ fn the_waiter_is_woken_before_released_is_and_released_before_the_callback_runs(
 
 /// Code that is notified of the release may read the state, and must find the drain completed.
 #[test]
-fn a_drain_is_over_before_released_is_told_and_the_callback_runs() {
+fn a_drain_is_over_before_released_resolves_and_the_callback_runs() {
     let log = Log::default();
     let pool = pool(1);
     let called = log.clone();
@@ -218,7 +218,7 @@ fn a_drain_is_over_before_released_is_told_and_the_callback_runs() {
 /// Between the release and the waiter there must be no moment at which another get can take the sample, not
 /// even one that runs while the waiter is woken.
 #[test]
-fn nobody_can_take_a_sample_on_its_way_to_the_waiter() {
+fn no_get_can_take_a_sample_that_is_handed_to_a_waiter() {
     let pool = pool(1);
     let sample = pool.try_get_buffer().expect("free");
     let tried = Arc::new(Mutex::new(Vec::new()));

@@ -222,7 +222,7 @@ fn a_callback_that_the_waker_of_a_quotas_waiter_changes_is_not_called() {
 /// Another thread, unrelated to the releaser, removes the callback while a waker runs: the removal returned
 /// before the releaser looked up the callback.
 #[test]
-fn a_callback_that_another_thread_changed_before_the_look_is_not_called() {
+fn a_callback_that_another_thread_changed_before_the_check_is_not_called() {
     for change in CHANGES {
         let pool = pool(1);
         let scene = Scene::new(&pool, change);

@@ -35,7 +35,7 @@ fn call_sites(pool: &Pool) -> Vec<CallSite> {
 
 /// A hundred lines with one sample each would hide the one line with the leak.
 #[test]
-fn samples_are_grouped_by_the_line_that_asked_and_the_largest_group_comes_first() {
+fn samples_are_grouped_by_call_site_and_the_largest_group_comes_first() {
     let pool = tracking(10);
     let single = one(&pool);
     let mut filled = many(&pool, 3);
@@ -159,7 +159,7 @@ fn without_holders_it_says_that_it_does_not_know_them() {
 
 /// A pool that is not committed, or flushes, is not an exhausted pool.
 #[test]
-fn it_says_if_the_pool_hands_out_nothing_and_has_no_name_unless_it_was_given_one() {
+fn it_says_if_the_pool_serves_no_gets_and_has_no_name_unless_it_was_given_one() {
     let starts = |pool: &Pool, with: &str| {
         let said = pool.report().to_string();
         assert!(said.starts_with(with), "{said}");
@@ -183,7 +183,7 @@ fn it_says_if_the_pool_hands_out_nothing_and_has_no_name_unless_it_was_given_one
 
 /// The quota shows which consumer is at its limit, and the line shows where its samples were taken.
 #[test]
-fn quotas_are_told_and_samples_of_one_line_are_told_apart_by_them() {
+fn quotas_are_listed_and_samples_of_one_call_site_are_grouped_by_quota() {
     let builder = builder(8).track_holders(true).priority_buffers(1);
     let pool = builder.build().expect("small");
     let (camera, relay) = (pool.quota("camera", 2), pool.quota("relay", 4));
@@ -214,7 +214,7 @@ fn quotas_are_told_and_samples_of_one_line_are_told_apart_by_them() {
 /// A get that is kept beside a `select!` loop is not polled while the loop awaits another sample. No holder has
 /// the sample that it was handed, so only the line of the get shows where to look.
 #[test]
-fn a_sample_that_was_handed_to_a_get_is_told_with_the_line_of_the_get() {
+fn a_sample_that_was_handed_to_a_get_is_listed_with_the_call_site_of_the_get() {
     let pool = tracking(1);
     let quota = pool.quota("tenant", 1);
     type Get = BoxFuture<'static, Result<Sample, GetBufferError>>;
@@ -259,7 +259,7 @@ fn a_sample_that_was_handed_to_a_get_is_told_with_the_line_of_the_get() {
 
 /// The wait node of a get is reused, and a report must not name the previous get.
 #[test]
-fn samples_on_the_way_are_told_by_line_with_the_most_first() {
+fn samples_on_the_way_are_listed_by_call_site_with_the_most_first() {
     let pool = tracking(4);
     let mut held = many(&pool, 4);
     let (pair, pair_line) = (Polled::waiting(pool.get_buffers(2)), line!());
@@ -281,7 +281,7 @@ fn samples_on_the_way_are_told_by_line_with_the_most_first() {
 
 /// Without tracking of holders no lines are known, and the report names none.
 #[test]
-fn without_holders_no_line_of_a_get_is_told() {
+fn without_holders_no_call_site_of_a_get_is_listed() {
     let pool = builder(1).build().expect("small");
     let held = one(&pool);
     let waiting = Polled::waiting(pool.get_buffer());
@@ -295,7 +295,7 @@ fn without_holders_no_line_of_a_get_is_told() {
 /// More waiters have left than the pool keeps wait nodes for, and the last get has its sample. The report must
 /// not find it by the node that was given up.
 #[test]
-fn a_get_behind_a_crowd_that_has_gone_is_told_with_its_line() {
+fn a_get_behind_a_crowd_that_has_gone_is_listed_with_its_call_site() {
     const MORE_THAN_ARE_KEPT: usize = 10_000;
     let pool = tracking(1);
     let held = one(&pool);

@@ -183,7 +183,7 @@ fn a_decommit_and_a_commit_show_no_stale_bytes() {
 
 /// A sample that stays checked out during a cancelled decommit must not lose its bytes to the system either.
 #[test]
-fn a_cancelled_decommit_leaves_the_bytes_of_those_that_are_out_alone() {
+fn a_cancelled_decommit_leaves_the_bytes_of_outstanding_samples_alone() {
     let pool = soiled();
     let mut sample = take(&pool);
     fill(&mut sample, 7);

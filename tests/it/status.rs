@@ -78,7 +78,7 @@ fn totals_go_on_over_decommits_and_new_properties() {
 
 /// A sample that was handed off or gathered is not free: a sum without it cannot add up.
 #[test]
-fn outstanding_includes_what_is_handed_over_and_what_is_gathered() {
+fn outstanding_includes_handed_and_gathered_samples() {
     let pool = pool(3);
     let mut held = pool.try_get_buffers(3).expect("free");
     let mut handed = Polled::waiting(pool.get_buffer());
@@ -102,7 +102,7 @@ fn outstanding_includes_what_is_handed_over_and_what_is_gathered() {
 
 /// An operator first looks at how many gets are queued.
 #[test]
-fn waiting_is_the_length_of_the_line_and_waited_counts_who_ever_stood_in_it() {
+fn waiting_is_the_length_of_the_queue_and_waited_counts_all_that_queued() {
     let pool = pool(1);
     let held = take(&pool);
     let unpolled = pool.get_buffer();
@@ -242,7 +242,7 @@ fn waits_are_measured_if_asked_for() {
 
 /// The state and the number of buffers are the current ones, in every state.
 #[test]
-fn status_tells_the_state_and_the_number_of_buffers() {
+fn status_shows_the_state_and_the_number_of_buffers() {
     let fresh = Pool::new().status();
     assert_eq!(
         (fresh.state, fresh.buffers, fresh.free),
@@ -278,7 +278,7 @@ fn only_holder(pool: &Pool) -> Holder {
 
 /// Without it one would have to read the whole program to find a leak.
 #[test]
-fn a_holder_is_told_with_the_line_that_asked_whatever_way_it_asked() {
+fn a_holder_is_listed_with_its_call_site_for_each_kind_of_get() {
     type Get = fn(&Pool) -> (&'static Location<'static>, Sample);
     let ways: &[(&str, Get)] = &[
         ("try_get_buffer", |p| {
@@ -329,7 +329,7 @@ fn here() -> &'static Location<'static> {
 
 /// A get that waits is polled by an executor, whose line is not the line that called.
 #[test]
-fn a_holder_that_had_to_wait_is_told_with_the_line_that_asked() {
+fn a_holder_that_had_to_wait_is_listed_with_its_call_site() {
     let pool = tracking(1);
     let held = take(&pool);
     let (asked, get) = (here(), pool.get_buffer());
@@ -345,7 +345,7 @@ fn a_holder_that_had_to_wait_is_told_with_the_line_that_asked() {
 
 /// The length identifies the frame, and the handles show why it is not free.
 #[test]
-fn a_holder_is_told_with_its_age_its_length_and_its_handles() {
+fn a_holder_is_listed_with_its_age_its_length_and_its_handles() {
     let pool = tracking(3);
     let before = Instant::now();
     let mut sample = take(&pool);
@@ -382,7 +382,7 @@ fn a_holder_is_told_with_its_age_its_length_and_its_handles() {
 
 /// An exhausted pool whose consumer waits for itself must show it in its holders.
 #[test]
-fn all_holders_of_an_exhausted_pool_are_told_and_none_unless_asked_for() {
+fn all_holders_of_an_exhausted_pool_are_listed_and_none_unless_requested() {
     let pool = tracking(100);
     let all = pool.try_get_buffers(100).expect("free");
     let mut indexes: Vec<_> = pool.holders().iter().map(|h| h.index).collect();

@@ -124,7 +124,7 @@ async fn after_a_storm_the_counters_are_what_the_tasks_saw() {
 /// An abort drops a future on another thread, between any two of its steps. The tasks that stay must be served
 /// in order: the order of the first polls is fixed before the aborts begin.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_stays_through_a_storm_of_aborts_is_served_in_order() {
+async fn waiters_that_stay_through_a_storm_of_aborts_are_served_in_order() {
     for round in 0..30_usize {
         let pool = pool(1);
         let held = pool.try_get_buffer().expect("free");
@@ -171,7 +171,7 @@ async fn who_stays_through_a_storm_of_aborts_is_served_in_order() {
 /// The queue becomes empty again and again while decommits and flushes fail all waiters: no waiter may be left
 /// in the queue, and no sample may be lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn decommits_and_flushes_in_the_middle_of_a_storm_strand_nobody() {
+async fn decommits_and_flushes_in_the_middle_of_a_storm_strand_no_waiter() {
     let pool = pool(3);
     let tasks: Vec<_> = (0..20_u64)
         .map(|number| {

@@ -5,13 +5,13 @@
 mod begun_frames;
 mod begun_samples;
 mod datagrams;
-mod foreign;
 mod frames;
 mod parts;
 mod readable_first;
 mod reader;
 mod script;
 mod self_deadlock;
+mod user_code;
 mod writer;
 
 use sample_pool::Pool;

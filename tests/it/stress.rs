@@ -258,7 +258,7 @@ fn nothing_is_lost_in_a_storm_of_gets_releases_cancellations_and_decommits() {
 /// Releases that are not inside the drop of an `Arc`, whose own synchronization would hide a missing one of the
 /// pool: plain and shared samples are moved between threads and dropped there.
 #[test]
-fn samples_that_are_dropped_on_another_thread_come_home_whole() {
+fn samples_that_are_dropped_on_another_thread_are_returned_whole() {
     within_reason(|| {
         let pool = Pool::builder().buffers(3).size(64).build().expect("small");
         thread::scope(|scope| {

@@ -59,7 +59,7 @@ fn poll_with<F: Future + Unpin>(future: &mut F, waker: &Waker) -> bool {
 /// A second panic while a thread unwinds aborts the process. So each step of a release must catch the panics of
 /// its user code: of the served waiter's waker, of the listeners' wakers, and of the callback.
 #[test]
-fn a_release_while_unwinding_does_every_step_though_all_foreign_code_panics() {
+fn a_release_while_unwinding_does_every_step_though_all_user_code_panics() {
     let pool = pool(2);
     pool.on_release(|_| panic!("a callback")).detach();
     let held = [take(&pool), take(&pool)];
@@ -113,7 +113,7 @@ fn gets_that_are_dropped_while_unwinding_pass_on_what_they_have() {
 
 /// The runtime drops what a panicking task holds, on a worker that continues.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tasks_that_panic_give_their_samples_to_those_who_wait() {
+async fn tasks_that_panic_give_their_samples_to_waiters() {
     let pool = pool(3);
     let tasks: Vec<_> = (0..200)
         .map(|number| {
@@ -139,7 +139,7 @@ async fn tasks_that_panic_give_their_samples_to_those_who_wait() {
 
 /// Panics in a caller's closure, while filling, or elsewhere: the place makes no difference to the sample.
 #[test]
-fn a_panic_while_a_sample_is_filled_brings_it_home_empty() {
+fn a_panic_while_a_sample_is_filled_returns_it_empty() {
     let pool = pool(1);
     for _ in 0..3 {
         let mut sample = take(&pool);
@@ -160,7 +160,7 @@ thread_local! {
 /// A thread-local's destructor must not panic. At that time much that a waker or a callback uses is destroyed,
 /// so they are likely to panic.
 #[test]
-fn samples_in_the_thread_local_of_a_thread_that_panics_go_home_past_code_that_panics() {
+fn samples_in_the_thread_local_of_a_thread_that_panics_are_released_past_code_that_panics() {
     let pool = pool(3);
     pool.on_release(|_| panic!("a callback")).detach();
     let all = pool.try_get_buffers(3).expect("free");

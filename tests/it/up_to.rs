@@ -89,7 +89,7 @@ fn nothing_is_taken_while_a_waiter_is_queued() {
 
 /// Priority buffers are not free for other gets.
 #[test]
-fn the_reserve_is_left_to_high_priority() {
+fn the_priority_buffers_are_left_to_high_priority() {
     let pool = Pool::builder()
         .buffers(4)
         .size(64)

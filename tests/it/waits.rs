@@ -55,7 +55,7 @@ fn a_wait_is_measured_from_when_it_began() {
 
 /// A get on the fast path does not wait, and reads no clock.
 #[test]
-fn a_hit_is_no_wait() {
+fn the_fast_path_is_no_wait() {
     let (pool, held) = exhausted();
     drop(held);
     assert!(at_once(pool.get_buffer()).is_ok());
@@ -98,7 +98,7 @@ fn waits_are_not_counted_unless_they_are_measured() {
 
 /// The wait that has not ended is the one of interest.
 #[test]
-fn the_oldest_wait_is_that_of_the_first_in_line() {
+fn the_oldest_wait_is_that_of_the_head_of_the_queue() {
     let (pool, held) = exhausted();
     let oldest = || pool.status().oldest_wait;
     assert_eq!(oldest(), None);

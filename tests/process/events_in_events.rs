@@ -11,8 +11,8 @@ use tracing::Level;
 /// A subscriber that takes the buffers of its lines from a pool would, when that pool is exhausted, call itself
 /// until the stack overflows. `tracing` prevents this for the subscriber of a thread, and not for a global one.
 #[test]
-fn a_subscriber_that_finds_its_own_pool_exhausted_is_told_once() {
-    let test = "events_in_events::a_subscriber_that_finds_its_own_pool_exhausted_is_told_once";
+fn a_subscriber_that_finds_its_own_pool_exhausted_gets_one_event() {
+    let test = "events_in_events::a_subscriber_that_finds_its_own_pool_exhausted_gets_one_event";
     in_a_child(test, || {
         a_subscriber_finds_its_own_pool_exhausted();
         Ok(())

@@ -224,9 +224,9 @@ fn an_older_kernel_takes_locked_memory_as_well_and_locks_it_again() {
 
 /// It could only be locked again as a whole, which would use far more memory than was taken back.
 #[test]
-fn an_older_kernel_keeps_what_is_locked_when_it_is_used_and_that_is_told() {
+fn an_older_kernel_keeps_what_is_locked_when_it_is_used_and_that_is_reported() {
     in_a_child(
-        "locked_memory::an_older_kernel_keeps_what_is_locked_when_it_is_used_and_that_is_told",
+        "locked_memory::an_older_kernel_keeps_what_is_locked_when_it_is_used_and_that_is_reported",
         || {
             refuse(libc::SYS_madvise, Some(DONTNEED_LOCKED), libc::EINVAL)?;
             lock_all(libc::MCL_FUTURE | libc::MCL_ONFAULT)?;
@@ -246,9 +246,9 @@ fn an_older_kernel_keeps_what_is_locked_when_it_is_used_and_that_is_told() {
 
 /// An operator who decommits idle pools would wonder why the process does not shrink.
 #[test]
-fn memory_that_the_system_does_not_take_back_is_told() {
+fn memory_that_the_system_does_not_take_back_is_reported() {
     in_a_child(
-        "locked_memory::memory_that_the_system_does_not_take_back_is_told",
+        "locked_memory::memory_that_the_system_does_not_take_back_is_reported",
         || {
             let pool = build(builder().name("idle"))?;
             use_all(&pool);
@@ -302,9 +302,9 @@ fn memory_that_the_system_does_not_take_back_is_told() {
 /// A kernel that was built without huge pages refuses the hint. The pool works, and an event reports the error.
 #[cfg(feature = "tracing")]
 #[test]
-fn huge_pages_that_are_refused_are_told_once() {
+fn huge_pages_that_are_refused_are_reported_once() {
     in_a_child(
-        "locked_memory::huge_pages_that_are_refused_are_told_once",
+        "locked_memory::huge_pages_that_are_refused_are_reported_once",
         || {
             refuse(libc::SYS_madvise, None, libc::EPERM)?;
             let recorder = crate::recorder::Recorder::new(|_told| {});

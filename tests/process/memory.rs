@@ -184,7 +184,7 @@ fn begins_a_mapping_with(line: &str, address: usize) -> bool {
 /// Memory that was used once stays in use until a decommit, so a get must not take an unused slot while a lower
 /// one is free.
 #[test]
-fn a_get_takes_the_lowest_slot_that_is_home() {
+fn a_get_takes_the_lowest_free_slot() {
     let pool = of_a_mib(100).build().expect("address space");
     let index = || pool.try_get_buffer().expect("free").index();
     assert_eq!((index(), index()), (0, 0));
@@ -199,7 +199,7 @@ fn a_get_takes_the_lowest_slot_that_is_home() {
 
 /// A stack of free buffers returns the one that is in the cache. A queue of them would walk through all.
 #[test]
-fn one_thread_uses_no_more_memory_than_it_has_samples_out() {
+fn one_thread_uses_no_more_memory_than_its_outstanding_samples() {
     let pool = of_a_mib(256).build().expect("address space");
     for round in 0..2_000 {
         let held: Vec<_> = (0..round % 16).map(|_| pool.try_get_buffer()).collect();
@@ -240,7 +240,7 @@ fn a_producer_and_a_consumer_in_turn_use_no_more_than_one_of_them() {
 
 /// A new thread does not know which buffers were used before.
 #[test]
-fn short_lived_threads_use_little_more_than_they_have_out_together() {
+fn short_lived_threads_use_little_more_than_their_outstanding_samples() {
     const THREADS: usize = 16;
     let pool = of_a_mib(256).build().expect("address space");
     for _ in 0..50 {

@@ -170,7 +170,7 @@ fn a_secret_is_in_the_pool_s_memory_after_its_release_without_the_option_and_not
 
 /// The next waiter has the sample at the moment of the release, so it must be wiped before.
 #[test]
-fn a_sample_that_is_handed_over_is_wiped_before_the_next_owner_has_it() {
+fn a_sample_that_is_handed_off_is_wiped_before_the_next_owner_has_it() {
     let secret = Secret::new();
     let pool = pool(true);
     let mut all = pool.try_get_buffers(BUFFERS).expect("free");

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_byte_another_length_and_a_refusal_are_told() {
+    fn a_changed_byte_another_length_and_a_refusal_are_reported() {
         let footage = Footage::new(99);
         let mut all = response(&footage);
         let in_the_last = all.len() - 40;

@@ -146,7 +146,7 @@ mod tests {
 
     /// The numbers in the text are constants of the program.
     #[test]
-    fn the_help_tells_the_bounds_and_what_comes_from_the_environment() {
+    fn the_help_names_the_bounds_and_the_environment_variables() {
         let help = line("--help").unwrap_err();
         assert_eq!((help.kind(), help.exit_code()), (ErrorKind::DisplayHelp, 0));
         let help = help.to_string();

@@ -137,7 +137,7 @@ fn a_source_that_sent_no_frame_forgets_no_channel_but_its_own() {
 }
 
 #[test]
-fn whoever_joins_gets_the_newest_picture_and_then_every_one() {
+fn a_new_viewer_gets_the_newest_picture_and_then_every_one() {
     let pool = pool(FEWEST_BUFFERS);
     let channels = channels(&pool);
     let source = open(&channels, "cam");
@@ -156,7 +156,7 @@ fn whoever_joins_gets_the_newest_picture_and_then_every_one() {
 }
 
 #[test]
-fn whoever_joins_begins_with_the_newest_fragment_that_can_be_shown_by_itself() {
+fn a_new_viewer_begins_with_the_newest_fragment_that_can_be_shown_by_itself() {
     let pool = pool(FEWEST_BUFFERS);
     let channels = channels(&pool);
     let source = channels.open("film").unwrap();
@@ -183,7 +183,7 @@ fn whoever_joins_begins_with_the_newest_fragment_that_can_be_shown_by_itself() {
 
 /// Nothing but the next one could be shown to it.
 #[test]
-fn whoever_joins_when_that_fragment_has_left_the_backlog_waits_for_the_next() {
+fn a_new_viewer_waits_for_the_next_such_fragment_if_it_has_left_the_backlog() {
     let pool = pool(FEWEST_BUFFERS);
     let channels = channels(&pool);
     let source = channels.open("film").unwrap();

@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_address_and_all_together_are_limited_and_who_leaves_makes_room() {
+    fn one_address_and_all_together_are_limited_and_a_viewer_that_leaves_makes_room() {
         let limits = Limits {
             connections: 9,
             per_address: 3,

@@ -107,7 +107,7 @@ mod tests {
 
     /// The policy would forbid it, and the browser says so only in its console.
     #[test]
-    fn the_page_has_no_script_or_style_of_its_own_and_asks_nobody_else() {
+    fn the_page_has_no_inline_script_or_style_and_asks_no_other_server() {
         assert!(!INDEX.text.contains("<style") && !INDEX.text.contains(" style="));
         assert_eq!(INDEX.text.matches("<script").count(), 1);
         for file in [INDEX].iter().chain(&FILES) {

@@ -123,7 +123,7 @@ mod tests {
 
     /// A field that the pool has since would be missing here, and nobody would see it.
     #[tokio::test]
-    async fn every_field_of_the_pools_status_is_told() {
+    async fn every_field_of_the_pools_status_is_shown() {
         let pool = memory::pool(FEWEST_BUFFERS, 1024).unwrap();
         let viewers = Viewers::new(FEWEST_BUFFERS);
         let (_end, ending) = watch::channel(false);

@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_picture_that_does_not_fit_is_told() {
+    async fn a_picture_that_does_not_fit_is_an_error() {
         let pool = crate::memory::pool(10, 2000).unwrap();
         let none = next(&pool, 1, 2000, Instant::now()).await.unwrap();
         assert!(none.is_none());

@@ -77,7 +77,7 @@ fn give(watching: &mut Watching) -> Bytes {
 }
 
 #[tokio::test]
-async fn a_viewer_gets_the_next_frame_only_when_the_last_is_let_go_of() {
+async fn a_viewer_gets_the_next_frame_only_when_the_last_is_dropped() {
     let feed = Feed::new(10);
     feed.publish();
     let mut viewer = feed.watch();
@@ -165,7 +165,7 @@ async fn a_connection_that_takes_a_byte_now_and_then_stays_open() {
 }
 
 #[tokio::test]
-async fn a_frame_counts_until_hyper_has_let_go_of_it_even_if_its_viewer_has_left() {
+async fn a_frame_counts_until_hyper_has_dropped_it_even_if_its_viewer_has_left() {
     let feed = Feed::new(10);
     feed.publish();
     let mut viewer = feed.watch();

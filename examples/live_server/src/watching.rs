@@ -163,7 +163,7 @@ mod tests {
     use sample_pool::fan_out::HoldLimit;
 
     #[test]
-    fn a_viewer_that_stalls_is_told_of_until_it_leaves() {
+    fn a_viewer_that_stalls_is_reported_until_it_leaves() {
         let pool = memory::pool(memory::FEWEST_BUFFERS, 1024).unwrap();
         let channels = Channels::new(&pool, &HoldLimit::new(10));
         let source = channels.open("cam").unwrap();

@@ -74,7 +74,7 @@ pub(crate) async fn run(server: Server, servers: Vec<ServerAddr>, figures: Arc<F
             }
             Err(error) => edge.figures.is(Connection::Down(error.to_string())),
         }
-        edge.let_go_of_what_is_silent();
+        edge.drop_silent_sources();
         time::sleep(RETRY).await;
     }
 }
@@ -104,7 +104,7 @@ impl Edge {
             let message = tokio::select! {
                 message = messages.next() => message,
                 _ = looks.tick() => {
-                    self.let_go_of_what_is_silent();
+                    self.drop_silent_sources();
                     continue;
                 }
             };
@@ -178,7 +178,7 @@ impl Edge {
     }
 
     /// Channels of which nothing comes are not live.
-    fn let_go_of_what_is_silent(&mut self) {
+    fn drop_silent_sources(&mut self) {
         let timeout = self.server.source_timeout;
         for followed in self.channels.values_mut() {
             followed

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_of_a_frame_that_was_given_up_is_lost() {
+    fn what_follows_of_a_frame_that_was_dropped_is_lost() {
         let mut order = Order::default();
         let messages = frame(1);
         assert_eq!(order.take(&messages[0]), Step::Begin { whole: false });

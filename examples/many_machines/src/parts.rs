@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_cut_is_told() {
+    fn what_cannot_be_cut_is_reported() {
         assert_eq!(room(1 << 20), Some((1 << 20) - MOST_HEADER_BYTES));
         assert_eq!(room(MOST_HEADER_BYTES), None);
         assert_eq!(room(0), None);

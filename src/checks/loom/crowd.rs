@@ -10,7 +10,7 @@ use loom::future::block_on;
 /// One thread serves two waiters, and two other threads poll them: the first has a queue slot that is kept, and
 /// the slot of the second is removed.
 #[test]
-fn told_waiters_look_on_two_threads_and_free_what_is_theirs() {
+fn notified_waiters_run_on_two_threads_and_free_their_own_nodes() {
     with_two_preemptions(|| {
         let pool = pool(2);
         let samples = take_two(&pool);
@@ -28,7 +28,7 @@ fn told_waiters_look_on_two_threads_and_free_what_is_theirs() {
 
 /// The second waiter leaves, so the last one moves into its queue slot while the first is served.
 #[test]
-fn a_seat_that_moves_keeps_its_place_in_line() {
+fn a_queue_slot_that_moves_keeps_its_place_in_the_queue() {
     loom::model(|| {
         let pool = pool(1);
         let sample = pool.try_get_buffer().unwrap();
@@ -50,7 +50,7 @@ fn a_seat_that_moves_keeps_its_place_in_line() {
 /// A waiter is served, its queue slot is removed and another waiter takes that index, all while another task
 /// polls the first one. The waker of that poll must not replace the waker of the new waiter.
 #[test]
-fn a_waiter_without_a_seat_does_not_touch_the_seat_that_took_its_place() {
+fn a_waiter_without_a_queue_slot_does_not_touch_the_slot_that_replaced_its_own() {
     with_two_preemptions(|| {
         let pool = pool(2);
         let samples = take_two(&pool);

@@ -44,7 +44,7 @@ fn decommit_meets_release() {
 
 /// A waiter that a decommit wakes fails, even if the pool is committed again at once.
 #[test]
-fn decommit_and_commit_fail_whoever_waits() {
+fn decommit_and_commit_fail_all_waiters() {
     loom::model(|| {
         let pool = pool(1);
         let sample = pool.try_get_buffer().unwrap();
@@ -205,7 +205,7 @@ fn flush_meets_get() {
 
 /// A waiter gets its slot or the error of the flush, never both.
 #[test]
-fn flush_meets_a_hand_over() {
+fn flush_meets_a_hand_off() {
     loom::model(|| {
         let pool = pool(1);
         let sample = pool.try_get_buffer().unwrap();

@@ -26,7 +26,7 @@ fn a_slot_has_one_owner() {
 
 /// The words are open already, so gets and releases run without the lock, and move on to other words.
 #[test]
-fn open_words_hand_out_each_slot_once() {
+fn open_words_give_each_slot_to_one_get() {
     loom::model(|| {
         let pool = pool(2);
         drop(pool.try_get_buffers(2).unwrap());
@@ -45,7 +45,7 @@ fn open_words_hand_out_each_slot_once() {
 
 /// A get that finds the pool empty parks the word to which the release is about to return its slot.
 #[test]
-fn a_miss_meets_a_release() {
+fn a_get_that_finds_no_slot_meets_a_release() {
     loom::model(|| {
         let pool = pool(1);
         let sample = pool.try_get_buffer().unwrap();
@@ -64,7 +64,7 @@ fn a_miss_meets_a_release() {
 /// The request takes free slots without the lock, and then takes the lock for the rest, while a slot is
 /// released.
 #[test]
-fn up_to_as_many_as_are_free_meet_a_release() {
+fn a_get_up_to_meets_a_release() {
     loom::model(|| {
         let pool = pool(2);
         let held = pool.try_get_up_to(1).expect("both are free");

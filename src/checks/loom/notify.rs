@@ -38,7 +38,7 @@ fn count_and_release(
 
 /// Register before checking: a release that the check does not see calls the callback.
 #[test]
-fn register_then_look_misses_nothing() {
+fn registering_before_checking_misses_no_release() {
     loom::model(|| {
         let pool = pool(1);
         let calls = Arc::new(Statistic::new(0));
@@ -156,7 +156,7 @@ fn a_callback_that_removes_itself_is_dropped_after_the_last_call() {
 /// the lock although its word is open. A callback that replaces the old one at the same time is called for
 /// every release after that, and the old one is dropped when its last call has ended.
 #[test]
-fn a_release_without_a_claim_left_meets_set_notify() {
+fn a_release_without_a_callback_reference_left_meets_set_notify() {
     loom::model(|| {
         let pool = pool(6);
         let (before, after) = (Arc::new(Statistic::new(0)), Arc::new(Statistic::new(0)));

@@ -36,7 +36,7 @@ impl Wake for Flag {
 
 /// A waiter queues while the last sample is released. Under loom a lost wake-up is a deadlock.
 #[test]
-fn no_slot_is_home_while_anyone_waits() {
+fn no_slot_is_free_while_a_waiter_is_queued() {
     loom::model(|| {
         let pool = pool(1);
         let mut sample = pool.try_get_buffer().unwrap();
@@ -72,7 +72,7 @@ fn two_releases_wake_two_waiters() {
 /// A waiter is dropped while it is handed the slot: the slot must go to the next waiter, which no other event
 /// wakes.
 #[test]
-fn cancel_meets_hand_over() {
+fn cancel_meets_hand_off() {
     loom::model(|| {
         let pool = pool(1);
         let mut sample = pool.try_get_buffer().unwrap();
@@ -94,7 +94,7 @@ fn cancel_meets_hand_over() {
 /// A waiter is dropped while it is handed the slot, and no waiter is behind it: the slot is returned to the
 /// pool.
 #[test]
-fn cancel_of_the_only_waiter_meets_hand_over() {
+fn cancel_of_the_only_waiter_meets_hand_off() {
     loom::model(|| {
         let pool = pool(1);
         let sample = pool.try_get_buffer().unwrap();
@@ -150,7 +150,7 @@ fn cancel_of_a_large_request_meets_a_release() {
 /// A waiter is polled with a second waker while it is served: it sees its result at this poll, or the second
 /// waker is woken. If only the first waker were woken, the task would sleep for ever.
 #[test]
-fn a_second_waker_meets_a_hand_over() {
+fn a_second_waker_meets_a_hand_off() {
     loom::model(|| {
         let pool = pool(1);
         let mut sample = pool.try_get_buffer().unwrap();
@@ -196,7 +196,7 @@ fn a_second_waker_meets_a_decommit() {
 /// The queue slot of a waiter that was served is put among the unused ones, and the waiter's future is polled
 /// while another waiter takes a queue slot.
 #[test]
-fn a_seat_is_taken_again_once_its_waiter_has_looked() {
+fn a_queue_slot_is_reused_after_its_waiter_got_the_result() {
     with_two_preemptions(|| {
         let pool = pool(1);
         let mut sample = pool.try_get_buffer().unwrap();
@@ -223,7 +223,7 @@ fn a_seat_is_taken_again_once_its_waiter_has_looked() {
 
 /// The second waiter leaves while the head of the queue is served: the head gets its sample all the same.
 #[test]
-fn cancel_of_the_second_meets_a_hand_over_to_the_first() {
+fn cancel_of_the_second_waiter_meets_a_hand_off_to_the_first() {
     loom::model(|| {
         let pool = pool(1);
         let sample = pool.try_get_buffer().unwrap();
@@ -241,7 +241,7 @@ fn cancel_of_the_second_meets_a_hand_over_to_the_first() {
 
 /// The time limit expires while the slot is handed over: the slot goes to this waiter or to the next one.
 #[test]
-fn time_out_meets_a_hand_over() {
+fn time_out_meets_a_hand_off() {
     loom::model(|| {
         let pool = pool(1);
         let sample = pool.try_get_buffer().unwrap();

@@ -36,7 +36,7 @@ fn get_and_release(quota: &Quota) -> Result<(), GetBufferError> {
 /// A get finds no room in the quota while a sample of it is released. Under loom, room that is missed is a
 /// deadlock.
 #[test]
-fn room_meets_whoever_waits_for_it() {
+fn returned_room_meets_a_waiter_for_room() {
     loom::model(|| {
         let pool = pool(2);
         let quota = pool.quota("camera", 1);
@@ -93,7 +93,7 @@ fn a_waiter_that_is_admitted_leaves() {
 /// The first waiter requests more than there is room for, and leaves: the smaller request behind it must not
 /// wait any longer.
 #[test]
-fn a_waiter_that_leaves_lets_those_behind_it_pass() {
+fn a_waiter_that_leaves_lets_the_waiters_behind_it_pass() {
     loom::model(|| {
         let pool = pool(3);
         let quota = pool.quota("camera", 2);
@@ -112,7 +112,7 @@ fn a_waiter_that_leaves_lets_those_behind_it_pass() {
 
 /// A decommit fails every waiter for room, queued before it or during it, even if room is released later.
 #[test]
-fn a_decommit_meets_whoever_waits_for_room() {
+fn a_decommit_meets_a_waiter_for_room() {
     loom::model(|| {
         let pool = pool(2);
         let quota = pool.quota("camera", 1);
@@ -130,7 +130,7 @@ fn a_decommit_meets_whoever_waits_for_room() {
 
 /// One get waits for room in the quota and another for a sample, and one sample is left.
 #[test]
-fn a_quotas_line_meets_the_pools() {
+fn the_wait_queue_of_a_quota_meets_that_of_the_pool() {
     with_two_preemptions(|| {
         let pool = pool(1);
         let quota = pool.quota("camera", 1);
@@ -148,7 +148,7 @@ fn a_quotas_line_meets_the_pools() {
 
 /// A priority buffer was taken, and two samples are released while a waiter without priority is queued.
 #[test]
-fn the_reserve_is_filled_up_before_anyone_else_is_served() {
+fn the_priority_buffers_are_filled_before_any_waiter_is_served() {
     with_two_preemptions(|| {
         let (pool, quota) = pool_with_reserve(2, 1);
         let sample = pool.try_get_buffer().unwrap();
@@ -187,7 +187,7 @@ fn high_priority_comes_first() {
 
 /// A get that may take priority buffers empties the pool while a sample is released without the lock.
 #[test]
-fn an_emptied_reserve_meets_a_release() {
+fn emptied_priority_buffers_meet_a_release() {
     loom::model(|| {
         let (pool, quota) = pool_with_reserve(2, 1);
         let sample = pool.try_get_buffer().unwrap();
@@ -207,7 +207,7 @@ fn an_emptied_reserve_meets_a_release() {
 
 /// Priority buffers that are free do not keep the pool alive.
 #[test]
-fn a_pool_with_a_reserve_is_freed_once() {
+fn a_pool_with_priority_buffers_is_freed_once() {
     loom::model(|| {
         let (pool, quota) = pool_with_reserve(2, 1);
         let watched = watch(&pool);
@@ -221,7 +221,7 @@ fn a_pool_with_a_reserve_is_freed_once() {
 
 /// A commit refills the priority buffers while the last sample of the drain that it cancels is released.
 #[test]
-fn a_commit_fills_the_reserve_while_a_drain_ends() {
+fn a_commit_fills_the_priority_buffers_while_a_drain_ends() {
     loom::model(|| {
         let (pool, quota) = pool_with_reserve(2, 1);
         let sample = quota.try_get_buffer().unwrap();

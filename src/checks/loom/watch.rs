@@ -63,7 +63,7 @@ fn a_watch_that_goes_to_sleep_meets_a_get_that_joins() {
 /// The wait queue of a quota has a lock of its own, and not the one that the detector holds while it checks and
 /// goes to sleep.
 #[test]
-fn a_watch_that_goes_to_sleep_meets_a_get_that_joins_the_line_of_a_quota() {
+fn a_watch_that_goes_to_sleep_meets_a_get_that_queues_at_a_quota() {
     loom::model(|| {
         let pool = pool(2);
         let quota = pool.quota("camera", 1);

@@ -12,7 +12,7 @@ fn get_until_refused(stage: &Stage, most: usize) -> Option<GetBufferError> {
 
 /// Every waiter is woken by a decommit or a flush, however soon the pool serves again.
 #[test]
-fn decommit_commit_and_flush_meet_those_who_wait() {
+fn decommit_commit_and_flush_meet_waiters() {
     play(|| {
         let stage = Stage::new(1);
         let sample = stage.take_all();
@@ -41,7 +41,7 @@ fn decommit_commit_and_flush_meet_those_who_wait() {
 
 /// A decommit notifies every waiter, even if no sample is ever released.
 #[test]
-fn everybody_in_line_is_told_of_a_decommit() {
+fn every_queued_get_is_notified_of_a_decommit() {
     play(|| {
         let stage = Stage::new(2);
         let samples = stage.take_all();

@@ -40,7 +40,7 @@ impl Seen {
 
 /// Every sample and every handle is dropped on a thread of its own, and a weak handle is upgraded in between.
 #[test]
-fn the_pool_is_freed_once_whoever_comes_last() {
+fn the_pool_is_freed_once_by_any_last_owner() {
     play(|| {
         let stage = Stage::new(3);
         let seen = Seen::watch(&stage.pool);

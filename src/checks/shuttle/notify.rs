@@ -115,7 +115,7 @@ fn callbacks_that_come_and_go_are_never_called_after_their_end() {
 
 /// A release that a check right after `set_notify` does not see calls the callback.
 #[test]
-fn register_then_look_misses_no_release() {
+fn registering_before_checking_misses_no_release_on_many_threads() {
     play(|| {
         let stage = Stage::new(3);
         let calls = Calls::default();
@@ -166,7 +166,7 @@ fn a_callback_may_get_and_release() {
 
 /// Every future of `released()` that was made before the releases resolves, each by itself.
 #[test]
-fn everybody_is_told_of_a_release() {
+fn every_listener_is_notified_of_a_release() {
     play(|| {
         let stage = Stage::new(2);
         let samples = stage.take_all();

@@ -8,7 +8,7 @@ use crate::{GetBuffer, sync::Lock};
 /// The last waiter to queue is polled first: if it has its sample, all before it must have theirs. Later
 /// requests find no free sample while a waiter is queued.
 #[test]
-fn nobody_overtakes() {
+fn no_get_overtakes_another() {
     play(|| {
         let stage = Stage::new(2);
         let samples = stage.take_all();
@@ -83,7 +83,7 @@ fn poll_from_the_back(
 /// A waiter queues and adds its name to a list in one step, and must be served in the order of the list. Some
 /// waiters are cancelled, and what they were handed goes to the next.
 #[test]
-fn those_who_wait_are_served_in_the_order_in_which_they_joined() {
+fn waiters_are_served_in_the_order_in_which_they_queued() {
     play(|| {
         let stage = Stage::new(1);
         let sample = stage.take_all();
@@ -176,7 +176,7 @@ fn a_storm_of_cancellations_loses_nothing() {
 
 /// Four threads share two samples, with and without waiting: words are parked and opened all the time.
 #[test]
-fn no_slot_is_home_while_anyone_waits() {
+fn no_slot_is_free_while_a_waiter_is_queued() {
     play(|| {
         let stage = Stage::new(2);
         let threads: Vec<_> = (0..5)

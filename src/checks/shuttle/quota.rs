@@ -66,7 +66,7 @@ fn quotas_share_a_pool() {
 
 /// Waiters of one quota request different numbers, and some are cancelled at any moment.
 #[test]
-fn a_storm_of_those_who_give_up_leaves_no_room_charged() {
+fn a_storm_of_cancelled_waits_leaves_no_room_in_use() {
     play(|| {
         let stage = Stage::new(3);
         let quota = stage.pool.quota("camera", 2);
@@ -92,7 +92,7 @@ fn a_storm_of_those_who_give_up_leaves_no_room_charged() {
 /// Users with and without high priority share a pool that is too small for them: all are served, and all
 /// priority buffers are free at the end.
 #[test]
-fn the_reserve_is_whole_when_everybody_has_gone() {
+fn the_priority_buffers_are_full_after_all_gets_are_released() {
     play(|| {
         let stage = Stage::with_reserve(3, 1);
         let control = stage.pool.priority_quota("control", 3);
@@ -122,7 +122,7 @@ fn the_reserve_is_whole_when_everybody_has_gone() {
 /// A decommit and a commit at any moment: every waiter for room gets an error or is served, and the priority
 /// buffers are filled again.
 #[test]
-fn a_decommit_meets_quotas_and_the_reserve() {
+fn a_decommit_meets_quotas_and_the_priority_buffers() {
     play(|| {
         let stage = Stage::with_reserve(3, 1);
         let quota = stage.pool.quota("camera", 1);

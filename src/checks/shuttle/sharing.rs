@@ -50,7 +50,7 @@ fn one_of_many_handles_releases_or_owns() {
 
 /// Handles to different samples are made, moved and dropped while other threads get and release.
 #[test]
-fn handles_that_travel_bring_their_samples_home() {
+fn handles_that_move_between_threads_release_their_samples() {
     play(|| {
         let stage = Stage::new(2);
         let (send, receive) = shuttle::sync::mpsc::channel();

@@ -159,7 +159,7 @@ impl Numbers {
 /// When a queue slot is removed, the last one moves to its index. If its neighbours, or the end of its queue, still
 /// link to the old index, its waiter is served out of order or never.
 #[test]
-fn waiters_keep_their_order_and_their_wakers_while_seats_are_removed() {
+fn waiters_keep_their_order_and_their_wakers_while_queue_slots_are_removed() {
     let mut numbers = Numbers(7);
     for crowd in [2, 10, 60] {
         let mut checked = Checked::new();

@@ -166,7 +166,7 @@ fn a_commit_after_a_decommit_gives_the_same_addresses() {
 
 /// Slots are spread over words, so their number decides whether all of them can be reached.
 #[test]
-fn a_pool_hands_out_as_many_samples_as_it_was_told_to_have() {
+fn a_pool_has_as_many_samples_as_it_was_configured_for() {
     for buffers in 1..=600 {
         let pool = Pool::builder().buffers(buffers).size(1).align(1).build();
         let pool = pool.expect("small");

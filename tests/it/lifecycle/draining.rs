@@ -8,7 +8,7 @@ use std::thread;
 
 /// The drain is cancelled: holders of samples continue as if it had not begun.
 #[test]
-fn commit_cancels_a_drain_and_the_samples_that_are_out_rejoin() {
+fn commit_cancels_a_drain_and_outstanding_samples_rejoin() {
     let pool = committed();
     let region = pool.region();
     let mut sample = pool.try_get_buffer().expect("all are free");
@@ -51,7 +51,7 @@ fn decommit_has_no_effect_unless_the_pool_is_committed() {
 
 /// Otherwise the waiter would find the pool committed again, and continue to wait.
 #[test]
-fn a_waiter_is_told_of_a_decommit_even_if_commit_follows_before_it_is_polled() {
+fn a_waiter_gets_the_error_of_a_decommit_even_if_commit_follows_before_it_is_polled() {
     let pool = committed();
     let samples = pool.try_get_buffers(4).expect("all are free");
     let mut one = Polled::waiting(pool.get_buffer());
@@ -77,7 +77,7 @@ fn a_waiter_is_told_of_a_decommit_even_if_commit_follows_before_it_is_polled() {
 
 /// The waiter owns the sample, and was only not polled since.
 #[test]
-fn who_was_handed_a_sample_keeps_it_through_decommit_and_flush() {
+fn a_get_that_was_handed_a_sample_keeps_it_through_decommit_and_flush() {
     for stop in [Pool::decommit, |pool: &Pool| pool.set_flushing(true)] {
         let pool = committed();
         let mut samples = pool.try_get_buffers(4).expect("all are free");
@@ -120,7 +120,7 @@ fn samples_stay_fully_usable_while_the_pool_drains() {
 
 /// The thread that decommitted may have ended by then.
 #[test]
-fn whoever_brings_the_last_sample_home_completes_the_drain() {
+fn the_release_of_the_last_sample_completes_the_drain() {
     let pool = committed();
     let samples = pool.try_get_buffers(4).expect("all are free");
     pool.decommit();

@@ -37,7 +37,7 @@ fn not_committed_comes_before_flushing() {
 
 /// Otherwise the waiter would find the flush over, and continue to wait.
 #[test]
-fn a_waiter_is_told_of_a_flush_even_if_it_ends_before_it_is_polled() {
+fn a_waiter_gets_the_error_of_a_flush_even_if_it_ends_before_it_is_polled() {
     let pool = committed();
     let samples = pool.try_get_buffers(4).expect("all are free");
     let mut one = Polled::waiting(pool.get_buffer_owned());
@@ -69,7 +69,7 @@ fn a_flush_outlives_decommit_commit_and_new_properties() {
 
 /// Releases take another path while the pool flushes, and must still return their samples.
 #[test]
-fn samples_that_are_out_come_home_during_a_flush_and_complete_a_drain() {
+fn outstanding_samples_are_returned_during_a_flush_and_complete_a_drain() {
     let pool = committed();
     let mut samples = pool.try_get_buffers(4).expect("all are free");
     pool.set_flushing(true);

@@ -152,7 +152,7 @@ fn an_owned_get_is_no_handle_once_it_has_resolved() {
 
 /// An owned get that was not polled has a handle, and exchanges it for the slot that it takes.
 #[test]
-fn an_owned_get_that_was_never_polled_keeps_the_pool_and_lets_it_go() {
+fn an_owned_get_that_was_never_polled_keeps_the_pool_until_it_is_dropped() {
     let pool = committed();
     let (_calls, alive) = watch(&pool);
     drop(pool.try_get_buffer().expect("all are free"));
@@ -172,7 +172,7 @@ fn an_owned_get_that_was_never_polled_keeps_the_pool_and_lets_it_go() {
 
 /// The same for a call in flight, which counts once, wherever it is counted.
 #[test]
-fn a_callback_that_listens_and_gets_lets_the_pool_go() {
+fn a_callback_that_listens_and_gets_does_not_keep_the_pool() {
     let pool = committed();
     let alive = Arc::new(());
     let (owned, calls) = (alive.clone(), AtomicUsize::new(0));

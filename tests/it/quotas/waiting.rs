@@ -12,7 +12,7 @@ use std::{
 use tokio::{runtime, time};
 
 #[test]
-fn who_is_over_the_quota_holds_up_nobody_else() {
+fn a_waiter_for_room_does_not_delay_gets_of_the_pool() {
     let pool = pool(4);
     let quota = pool.quota("camera", 1);
     let other = pool.quota("microphone", 1);
@@ -55,7 +55,7 @@ fn a_quota_serves_first_come_first_served() {
 
 /// A get with room in the quota does not overtake in the pool.
 #[test]
-fn with_room_a_get_waits_in_the_pools_line() {
+fn with_room_a_get_waits_in_the_queue_of_the_pool() {
     let pool = pool(1);
     let quota = pool.quota("camera", 2);
     let held = pool.try_get_buffer().unwrap();
@@ -72,7 +72,7 @@ fn with_room_a_get_waits_in_the_pools_line() {
 }
 
 #[test]
-fn giving_up_loses_neither_room_nor_anyones_place() {
+fn a_cancelled_wait_loses_neither_room_nor_the_place_of_another() {
     let pool = pool(4);
     let quota = pool.quota("camera", 2);
 
@@ -190,7 +190,7 @@ async fn in_time_is_in_time() {
 }
 
 #[test]
-fn a_decommit_and_a_flush_fail_those_who_wait_for_room() {
+fn a_decommit_and_a_flush_fail_waiters_for_room() {
     let pool = pool(4);
     let quota = pool.quota("camera", 1);
     let held = quota.try_get_buffer().unwrap();
@@ -221,7 +221,7 @@ fn a_decommit_and_a_flush_fail_those_who_wait_for_room() {
 /// Room is not a sample: an admitted get still waits. If a decommit ended before its next poll, it must not
 /// take a sample of the next configuration.
 #[test]
-fn who_was_admitted_and_has_not_looked_is_told_of_a_decommit_and_a_flush() {
+fn an_admitted_get_that_was_not_polled_yet_gets_the_error_of_a_decommit_and_a_flush() {
     type Stop = (fn(&Pool), GetBufferError);
     let stops: [Stop; 2] = [
         (
@@ -272,7 +272,7 @@ fn who_was_admitted_and_has_not_looked_is_told_of_a_decommit_and_a_flush() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_was_admitted_is_told_of_a_flush_rather_than_of_its_time() {
+async fn an_admitted_get_reports_a_flush_rather_than_its_timeout() {
     let pool = pool(4);
     let quota = pool.quota("camera", 1);
     let held = quota.try_get_buffer().unwrap();
@@ -288,7 +288,7 @@ async fn who_was_admitted_is_told_of_a_flush_rather_than_of_its_time() {
 
 /// It would block all waiters behind it, for ever.
 #[test]
-fn who_wants_more_than_the_pool_has_does_not_wait_for_room() {
+fn a_request_for_more_than_the_pool_has_does_not_wait_for_room() {
     let pool = pool(8);
     let too_many = GetBufferError::TooMany;
     for limit in [10, usize::MAX] {

@@ -67,7 +67,7 @@ async fn a_download_is_whole_and_what_is_not_there_is_not_there() {
 
 /// A client that stalls has its two buffers and no other. When it disconnects, the next can start.
 #[tokio::test]
-async fn clients_that_stall_hold_their_own_buffers_and_one_too_many_is_told() {
+async fn clients_that_stall_hold_their_own_buffers_and_one_too_many_is_refused() {
     let pool = Pool::builder()
         .buffers(4)
         .size(16 * 1024)
@@ -104,7 +104,7 @@ async fn deaf(proxy: SocketAddr) -> TcpStream {
 
 /// hyper has read and dropped all bodies, and holds the bytes.
 #[tokio::test]
-async fn clients_that_stall_near_the_end_count_and_one_too_many_is_told() {
+async fn clients_that_stall_near_the_end_count_and_one_too_many_is_refused() {
     let pool = Pool::builder()
         .buffers(4)
         .size(LARGE)

@@ -93,7 +93,7 @@ async fn all_viewers_are_sent_all_packets_in_order_through_few_buffers() {
 
 /// No viewer must be able to stop the source.
 #[tokio::test]
-async fn a_viewer_that_reads_nothing_keeps_nobody_waiting() {
+async fn a_viewer_that_reads_nothing_delays_no_other_viewer() {
     let mut tasks = JoinSet::new();
     let (pool, source_at, viewers_at) = fan_out(8, &mut tasks).await;
     let (deaf, watching) = (socket().await.0, socket().await.0);

@@ -23,7 +23,7 @@ async fn connection() -> (TcpStream, TcpStream) {
 /// If it were queued, an idle connection would be handed a buffer, and return it, before connections that have
 /// something to read.
 #[tokio::test]
-async fn an_idle_socket_is_not_in_line_until_it_can_be_read() {
+async fn an_idle_socket_is_not_queued_until_it_can_be_read() {
     let pool = pool(1, 8);
     let held = pool.try_get_buffer().expect("one is free");
     let (mut client, socket) = connection().await;

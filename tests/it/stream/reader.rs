@@ -104,7 +104,7 @@ fn it_reads_nothing_while_the_pool_is_exhausted() {
 
 /// As above: if the future of `next` is dropped while queued, the reader must keep its position in the queue.
 #[test]
-fn a_dropped_next_keeps_its_place_in_line() {
+fn a_dropped_next_keeps_its_place_in_the_queue() {
     let pool = pool(1, 8);
     let held = pool.try_get_buffer().expect("one is free");
     let mut reader = SampleReader::new(Script::new([Step::Bytes(b"bytes")]), &pool);

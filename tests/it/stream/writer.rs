@@ -112,7 +112,7 @@ fn a_writer_that_takes_nothing_is_an_error() {
 /// An empty item would never be dropped, because no write takes its last byte, and would look like a full
 /// writer.
 #[test]
-fn an_empty_sample_is_let_go_of_at_once() {
+fn an_empty_sample_is_released_at_once() {
     let pool = pool(1, 8);
     let mut writer = SampleWriter::new(Slow::new(100), 1);
     at_once(writer.feed(sample(&pool, b""))).expect("there is room");

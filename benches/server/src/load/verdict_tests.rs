@@ -69,7 +69,7 @@ fn complaint(spoil: impl FnOnce(&mut Loaded)) -> String {
 }
 
 #[test]
-fn a_load_that_was_borne_gives_no_complaint() {
+fn a_load_within_the_limits_gives_no_complaint() {
     assert_eq!(good().complaints(), [""; 0]);
 }
 
@@ -92,7 +92,7 @@ fn memory_must_not_grow_after_the_warm_up() {
 }
 
 #[test]
-fn a_descriptor_that_nobody_needs_is_told_of() {
+fn a_descriptor_that_is_not_closed_is_reported() {
     let once = |loaded: &mut Loaded| loaded.samples[7].descriptors = 1100;
     assert!(complaint(once).starts_with("1100 descriptors were open"));
     let left = complaint(|loaded| loaded.descriptors_after = 11);
@@ -100,7 +100,7 @@ fn a_descriptor_that_nobody_needs_is_told_of() {
 }
 
 #[test]
-fn a_buffer_that_is_not_home_is_told_of() {
+fn a_buffer_that_was_not_returned_is_reported() {
     let lost = complaint(|loaded| loaded.home = Some(127));
     assert_eq!(lost, "buffers that came home: Some(127) of 128");
     let unknown = complaint(|loaded| loaded.home = None);
@@ -155,7 +155,7 @@ fn a_healthy_viewer_is_left_out_only_if_the_machine_is_busy() {
 }
 
 #[test]
-fn a_load_that_was_none_is_told_of() {
+fn a_load_of_no_requests_is_reported() {
     for habit in [Habit::Trickles, Habit::Pauses] {
         let fast = complaint(|loaded| {
             loaded.delivered.slow[habit as usize] = SlowSeen {

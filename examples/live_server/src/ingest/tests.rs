@@ -206,7 +206,7 @@ async fn a_source_that_finishes_no_frame_in_time_is_turned_away_and_leaves_no_sa
 }
 
 #[tokio::test]
-async fn with_no_sample_home_the_source_waits_and_the_status_shows_it() {
+async fn with_no_free_sample_the_source_waits_and_the_status_shows_it() {
     let pool = pool();
     let held = pool.try_get_buffers(FEWEST_BUFFERS).unwrap();
     let chunks = [PART];
@@ -353,7 +353,7 @@ async fn malformed_boxes_are_refused_with_the_reason_and_leave_nothing_behind() 
 
 /// A camera that takes a picture a minute, and a byte of it now and then.
 #[tokio::test(start_paused = true)]
-async fn a_source_may_be_silent_for_as_long_as_the_server_was_told() {
+async fn a_source_may_be_silent_for_as_long_as_the_server_was_configured() {
     for (seconds, answered) in [(61, true), (59, false)] {
         let pool = pool();
         let channels = Channels::new(&pool, &HoldLimit::new(1));

@@ -82,7 +82,7 @@ fn in_all_cuts(stream: &[u8], check: impl Fn(Result<(Vec<Vec<u8>>, bool), FrameE
 
 /// A search for the end marker would stop inside the thumbnail.
 #[test]
-fn bare_pictures_are_told_apart_wherever_the_stream_is_cut() {
+fn bare_pictures_are_separated_wherever_the_stream_is_cut() {
     let pictures = vec![picture(1), picture(2), picture(3)];
     in_all_cuts(&pictures.concat(), |found| {
         assert_eq!(found, Ok((pictures.clone(), true)))
@@ -90,7 +90,7 @@ fn bare_pictures_are_told_apart_wherever_the_stream_is_cut() {
 }
 
 #[test]
-fn parts_that_announce_their_length_are_told_apart_wherever_the_stream_is_cut() {
+fn parts_that_announce_their_length_are_separated_wherever_the_stream_is_cut() {
     let pictures = vec![picture(1), picture(2)];
     let mut stream: Vec<u8> = pictures
         .iter()
@@ -104,7 +104,7 @@ fn parts_that_announce_their_length_are_told_apart_wherever_the_stream_is_cut() 
 
 /// Some cameras send no length: the markers must then tell where the picture ends.
 #[test]
-fn parts_without_a_length_are_told_apart_wherever_the_stream_is_cut() {
+fn parts_without_a_length_are_separated_wherever_the_stream_is_cut() {
     let pictures = vec![picture(1), picture(2)];
     let mut stream = b"\r\n".to_vec();
     stream.extend(pictures.iter().flat_map(|picture| part(picture, false)));
@@ -134,7 +134,7 @@ fn a_frame_ends_with_its_last_byte_and_not_with_the_next_frame() {
 
 /// The length lets the server refuse a frame before a byte of it was read.
 #[test]
-fn the_announced_length_is_told_before_the_frame() {
+fn the_announced_length_is_reported_before_the_frame() {
     let length = Some(picture(1).len());
     for (said, length) in [
         (format!("Content-Length: {}", picture(1).len()), length),

@@ -177,7 +177,7 @@ fn the_stream_is_passed_on_as_it_came() {
 
 /// ffmpeg puts the flags in the fragment's default, in the first sample's, or nowhere but in the track's.
 #[test]
-fn a_fragment_tells_whether_it_can_be_the_first() {
+fn a_fragment_says_whether_it_can_be_the_first() {
     assert_eq!(parse([H264_AAC]).sync(), [true, true]);
     assert_eq!(parse([CMAF]).sync(), [true, true]);
     assert_eq!(parse([EVERY_FRAME]).sync(), [true, false, false]);
@@ -200,7 +200,7 @@ fn nothing_is_copied_of_a_stream_in_one_chunk() {
 }
 
 #[test]
-fn the_end_of_a_fragment_is_told_with_its_last_byte() {
+fn the_end_of_a_fragment_is_reported_with_its_last_byte() {
     let (init, fragments) = parts(H264_AAC);
     let parsed = parse([init.as_slice(), &fragments[0]]);
     assert_eq!(parsed.fragments.len(), 1);
@@ -209,7 +209,7 @@ fn the_end_of_a_fragment_is_told_with_its_last_byte() {
 
 /// So that a fragment that is too large is refused before its bytes come.
 #[test]
-fn the_size_of_a_fragment_is_told_before_its_bytes() {
+fn the_size_of_a_fragment_is_reported_before_its_bytes() {
     let (init, fragments) = parts(H264_AAC);
     let moof = top_level(&fragments[0])[0].1;
     let beginning = [&init, moof, &u32::MAX.to_be_bytes(), b"mdat"].concat();

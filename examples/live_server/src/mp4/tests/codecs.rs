@@ -103,7 +103,7 @@ fn a_code_that_is_no_word_cannot_leave_the_quotes() {
 }
 
 #[test]
-fn the_kind_of_aac_is_told() {
+fn the_kind_of_aac_is_in_the_codec_string() {
     // AAC LC at 16 kHz: five bits of type, and four of the rate.
     let (init, _) = parts(AAC);
     let at = place(&init, &[0x05, 0x80, 0x80, 0x80]) + 5;
@@ -118,7 +118,7 @@ fn the_kind_of_aac_is_told() {
 }
 
 #[test]
-fn hevc_tells_its_space_its_tier_and_no_zeroes_at_the_end() {
+fn the_codec_string_of_hevc_has_its_space_its_tier_and_no_zeroes_at_the_end() {
     let mut init = init!("hvc1").to_vec();
     let at = place(&init, b"hvcC") + 5;
     init[at] = 0b0110_0001;
@@ -132,7 +132,7 @@ fn hevc_tells_its_space_its_tier_and_no_zeroes_at_the_end() {
 
 /// A clock that a camera adds is nothing that a player must be able to play.
 #[test]
-fn tracks_that_are_neither_seen_nor_heard_are_not_told() {
+fn tracks_that_are_neither_seen_nor_heard_are_left_out() {
     let (init, _) = parts(H264_AAC);
     let clock = renamed(&init, b"soun", b"tmcd");
     assert_eq!(media_type(&clock), "video/mp4; codecs=\"avc1.42c00a\"");

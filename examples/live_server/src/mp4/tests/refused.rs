@@ -62,7 +62,7 @@ fn a_fragment_before_the_init_segment_is_refused() {
 
 /// A stream that was cut in front, as by a source that connects again without beginning anew.
 #[test]
-fn a_stream_without_its_beginning_is_told_what_is_missing() {
+fn a_stream_without_its_beginning_is_refused_with_what_is_missing() {
     let (_, fragments) = parts(H264_AAC);
     for before in [&[][..], &boxed(b"free", &[0; 9])] {
         let error = refused(&[before, &fragments[0]].concat());

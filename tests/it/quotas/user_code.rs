@@ -63,7 +63,7 @@ fn wakers_of_a_quota_may_come_back_in() {
 }
 
 #[test]
-fn a_waker_that_panics_costs_nobody_room() {
+fn a_waker_that_panics_loses_no_room() {
     let pool = pool(4);
     let quota = pool.quota("camera", 1);
     let held = quota.try_get_buffer().unwrap();

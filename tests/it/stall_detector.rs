@@ -65,7 +65,7 @@ async fn silence(told: &mut mpsc::UnboundedReceiver<Stall>) {
 
 /// The stall must be reported while it lasts, with the line that holds the samples.
 #[tokio::test]
-async fn a_get_that_waits_for_too_long_is_told_with_who_holds_the_samples() {
+async fn a_get_that_waits_for_too_long_is_reported_with_the_holders_of_the_samples() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
     let (_watch, mut told) = watch(&pool);
@@ -77,14 +77,14 @@ async fn a_get_that_waits_for_too_long_is_told_with_who_holds_the_samples() {
     assert!(wait.report.status.oldest_wait >= Some(wait.waited));
     let said = wait.to_string();
     assert!(said.starts_with("a get has waited for "), "{said}");
-    assert!(said.contains("tests/it/watch_waits.rs:"), "{said}");
+    assert!(said.contains("tests/it/stall_detector.rs:"), "{said}");
     drop(held);
     assert!(get.await.expect("no panic").is_ok());
 }
 
 /// One warning for each waiter, or for each check, would fill the log at the moment when it is read.
 #[tokio::test]
-async fn a_stall_is_told_once_whoever_waits_and_however_long_it_lasts() {
+async fn a_stall_is_reported_once_for_all_waiters_and_however_long_it_lasts() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
     let (_watch, mut told) = watch(&pool);
@@ -98,7 +98,7 @@ async fn a_stall_is_told_once_whoever_waits_and_however_long_it_lasts() {
 
 /// The same detector must see the next stall as well, or the first one of a year is the last one reported.
 #[tokio::test]
-async fn after_the_line_has_moved_on_or_was_empty_the_next_stall_is_told() {
+async fn after_the_queue_has_moved_on_or_was_empty_the_next_stall_is_reported() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
     let (_watch, mut told) = watch(&pool);
@@ -122,7 +122,7 @@ async fn after_the_line_has_moved_on_or_was_empty_the_next_stall_is_told() {
 
 /// Otherwise each busy second of a healthy server would be reported.
 #[tokio::test]
-async fn gets_that_are_served_in_time_are_not_told() {
+async fn gets_that_are_served_in_time_are_not_reported() {
     let pool = pool(1);
     let (_watch, mut told) = watch(&pool);
     let (began, mut longest) = (Instant::now(), Duration::ZERO);
@@ -156,7 +156,7 @@ async fn a_wait_that_began_before_the_watch_counts_from_when_the_watch_was_made(
 /// For the detector they all queued at the same time, but each is a stall of its own when it becomes the
 /// oldest.
 #[tokio::test]
-async fn those_who_waited_before_the_watch_are_told_apart() {
+async fn waits_that_began_before_the_watch_are_marked() {
     let pool = pool(2);
     let quota = pool.quota("camera", 1);
     let held = pool.try_get_buffer().expect("free");
@@ -219,7 +219,7 @@ async fn a_watch_ends_with_the_last_handle_and_does_not_keep_the_pool() {
 
 /// A get that owns its pool is a handle: its wait is observed after all other handles are dropped.
 #[tokio::test]
-async fn a_watch_lasts_as_long_as_somebody_waits() {
+async fn a_watch_lasts_as_long_as_a_get_waits() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
     let (watch, mut told) = watch(&pool);
@@ -286,7 +286,7 @@ async fn a_limit_of_zero_leaves_time_for_others() {
 
 /// With a quota smaller than the pool, the get waits in the quota's queue: the stall is the same.
 #[tokio::test]
-async fn a_wait_for_room_in_a_quota_is_told_as_well() {
+async fn a_wait_for_room_in_a_quota_is_reported_as_well() {
     let pool = pool(4);
     let quota = pool.quota("camera", 1);
     let held = quota.try_get_buffer().expect("free");
@@ -325,7 +325,7 @@ async fn a_wait_for_room_in_a_quota_is_told_as_well() {
 
 /// A quota that is full for long is normal, and must not hide a stall of the pool.
 #[tokio::test]
-async fn a_stall_in_one_line_does_not_hide_one_in_another() {
+async fn a_stall_in_one_queue_does_not_hide_one_in_another() {
     let pool = pool(2);
     let quota = pool.quota("camera", 1);
     let held = quota.try_get_buffer().expect("free");

@@ -64,7 +64,7 @@ async fn next(warnings: &mut mpsc::UnboundedReceiver<Stall>) -> Stall {
 
 /// By std's clock no get waits for long in a paused test.
 #[tokio::test(start_paused = true)]
-async fn a_stall_is_told_when_the_limit_has_passed_by_the_paused_clock() {
+async fn a_stall_is_reported_when_the_limit_has_passed_by_the_paused_clock() {
     let pool = pool();
     let held = pool.try_get_buffer().expect("it is free");
     let (_watch, mut warnings) = watch(&pool, LIMIT);
@@ -104,7 +104,7 @@ async fn a_watch_sets_no_timer_while_there_is_nothing_to_time() {
 /// The second get queued long before it became the head, and only the end of the first wait notifies the
 /// detector.
 #[tokio::test(start_paused = true)]
-async fn the_next_in_line_is_as_old_as_its_own_wait() {
+async fn the_next_waiter_is_as_old_as_its_own_wait() {
     let pool = pool();
     let held = pool.try_get_buffer().expect("it is free");
     let (_watch, mut warnings) = watch(&pool, LIMIT);
@@ -128,7 +128,7 @@ async fn the_next_in_line_is_as_old_as_its_own_wait() {
 /// A get that stays at the head for ever hides all that queue behind it, unless the detector is notified when
 /// it leaves.
 #[tokio::test(start_paused = true)]
-async fn those_who_waited_before_the_watch_are_told_one_after_the_other() {
+async fn waits_that_began_before_the_watch_are_reported_one_after_the_other() {
     let pool = pool();
     let mut held = pool.try_get_buffer().expect("it is free");
     let gets = [
@@ -210,7 +210,7 @@ async fn a_watch_ends_at_once_when_the_last_handle_is_gone() {
 
 /// The times of the waiter are from a clock that is hours ahead or behind, or does not advance.
 #[test]
-fn a_watch_of_one_runtime_tells_of_waits_in_another_by_its_own_clock() {
+fn a_watch_of_one_runtime_reports_waits_in_another_by_its_own_clock() {
     let pool = pool();
     let held = pool.try_get_buffer().expect("it is free");
     let limit = Duration::from_millis(60);
@@ -252,7 +252,7 @@ fn a_watch_of_one_runtime_tells_of_waits_in_another_by_its_own_clock() {
 
 /// A blocked thread uses std's clock, and a paused clock can have any value.
 #[test]
-fn a_paused_watch_tells_of_a_thread_that_waits() {
+fn a_paused_watch_reports_a_thread_that_waits() {
     let pool = pool();
     let held = pool.try_get_buffer().expect("it is free");
     let mut paused = Builder::new_current_thread();

@@ -50,7 +50,7 @@ fn what_is_below_the_share_is_a_copy_and_the_rest_is_the_buffer_itself() {
 
 /// The other slices of the buffer must not change.
 #[test]
-fn a_copy_lets_go_of_its_own_handle_and_no_other() {
+fn a_copy_drops_its_own_handle_and_no_other() {
     let pool = Pool::builder()
         .buffers(1)
         .size(100)

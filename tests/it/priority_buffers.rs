@@ -75,7 +75,7 @@ fn priority_gets_may_want_all_buffers() {
 
 /// The priority buffers are the last to be taken; the others go first.
 #[test]
-fn the_reserve_is_taken_from_last() {
+fn the_priority_buffers_are_taken_last() {
     let (pool, quota) = pool(4, 1);
     let first = quota.try_get_buffers(3).unwrap();
     assert_eq!(counts(&pool), (1, 1, 3));
@@ -86,7 +86,7 @@ fn the_reserve_is_taken_from_last() {
 }
 
 #[test]
-fn it_is_filled_up_before_anyone_else_is_served() {
+fn priority_buffers_are_filled_before_any_waiter_is_served() {
     let (pool, quota) = pool(3, 1);
     let mut taken = pool.try_get_buffers(2).unwrap();
     let control = quota.try_get_buffer().unwrap();
@@ -102,7 +102,7 @@ fn it_is_filled_up_before_anyone_else_is_served() {
 }
 
 #[test]
-fn high_priority_is_served_before_those_that_came_first() {
+fn high_priority_is_served_before_earlier_gets() {
     let (pool, quota) = pool(3, 1);
     let mut taken = pool.try_get_buffers(2).unwrap();
     taken.extend(quota.try_get_buffer());
@@ -161,7 +161,7 @@ fn a_priority_request_and_another_cannot_hold_half_each() {
 }
 
 #[test]
-fn a_priority_get_that_gives_up_passes_its_sample_on() {
+fn a_priority_get_that_is_cancelled_passes_its_sample_on() {
     let (pool, quota) = pool(2, 1);
     let mut taken = vec![pool.try_get_buffer().unwrap()];
     taken.extend(quota.try_get_buffer());
@@ -193,7 +193,7 @@ fn priority_gets_may_wait_where_no_other_may() {
 }
 
 #[test]
-fn a_decommit_gives_the_reserve_back_and_a_commit_takes_it_again() {
+fn a_decommit_returns_the_priority_buffers_and_a_commit_takes_them_again() {
     let (pool, quota) = pool(4, 2);
     pool.decommit();
     assert_eq!(counts(&pool), (4, 0, 0));
@@ -221,7 +221,7 @@ fn a_decommit_gives_the_reserve_back_and_a_commit_takes_it_again() {
 }
 
 #[test]
-fn a_flush_leaves_the_reserve() {
+fn a_flush_leaves_the_priority_buffers() {
     let (pool, quota) = pool(2, 1);
     pool.set_flushing(true);
     assert_eq!(
@@ -240,7 +240,7 @@ fn a_flush_leaves_the_reserve() {
 }
 
 #[test]
-fn one_buffer_is_left_for_everybody_else() {
+fn one_buffer_is_left_for_ordinary_gets() {
     let (small, _) = pool(2, 10);
     assert_eq!(counts(&small), (2, 1, 0));
     assert!(small.try_get_buffer().is_ok());
@@ -256,7 +256,7 @@ fn one_buffer_is_left_for_everybody_else() {
 }
 
 #[test]
-fn the_reserve_is_not_used_before_it_is_taken_from() {
+fn the_priority_buffers_are_not_touched_before_they_are_taken() {
     let (pool, quota) = pool(64, 8);
     drop(pool.try_get_buffer().unwrap());
     assert_eq!(pool.status().high_water, 1);
@@ -266,7 +266,7 @@ fn the_reserve_is_not_used_before_it_is_taken_from() {
 
 /// Free priority buffers do not keep the pool alive.
 #[test]
-fn the_last_handle_and_the_last_sample_free_a_pool_with_a_reserve() {
+fn the_last_handle_and_the_last_sample_free_a_pool_with_priority_buffers() {
     let freed = Arc::new(AtomicBool::new(false));
     struct Freed(Arc<AtomicBool>);
     impl Drop for Freed {
