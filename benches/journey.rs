@@ -77,7 +77,7 @@ fn nothing(criterion: &mut Criterion) {
     step(criterion, "journey/0_the_clock", |_| {}, |sample| sample);
 }
 
-fn get_and_home(criterion: &mut Criterion) {
+fn get_and_release(criterion: &mut Criterion) {
     let pool = pool();
     criterion.bench_function("journey/1_get", |bencher| {
         bencher.iter_custom(|iterations| {
@@ -91,7 +91,7 @@ fn get_and_home(criterion: &mut Criterion) {
             took
         });
     });
-    step(criterion, "journey/6_home", |_| {}, drop);
+    step(criterion, "journey/6_release", |_| {}, drop);
 }
 
 fn copy(criterion: &mut Criterion) {
@@ -116,7 +116,7 @@ fn make_part(criterion: &mut Criterion) {
 fn publish(criterion: &mut Criterion) {
     for (name, publishing) in [
         ("journey/4_publish_to_1000_that_wait", true),
-        ("journey/5_take_and_let_go_1000_times", false),
+        ("journey/5_take_and_drop_1000_times", false),
     ] {
         let pool = pool();
         criterion.bench_function(name, |bencher| {
@@ -173,7 +173,7 @@ fn published(runtime: &Runtime, pool: &Pool, frames: u64, publishing: bool) -> D
 fn main() {
     let mut criterion = measured::criterion();
     nothing(&mut criterion);
-    get_and_home(&mut criterion);
+    get_and_release(&mut criterion);
     copy(&mut criterion);
     make_part(&mut criterion);
     publish(&mut criterion);

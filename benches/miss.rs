@@ -20,8 +20,8 @@ use std::{
 const SIZE: usize = 64;
 const SLOTS: [usize; 4] = [1, 64, 4096, 65_536];
 
-/// Nanoseconds per failed call. With `in_line`, one future is queued at the same time.
-fn misses(criterion: &mut Criterion, case: &str, in_line: bool) {
+/// Nanoseconds per failed call. With `queued`, one future is queued at the same time.
+fn misses(criterion: &mut Criterion, case: &str, queued: bool) {
     let mut group = criterion.benchmark_group(format!("miss/{case}"));
     for slots in SLOTS {
         let mut measured = Measured::of(slots, SIZE);
@@ -29,7 +29,7 @@ fn misses(criterion: &mut Criterion, case: &str, in_line: bool) {
         let held = pool.try_get_buffers(slots).expect("all are free");
         measured.takes(slots as u64);
         let mut waiting = pin!(pool.get_buffer());
-        if in_line {
+        if queued {
             let mut context = Context::from_waker(Waker::noop());
             assert!(waiting.as_mut().poll(&mut context).is_pending());
         }
@@ -47,10 +47,10 @@ fn misses(criterion: &mut Criterion, case: &str, in_line: bool) {
         });
         let status = pool.status();
         assert_eq!(status.exhausted, refused);
-        assert_eq!(status.waiting, usize::from(in_line));
+        assert_eq!(status.waiting, usize::from(queued));
         drop(held);
         // The queued future was handed the first sample that was released, and holds it until it is dropped.
-        assert_eq!(pool.free_count(), slots - usize::from(in_line));
+        assert_eq!(pool.free_count(), slots - usize::from(queued));
         waiting.set(pool.get_buffer());
         measured.finish();
     }
@@ -58,7 +58,7 @@ fn misses(criterion: &mut Criterion, case: &str, in_line: bool) {
 
 fn main() {
     let mut criterion = measured::criterion();
-    misses(&mut criterion, "nobody_in_line", false);
-    misses(&mut criterion, "somebody_in_line", true);
+    misses(&mut criterion, "no_waiter", false);
+    misses(&mut criterion, "one_waiter", true);
     criterion.final_summary();
 }

@@ -75,7 +75,7 @@ fn pool(buffers: usize) -> Pool {
 }
 
 /// Asserts what must hold after every run: so many samples were taken, and all are free.
-fn assert_home(pool: &Pool, taken: usize) {
+fn assert_free(pool: &Pool, taken: usize) {
     let status = pool.status();
     assert_eq!(status.free, status.buffers);
     assert_eq!(
@@ -91,7 +91,7 @@ fn get_and_release(count: usize) {
         let sample = ready(pool.get_buffer()).expect("committed");
         black_box(&sample);
     }
-    assert_home(&pool, count);
+    assert_free(&pool, count);
 }
 
 /// A get in a function of its own, so that the guard counts only what runs inside it.
@@ -111,7 +111,7 @@ fn apart(count: usize) {
     for _ in 0..count {
         only_a_release(only_a_get(&pool));
     }
-    assert_home(&pool, count);
+    assert_free(&pool, count);
 }
 
 thread_local! {
@@ -128,7 +128,7 @@ fn get_and_release_with_callback(count: usize) {
     }
     drop(guard);
     assert_eq!(CALLS.get(), count);
-    assert_home(&pool, count);
+    assert_free(&pool, count);
 }
 
 /// Freezes the sample. The shared handle is the only one when it is dropped.
@@ -140,7 +140,7 @@ fn get_freeze_drop(count: usize) {
         let shared = sample.freeze();
         assert_eq!(black_box(&shared).len(), 16);
     }
-    assert_home(&pool, count);
+    assert_free(&pool, count);
 }
 
 fn get_freeze_clone_drop_both(count: usize) {
@@ -153,7 +153,7 @@ fn get_freeze_clone_drop_both(count: usize) {
         drop(shared);
         assert_eq!(black_box(&clone).len(), 16);
     }
-    assert_home(&pool, count);
+    assert_free(&pool, count);
 }
 
 fn get_into_bytes_drop(count: usize) {
@@ -164,7 +164,7 @@ fn get_into_bytes_drop(count: usize) {
         let bytes = sample.into_bytes();
         assert_eq!(black_box(&bytes).len(), 16);
     }
-    assert_home(&pool, count);
+    assert_free(&pool, count);
 }
 
 fn get_owned_and_release(count: usize) {
@@ -173,7 +173,7 @@ fn get_owned_and_release(count: usize) {
         let sample = ready(pool.get_buffer_owned()).expect("committed");
         black_box(&sample);
     }
-    assert_home(&pool, count);
+    assert_free(&pool, count);
 }
 
 /// The quota covers all buffers of the pool, so it never delays a get.
@@ -185,7 +185,7 @@ fn get_of_a_quota_and_release(count: usize) {
         black_box(&sample);
     }
     assert_eq!(quota.status().in_use, 0);
-    assert_home(&pool, count);
+    assert_free(&pool, count);
 }
 
 /// One operation takes all [`MANY`] samples, and releases them.
@@ -197,7 +197,7 @@ fn get_32_and_release(count: usize) {
         assert_eq!(black_box(&samples).len(), MANY);
         samples.clear();
     }
-    assert_home(&pool, count * MANY);
+    assert_free(&pool, count * MANY);
 }
 
 /// A `try_get_buffer` that finds the pool exhausted and no waiter queued.
@@ -210,7 +210,7 @@ fn miss(count: usize) {
     }
     assert_eq!(pool.status().exhausted, count as u64);
     drop(held);
-    assert_home(&pool, BUFFERS);
+    assert_free(&pool, BUFFERS);
 }
 
 /// Runs `TASKS` tasks that do `count` operations together, on one thread.
@@ -243,7 +243,7 @@ fn hand_off(count: usize) {
     });
     let waited = pool.status().waited as usize;
     assert!(waited * 2 > count, "{waited} of {count} gets waited");
-    assert_home(&pool, count);
+    assert_free(&pool, count);
 }
 
 /// The same with Tokio's semaphore and no buffer at all.

@@ -96,7 +96,7 @@ fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, most_memory: usize) -> 
     parsed
 }
 
-/// The stream without the indexes at the end of films, which nobody has the film to.
+/// The stream without the indexes at the end of films, whose film does not exist.
 fn without_indexes(stream: &[u8]) -> Vec<u8> {
     let mut rest = stream;
     let mut kept = Vec::new();

@@ -1,4 +1,4 @@
-//! Any sequence of operations on a pool does what the model of `tests/it/model` does, and shows nobody a
+//! Any sequence of operations on a pool does what the model of `tests/it/model` does, and shows no owner a
 //! byte of somebody else.
 
 #![no_main]
@@ -59,7 +59,7 @@ fn properties(bytes: &mut Unstructured<'_>) -> Result<Properties> {
 fn payer(bytes: &mut Unstructured<'_>) -> Result<Payer> {
     Ok(match bytes.int_in_range(0..=3)? {
         0 => Payer::Quota,
-        1 => Payer::Privileged,
+        1 => Payer::HighPriority,
         _ => Payer::Pool,
     })
 }

@@ -12,7 +12,7 @@ const LONGEST_REPEATED: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) stream: Vec<u8>,
-    /// The pictures in it; `None` if nobody knows.
+    /// The pictures in it; `None` if it is not known.
     pub(crate) frames: Option<Vec<Vec<u8>>>,
     pub(crate) cuts: Vec<usize>,
 }

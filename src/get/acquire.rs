@@ -110,7 +110,7 @@ impl Acquire {
                 *self = Acquire::Queued(ticket);
                 Poll::Pending
             }
-            Ok(Found::Slots(slots)) => self.hand_over(slots, cx),
+            Ok(Found::Slots(slots)) => self.resolve(slots, cx),
             Err(error) => self.refuse(error, cx),
         }
     }
@@ -136,13 +136,13 @@ impl Acquire {
                     ticket.give_back();
                 }
                 match outcome {
-                    Outcome::Slots(slots) => self.hand_over(slots, cx),
+                    Outcome::Slots(slots) => self.resolve(slots, cx),
                     Outcome::Failed(error) => self.refuse(error, cx),
                 }
             }
             Acquire::Handed(slots) => {
                 let slots = mem::take(slots);
-                self.hand_over(slots, cx)
+                self.resolve(slots, cx)
             }
             Acquire::Refused(error) => {
                 let error = *error;
@@ -154,7 +154,7 @@ impl Acquire {
 
     /// Resolves if the task has cooperative budget left; otherwise keeps the slots until the next poll.
     #[inline]
-    fn hand_over(
+    fn resolve(
         &mut self,
         slots: SlotList,
         cx: &mut Context<'_>,

@@ -125,7 +125,7 @@ fn sharing(pool: &Pool) {
 }
 
 fn waiting(pool: &Pool) {
-    assert_allocates(0, "a hand-over", || {
+    assert_allocates(0, "a hand-off", || {
         let held = [take(pool), take(pool)];
         let mut first = pool.get_buffer();
         let mut second = pool.get_buffer_owned();
@@ -134,7 +134,7 @@ fn waiting(pool: &Pool) {
         drop(held);
         drop((ready(&mut first), ready(&mut second)));
     });
-    assert_allocates(0, "ten in line", || {
+    assert_allocates(0, "ten queued", || {
         let held = [take(pool), take(pool)];
         let mut line: [_; 10] = std::array::from_fn(|_| pool.get_buffer());
         line.iter_mut().for_each(wait);
@@ -152,12 +152,12 @@ fn waiting(pool: &Pool) {
 }
 
 fn cancelling(pool: &Pool) {
-    assert_allocates(0, "leaving the line", || {
+    assert_allocates(0, "leaving the queue", || {
         let _held = [take(pool), take(pool)];
         let mut line: [_; 4] = std::array::from_fn(|_| pool.get_buffer());
         line.iter_mut().for_each(wait);
     });
-    assert_allocates(0, "dropping what was handed over", || {
+    assert_allocates(0, "dropping what was handed off", || {
         let held = [take(pool), take(pool)];
         let mut get = pool.get_buffer();
         wait(&mut get);

@@ -29,30 +29,30 @@ fn take(pool: &Pool) -> Sample {
 /// A callback that has been called on a thread of its own, and blocks until the test releases it.
 struct Blocked {
     release: thread::JoinHandle<()>,
-    let_go: mpsc::Sender<()>,
+    unblock: mpsc::Sender<()>,
 }
 
 impl Blocked {
     /// Releases `sample` on another thread, in whose call the callback blocks. Later calls do not block.
     fn by(pool: &Pool, sample: Sample) -> Self {
         let (is_inside, inside) = mpsc::channel();
-        let (let_go, may_go) = mpsc::channel();
+        let (unblock, may_go) = mpsc::channel();
         let once = Mutex::new(Some((is_inside, may_go)));
         let blocks = move |_: &Pool| {
             let once = once.lock().expect("nothing panics under it").take();
             if let Some((is_inside, may_go)) = once {
                 is_inside.send(()).expect("the test waits");
-                may_go.recv().expect("the test lets it go");
+                may_go.recv().expect("the test unblocks it");
             }
         };
         drop(pool.set_notify(Some(Arc::new(blocks))));
         let release = thread::spawn(move || drop(sample));
         inside.recv().expect("the callback is called");
-        Blocked { release, let_go }
+        Blocked { release, unblock }
     }
 
     fn end(self) {
-        self.let_go.send(()).expect("it waits");
+        self.unblock.send(()).expect("it waits");
         self.release.join().expect("no panic");
     }
 }
@@ -87,7 +87,7 @@ fn while_a_callback_blocks_its_sample_is_free_and_other_tasks_go_on() {
         let again = take(&pool);
         let mut waiting = Polled::waiting(pool.get_buffer());
         drop(again);
-        let mut served = waiting.expect_ready().expect("handed over");
+        let mut served = waiting.expect_ready().expect("handed off");
         for _ in 0..100 {
             drop(served);
             served = at_once(pool.get_buffer()).expect("free again");
@@ -131,11 +131,15 @@ fn a_pool_whose_last_handle_goes_while_a_callback_blocks_is_freed_after_it() {
         let token = Arc::new(());
         let captured = token.clone();
         let (is_inside, inside) = mpsc::channel();
-        let (let_go, may_go) = mpsc::channel::<()>();
+        let (unblock, may_go) = mpsc::channel::<()>();
         let may_go = Mutex::new(may_go);
         let blocks = move |pool: &Pool| {
             is_inside.send(()).expect("the test waits");
-            may_go.lock().expect("whole").recv().expect("it is let go");
+            may_go
+                .lock()
+                .expect("whole")
+                .recv()
+                .expect("it is unblocked");
             assert_eq!((pool.free_count(), Arc::strong_count(&captured)), (2, 2));
         };
         pool.on_release(blocks).detach();
@@ -145,7 +149,7 @@ fn a_pool_whose_last_handle_goes_while_a_callback_blocks_is_freed_after_it() {
         let weak = pool.downgrade();
         drop(pool);
         assert_eq!(Arc::strong_count(&token), 2, "it still runs");
-        let_go.send(()).expect("it waits");
+        unblock.send(()).expect("it waits");
         release.join().expect("no panic");
         assert!(weak.upgrade().is_none());
         assert_eq!(Arc::strong_count(&token), 1, "freed with the call");

@@ -35,12 +35,12 @@ fn take_all(pool: &Pool) -> Vec<Sample> {
 
 /// A waiter is queued, or was handed a sample and not polled since: every later request must wait.
 #[track_caller]
-fn assert_nobody_overtakes(pool: &Pool) {
-    let newcomers = [
+fn assert_no_get_overtakes(pool: &Pool) {
+    let later = [
         pool.try_get_buffer().map(drop),
         pool.try_get_buffers(1).map(drop),
     ];
-    assert_eq!(newcomers, [Err(GetBufferError::Exhausted); 2]);
+    assert_eq!(later, [Err(GetBufferError::Exhausted); 2]);
     assert!(Polled::new(pool.get_buffer()).poll().is_pending());
     assert!(Polled::new(pool.get_buffer_owned()).poll().is_pending());
     assert!(Polled::new(pool.get_buffers(1)).poll().is_pending());
@@ -116,13 +116,13 @@ fn no_get_overtakes_a_waiter_that_was_handed_a_sample_and_has_not_run_yet() {
     let pool = pool(2);
     let mut samples = take_all(&pool);
     let mut first = Polled::waiting(pool.get_buffer());
-    assert_nobody_overtakes(&pool);
+    assert_no_get_overtakes(&pool);
     samples.pop();
     assert_eq!((first.wakes(), pool.free_count()), (1, 0));
-    assert_nobody_overtakes(&pool);
+    assert_no_get_overtakes(&pool);
     let mut second = Polled::waiting(pool.get_buffer());
     samples.pop();
-    assert_nobody_overtakes(&pool);
+    assert_no_get_overtakes(&pool);
     second.expect_ready().expect("handed");
     first.expect_ready().expect("handed");
     assert_eq!(pool.free_count(), 2);
@@ -137,7 +137,7 @@ fn no_get_overtakes_a_large_request_that_is_not_filled_yet() {
     for _ in 0..2 {
         samples.pop();
         assert_eq!((large.wakes(), pool.free_count()), (0, 0));
-        assert_nobody_overtakes(&pool);
+        assert_no_get_overtakes(&pool);
         large.expect_pending();
     }
     samples.pop();
@@ -260,11 +260,11 @@ fn keeps_what_it_found(pool: &Pool) {
     without_budget(|_cx| one.expect_pending());
     assert_eq!(pool.free_count(), 0);
     assert_eq!(one.wakes(), 1, "its task runs again at once");
-    assert_nobody_overtakes(pool);
+    assert_no_get_overtakes(pool);
     without_budget(|_cx| many.expect_pending());
     drop(one.expect_ready().expect("it was taken"));
     without_budget(|_cx| many.expect_pending());
-    assert_nobody_overtakes(pool);
+    assert_no_get_overtakes(pool);
     many.expect_ready().expect("it was taken");
 }
 
@@ -279,7 +279,7 @@ fn a_waiter_that_runs_out_of_budget_with_a_sample_handed_to_it_keeps_it() {
     without_budget(|_cx| first.expect_pending());
     without_budget(|_cx| first.expect_pending());
     second.expect_pending();
-    assert_nobody_overtakes(&pool);
+    assert_no_get_overtakes(&pool);
     drop(first.expect_ready().expect("it kept it"));
     second.expect_ready().expect("the next waiter");
 }
@@ -293,9 +293,9 @@ fn when_the_queue_is_empty_again_every_get_finds_free_samples() {
         let mut waiter = Polled::waiting(pool.get_buffer());
         drop(held);
         assert_eq!(pool.free_count(), 1, "no other get waits for the other");
-        let newcomer = pool.try_get_buffer().expect("no waiter is queued");
+        let later = pool.try_get_buffer().expect("no waiter is queued");
         let served = waiter.expect_ready().expect("handed");
-        drop((newcomer, served));
+        drop((later, served));
         drop(at_once(pool.get_buffers(2)).expect("all are free"));
     }
 }

@@ -93,10 +93,10 @@ fn what_an_earlier_owner_wrote_is_not_used_by_a_sample_on_its_way() {
     let mut handed = Polled::waiting(pool.get_buffer());
     let gathers = Polled::waiting(pool.get_buffers(2));
     drop(first);
-    assert_eq!(bytes(&pool), (100, 2 * STRIDE), "handed over, not fetched");
+    assert_eq!(bytes(&pool), (100, 2 * STRIDE), "handed off, not fetched");
     drop(second);
     assert_eq!(bytes(&pool), (0, 2 * STRIDE), "and one gathered");
-    let fetched = handed.expect_ready().expect("handed over");
+    let fetched = handed.expect_ready().expect("handed off");
     assert_eq!(bytes(&pool), (0, 2 * STRIDE), "fresh samples are empty");
     drop((fetched, gathers));
     assert_eq!(bytes(&pool), (0, 0));

@@ -38,11 +38,11 @@ fn what_is_below_the_share_is_a_copy_and_the_rest_is_the_buffer_itself() {
         let bytes = slice.into_bytes_or_copy(share);
         let expected: Vec<u8> = (0..len as u8).collect();
         assert_eq!(bytes, expected);
-        let is_home = pool.free_count() == 1;
+        let is_free = pool.free_count() == 1;
         // Empty `Bytes` hold no buffer, copied or not.
-        assert_eq!(is_home, copies || len == 0, "{len} bytes at {share}");
+        assert_eq!(is_free, copies || len == 0, "{len} bytes at {share}");
         assert!(
-            is_home || bytes.as_ptr() == address,
+            is_free || bytes.as_ptr() == address,
             "it was copied for nothing"
         );
     }

@@ -106,7 +106,11 @@ fn a_get_may_be_polled_on_ever_other_threads_and_wakes_the_last_one() {
             assert!(polled.is_pending(), "{name}");
             wakes.push(woken);
         }
-        assert_eq!(pool.status().waiting, 1, "{name} has one place in line");
+        assert_eq!(
+            pool.status().waiting,
+            1,
+            "{name} has one place in the queue"
+        );
         thread::spawn(move || drop(held)).join().expect("no panic");
         let (last, earlier) = wakes.split_last().expect("five");
         assert_eq!(last.count(), 1, "{name}");

@@ -354,9 +354,9 @@ fn a_callback_that_is_set_before_a_get_finds_no_sample_is_called() {
         called.store(false, Ordering::SeqCst);
         let call = called.clone();
         let guard = pool.on_release(move |_| call.store(true, Ordering::SeqCst));
-        let home = pool.free_count() == 1;
+        let is_free = pool.free_count() == 1;
         looked();
-        assert!(home || called.load(Ordering::SeqCst));
+        assert!(is_free || called.load(Ordering::SeqCst));
         drop(guard);
     });
 }
@@ -367,9 +367,9 @@ fn a_released_future_that_is_made_before_a_get_finds_no_sample_resolves() {
     let pool = pool(1);
     each_racing_release(&pool, |pool, looked| {
         let mut released = pool.released();
-        let home = pool.free_count() == 1;
+        let is_free = pool.free_count() == 1;
         looked();
-        assert!(home || poll_once(&mut released) == Poll::Ready(()));
+        assert!(is_free || poll_once(&mut released) == Poll::Ready(()));
     });
 }
 

@@ -170,7 +170,7 @@ fn a_polled_quota_keeps_the_pool_alive() {
     drop((pool, quota));
     assert!(weak.upgrade().is_some());
     drop(held);
-    drop(at_once(get).expect("it was handed over"));
+    drop(at_once(get).expect("it was handed off"));
     assert!(weak.upgrade().is_none());
 }
 

@@ -90,7 +90,7 @@ const PLACES: &[(&str, Place)] = &[
         drop(held);
         assert!(poll_once(&mut drained).is_ready());
     }),
-    ("the clone of a waker that joins the line", |s, act| {
+    ("the clone of a waker that queues", |s, act| {
         let _held = s.exhaust();
         s.line_up();
         drop(poll_with(&mut s.pool.get_buffer(), Moment::Clone, act));
@@ -190,7 +190,7 @@ const PLACES: &[(&str, Place)] = &[
         *s.guard.lock().expect("whole") = Some(s.pool.on_release(once(act)));
         drop(held);
     }),
-    ("the callback, with others in line", |s, act| {
+    ("the callback, with others queued", |s, act| {
         let held = s.exhaust();
         s.line_up();
         *s.guard.lock().expect("whole") = Some(s.pool.on_release(once(act)));
@@ -220,7 +220,7 @@ const PLACES: &[(&str, Place)] = &[
             drop(held);
         },
     ),
-    ("the same, with others in line", |s, act| {
+    ("the same, with others queued", |s, act| {
         let held = s.exhaust();
         s.line_up();
         drop(s.pool.set_notify(Some(Arc::new(when_dropped(act)))));

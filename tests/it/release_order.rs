@@ -324,7 +324,7 @@ async fn no_callback_runs_for_anything_but_a_release() {
     );
     assert!(at_once(pool.get_buffer()).is_err());
     drop(waiting);
-    none("gets that are cancelled or find the line too long");
+    none("gets that are cancelled or find the queue full");
 
     let handed = Polled::waiting(pool.get_buffer());
     drop(first);

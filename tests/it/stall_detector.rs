@@ -35,7 +35,7 @@ fn watch(pool: &Pool) -> (JoinHandle<()>, mpsc::UnboundedReceiver<Stall>) {
 }
 
 /// A get in a task of its own, which is queued when this returns.
-async fn in_line(pool: &Pool) -> JoinHandle<<GetBufferOwned as Future>::Output> {
+async fn queued(pool: &Pool) -> JoinHandle<<GetBufferOwned as Future>::Output> {
     let before = pool.status().waiting;
     let get = tokio::spawn(pool.get_buffer_owned());
     while pool.status().waiting == before {
@@ -70,7 +70,7 @@ async fn a_get_that_waits_for_too_long_is_reported_with_the_holders_of_the_sampl
     let held = pool.try_get_buffer().expect("free");
     let (_watch, mut told) = watch(&pool);
     let began = Instant::now();
-    let get = in_line(&pool).await;
+    let get = queued(&pool).await;
     let wait = next(&mut told).await;
     assert!(began.elapsed() >= LIMIT && wait.waited >= LIMIT, "{wait}");
     assert_eq!(wait.report.status.waiting, 1);
@@ -88,10 +88,10 @@ async fn a_stall_is_reported_once_for_all_waiters_and_however_long_it_lasts() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
     let (_watch, mut told) = watch(&pool);
-    let first = in_line(&pool).await;
-    let second = in_line(&pool).await;
+    let first = queued(&pool).await;
+    let second = queued(&pool).await;
     next(&mut told).await;
-    let third = in_line(&pool).await;
+    let third = queued(&pool).await;
     silence(&mut told).await;
     drop((first, second, third, held));
 }
@@ -102,8 +102,8 @@ async fn after_the_queue_has_moved_on_or_was_empty_the_next_stall_is_reported() 
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
     let (_watch, mut told) = watch(&pool);
-    let first = in_line(&pool).await;
-    let second = in_line(&pool).await;
+    let first = queued(&pool).await;
+    let second = queued(&pool).await;
     next(&mut told).await;
     drop(held);
     let held = first.await.expect("no panic").expect("served");
@@ -115,7 +115,7 @@ async fn after_the_queue_has_moved_on_or_was_empty_the_next_stall_is_reported() 
     drop(held);
     let held = second.await.expect("no panic").expect("served");
     silence(&mut told).await;
-    let third = in_line(&pool).await;
+    let third = queued(&pool).await;
     assert_eq!(next(&mut told).await.report.status.waiting, 1);
     drop((third, held));
 }
@@ -129,7 +129,7 @@ async fn gets_that_are_served_in_time_are_not_reported() {
     while began.elapsed() < 3 * LIMIT {
         let held = pool.try_get_buffer().expect("free");
         let round = Instant::now();
-        let get = in_line(&pool).await;
+        let get = queued(&pool).await;
         drop(held);
         drop(get.await.expect("no panic").expect("served"));
         longest = longest.max(round.elapsed());
@@ -143,7 +143,7 @@ async fn gets_that_are_served_in_time_are_not_reported() {
 async fn a_wait_that_began_before_the_watch_counts_from_when_the_watch_was_made() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
-    let get = in_line(&pool).await;
+    let get = queued(&pool).await;
     assert_eq!(pool.status().oldest_wait, None, "waits are not measured");
     sleep(LIMIT).await;
     let began = Instant::now();
@@ -161,8 +161,8 @@ async fn waits_that_began_before_the_watch_are_marked() {
     let quota = pool.quota("camera", 1);
     let held = pool.try_get_buffer().expect("free");
     let of_quota = quota.try_get_buffer().expect("free");
-    let first = in_line(&pool).await;
-    let second = in_line(&pool).await;
+    let first = queued(&pool).await;
+    let second = queued(&pool).await;
     let for_room = tokio::spawn(quota.get_buffer_owned());
     while quota.status().waiting == 0 {
         tokio::task::yield_now().await;
@@ -190,13 +190,13 @@ async fn waits_are_measured_only_while_somebody_watches() {
         pool.detect_stalls(LIMIT, |_| {}),
     );
     drop(watches.0);
-    let get = in_line(&pool).await;
+    let get = queued(&pool).await;
     assert!(pool.status().oldest_wait.is_some());
     assert_eq!(pool.status().wait_time, None, "that was not asked for");
     get.abort();
     assert!(get.await.is_err());
     drop(watches.1);
-    let get = in_line(&pool).await;
+    let get = queued(&pool).await;
     assert_eq!(pool.status().oldest_wait, None);
     drop((get, held));
 }
@@ -223,7 +223,7 @@ async fn a_watch_lasts_as_long_as_a_get_waits() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
     let (watch, mut told) = watch(&pool);
-    let get = in_line(&pool).await;
+    let get = queued(&pool).await;
     drop(pool);
     next(&mut told).await;
     assert!(!watch.is_finished());
@@ -237,12 +237,12 @@ async fn a_watch_lasts_as_long_as_a_get_waits() {
 async fn the_callback_may_end_the_stall_itself() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
-    let get = in_line(&pool).await;
+    let get = queued(&pool).await;
     let (mut held, weak) = (Some(held), pool.downgrade());
     let watch = tokio::spawn(pool.detect_stalls(LIMIT, move |_| {
         drop(held.take());
         let pool = weak.upgrade().expect("the test has a handle");
-        assert!(pool.try_get_buffer().is_err(), "handed over");
+        assert!(pool.try_get_buffer().is_err(), "handed off");
         assert!(pool.report().status.waiting == 0);
     }));
     let served = timeout(PATIENCE, get).await.expect("in time");
@@ -255,14 +255,14 @@ async fn the_callback_may_end_the_stall_itself() {
 async fn a_callback_that_panics_ends_its_watch_and_nothing_else() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
-    let get = in_line(&pool).await;
+    let get = queued(&pool).await;
     let watch = tokio::spawn(pool.detect_stalls(LIMIT, |_| panic!("a callback")));
     let ended = timeout(PATIENCE, watch).await.expect("it resolves");
     assert!(ended.expect_err("it panicked").is_panic());
     drop(held);
     drop(get.await.expect("no panic").expect("served"));
     let held = pool.try_get_buffer().expect("free");
-    let get = in_line(&pool).await;
+    let get = queued(&pool).await;
     assert_eq!(pool.status().oldest_wait, None, "no detector is left");
     drop((get, held));
 }
@@ -276,7 +276,7 @@ async fn a_limit_of_zero_leaves_time_for_others() {
         let _gone = told.send(wait);
     }));
     let held = pool.try_get_buffer().expect("free");
-    let get = in_line(&pool).await;
+    let get = queued(&pool).await;
     next(&mut heard).await;
     drop(held);
     drop(get.await.expect("no panic").expect("served"));
@@ -333,7 +333,7 @@ async fn a_stall_in_one_queue_does_not_hide_one_in_another() {
     let (_watch, mut told) = watch(&pool);
     assert_eq!(next(&mut told).await.quota.as_deref(), Some("camera"));
     let all = pool.try_get_buffer().expect("free");
-    let _waiting = in_line(&pool).await;
+    let _waiting = queued(&pool).await;
     let wait = next(&mut told).await;
     assert_eq!((wait.quota, wait.report.status.waiting), (None, 1));
     silence(&mut told).await;

@@ -338,7 +338,7 @@ fn a_holder_that_had_to_wait_is_listed_with_its_call_site() {
     assert_eq!(pool.holders().len(), 1);
     drop(held);
     assert!(pool.holders().is_empty(), "it is on its way");
-    let sample = at_once(get.as_mut()).expect("handed over");
+    let sample = at_once(get.as_mut()).expect("handed off");
     assert_eq!(only_holder(&pool).location.line(), asked.line());
     drop(sample);
 }

@@ -42,7 +42,7 @@ fn pool(buffers: usize) -> Pool {
 }
 
 /// Every sample is free, and none exists twice.
-fn assert_all_home(pool: &Pool) -> Status {
+fn assert_all_free(pool: &Pool) -> Status {
     let status = pool.status();
     assert_eq!((status.outstanding, status.waiting), (0, 0));
     assert_eq!(status.acquired, status.released);
@@ -114,7 +114,7 @@ async fn after_a_storm_the_counters_are_what_the_tasks_saw() {
     for task in tasks {
         task.await.expect("no task panics");
     }
-    let status = assert_all_home(&pool);
+    let status = assert_all_free(&pool);
     assert_eq!(status.acquired, get(&seen.served));
     assert_eq!(status.timed_out, get(&seen.timed_out));
     assert_eq!(status.exhausted, get(&seen.exhausted));
@@ -161,7 +161,7 @@ async fn waiters_that_stay_through_a_storm_of_aborts_are_served_in_order() {
         assert!(order.is_sorted(), "{order:?}");
         let stayed = (0..40).filter(|place| (place + round) % 3 == 0);
         assert!(stayed.into_iter().all(|place| order.contains(&place)));
-        let status = assert_all_home(&pool);
+        let status = assert_all_free(&pool);
         let served = u64::try_from(order.len()).expect("forty");
         assert_eq!((status.waited, status.acquired), (40, served + 1));
         assert_eq!(status.cancelled, 40 - served, "who left was counted once");
@@ -207,7 +207,7 @@ async fn decommits_and_flushes_in_the_middle_of_a_storm_strand_no_waiter() {
         turned_away += task.await.expect("no task panics");
     }
     assert!(turned_away > 0, "no decommit or flush ever met a get");
-    assert_all_home(&pool);
+    assert_all_free(&pool);
 }
 
 /// By hand, so that more sequences are tried than those that timing produces.
@@ -275,7 +275,7 @@ proptest! {
             poll_all(&mut line, &mut held);
         }
         held.clear();
-        let status = assert_all_home(&pool);
+        let status = assert_all_free(&pool);
         prop_assert_eq!(status.acquired + status.cancelled, u64::try_from(joined).expect("few") + 2);
     }
 }

@@ -226,11 +226,11 @@ fn nothing_is_lost_in_a_storm_of_gets_releases_cancellations_and_decommits() {
             // Some tasks are aborted at any step, and new ones are spawned in their place.
             seed += 1;
             let task = work(pool.clone(), seed, end.clone(), elsewhere.clone());
-            let newcomer = tasks.spawn_on(task, runtime.handle());
+            let later = tasks.spawn_on(task, runtime.handle());
             if seed % 2 == 0 {
                 thread::yield_now();
             }
-            newcomer.abort();
+            later.abort();
             while tasks.try_join_next().is_some() {}
         }
         end.store(true, Ordering::Relaxed);

@@ -95,13 +95,13 @@ fn a_release_while_unwinding_does_every_step_though_all_user_code_panics() {
 fn gets_that_are_dropped_while_unwinding_pass_on_what_they_have() {
     let pool = pool(2);
     let held = [take(&pool), take(&pool)];
-    let in_line = Polled::waiting(pool.get_buffer());
+    let queued = Polled::waiting(pool.get_buffer());
     let handed = Polled::waiting(pool.get_buffer_owned());
     let gathering = Polled::waiting(pool.get_buffers(2));
     let (waker, woken) = panicking_waker();
     let mut last = pool.get_buffers(2);
     assert!(!poll_with(&mut last, &waker));
-    unwind_with(in_line);
+    unwind_with(queued);
     drop(held);
     assert_eq!(handed.wakes(), 1);
     unwind_with((handed, gathering));

@@ -109,7 +109,7 @@ fn the_oldest_wait_is_that_of_the_head_of_the_queue() {
     let second = Polled::waiting(pool.get_buffer());
     assert!(oldest() >= Some(pause));
     drop(held);
-    let handed = first.expect_ready().expect("handed over");
+    let handed = first.expect_ready().expect("handed off");
     let of_the_second = oldest().expect("it waits");
     assert!(of_the_second <= second_joined.elapsed());
     drop(second);

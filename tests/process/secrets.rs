@@ -82,7 +82,7 @@ fn pool(wipes: bool) -> Pool {
 }
 
 type Place = (&'static str, fn(&Secret, &mut Sample));
-type WayHome = (&'static str, fn(Sample));
+type WayToReturn = (&'static str, fn(Sample));
 
 /// Where a writer can put a secret.
 const PLACES: [Place; 6] = [
@@ -109,7 +109,7 @@ const PLACES: [Place; 6] = [
 ];
 
 /// What can happen to a sample before it is returned to the pool.
-const WAYS_HOME: [WayHome; 6] = [
+const WAYS_TO_RETURN: [WayToReturn; 6] = [
     ("dropped", drop),
     ("frozen and cloned", |sample| {
         let shared = sample.freeze();
@@ -144,7 +144,7 @@ const WAYS_HOME: [WayHome; 6] = [
 #[test]
 fn a_secret_is_in_the_pool_s_memory_after_its_release_without_the_option_and_not_with_it() {
     for (place, write) in PLACES {
-        for (way, release) in WAYS_HOME {
+        for (way, release) in WAYS_TO_RETURN {
             for wipes in [false, true] {
                 let secret = Secret::new();
                 let pool = pool(wipes);

@@ -3,7 +3,7 @@
 
 use crate::{
     channel::Channels,
-    home,
+    free,
     limits::{END_TIME, Limits, SOURCE_TIMEOUT},
     memory,
     server::{self, Server},
@@ -23,7 +23,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// Serves frames of up to `size` bytes until standard input ends. Prints the port that it listens on
-/// and, at the end, how many buffers are home, where that can be told.
+/// and, at the end, how many buffers are free, where that can be told.
 pub fn serve(buffers: usize, size: usize) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -51,25 +51,25 @@ async fn run(buffers: usize, size: usize) -> io::Result<()> {
     let routes = server::router(server.clone()).merge(status::router(server.clone()));
     let mut serving = task::spawn(serving::serve(listener, routes, LIMITS, ending));
 
-    // Whoever started this process holds the other end, so it never outlives the measurement.
+    // The process that started this one holds the other end, so it never outlives the measurement.
     task::spawn_blocking(|| io::copy(&mut io::stdin(), &mut io::sink())).await??;
     end.send_replace(true);
     server.channels.end();
     if time::timeout(END_TIME, &mut serving).await.is_err() {
         serving.abort();
     }
-    match home_at_the_end(&server, buffers).await {
-        Some(home) => println!("{home} of {buffers}"),
+    match free_at_the_end(&server, buffers).await {
+        Some(free) => println!("{free} of {buffers}"),
         None => println!("unknown"),
     }
     Ok(())
 }
 
-/// How many buffers are home, once all are or the limit is over.
-async fn home_at_the_end(server: &Server, buffers: usize) -> Option<usize> {
+/// How many buffers are free, once all are or the limit is over.
+async fn free_at_the_end(server: &Server, buffers: usize) -> Option<usize> {
     let limit = Instant::now() + END_TIME;
-    while home(&server.pool)? < buffers && Instant::now() < limit {
+    while free(&server.pool)? < buffers && Instant::now() < limit {
         time::sleep(Duration::from_millis(1)).await;
     }
-    home(&server.pool)
+    free(&server.pool)
 }

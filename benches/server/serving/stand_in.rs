@@ -86,7 +86,7 @@ impl Builder {
         self
     }
 
-    /// Nobody is there to be asked who holds what.
+    /// This pool does not know who holds what.
     pub fn track_holders(self, _yes: bool) -> Self {
         self
     }

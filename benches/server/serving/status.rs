@@ -1,6 +1,6 @@
 //! What `/status` answers here: the channels as in the example, and what the process has used.
 
-use crate::{home, server::Server};
+use crate::{free, server::Server};
 use axum::{Json, Router, extract::State, routing::get};
 use serde_json::{Value, json};
 use usage::Usage;
@@ -25,7 +25,7 @@ async fn status(State(server): State<Server>) -> Json<Value> {
         "channels": channels.collect::<Vec<_>>(),
         "held_by_viewers": held_by_viewers,
         "closed_viewers": closed_viewers,
-        "home": home(&server.pool),
+        "free": free(&server.pool),
         "usage": Usage::now(),
     }))
 }

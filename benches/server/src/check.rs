@@ -75,7 +75,7 @@ pub(crate) fn check() -> io::Result<()> {
     )
 }
 
-/// That every byte was right, every frame came to every viewer but the slow one and every buffer came home was
+/// That every byte was right, every frame came to every viewer but the slow one and every buffer was returned was
 /// asserted by the measurement; here, that there was something to assert.
 fn delivery(measured: &Measured) -> io::Result<()> {
     let &Measured {
@@ -127,7 +127,7 @@ fn fresh_buffer() {
 }
 
 fn pooled_buffer(pool: &Pool) {
-    let mut sample = pool.try_get_buffer().expect("two are home");
+    let mut sample = pool.try_get_buffer().expect("two are free");
     sample.put_slice(b"frame");
     let shared = sample.freeze();
     drop(black_box((shared.clone(), shared)));

@@ -1,4 +1,4 @@
-//! What the frames hold: the same for a number, whoever asks, and different for each.
+//! What the frames hold: the same for a number on each call, and different for each number.
 
 const BLOCK_SLACK: usize = 4096;
 

@@ -60,7 +60,7 @@ pub(crate) struct Measured {
 }
 
 /// Runs it. Fails if a byte of a frame was wrong, a viewer was closed, the last frame did not reach
-/// everybody, or a buffer did not come home.
+/// everybody, or a buffer was not returned.
 pub(crate) fn measure(
     scenario: &Scenario,
     contender: Contender,
@@ -74,11 +74,11 @@ pub(crate) fn measure(
         LocalSet::new().block_on(&runtime, run(scenario, contender, times, server.port))?;
     // With the runtime go the viewers' connections.
     drop(runtime);
-    let home = server.end()?;
+    let free = server.end()?;
     let expected = (contender != Contender::BytesMut).then_some(BUFFERS);
-    if home != expected {
+    if free != expected {
         return Err(io::Error::other(format!(
-            "buffers that came home: {home:?} instead of {expected:?}"
+            "buffers that were returned: {free:?} instead of {expected:?}"
         )));
     }
     Ok(measured)

@@ -26,8 +26,8 @@ pub(crate) struct Server {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Status {
     channels: Vec<Channel>,
-    /// How many buffers are home, if that can be told.
-    pub(crate) home: Option<usize>,
+    /// How many buffers are free, if that can be told.
+    pub(crate) free: Option<usize>,
     pub(crate) closed_viewers: u64,
     pub(crate) usage: Usage,
 }
@@ -88,7 +88,7 @@ impl Server {
         Ok(line.trim_end().to_owned())
     }
 
-    /// Lets it end, and gives how many buffers were home then: `None` if that cannot be told.
+    /// Lets it end, and gives how many buffers were free then: `None` if that cannot be told.
     pub(crate) fn end(mut self) -> io::Result<Option<usize>> {
         drop(self.child.stdin.take());
         let said = self.line()?;
@@ -98,7 +98,7 @@ impl Server {
         }
         Ok(said
             .split_once(" of ")
-            .and_then(|(home, _)| home.parse().ok()))
+            .and_then(|(free, _)| free.parse().ok()))
     }
 }
 

@@ -30,7 +30,7 @@ use tokio::{sync::watch, time::Instant};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
     Jpeg,
-    /// Whoever joins needs this before any fragment.
+    /// A new viewer needs this before any fragment.
     Mp4(Arc<InitSegment>),
 }
 
@@ -184,7 +184,7 @@ impl Channels {
         let generation = self.removed.load(Ordering::Relaxed);
         let new = || Arc::new(Channel::new(name, generation));
         let channel = by_name.entry(name.to_owned()).or_insert_with(new).clone();
-        // Still under the first lock, so that nobody forgets the channel meanwhile.
+        // Still under the first lock, so that no other task forgets the channel meanwhile.
         let mut state = lock(&channel.state);
         match state.stream {
             Stream::Ended => return Err(Unavailable::Ending),
@@ -213,7 +213,7 @@ impl Channels {
         Ok(())
     }
 
-    /// Forgets a channel that has shown nothing and is followed by nobody: its source was refused.
+    /// Forgets a channel that has shown nothing and has no viewers: its source was refused.
     fn forget_if_unused(&self, channel: &Arc<Channel>) {
         let mut by_name = lock(&self.by_name);
         let known = by_name.get(&*channel.name);
@@ -240,7 +240,7 @@ impl Channels {
             std::mem::replace(&mut lock(&channel.state).stream, Stream::Ended)
         };
         let before: Vec<_> = channels.map(end).collect();
-        // Samples go home without these locks. What is in a window stays for those who follow.
+        // Samples are released without these locks. What is in a window stays for the viewers.
         drop(by_name);
         drop(before);
     }
@@ -439,7 +439,7 @@ impl Source {
                 ..Piece::whole(sequence)
             };
             piece.write(sample.properties_mut());
-            // Whoever has lagged goes on with the beginning of a fragment, and never inside of one.
+            // A viewer that has lagged goes on with the beginning of a fragment, and never inside of one.
             sample.properties_mut().set_sync_point(sync && index == 0);
             pace.count();
             let _sent = frames.send(sample.freeze()); // never closed

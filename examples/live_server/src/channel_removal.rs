@@ -79,7 +79,7 @@ mod tests {
 
         let second = channels.open("cam").unwrap();
         publish(&second);
-        // What the first still does is nobody's.
+        // What the first still sends goes to no channel.
         first.publish(pool.try_get_buffer().unwrap());
         assert_eq!(first.begin(Kind::Jpeg), Err(Unavailable::Removed));
         assert_eq!(first.reserve_fragments(), Err(Unavailable::Removed));

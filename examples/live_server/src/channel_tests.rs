@@ -13,7 +13,7 @@ fn pool(buffers: usize) -> Pool {
 }
 
 fn sample(pool: &Pool) -> Sample {
-    pool.try_get_buffer().expect("one is home")
+    pool.try_get_buffer().expect("one is free")
 }
 
 fn init(bytes: &'static [u8]) -> Kind {

@@ -28,7 +28,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub(crate) type Error = Box<dyn std::error::Error>;
 
-/// A server that nobody is served by yet.
+/// A server that serves no connection yet.
 pub(crate) struct Begun {
     pub(crate) listener: TcpListener,
     pub(crate) server: Server,
@@ -109,7 +109,7 @@ async fn confine(mut response: Response) -> Response {
     response
 }
 
-/// Waits for Ctrl-C, or for whoever supervises the process to end it.
+/// Waits for Ctrl-C, or for a supervisor to end the process.
 pub(crate) async fn told_to_end() -> Result<(), Error> {
     #[cfg(unix)]
     {
@@ -124,7 +124,7 @@ pub(crate) async fn told_to_end() -> Result<(), Error> {
     Ok(())
 }
 
-/// Ends the viewers, decommits, and waits for the samples with a limit. `true` if all came home.
+/// Ends the viewers, decommits, and waits for the samples with a limit. `true` if all were returned.
 pub(crate) async fn finish(server: &Server, mut serving: JoinHandle<()>) -> bool {
     server.channels.end();
     server.pool.decommit();
@@ -142,7 +142,7 @@ fn tell(server: &Server, out: &mut impl io::Write) -> io::Result<()> {
     let status = server.pool.status();
     writeln!(
         out,
-        "{} of {} samples came home",
+        "{} of {} samples were returned",
         status.free, status.buffers
     )?;
     for holder in server.pool.holders() {

@@ -28,12 +28,12 @@
 //! `--allow-origin`. What a source sends is shown as it came, and must not become a page: whatever a route answers, but for
 //! the page itself, tells browsers to run nothing of it and not to guess what it is (`life.rs`).
 //!
-//! Who watches, with addresses, and who holds samples is told to whoever can connect. Names are not checked: a page that makes
+//! Who watches, with addresses, and who holds samples is shown to every client that can connect. Names are not checked: a page that makes
 //! its own name point here (DNS rebinding) can read what is shown, and a proxy that looks at `Host` prevents it. A channel keeps
 //! its share until it is removed, which who may feed it can do, or the server ends.
 //!
 //! Not limited: how long a viewer watches, how many frames a source sends, how often `/status` is asked for. There is
-//! no encryption. Whoever serves strangers puts a proxy in front.
+//! no encryption. A server for the public needs a proxy in front.
 
 use std::{
     collections::HashMap,
@@ -75,7 +75,7 @@ pub(crate) const fn fragment_time(source_timeout: Duration) -> Duration {
     source_timeout.saturating_mul(3)
 }
 
-/// How long the end may take: for connections to finish, and then for samples to come home.
+/// How long the end may take: for connections to finish, and then for samples to be returned.
 pub(crate) const END_TIME: Duration = Duration::from_secs(2);
 
 /// How many connections there may be.
@@ -196,11 +196,11 @@ mod tests {
             per_address: 1,
         });
         let admit = |address: &str| admission.admit(address.parse().unwrap());
-        let _first = admit("2001:db8:0:1::1").expect("nobody is there");
+        let _first = admit("2001:db8:0:1::1").expect("there is no other");
         assert!(admit("2001:db8:0:1:ffff::2").is_none());
         let _neighbour = admit("2001:db8:0:2::1").expect("another house");
         // As they are seen by a socket that listens for both.
-        let _mapped = admit("::ffff:10.0.0.1").expect("nobody is there");
+        let _mapped = admit("::ffff:10.0.0.1").expect("there is no other");
         assert!(admit("10.0.0.1").is_none());
         let _other = admit("::ffff:10.0.0.2").expect("another house");
     }

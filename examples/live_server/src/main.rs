@@ -8,7 +8,7 @@
 //!
 //! Then open the address that it prints; `--help` tells what else it can be told. What a client may cost is limited:
 //! see [`limits`]. Every frame is copied once, from hyper's buffer into a sample; from there each viewer is sent
-//! the same bytes. Ctrl-C ends it, and tells how many samples came home.
+//! the same bytes. Ctrl-C ends it, and prints how many samples were returned.
 //!
 //! | file              | idea                                                             |
 //! |-------------------|------------------------------------------------------------------|
@@ -89,7 +89,7 @@ fn in_full(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
-/// Runs the server until it is told to end. `true` if every sample came home.
+/// Runs the server until it is stopped. `true` if every sample was returned.
 async fn serve(arguments: Arguments) -> Result<bool, Error> {
     let Begun {
         listener,

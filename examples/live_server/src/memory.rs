@@ -12,8 +12,8 @@
 //!
 //! The backlog is there so that two frames in one packet do not look like a lag; when more come at once, the source waits a
 //! moment for its viewers, with what is counted for it already (see [`crate::pace`]). That of MP4 holds the largest
-//! fragment that is accepted, so that whoever joins finds a whole one. It is counted in samples and not in seconds: when
-//! fragments are so short that none in it can be shown by itself, whoever joins waits for the next that can.
+//! fragment that is accepted, so that a new viewer finds a whole one. It is counted in samples and not in seconds: when
+//! fragments are so short that none in it can be shown by itself, a new viewer waits for the next that can.
 
 use crate::jpeg::part;
 use sample_pool::{BuildError, Pool};

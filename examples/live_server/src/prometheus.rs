@@ -54,7 +54,7 @@ impl Collector for Figures {
         let (held, closed) = server.viewers.status();
         for (name, help, value) in [
             ("pool_buffers", "Buffers that the pool has", pool.buffers),
-            ("pool_free", "Buffers that are home", pool.free),
+            ("pool_free", "Buffers that are free", pool.free),
             ("pool_outstanding", "Samples that are out", pool.outstanding),
             ("pool_waiting", "Gets that wait for a sample", pool.waiting),
             (
@@ -78,7 +78,11 @@ impl Collector for Figures {
         }
         for (name, help, value) in [
             ("pool_acquired", "Samples given out", pool.acquired),
-            ("pool_released", "Samples that came home", pool.released),
+            (
+                "pool_released",
+                "Samples that were returned to the pool",
+                pool.released,
+            ),
             ("pool_waited", "Gets that had to wait", pool.waited),
             (
                 "pool_exhausted",

@@ -169,7 +169,7 @@ async fn ingest(
     }
 }
 
-/// Removes a channel, whoever feeds and watches it.
+/// Removes a channel, with its source and its viewers.
 async fn remove(
     State(server): State<Server>,
     Path(name): Path<String>,

@@ -121,7 +121,7 @@ mod tests {
     use std::time::Instant;
     use tokio::sync::watch;
 
-    /// A field that the pool has since would be missing here, and nobody would see it.
+    /// A field that the pool has since would be missing here, unnoticed.
     #[tokio::test]
     async fn every_field_of_the_pools_status_is_shown() {
         let pool = memory::pool(FEWEST_BUFFERS, 1024).unwrap();

@@ -1,4 +1,4 @@
-//! Who may feed a channel: whoever shows the token, if the server was given one.
+//! Who may feed a channel: a client that shows the token, if the server was given one.
 //!
 //! It is taken from the environment and not from the command line, which everybody on the machine can read.
 

@@ -1,7 +1,7 @@
 //! The responses that viewers get: a picture, or one frame after the other for as long as they watch.
 //!
 //! A task for each takes the samples and gives them to hyper, one at a time. It is not left to hyper to ask
-//! for the next: hyper does not, while the connection takes nothing, and then nobody would see that it
+//! for the next: hyper does not, while the connection takes nothing, and then no task would see that it
 //! stalls.
 
 use crate::{
@@ -80,7 +80,7 @@ impl Viewer {
     /// Gives one sample after the other until there were `limit` frames, the channel or the server ends, or the viewer
     /// leaves. A frame that was begun is finished.
     async fn give(mut self, chunks: mpsc::Sender<Bytes>, limit: u64) {
-        let watching = self.viewers.seat(&self.following, &self.connection);
+        let watching = self.viewers.register(&self.following, &self.connection);
         let mut patience = Patience::with(self.connection);
         let mut left = limit;
         let mut inside = false;

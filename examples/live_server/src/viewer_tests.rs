@@ -103,7 +103,7 @@ async fn when_the_server_ends_a_viewer_is_sent_the_rest_of_its_fragment_and_no_o
     drop(first);
     assert_eq!(rest(&mut body).await, 2);
     drop(body);
-    // Its task has one more turn to let go of the last.
+    // Its task has one more turn to drop the last.
     tokio::task::yield_now().await;
     assert_eq!(film.pool.free_count(), FEWEST_BUFFERS);
 }

@@ -1,7 +1,7 @@
 //! What viewers hold, and who is closed for it.
 //!
 //! hyper takes up to 16 chunks of a response before it waits for the connection, so a stalled viewer
-//! could hold 16 frames. Here it holds one: the next is given only when hyper has let go of the last,
+//! could hold 16 frames. Here it holds one: the next is given only when hyper has dropped the last,
 //! which the memory itself tells ([`Subscriber::ready`]). Two rules keep even that from hurting:
 //!
 //! - a connection that takes no byte for [`STALL_LIMIT`] while a frame is on its way to it is closed;
@@ -50,8 +50,8 @@ impl Viewers {
     }
 
     /// Writes down who follows a channel, until the answer is dropped.
-    pub(crate) fn seat(&self, following: &Following, connection: &Closer) -> Watching {
-        self.everybody.seat(following, connection.peer())
+    pub(crate) fn register(&self, following: &Following, connection: &Closer) -> Watching {
+        self.everybody.register(following, connection.peer())
     }
 
     /// Those who watch.
@@ -68,7 +68,7 @@ impl Viewers {
         (self.hold_limit.held(), self.closed.load(Ordering::Relaxed))
     }
 
-    /// Waits until hyper has let go of the frame that was given last, and closes the connection if it
+    /// Waits until hyper has dropped the frame that was given last, and closes the connection if it
     /// stalls or if the frame is `reclaim_requested`. Whether it is still open.
     pub(crate) async fn until_taken(
         &self,

@@ -87,10 +87,10 @@ async fn a_viewer_gets_the_next_frame_only_when_the_last_is_dropped() {
     assert_eq!(feed.viewers.status(), (1, 0));
     drop(queued);
     let mut patience = Patience::with(viewer.connection.clone());
-    let nobody_wants_it = std::future::pending();
+    let never_wanted = std::future::pending();
     let taken = feed
         .viewers
-        .until_taken(&mut viewer.frames, nobody_wants_it, &mut patience);
+        .until_taken(&mut viewer.frames, never_wanted, &mut patience);
     assert!(taken.await);
     assert_eq!(feed.viewers.status(), (0, 0));
     assert!(!give(&mut viewer).is_empty());

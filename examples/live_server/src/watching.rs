@@ -1,6 +1,6 @@
 //! Who watches: how far behind each viewer is, what it holds, and what it skipped.
 //!
-//! A viewer's own task writes down what it does, on a line of memory that nobody else writes. How far behind
+//! A viewer's own task writes down what it does, on a cache line that no other task writes. How far behind
 //! it is is found out only when somebody asks, so that it is told of one that stalls as well.
 
 use crate::channel::Following;
@@ -16,16 +16,16 @@ use std::{
 
 /// All who watch, in the order in which they came.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Everybody(Arc<Mutex<Seats>>);
+pub(crate) struct Everybody(Arc<Mutex<Entries>>);
 
 #[derive(Debug, Default)]
-struct Seats {
+struct Entries {
     next: u64,
-    taken: BTreeMap<u64, Arc<Seat>>,
+    by_number: BTreeMap<u64, Arc<Entry>>,
 }
 
 #[derive(Debug)]
-struct Seat {
+struct Entry {
     channel: Arc<str>,
     peer: SocketAddr,
     since: Instant,
@@ -50,7 +50,7 @@ struct Progress {
 pub(crate) struct Watching {
     everybody: Everybody,
     number: u64,
-    seat: Arc<Seat>,
+    entry: Arc<Entry>,
 }
 
 /// What is told of a viewer.
@@ -68,9 +68,9 @@ pub(crate) struct ViewerStatus {
 }
 
 impl Everybody {
-    pub(crate) fn seat(&self, following: &Following, peer: SocketAddr) -> Watching {
+    pub(crate) fn register(&self, following: &Following, peer: SocketAddr) -> Watching {
         let sent = following.sent.load(Relaxed);
-        let seat = Arc::new(Seat {
+        let entry = Arc::new(Entry {
             channel: following.channel.clone(),
             peer,
             since: Instant::now(),
@@ -82,35 +82,35 @@ impl Everybody {
                 holds: 0,
             }),
         });
-        let mut seats = self.lock();
-        let number = seats.next;
-        seats.next += 1;
-        seats.taken.insert(number, seat.clone());
-        drop(seats);
+        let mut entries = self.lock();
+        let number = entries.next;
+        entries.next += 1;
+        entries.by_number.insert(number, entry.clone());
+        drop(entries);
         Watching {
             everybody: self.clone(),
             number,
-            seat,
+            entry,
         }
     }
 
     /// How many watch, and the `most` of them that are furthest behind, those first.
     pub(crate) fn status(&self, most: usize) -> (usize, Vec<ViewerStatus>) {
-        let seats: Vec<_> = self.lock().taken.values().cloned().collect();
-        let mut all: Vec<_> = seats.iter().map(|seat| seat.status()).collect();
+        let entries: Vec<_> = self.lock().by_number.values().cloned().collect();
+        let mut all: Vec<_> = entries.iter().map(|entry| entry.status()).collect();
         // Stable: those that are equally far behind stay in the order in which they came.
         all.sort_by_key(|viewer| std::cmp::Reverse(viewer.lag));
         all.truncate(most);
-        (seats.len(), all)
+        (entries.len(), all)
     }
 
     /// Nothing that panics runs under this lock.
-    fn lock(&self) -> MutexGuard<'_, Seats> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seat {
+impl Entry {
     fn status(&self) -> ViewerStatus {
         let progress = *self.lock();
         let behind = self.sent.load(Relaxed).saturating_sub(progress.passed);
@@ -134,21 +134,21 @@ impl Seat {
 impl Watching {
     /// It was given the sample with this number, of so many bytes, and has skipped some before it.
     pub(crate) fn given(&self, number: u64, skipped: u64, bytes: usize) {
-        let mut progress = self.seat.lock();
+        let mut progress = self.entry.lock();
         progress.passed = number + 1;
         progress.skipped += skipped;
         progress.holds = bytes;
     }
 
-    /// Its connection has let go of that sample.
+    /// Its connection has dropped that sample.
     pub(crate) fn taken(&self) {
-        self.seat.lock().holds = 0;
+        self.entry.lock().holds = 0;
     }
 }
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        let left = self.everybody.lock().taken.remove(&self.number);
+        let left = self.everybody.lock().by_number.remove(&self.number);
         drop(left);
     }
 }
@@ -173,7 +173,7 @@ mod tests {
         let cam = channels.find("cam").unwrap();
         let everybody = Everybody::default();
         let peers = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        let [fast, slow] = peers.map(|peer| everybody.seat(&cam.follow().unwrap(), peer));
+        let [fast, slow] = peers.map(|peer| everybody.register(&cam.follow().unwrap(), peer));
         let lags = || {
             let (all, viewers) = everybody.status(10);
             assert_eq!(all, viewers.len());

@@ -81,7 +81,7 @@ class Server:
         """What it printed of sources that it refused."""
         self.process.terminate()
         said, log = self.process.communicate(timeout=30)
-        assert "256 of 256 samples came home" in said, said
+        assert "256 of 256 samples were returned" in said, said
         return log
 
 

@@ -158,8 +158,8 @@ def check_bad_input(server, first):
     refused(413, "PUT", "/ingest/bad", large, "300000", str(SIZE))
     bare = b"\xff\xd8" + (b"\xff\xe0\xff\xff" + bytes(65533)) * 5
     refused(413, "PUT", "/ingest/bad", bare, str(SIZE))
-    refused(404, "GET", "/live/nobody", None, "nobody")
-    refused(404, "GET", "/live/nobody.jpg", None, "nobody")
+    refused(404, "GET", "/live/missing", None, "missing")
+    refused(404, "GET", "/live/missing.jpg", None, "missing")
     refused(400, "POST", "/ingest/NoSuchName", first, "1 to 32 characters")
     refused(400, "POST", "/ingest/" + "x" * 33, first, "1 to 32 characters")
     refused(400, "GET", "/live/test?limit=all", None, "limit")
@@ -265,7 +265,7 @@ def check_recovery(server, watching):
             pass
     # What is left out is what the channels keep: four of their newest frames each, and one being filled.
     kept = 4 * len(server.status()["channels"]) + 1
-    server.wait_for("samples to come home", lambda: server.status()["outstanding"] <= kept, 15)
+    server.wait_for("samples to be returned", lambda: server.status()["outstanding"] <= kept, 15)
     server.wait_for("viewers to hold none", lambda: server.status()["held_by_viewers"] == 0, 15)
     server.wait_for("viewers to go", lambda: server.channel("cam")["viewers"] == 0, 15)
 
@@ -273,7 +273,7 @@ def check_recovery(server, watching):
 def check_end(server):
     server.process.send_signal(signal.SIGINT)
     said, _ = server.process.communicate(timeout=20)
-    assert f"{server.buffers} of {server.buffers} samples came home" in said, said
+    assert f"{server.buffers} of {server.buffers} samples were returned" in said, said
     assert server.process.returncode == 0, server.process.returncode
     print("Ctrl-C:", said.strip())
 

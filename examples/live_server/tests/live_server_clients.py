@@ -14,7 +14,7 @@ SLACK = 6
 END_TIME = 2
 POLITE_TIME = 0.5
 POLITE_BYTES = 1 << 20
-# Of a connection that nobody reads, on both sides together.
+# Of a connection that no client reads, on both sides together.
 MOST_IN_KERNEL = 16 << 20
 
 
@@ -51,7 +51,7 @@ class Server:
         """What it says at its end."""
         self.process.terminate()
         said, log = self.process.communicate(timeout=30)
-        assert "128 of 128 samples came home" in said, said
+        assert "128 of 128 samples were returned" in said, said
         return log
 
     def status(self):

@@ -64,7 +64,7 @@ def a_connection_that_is_kept_and_not_used(server):
     assert LIMIT - 1 < took < LIMIT + SLACK, took
 
 
-def an_answer_that_nobody_takes(server):
+def an_answer_that_is_not_read(server):
     greedy = server.connect(receive=4096)
     began = time.monotonic()
     greedy.settimeout(0.5)
@@ -176,7 +176,7 @@ def other_sites_may_not_read_what_is_shown(server):
 def what_a_source_sends_is_no_page(server):
     """Whatever stands in it. Only the page may be one, with its own policy."""
     shown = ["/status", "/viewers", "/holders", "/metrics", "/live/test?limit=1", "/live/test.jpg"]
-    refused = [("GET", path) for path in ["/live/nobody", "/live/test?limit=all", "/page/none.js", "/nowhere"]]
+    refused = [("GET", path) for path in ["/live/missing", "/live/test?limit=all", "/page/none.js", "/nowhere"]]
     refused += [("POST", "/status"), ("POST", "/ingest/A")]
     for method, path in [("GET", path) for path in shown] + refused:
         answer = server.ask(method, path)
@@ -238,7 +238,7 @@ def who_may_not_feed_a_channel_may_not_remove_it_either(path):
     assert delete("cam") == 401
     assert delete("cam", Authorization=f"Bearer {TOKEN}x") == 401
     assert delete("cam", **shown, Origin=SITE) == 403
-    assert delete("nobody", **shown) == 404
+    assert delete("missing", **shown) == 404
     assert delete("NoSuchName", **shown) == 404
     kept = [channel["name"] for channel in server.status()["channels"] if channel["live"]]
     assert kept == ["cam", "test"], f"nothing of that removes one: {kept}"
@@ -313,7 +313,7 @@ def an_end_in_the_middle_of_a_frame(path):
     assert parts[-1] == b"" and len(parts) >= 3, len(parts)
     for part in parts[1:-1]:
         assert part.endswith(bytes(100) + b"\r\n") and len(part) > 60_000, "every frame is whole"
-    assert "128 of 128 samples came home" in server.process.communicate(timeout=30)[0]
+    assert "128 of 128 samples were returned" in server.process.communicate(timeout=30)[0]
 
 
 def an_end_that_a_viewer_does_not_wait_for(path):
@@ -395,7 +395,7 @@ ALONE = [
 # Those that take long, beside each other; then those that take all connections there are.
 TOGETHER = [
     too_many_header_bytes, a_line_without_end, too_many_headers, malformed_requests, headers_that_come_slowly,
-    a_connection_that_says_nothing, a_connection_that_is_kept_and_not_used, an_answer_that_nobody_takes,
+    a_connection_that_says_nothing, a_connection_that_is_kept_and_not_used, an_answer_that_is_not_read,
     a_source_that_trickles, a_source_that_sends_line_breaks_without_end, frames_and_lines_that_are_too_large,
     a_refused_body_that_goes_on, names_of_channels, a_channel_cannot_be_fed_from_a_web_page,
     other_sites_may_not_read_what_is_shown, what_a_source_sends_is_no_page,

@@ -5,7 +5,7 @@ What must hold:
     memory        after the warm-up the server's RSS never exceeds the largest of the warm-up by more than RSS_GROWTH
     descriptors   with all clients gone there are as many as before the first one came, and never more than one for
                   each connection beside them
-    samples       all are home when the server ends, which it says itself, and it ends with success
+    samples       all are free when the server ends, which it says itself, and it ends with success
     order         the sequence numbers that a viewer sees rise, over every source of its channel
     no starving   a healthy viewer of the channel that is always live waits less than WIDEST_GAP for a frame
     life          every healthy viewer is served to the end, and frames of every channel keep coming
@@ -193,7 +193,7 @@ async def soak(server, minutes, seed):
     tasks += [asyncio.create_task(viewer.run()) for viewer in healthy]
     tasks += [asyncio.create_task(misbehave(server, chance, visits)) for _ in range(HOSTILE)]
     watching = asyncio.create_task(watch(server, idle, end))
-    # Whoever else ends first has failed: clients run for ever.
+    # Any other that ends first has failed: clients run for ever.
     done, _ = await asyncio.wait([watching, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         task.result()
@@ -236,7 +236,7 @@ def main():
         server.process.send_signal(signal.SIGTERM)
         said, _ = server.process.communicate(timeout=30)
         print(said.strip())
-        assert f"{BUFFERS} of {BUFFERS} samples came home" in said, said
+        assert f"{BUFFERS} of {BUFFERS} samples were returned" in said, said
         assert server.process.returncode == 0, server.process.returncode
     finally:
         server.process.kill()

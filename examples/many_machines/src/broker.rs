@@ -9,7 +9,7 @@
 //! | what the broker keeps for an edge that takes nothing  | its `max_pending`, 64 MiB, and `write_deadline`   | it closes the connection                 |
 //!
 //! The client would by itself connect again for ever, and keep what is to be written meanwhile: samples of the pool. So it
-//! tries each server once and then ends, which lets go of them, and what connects anew is a loop of ours.
+//! tries each server once and then ends, which drops them, and what connects anew is a loop of ours.
 
 use crate::{Role, figures::Figures};
 use async_nats::{Client, ConnectError, ConnectOptions, Event, ServerAddr};

@@ -8,7 +8,7 @@ use std::{
 };
 use tokio::time;
 
-/// Of a reason no more is kept: it may be as long as what a stranger publishes.
+/// Of a reason no more is kept: it may be as long as what another client publishes.
 const LONGEST_REASON: usize = 300;
 
 /// How it stands with the broker.

@@ -22,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 use thiserror::Error;
 use tokio::time::Instant;
 
-/// How long to wait for a sample. Channels and viewers have halves of the pool that they cannot exceed, so one is home; but
+/// How long to wait for a sample. Channels and viewers have halves of the pool that they cannot exceed, so one is free; but
 /// all channels wait here together, and must not do so for good.
 const SAMPLE_TIME: Duration = Duration::from_secs(1);
 
@@ -42,7 +42,7 @@ pub(crate) struct Taken {
 pub(crate) enum Untaken {
     #[error("the server is ending")]
     Ending,
-    #[error("no buffer was home for {} s", SAMPLE_TIME.as_secs())]
+    #[error("no buffer was free for {} s", SAMPLE_TIME.as_secs())]
     NoSample,
     #[error("a frame of more than {most} bytes; see --size")]
     TooLarge { most: usize },

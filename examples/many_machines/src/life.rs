@@ -13,7 +13,7 @@ use axum::{Router, http::StatusCode, routing::any};
 use std::sync::Arc;
 use tokio::task;
 
-/// Runs until it is told to end. `true` if every sample came home.
+/// Runs until it is stopped. `true` if every sample was returned.
 pub(crate) async fn serve(
     role: Role,
     servers: Vec<ServerAddr>,
@@ -45,12 +45,12 @@ pub(crate) async fn serve(
     life_of_a_server::told_to_end().await?;
     end.send_replace(true);
     telling.abort();
-    // It lets go of what it was about to publish, or has not shown yet.
+    // It drops what it was about to publish, or has not shown yet.
     broker.abort();
     Ok(life_of_a_server::finish(&server, serving).await)
 }
 
-/// The same, but that nobody can feed a channel.
+/// The same, but no client can feed a channel.
 fn without_ingest(routes: Router) -> Router {
     let fed_by_the_origin = any(async || {
         let said = "an edge shows what its origin publishes; send to the origin\n";

@@ -141,7 +141,7 @@ mod tests {
         assert_eq!(admitted(&pictures), expected);
     }
 
-    /// Whoever watches an edge takes a number that goes back for nonsense; a hole must still be one.
+    /// A viewer of an edge takes a number that goes back for nonsense; a hole must still be one.
     #[test]
     fn an_origin_that_begins_anew_goes_on_with_the_numbers_and_its_holes_are_seen() {
         let mut numbers = Numbers::default();

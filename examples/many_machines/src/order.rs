@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(whole(&messages), [1, 2, 3]);
     }
 
-    /// Half a fragment, or one with a hole, would break whoever plays it.
+    /// Half a fragment, or one with a hole, would break a player.
     #[test]
     fn a_frame_of_which_any_message_is_lost_is_lost_and_no_other() {
         let messages = [frame(1), frame(2), frame(3)].concat();

@@ -15,7 +15,7 @@ pub fn room(most: usize) -> Option<usize> {
 
 /// Cuts a payload into parts of at most `room` bytes, which is not zero. `None` if they are too many to count.
 ///
-/// An empty payload is one part, or whoever waits for it would wait for ever.
+/// An empty payload is one part, or its receiver would wait for ever.
 #[must_use]
 pub fn cut(payload: &Bytes, room: usize) -> Option<impl Iterator<Item = (Place, Bytes)> + use<>> {
     let of = u16::try_from(payload.len().div_ceil(room).max(1)).ok()?;

@@ -1,11 +1,11 @@
 //! The origin: a viewer of each channel that publishes what it sees.
 //!
-//! It is a viewer like any other. It has one sample of each channel at a time, takes the next when the client has let go
-//! of the last, and skips when the broker is slow or gone. So nothing that happens beyond this process holds up ingest.
+//! It is a viewer like any other. It has one sample of each channel at a time, takes the next when the client has dropped
+//! the last, and skips when the broker is slow or gone. So nothing that happens beyond this process holds up ingest.
 //!
 //! Each message tells all that there is to know about it, so an edge needs nothing of what was before, but for the init
 //! segment of MP4. That is published before each fragment that can be shown alone, in front of which an edge that
-//! joins late could not begin anyway: some KiB every few seconds, and nobody has to be asked for it.
+//! joins late could not begin anyway: some KiB every few seconds, and no request is needed for it.
 
 use crate::{
     Role,

@@ -15,7 +15,7 @@ from many_machines_clients import FilmViewer, Pictures, Viewer
 from many_machines_clients import holes, missing, number_of, picture, when
 from many_machines_processes import Broker, Process, Server, wait_for
 from many_machines_removed import check_removed, check_room, check_steady
-from many_machines_strangers import check_strangers, check_torn
+from many_machines_other_publishers import check_other_publishers, check_torn
 
 PROGRAM = Path(sys.argv[1])
 WORK = Path(tempfile.mkdtemp(prefix="many_machines."))
@@ -220,7 +220,7 @@ def check_broker_killed(scene):
     scene.broker.kill()
     time.sleep(1)
     # Nor does what was to be published keep a sample until it is back.
-    wait_for("samples to be let go of", lambda: scene.origin.json("/status")["held_by_viewers"] == 0, 5)
+    wait_for("samples to be dropped", lambda: scene.origin.json("/status")["held_by_viewers"] == 0, 5)
     time.sleep(1)
     scene.broker.start()
     back = time.monotonic()
@@ -313,7 +313,7 @@ def check_origin_killed(scene):
 
 
 def check_silence(scene, since):
-    """Nobody has sent to this channel any more."""
+    """No source has sent to this channel any more."""
     time.sleep(max(0, since + SILENCE - 3 - time.monotonic()))
     limit = max(8, since + SILENCE + 5 - time.monotonic())
     wait_for("the silent channel", lambda: not scene.east.channel("large")["live"], limit)
@@ -342,7 +342,7 @@ def check_end(scene):
     for server in [scene.origin, *scene.edges]:
         server.end()
     scene.broker.end()
-    print(f"SIGTERM: every process ended, and told that {BUFFERS} of {BUFFERS} samples came home")
+    print(f"SIGTERM: every process ended, and told that {BUFFERS} of {BUFFERS} samples were returned")
 
 
 def main():
@@ -354,7 +354,7 @@ def main():
         large = check_large(scene)
         check_heavy(scene)
         check_fed_by_the_origin(scene)
-        check_strangers(scene)
+        check_other_publishers(scene)
         check_torn(scene)
         check_steady(scene)
         check_removed(scene)

@@ -82,7 +82,7 @@ class Server(Process):
 
     def end(self):
         super().end()
-        assert f"{self.buffers} of {self.buffers} samples came home" in self.tail(), f"{self.name}: {self.tail()}"
+        assert f"{self.buffers} of {self.buffers} samples were returned" in self.tail(), f"{self.name}: {self.tail()}"
 
 
 def wait_for(what, holds, limit=15):

@@ -7,7 +7,7 @@ import time
 
 from many_machines_clients import Body, PART, number_of, picture
 from many_machines_processes import wait_for
-from many_machines_strangers import JPEG, publish, publish_all
+from many_machines_other_publishers import JPEG, publish, publish_all
 
 # With what is there already, these need more than three times the room that an edge has for channels.
 NAMES = 60

@@ -239,7 +239,7 @@ fn cancel_of_the_second_waiter_meets_a_hand_off_to_the_first() {
     });
 }
 
-/// The time limit expires while the slot is handed over: the slot goes to this waiter or to the next one.
+/// The time limit expires while the slot is handed off: the slot goes to this waiter or to the next one.
 #[test]
 fn time_out_meets_a_hand_off() {
     loom::model(|| {

@@ -43,7 +43,7 @@ impl Accounts {
             };
             (payer, account)
         };
-        Accounts(Payer::BUDGETS.map(account).into())
+        Accounts(Payer::QUOTAS.map(account).into())
     }
 
     /// Whether the account can ever have room for so many.

@@ -89,7 +89,7 @@ impl Expected {
     fn may_want(&self, payer: Payer, wanted: usize) -> Result<(), GetBufferError> {
         self.serves()?;
         let in_reach = match payer {
-            Payer::Privileged => self.properties.buffers,
+            Payer::HighPriority => self.properties.buffers,
             _ => self.properties.buffers - self.reserve_size,
         };
         if wanted > in_reach {
@@ -101,8 +101,8 @@ impl Expected {
     /// How many samples can be taken at once.
     fn available(&self, payer: Payer) -> usize {
         match payer {
-            Payer::Privileged if self.priority_queue.is_empty() => self.free + self.reserved,
-            Payer::Privileged => 0,
+            Payer::HighPriority if self.priority_queue.is_empty() => self.free + self.reserved,
+            Payer::HighPriority => 0,
             _ if self.queue.is_empty() && self.priority_queue.is_empty() => self.free,
             _ => 0,
         }
@@ -243,18 +243,18 @@ impl Expected {
             return Some(Ok(wanted));
         }
         let waiting = self.queue.len() + self.priority_queue.len();
-        if payer != Payer::Privileged && waiting >= self.max_waiters {
+        if payer != Payer::HighPriority && waiting >= self.max_waiters {
             return Some(Err(GetBufferError::TooManyWaiters));
         }
         let gathered = self.available(payer);
         self.take(gathered);
         self.waited += 1;
         match payer {
-            Payer::Privileged => self.priority_queue.push_back(name),
+            Payer::HighPriority => self.priority_queue.push_back(name),
             _ => self.queue.push_back(name),
         }
         self.set_stage(name, Stage::Waiting { gathered });
-        if payer == Payer::Privileged {
+        if payer == Payer::HighPriority {
             self.leave_to_others(self.properties.buffers - wanted);
         }
         None

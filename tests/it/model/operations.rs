@@ -36,11 +36,11 @@ impl Settings {
 pub(crate) enum Payer {
     Pool,
     Quota,
-    Privileged,
+    HighPriority,
 }
 
 impl Payer {
-    pub(crate) const BUDGETS: [Payer; 2] = [Payer::Quota, Payer::Privileged];
+    pub(crate) const QUOTAS: [Payer; 2] = [Payer::Quota, Payer::HighPriority];
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -48,7 +48,7 @@ fn operations() -> impl Strategy<Value = Operation> {
         prop_oneof![
             3 => Just(Payer::Pool),
             3 => Just(Payer::Quota),
-            2 => Just(Payer::Privileged)
+            2 => Just(Payer::HighPriority)
         ]
     };
     let ask = prop_oneof![

@@ -85,7 +85,7 @@ impl Quotas {
         match payer {
             Payer::Pool => None,
             Payer::Quota => Some(&self.ordinary),
-            Payer::Privileged => Some(&self.priority),
+            Payer::HighPriority => Some(&self.priority),
         }
     }
 }
@@ -387,7 +387,7 @@ impl<'a> World<'a> {
     /// Compares everything that is observable of the pool.
     fn compare(&self) -> TestCaseResult {
         self.expected.compare(self.pool)?;
-        for payer in Payer::BUDGETS {
+        for payer in Payer::QUOTAS {
             if let Some(quota) = self.quotas.get(payer) {
                 self.expected.accounts.compare(payer, quota)?;
             }

@@ -94,12 +94,12 @@ fn a_forgotten_get_of_a_quota_does_not_keep_the_pool() {
             dropped.fetch_add(1, Ordering::SeqCst);
         })
     };
-    let mut in_line = Box::pin(quota.get_buffer());
+    let mut queued = Box::pin(quota.get_buffer());
     let cx = &mut Context::from_waker(&waker);
-    assert!(in_line.as_mut().poll(cx).is_pending());
+    assert!(queued.as_mut().poll(cx).is_pending());
     drop(held);
     assert!(admitted.is_woken());
-    mem::forget((admitted, in_line));
+    mem::forget((admitted, queued));
     assert_used(&quota, 1, 1);
     drop(quota);
     assert!(pool.try_get_buffers(4).is_ok());

@@ -101,9 +101,9 @@ fn a_cancelled_wait_loses_neither_room_nor_the_place_of_another() {
 
     // Admitted, and queued in the pool.
     let all = pool.try_get_buffers(4).unwrap();
-    let in_line = Polled::waiting(quota.get_buffer());
+    let queued = Polled::waiting(quota.get_buffer());
     assert_used(&quota, 1, 0);
-    drop(in_line);
+    drop(queued);
     assert_used(&quota, 0, 0);
 
     // Handed a sample, and not polled since.

@@ -356,7 +356,7 @@ fn a_decoder_that_knows_the_size_is_not_asked_before_all_is_there() {
     assert_eq!(frames.decoder().calls, 2);
 }
 
-/// Thousands of small frames in one buffer need no read, and a read is where other readers use budget.
+/// Thousands of small frames in one buffer need no read, and a read is where other readers use cooperative budget.
 #[tokio::test]
 async fn a_buffer_full_of_small_frames_lets_other_tasks_run() {
     let bytes: &[u8] = &[b'\n'; 4096];

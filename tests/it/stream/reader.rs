@@ -197,7 +197,7 @@ fn it_goes_on_after_the_pool_refused() {
     assert_eq!(&next(&mut reader)[..], b"bytes");
 }
 
-/// Both futures are always ready, so without a budget the other task would never run.
+/// Both futures are always ready, so without a cooperative budget the other task would never run.
 #[tokio::test]
 async fn a_reader_whose_source_is_always_ready_lets_other_tasks_run() {
     let mut reader = SampleReader::new(tokio::io::repeat(7), &pool(1, 8));

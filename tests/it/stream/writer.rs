@@ -60,12 +60,12 @@ fn a_sample_is_returned_when_its_last_byte_is_written_and_not_before() {
     for bytes in [&b"one"[..], b"two", b"three"] {
         at_once(writer.feed(sample(&pool, bytes))).expect("there is room");
     }
-    let mut home = vec![pool.free_count()];
+    let mut free = vec![pool.free_count()];
     // Each future is dropped while it waits: bytes that were written must not be written again.
     while Polled::new(writer.flush()).poll().is_pending() {
-        home.push(pool.free_count());
+        free.push(pool.free_count());
     }
-    assert_eq!(home, [0, 0, 1, 2]);
+    assert_eq!(free, [0, 0, 1, 2]);
     assert_eq!(pool.free_count(), 3);
     assert_eq!(writer.into_inner().written, b"onetwothree");
 }

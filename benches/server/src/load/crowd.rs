@@ -101,12 +101,12 @@ impl Crowd {
     pub(crate) fn come(self: &Rc<Self>) {
         let (mut healthy, mut slow) = (0, 0);
         for (stage, Stage { channel, .. }) in self.stages.iter().enumerate() {
-            for seat in 0..channel.healthy {
+            for place in 0..channel.healthy {
                 let (crowd, comes) = (self.clone(), EACH * healthy);
                 healthy += 1;
                 task::spawn_local(async move {
                     time::sleep(comes).await;
-                    let watched = crowd.watch(stage, seat).await;
+                    let watched = crowd.watch(stage, place).await;
                     crowd.ended(stage, "a healthy viewer", watched);
                 });
             }
@@ -136,9 +136,9 @@ impl Crowd {
         }
     }
 
-    async fn watch(&self, stage: usize, seat: usize) -> io::Result<()> {
+    async fn watch(&self, stage: usize, place: usize) -> io::Result<()> {
         let stage = &self.stages[stage];
-        let leaves = !stage.channel.is_steady() && seat.is_multiple_of(2);
+        let leaves = !stage.channel.is_steady() && place.is_multiple_of(2);
         loop {
             let mut viewer = Viewer::connect(self.port, stage.channel.name).await?;
             loop {
@@ -152,7 +152,7 @@ impl Crowd {
                 // One place to read into for all: a viewer keeps nothing between two reads.
                 let mut scratch = self.scratch.borrow_mut();
                 let read = viewer.read(&mut scratch, &stage.footage, |frame| {
-                    stage.newest.borrow_mut()[seat] = frame.number;
+                    stage.newest.borrow_mut()[place] = frame.number;
                     self.delivered.borrow_mut().healthy(frame, stage.channel);
                 })?;
                 if read == Read::Closed {

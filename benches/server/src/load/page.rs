@@ -104,11 +104,11 @@ fn rows() -> Vec<Row> {
         row("threads", 0, |it| {
             Some(it.most(|sample| sample.threads as u64) as f64)
         }),
-        row("fewest buffers home, of 128", 0, |it| {
-            it.fewest_home().map(|home| home as f64)
+        row("fewest free buffers, of 128", 0, |it| {
+            it.fewest_free().map(|free| free as f64)
         }),
-        row("buffers home at the end", 0, |it| {
-            it.home.map(|home| home as f64)
+        row("free buffers at the end", 0, |it| {
+            it.free.map(|free| free as f64)
         }),
         row("slow viewers closed: those that trickle", 0, move |it| {
             Some(slow(it, Habit::Trickles))

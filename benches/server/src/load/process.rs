@@ -20,8 +20,8 @@ pub(crate) struct Sample {
     pub(crate) usage: Usage,
     pub(crate) descriptors: usize,
     pub(crate) threads: usize,
-    /// How many buffers were home, if that can be told.
-    pub(crate) home: Option<usize>,
+    /// How many buffers were free, if that can be told.
+    pub(crate) free: Option<usize>,
     /// How many viewers the server has closed so far.
     pub(crate) closed_viewers: u64,
 }
@@ -35,7 +35,7 @@ impl Sample {
             usage: status.usage,
             descriptors: descriptors(process)?,
             threads: fs::read_dir(format!("/proc/{process}/task"))?.count(),
-            home: status.home,
+            free: status.free,
             closed_viewers: status.closed_viewers,
         })
     }

@@ -49,12 +49,12 @@ pub(crate) struct Loaded {
     /// The server's open files before anybody came, and after all had left.
     pub(crate) descriptors_before: usize,
     pub(crate) descriptors_after: usize,
-    /// How many buffers were home at the end, of how many; `None` if that cannot be told.
-    pub(crate) home: Option<usize>,
+    /// How many buffers were free at the end, of how many; `None` if that cannot be told.
+    pub(crate) free: Option<usize>,
     pub(crate) buffers: usize,
     /// CPU time of the load generator.
     pub(crate) generator_seconds: f64,
-    /// How much of the machine was in use, by whomever, of one.
+    /// How much of the machine was in use, by any process, of one.
     pub(crate) machine_busy: f64,
 }
 
@@ -94,7 +94,7 @@ pub(crate) fn run(contender: Contender, length: Duration) -> io::Result<Loaded> 
     drop(runtime);
     let mut loaded = measured?.of(contender, descriptors_before);
     loaded.descriptors_after = descriptors_once_all_left(process, descriptors_before)?;
-    loaded.home = server.end()?;
+    loaded.free = server.end()?;
     Ok(loaded)
 }
 
@@ -118,7 +118,7 @@ impl Measured {
             returns: self.returns,
             descriptors_before,
             descriptors_after: 0,
-            home: None,
+            free: None,
             buffers: BUFFERS,
             generator_seconds: self.generator_seconds,
             machine_busy: self.machine_busy,
@@ -189,7 +189,7 @@ async fn measure(process: u32, port: u16, length: Duration) -> io::Result<Measur
         let what = format!("all of {} have the last frame", stage.channel.name);
         wait_until(&crowd, &what, || Ok(stage.all_have(fed.last))).await?;
     }
-    // Nobody waits for anything now, and one who is closed for it would not be missed.
+    // No viewer waits for anything now, and one who is closed for it would not be missed.
     time::sleep(SETTLE).await;
     fail_if_wrong(&crowd)?;
     Ok(Measured {

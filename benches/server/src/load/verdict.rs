@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// is taken off: on two cores that do nothing else a third of the time.
 const LONGEST_GAP: Duration = Duration::from_secs(1);
 
-/// The share of frames that healthy viewers may be left out of. Nobody is, if each connection has its turn before four
+/// The share of frames that healthy viewers may be left out of. None is, if each connection has its turn before four
 /// more frames have come, which is 160 ms.
 const MOST_SKIPPED: f64 = 0.01;
 
@@ -64,9 +64,9 @@ impl Loaded {
         self.samples.iter().map(figure).max().unwrap_or(0)
     }
 
-    /// The fewest buffers that were home at any time.
-    pub(crate) fn fewest_home(&self) -> Option<usize> {
-        self.samples.iter().filter_map(|sample| sample.home).min()
+    /// The fewest buffers that were free at any time.
+    pub(crate) fn fewest_free(&self) -> Option<usize> {
+        self.samples.iter().filter_map(|sample| sample.free).min()
     }
 
     pub(crate) fn skipped_share(&self) -> f64 {
@@ -148,14 +148,14 @@ impl Loaded {
         );
 
         hold(
-            self.home == (self.contender != Contender::BytesMut).then_some(self.buffers),
+            self.free == (self.contender != Contender::BytesMut).then_some(self.buffers),
             format!(
-                "buffers that came home: {:?} of {}",
-                self.home, self.buffers
+                "buffers that were returned: {:?} of {}",
+                self.free, self.buffers
             ),
         );
         hold(
-            self.fewest_home() != Some(0),
+            self.fewest_free() != Some(0),
             "the pool ran out of buffers".to_owned(),
         );
 
@@ -180,7 +180,7 @@ impl Loaded {
             let seen = delivered.slow[habit as usize];
             hold(
                 seen.frames > 0 && (seen.skipped > 0 || seen.closed > 0),
-                format!("{habit:?}: nobody was slow: {seen:?}"),
+                format!("{habit:?}: no viewer was slow: {seen:?}"),
             );
         }
         let stopped = delivered.slow[Habit::Stops as usize];
@@ -190,7 +190,7 @@ impl Loaded {
         );
         hold(
             self.returns > 0 && delivered.came_back > 0,
-            "no source has left and come back, or nobody left for it".to_owned(),
+            "no source has left and come back, or no viewer left for it".to_owned(),
         );
         complaints
     }

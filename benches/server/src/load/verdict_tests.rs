@@ -15,7 +15,7 @@ fn sample(at: Instant) -> Sample {
         },
         descriptors: 1015,
         threads: 4,
-        home: Some(60),
+        free: Some(60),
         closed_viewers: 0,
     }
 }
@@ -45,7 +45,7 @@ fn good() -> Loaded {
         returns: 1,
         descriptors_before: 10,
         descriptors_after: 10,
-        home: Some(128),
+        free: Some(128),
         buffers: 128,
         generator_seconds: 1.0,
         machine_busy: 0.5,
@@ -101,11 +101,11 @@ fn a_descriptor_that_is_not_closed_is_reported() {
 
 #[test]
 fn a_buffer_that_was_not_returned_is_reported() {
-    let lost = complaint(|loaded| loaded.home = Some(127));
-    assert_eq!(lost, "buffers that came home: Some(127) of 128");
-    let unknown = complaint(|loaded| loaded.home = None);
-    assert_eq!(unknown, "buffers that came home: None of 128");
-    let out = complaint(|loaded| loaded.samples[3].home = Some(0));
+    let lost = complaint(|loaded| loaded.free = Some(127));
+    assert_eq!(lost, "buffers that were returned: Some(127) of 128");
+    let unknown = complaint(|loaded| loaded.free = None);
+    assert_eq!(unknown, "buffers that were returned: None of 128");
+    let out = complaint(|loaded| loaded.samples[3].free = Some(0));
     assert_eq!(out, "the pool ran out of buffers");
 }
 
@@ -114,7 +114,7 @@ fn an_allocator_cannot_be_asked() {
     let mut loaded = good();
     loaded.contender = Contender::BytesMut;
     assert_eq!(loaded.complaints().len(), 1);
-    loaded.home = None;
+    loaded.free = None;
     assert_eq!(loaded.complaints(), [""; 0]);
 }
 
@@ -163,11 +163,11 @@ fn a_load_of_no_requests_is_reported() {
                 ..SlowSeen::default()
             };
         });
-        assert!(fast.starts_with(&format!("{habit:?}: nobody was slow")));
+        assert!(fast.starts_with(&format!("{habit:?}: no viewer was slow")));
     }
     let stops = Habit::Stops as usize;
-    let nobody = complaint(|loaded| loaded.delivered.slow[stops].closed = 0);
-    assert!(nobody.starts_with("of those who stopped"));
+    let none = complaint(|loaded| loaded.delivered.slow[stops].closed = 0);
+    assert!(none.starts_with("of those who stopped"));
     let kept = complaint(|loaded| loaded.delivered.slow[stops].kept = 1);
     assert!(kept.starts_with("of those who stopped"));
     let mut busy = busy();

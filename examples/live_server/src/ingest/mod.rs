@@ -2,7 +2,7 @@
 //!
 //! hyper owns the socket's buffer, so each byte is copied once, here, from hyper's chunk into the sample.
 //! From then on nothing is copied. A sample is taken when there are bytes for it, not before, so a source that
-//! is idle holds none; with no sample home the source waits, and so do hyper and the sender.
+//! is idle holds none; with no free sample the source waits, and so do hyper and the sender.
 //!
 //! What a source sends is told apart by its first bytes: [`jpeg`] or [`mp4`].
 

@@ -1,7 +1,7 @@
 //! Fragmented MP4 into samples, as it is: a fragment in as many as it takes.
 //!
-//! A fragment is given to viewers when all of it is there, so nobody is ever sent half of one. A muxer writes it in one
-//! go, so that costs next to nothing; the picture is as late as a fragment is long whoever relays it.
+//! A fragment is given to viewers when all of it is there, so no viewer is ever sent half of one. A muxer writes it in one
+//! go, so that costs next to nothing; the picture is as late as a fragment is long with any relay.
 
 use super::{Ingest, Progress, Rejected};
 use crate::{

@@ -5,7 +5,7 @@
 //! apart: the lines of a part, or `FF D8 FF`.
 //!
 //! The parser does no input or output and keeps no picture: it says where in the chunk it was given a
-//! frame begins, which bytes belong to it and where it ends. Whoever drives it copies those bytes to
+//! frame begins, which bytes belong to it and where it ends. Its caller copies those bytes to
 //! where they shall live, once.
 //!
 //! Cameras are careless, and one bad picture must not end a stream. What is no picture is skipped and counted
@@ -78,9 +78,9 @@ enum State {
     Other { left: usize },
     /// In a picture.
     Picture(Picture),
-    /// The picture has ended, and nobody has been told yet; `mend` if it lacks the end marker.
+    /// The picture has ended, which was not reported yet; `mend` if it lacks the end marker.
     Over { mend: bool, then: Then },
-    /// The picture is broken, and nobody has been told yet.
+    /// The picture is broken, which was not reported yet.
     Broken(Then),
     /// The closing boundary was read: whatever follows means nothing.
     Closed,

@@ -199,7 +199,7 @@ fn what_is_not_a_jpeg_is_refused_with_its_first_bytes() {
     });
 }
 
-/// Or whoever sends anything at all would keep a channel, and the server would look for pictures in it.
+/// Otherwise a source that sends any bytes would keep a channel, and the server would look for pictures in it.
 #[test]
 fn a_stream_in_which_no_picture_begins_soon_is_refused_without_waiting_for_its_end() {
     let refused = |chunks: &mut dyn Iterator<Item = &[u8]>| {

@@ -45,7 +45,7 @@ pub(crate) fn make_part(sample: &mut Sample, sequence: u64) {
         .expect("the headroom is larger than any header");
     sample.put_slice(TAIL);
     let piece = Piece {
-        // For whoever wants the picture alone.
+        // For users who want the picture alone.
         header: u16::try_from(header.len()).expect("it is shorter than the headroom"),
         ..Piece::whole(sequence)
     };

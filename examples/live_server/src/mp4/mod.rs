@@ -103,7 +103,7 @@ enum Part {
     Moof { header: usize },
     /// A fragment, of which it is the last.
     Mdat { sync: bool },
-    /// Nothing: an index of the whole stream, which nobody has.
+    /// Nothing: an index of the whole stream, which a live stream does not have.
     Dropped,
 }
 

@@ -163,7 +163,7 @@ fn an_init_segment_and_fragments_are_found_wherever_the_stream_is_cut() {
     }
 }
 
-/// Every byte but those of the index at the end, which is of a file that nobody has.
+/// Every byte but those of the index at the end, which is of a file that does not exist.
 #[test]
 fn the_stream_is_passed_on_as_it_came() {
     for film in [H264_AAC, CMAF, EVERY_FRAME, AAC] {

@@ -79,7 +79,7 @@ export class Card {
       ".facts",
       channel.sequence === 0 ? viewers : `${viewers} · ${number} ${count(channel.sequence)}${this.#behind()}${skipped(channel)}`,
     );
-    // What nobody sees or hears may stand still.
+    // What is neither seen nor heard may stand still.
     const followed = this.#playing !== PLAYING.none && (!document.hidden || this.listened);
     if (followed) this.#picture.watch(channel.sequence);
   }

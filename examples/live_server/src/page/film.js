@@ -1,7 +1,7 @@
 // What plays fragments: a media source with one source buffer, kept close to what is newest.
 //
 // Fragments come when they are whole. So the end of what is buffered jumps ahead by a fragment at a time, and
-// whoever plays without a halt is between nothing and one fragment behind it: the longest one, since nobody knows how
+// a player that never halts is between nothing and one fragment behind it: the longest one, since it is not known how
 // long the next takes.
 
 import { startOf, timescales } from "./mp4.js";
@@ -18,7 +18,7 @@ const THROWN_AWAY_AT = 20;
 /** The longest of so many fragments is what must be in front of it; where all are short, at least so many seconds. */
 const REMEMBERED = 16;
 const LEAST = 0.5;
-/** For each second that it lags it is played so much faster, and never more than that: nobody hears it. */
+/** For each second that it lags it is played so much faster, and never more than that: it is not heard. */
 const FASTER = 0.15;
 const FASTEST = 1.15;
 /** Before the end of what there is, it may halt so many seconds earlier: where the last picture begins. */
@@ -224,7 +224,7 @@ export class Film {
     // A halt at the end of all there is lasts as long as the source takes, or for good if there is none. So does one in
     // a fragment that stands alone, which may be a single picture.
     const waits = halted && (progress.newest === newest || newest.range.start >= newest.from - EXACT);
-    // At the first look nobody knows since when.
+    // At the first check it is not known since when.
     if (progress.newest === undefined || moved > EXACT || video.paused || waits) {
       this.#progress = { at, since: now, newest, pushed: progress.pushed && moved < SAME };
     } else if (now - progress.since > STUCK_AFTER) {

@@ -5,7 +5,7 @@ const whole = new Intl.NumberFormat("en");
 
 /** Polled four times a second, this is a minute. */
 const HISTORY = 240;
-/** In milliseconds. After a longer time without an answer the chart begins anew: nobody knows what was meanwhile. */
+/** In milliseconds. After a longer time without an answer the chart begins anew: what was meanwhile is not known. */
 const GAP = 3000;
 /** The chart's own height; its width is one less than the number of points. */
 const HEIGHT = 100;

@@ -30,7 +30,7 @@ export class Windows {
     const isNew = here && !this.#others.has(name);
     if (here) this.#others.set(name, performance.now());
     else this.#others.delete(name);
-    // One that has just come knows nobody.
+    // A new window knows no other.
     if (isNew) this.#tell();
     if (this.#others.size !== before) changed();
   }

@@ -66,7 +66,7 @@ class Page:
 
     def _failed(self, request):
         path = request.url.removeprefix(self.url)
-        # A stream has no end but this: the page lets go of it when another one shall have its connection.
+        # A stream has no end but this: the page drops it when another one shall have its connection.
         if path.startswith("/live/") and request.failure == "net::ERR_ABORTED":
             return
         self.problems.append(f"failed: {request.url}: {request.failure}")

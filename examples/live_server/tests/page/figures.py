@@ -141,12 +141,12 @@ def check_before_the_first_answer(browser, server):
 
 
 def check_hidden(page):
-    """Nobody looks: nobody asks."""
+    """A page that is not seen sends no requests."""
     page.hide(True)
     page.pause(0.6)
     before = len(page.asked)
     page.pause(1.5)
-    assert page.asked[before:] == [], f"asked while nobody looked: {page.asked[before:]}"
+    assert page.asked[before:] == [], f"asked while the page was hidden: {page.asked[before:]}"
     page.hide(False)
     page.wait_for("it asks again", lambda: page.asked[before:].count("/status") >= 2)
     page.wait_advance("concert", 1)
@@ -177,7 +177,7 @@ def check_server_away(browser, target):
         said = server.end()
         page.wait_for("it says so", lambda: page.page.locator("#lost").is_visible())
         assert page.page.locator("#lost").get_attribute("role") == "status"
-        assert page.card("concert").get_attribute("data-live") == "false", "nobody knows that it is live"
+        assert page.card("concert").get_attribute("data-live") == "false", "it is not known to be live"
         server = Server(target, server.listens)
         server.film("concert", "testsrc2", 440)
         server.wait_live("concert")

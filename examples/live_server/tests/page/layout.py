@@ -78,7 +78,7 @@ def check_layout(browser, server, work):
 
 
 def check_motion_is_spared(browser, server):
-    """Whoever asks for less motion gets none but that of the films."""
+    """A user who asks for less motion gets none but that of the films."""
     for motion, some in (("no-preference", True), ("reduce", False)):
         page = Page(browser, server.url, motion=motion)
         page.wait_for("films", lambda: page.playing("concert") == "stream")

@@ -52,7 +52,7 @@ def check_motion(page):
         page.button(name, "play").click()
         page.wait_for(f"{name} moves again", lambda: page.drawn(screen) != still)
     page.wait_advance("concert", 2)
-    assert page.video("concert")["muted"], "nobody asked for sound"
+    assert page.video("concert")["muted"], "sound was not asked for"
 
 
 def check_near_live(page):
@@ -76,7 +76,7 @@ def check_catching_up(page):
     page.wait_for("near live, at its own pace", lambda: is_near(page) and page.evaluate(rate) == 1, 20)
     page.evaluate(set_back % 5)
     page.wait_for("far behind", lambda: not is_near(page), 2)
-    # Nobody plays so fast that it could be there by then.
+    # No player is so fast that it could be there by then.
     page.wait_for("near live at once", lambda: is_near(page), 3)
     page.button("concert", "play").click()
     page.pause(4)
@@ -110,7 +110,7 @@ def check_sound(page):
 
 
 def check_background(page):
-    """Nobody looks, but somebody listens: it is looked after all the same, and what is not heard is given up."""
+    """The page is hidden, but a user listens: it is looked after all the same, and what is not heard is given up."""
     page.button("concert", "sound").click()
     page.wait_for("the tone of the concert", lambda: hears(page, "concert", 440))
     page.hide(True)
@@ -125,7 +125,7 @@ def check_background(page):
 
 
 def check_recovery(page, server, concert, gate):
-    """A source that is killed and comes again is shown again, with nobody's help; as is one that sends another film."""
+    """A source that is killed and comes again is shown again, without help; as is one that sends another film."""
     gate.kill()
     server.wait_live("gate", live=False)
     page.wait_for("the page says so", lambda: page.card("gate").get_attribute("data-live") == "false")
@@ -169,4 +169,4 @@ def check_playing(browser, server, concert, gate):
     check_unsupported(browser, server)
     print("films and pictures move; tones of 440 and 880 Hz are heard")
     print(f"  with fragments of {FRAGMENT} s, at most {worst:.1f} s behind; a codec that cannot be played is named")
-    print("  a source that comes again is shown again, with nobody's help")
+    print("  a source that comes again is shown again, without help")

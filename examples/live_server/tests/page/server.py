@@ -89,11 +89,11 @@ class Server:
         self.process.wait()
 
     def end(self):
-        """As a user ends it: all samples have come home, with viewers that still watch."""
+        """As a user ends it: all samples were returned, with viewers that still watch."""
         for source in self.sources:
             source.kill()
             source.wait()
         self.process.send_signal(signal.SIGINT)
         said, _ = self.process.communicate(timeout=20)
-        assert "samples came home" in said and self.process.returncode == 0, (said, self.process.returncode)
+        assert "samples were returned" in said and self.process.returncode == 0, (said, self.process.returncode)
         return said.strip()

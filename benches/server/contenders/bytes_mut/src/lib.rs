@@ -19,6 +19,6 @@ pub use stand_in::*;
 include!("../../../serving/example.rs");
 
 /// An allocator cannot be asked.
-fn home(_pool: &Pool) -> Option<usize> {
+fn free(_pool: &Pool) -> Option<usize> {
     None
 }

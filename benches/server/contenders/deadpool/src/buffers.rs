@@ -28,7 +28,7 @@ impl Buffers {
         Ok(buffer)
     }
 
-    pub(crate) fn home(&self) -> usize {
+    pub(crate) fn free(&self) -> usize {
         self.pool.status().available
     }
 }

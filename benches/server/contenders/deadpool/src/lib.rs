@@ -18,6 +18,6 @@ pub use stand_in::*;
 
 include!("../../../serving/example.rs");
 
-fn home(pool: &Pool) -> Option<usize> {
-    Some(pool.buffers.home())
+fn free(pool: &Pool) -> Option<usize> {
+    Some(pool.buffers.free())
 }

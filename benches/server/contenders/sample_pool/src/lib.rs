@@ -11,6 +11,6 @@ use ::sample_pool::Pool;
 
 include!("../../../serving/example.rs");
 
-fn home(pool: &Pool) -> Option<usize> {
+fn free(pool: &Pool) -> Option<usize> {
     Some(pool.free_count())
 }

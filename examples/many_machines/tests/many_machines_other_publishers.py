@@ -1,4 +1,4 @@
-"""Whoever reaches the broker can publish: what many_machines.py does as one of them."""
+"""Any client that reaches the broker can publish: what many_machines.py does as such a client."""
 
 import socket
 import time
@@ -40,7 +40,7 @@ def publish_all(port, messages):
             answer += more
 
 
-def check_strangers(scene):
+def check_other_publishers(scene):
     """What is not the origin's is refused and told, and breaks nothing."""
     since = time.monotonic()
     film = {**JPEG, "Live-Kind": "mp4"}
