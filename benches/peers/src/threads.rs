@@ -70,7 +70,7 @@ pub(crate) fn repeat<C: Contender>(
                 }
             });
         });
-        pool.assert_all_home();
+        pool.assert_all_free();
         if let (Some(before), Some(after)) = (before, pool.gets()) {
             assert_eq!(
                 after - before,

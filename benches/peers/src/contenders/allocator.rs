@@ -25,5 +25,5 @@ impl Contender for FreshBytesMut {
         drop(buffer);
     }
 
-    fn assert_all_home(&self) {}
+    fn assert_all_free(&self) {}
 }

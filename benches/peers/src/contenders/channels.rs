@@ -1,4 +1,4 @@
-//! Channels used as pools: the buffers that are home are in the channel.
+//! Channels used as pools: the free buffers are in the channel.
 //!
 //! A buffer is returned without waiting, as the drop of a guard would: the channel has room for all of them.
 
@@ -30,7 +30,7 @@ impl Contender for Kanal {
         assert!(self.sender.try_send(buffer).expect("open"), "no room");
     }
 
-    fn assert_all_home(&self) {
+    fn assert_all_free(&self) {
         assert_eq!(self.receiver.len(), self.receiver.capacity());
     }
 }
@@ -61,7 +61,7 @@ impl Contender for Flume {
         self.sender.try_send(buffer).expect("open, and room for it");
     }
 
-    fn assert_all_home(&self) {
+    fn assert_all_free(&self) {
         assert!(self.receiver.is_full());
     }
 }
@@ -92,7 +92,7 @@ impl Contender for AsyncChannel {
         self.sender.try_send(buffer).expect("open, and room for it");
     }
 
-    fn assert_all_home(&self) {
+    fn assert_all_free(&self) {
         assert!(self.receiver.is_full());
     }
 }

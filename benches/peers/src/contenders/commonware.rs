@@ -32,7 +32,7 @@ impl Contender for Commonware {
 
     #[inline]
     async fn get(&self) -> IoBufMut {
-        self.pool.try_alloc(self.size).expect("a buffer is home")
+        self.pool.try_alloc(self.size).expect("a buffer is free")
     }
 
     #[inline]
@@ -41,5 +41,5 @@ impl Contender for Commonware {
     }
 
     /// What is in the caches of threads is not counted by it.
-    fn assert_all_home(&self) {}
+    fn assert_all_free(&self) {}
 }

@@ -30,7 +30,7 @@ pub(crate) trait Contender: Send + Sync + 'static {
     where
         Self: 'a;
 
-    /// A pool of `buffers` buffers of `size` bytes, all of them home.
+    /// A pool of `buffers` buffers of `size` bytes, all of them free.
     fn with_buffers(buffers: usize, size: usize) -> Self;
 
     /// Takes a buffer, and waits for one if the pool can wait.
@@ -39,8 +39,8 @@ pub(crate) trait Contender: Send + Sync + 'static {
     /// Gives a buffer back. Where a guard does this when it is dropped, this drops it.
     fn give_back(&self, buffer: Self::Buffer<'_>);
 
-    /// Asserts that every buffer is home.
-    fn assert_all_home(&self);
+    /// Asserts that every buffer is free.
+    fn assert_all_free(&self);
 
     /// How many buffers were taken so far, if it counts them.
     fn gets(&self) -> Option<u64> {

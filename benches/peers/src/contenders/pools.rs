@@ -27,7 +27,7 @@ impl Contender for Deadpool {
         drop(buffer);
     }
 
-    fn assert_all_home(&self) {
+    fn assert_all_free(&self) {
         let status = self.0.status();
         assert_eq!(status.available, status.size);
     }
@@ -51,7 +51,7 @@ impl Contender for ObjectPool {
 
     #[inline]
     async fn get(&self) -> Reusable<'_, Vec<u8>> {
-        self.pool.try_pull().expect("a buffer is home")
+        self.pool.try_pull().expect("a buffer is free")
     }
 
     #[inline]
@@ -59,7 +59,7 @@ impl Contender for ObjectPool {
         drop(buffer);
     }
 
-    fn assert_all_home(&self) {
+    fn assert_all_free(&self) {
         assert_eq!(self.pool.len(), self.buffers);
     }
 }
@@ -93,7 +93,7 @@ impl Contender for Opool {
         drop(buffer);
     }
 
-    fn assert_all_home(&self) {
+    fn assert_all_free(&self) {
         assert_eq!(self.0.len(), self.0.capacity());
     }
 }
@@ -124,5 +124,5 @@ impl Contender for ZeroPool {
     }
 
     /// What is in the caches of threads is not counted by it.
-    fn assert_all_home(&self) {}
+    fn assert_all_free(&self) {}
 }

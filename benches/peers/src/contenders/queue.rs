@@ -9,7 +9,7 @@ pub(crate) struct ArrayQueuePool(ArrayQueue<Vec<u8>>);
 impl ArrayQueuePool {
     #[inline]
     pub(super) fn pop(&self) -> Vec<u8> {
-        self.0.pop().expect("a buffer is home")
+        self.0.pop().expect("a buffer is free")
     }
 }
 
@@ -34,7 +34,7 @@ impl Contender for ArrayQueuePool {
         self.0.push(buffer).expect("room for it");
     }
 
-    fn assert_all_home(&self) {
+    fn assert_all_free(&self) {
         assert!(self.0.is_full());
     }
 }

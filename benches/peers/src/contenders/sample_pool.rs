@@ -24,7 +24,7 @@ impl Contender for SamplePool {
         drop(buffer);
     }
 
-    fn assert_all_home(&self) {
+    fn assert_all_free(&self) {
         let status = self.0.status();
         assert_eq!(self.0.free_count(), self.0.properties().buffers);
         assert_eq!(status.acquired, status.released);

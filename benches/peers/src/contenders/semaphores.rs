@@ -7,7 +7,7 @@ use super::{ArrayQueuePool, Contender};
 use bytes::BytesMut;
 use tokio::sync::Semaphore;
 
-/// The semaphore alone: it hands over the right to go on, and no buffer.
+/// The semaphore alone: it hands off the right to go on, and no buffer.
 pub(crate) struct BareSemaphore {
     semaphore: Semaphore,
     permits: usize,
@@ -40,7 +40,7 @@ impl Contender for BareSemaphore {
         self.semaphore.add_permits(1);
     }
 
-    fn assert_all_home(&self) {
+    fn assert_all_free(&self) {
         assert_eq!(self.semaphore.available_permits(), self.permits);
     }
 }
@@ -73,9 +73,9 @@ impl Contender for SemaphoreAndQueue {
         self.semaphore.give_back(());
     }
 
-    fn assert_all_home(&self) {
-        self.semaphore.assert_all_home();
-        self.queue.assert_all_home();
+    fn assert_all_free(&self) {
+        self.semaphore.assert_all_free();
+        self.queue.assert_all_free();
     }
 }
 
@@ -107,7 +107,7 @@ impl Contender for SemaphoreAndBytesMut {
         self.semaphore.give_back(());
     }
 
-    fn assert_all_home(&self) {
-        self.semaphore.assert_all_home();
+    fn assert_all_free(&self) {
+        self.semaphore.assert_all_free();
     }
 }

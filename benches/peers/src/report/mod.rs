@@ -54,7 +54,7 @@ fn document(all: &[Measured], effort: &Effort) -> Result<String, Box<dyn Error>>
     Ok(sections.join("\n"))
 }
 
-/// The table as text, for whoever waits for the end.
+/// The table as text, for a terminal.
 pub(crate) fn as_text(measured: &Measured) -> String {
     tables::as_text(measured)
 }

@@ -32,7 +32,7 @@ fn with_a_callback(threads: usize) -> impl FnMut(u64) -> Outcome {
         .expect("memory for the pool");
     // The callback is called where it is expected: on the thread that releases.
     let before = RELEASES.get();
-    drop(pool.try_get_buffer().expect("home"));
+    drop(pool.try_get_buffer().expect("free"));
     assert_eq!(RELEASES.get(), before + 1);
     get_and_drop_from(threads, SamplePool(pool))
 }

@@ -61,7 +61,7 @@ fn all_contenders() -> Table {
         .at_most(0.3, "deadpool")
 }
 
-/// Two atomic read-modify-writes of a line that nobody else touches.
+/// Two atomic read-modify-writes of a cache line that no other thread touches.
 pub(crate) fn floor(threads: usize) -> impl FnMut(u64) -> Outcome {
     move |operations| {
         let elapsed = time_on_threads(threads, operations, |operations| {

@@ -2,7 +2,7 @@
 //!
 //! There is one buffer and always a waiter queued, so the next owner reads when it was released.
 
-use super::hand_over::runtime;
+use super::hand_off::runtime;
 use crate::{
     contenders::{AsyncChannel, BareSemaphore, Contender, Deadpool, Flume, Kanal, SamplePool},
     table::{Base, Bound, OURS, Outcome, Table},
@@ -64,7 +64,7 @@ fn latency<C: Contender>(workers: usize) -> impl FnMut(u64) -> Outcome {
         let elapsed = begin.elapsed();
         // The very first owner was handed nothing.
         assert_eq!(latencies.len(), each * TASKS - 1);
-        pool.assert_all_home();
+        pool.assert_all_free();
         Outcome {
             value: latencies.value_at_quantile(0.99) as f64,
             elapsed,
@@ -88,7 +88,7 @@ async fn take_turns<C: Contender>(
     for _ in 0..turns {
         let buffer = pool.get().await;
         let now = nanoseconds_since(epoch);
-        // Whoever has the buffer is alone here, and its pool orders one owner after the other.
+        // The owner of the buffer is alone here, and its pool orders one owner after the other.
         let released_at = released.load(Ordering::Relaxed);
         if released_at != 0 {
             latencies.saturating_record(now - released_at);

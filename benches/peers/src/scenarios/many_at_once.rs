@@ -46,7 +46,7 @@ fn batches(fill: impl AsyncFn(&SamplePool, &mut Vec<Sample>) + Sync) -> impl FnM
                 }
             });
         });
-        pool.assert_all_home();
+        pool.assert_all_free();
         assert!(pool.gets() >= Some(MANY as u64 * operations));
         Outcome::per_operation(elapsed, operations)
     }

@@ -71,7 +71,7 @@ pub(crate) fn measure(case: &str) -> Result<(), Box<dyn Error>> {
     let before = resident_mebibytes()?;
     let pool = SamplePool::with_buffers(BUFFERS, MIB);
     work(&pool);
-    pool.assert_all_home();
+    pool.assert_all_free();
     let used = resident_mebibytes()? - before;
     pool.0.decommit();
     println!("{used}\t{}", resident_mebibytes()? - before);
@@ -112,7 +112,7 @@ fn short_lived_threads(pool: &SamplePool) {
 fn use_them(pool: &SamplePool) {
     let held: Vec<_> = (0..IN_USE)
         .map(|_| {
-            let mut sample = pool.0.try_get_buffer().expect("home");
+            let mut sample = pool.0.try_get_buffer().expect("free");
             sample.put_bytes(1, MIB);
             sample
         })

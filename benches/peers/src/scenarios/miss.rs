@@ -19,23 +19,23 @@ const FEW: &str = "sample-pool, 64 buffers";
 
 pub(crate) fn tables() -> Vec<Table> {
     [("no waiter", false), ("a waiter queued", true)]
-        .map(|(case, in_line)| {
+        .map(|(case, queued)| {
             Table::new("miss", case)
-                .reference(FEW, move || misses(64, in_line))
-                .row(MANY, move || misses(65_536, in_line))
+                .reference(FEW, move || misses(64, queued))
+                .row(MANY, move || misses(65_536, queued))
                 .target(MANY, Base::Row(FEW), Bound::AtMost(4.0))
         })
         .into()
 }
 
-fn misses(buffers: usize, in_line: bool) -> impl FnMut(u64) -> Outcome {
+fn misses(buffers: usize, queued: bool) -> impl FnMut(u64) -> Outcome {
     let pool = SamplePool::with_buffers(buffers, SIZE);
     move |operations| {
         let held: Vec<_> = (0..buffers)
-            .map(|_| pool.0.try_get_buffer().expect("home"))
+            .map(|_| pool.0.try_get_buffer().expect("free"))
             .collect();
         let mut waiter = pin!(pool.0.get_buffer());
-        if in_line {
+        if queued {
             let poll = waiter
                 .as_mut()
                 .poll(&mut Context::from_waker(Waker::noop()));
@@ -47,7 +47,7 @@ fn misses(buffers: usize, in_line: bool) -> impl FnMut(u64) -> Outcome {
                 assert_eq!(missed.err(), Some(GetBufferError::Exhausted));
             }
         });
-        assert_eq!(pool.0.status().waiting, usize::from(in_line));
+        assert_eq!(pool.0.status().waiting, usize::from(queued));
         drop(held);
         Outcome::per_operation(elapsed, operations)
     }

@@ -2,7 +2,7 @@
 
 mod callback;
 mod get_and_drop;
-mod hand_over;
+mod hand_off;
 mod large_buffers;
 mod latency;
 mod many_at_once;
@@ -22,7 +22,7 @@ pub(crate) fn all() -> Vec<Table> {
         sharing::tables(),
         two_threads::tables(),
         pipeline::tables(),
-        hand_over::tables(),
+        hand_off::tables(),
         latency::tables(),
         large_buffers::tables(),
         many_at_once::tables(),

@@ -31,7 +31,7 @@ fn owned_gets(threads: usize) -> impl FnMut(u64) -> Outcome {
                 }
             });
         });
-        pool.assert_all_home();
+        pool.assert_all_free();
         assert!(pool.gets() >= Some(threads as u64 * operations));
         Outcome::per_operation(elapsed, operations)
     }

@@ -1,6 +1,6 @@
 //! *Pipeline*: task A takes a buffer, fills 1,400 bytes and sends it through a bounded channel; task B drops it.
 
-use super::hand_over::runtime;
+use super::hand_off::runtime;
 use crate::{
     contenders::{AsyncChannel, Contender, Deadpool, SamplePool, SemaphoreAndBytesMut},
     table::{Base, Bound, OURS, Outcome, Table},
@@ -92,7 +92,7 @@ where
         });
         let elapsed = begin.elapsed();
         assert_eq!(bytes, packets as usize * PACKET.len());
-        pool.assert_all_home();
+        pool.assert_all_free();
         Outcome::per_operation(elapsed, packets)
     }
 }

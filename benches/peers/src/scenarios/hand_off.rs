@@ -20,10 +20,10 @@ pub(crate) fn tables() -> Vec<Table> {
             );
             tables.push(
                 table("hand-off", case, tasks, buffers, workers)
-                    .row("flume", hand_over::<Flume>(tasks, buffers, workers))
+                    .row("flume", hand_off::<Flume>(tasks, buffers, workers))
                     .row(
                         "async-channel",
-                        hand_over::<AsyncChannel>(tasks, buffers, workers),
+                        hand_off::<AsyncChannel>(tasks, buffers, workers),
                     )
                     .at_most(1.1, BARE),
             );
@@ -54,10 +54,10 @@ fn table(
     workers: usize,
 ) -> Table {
     Table::new(scenario, case)
-        .row(BARE, hand_over::<BareSemaphore>(tasks, buffers, workers))
-        .row(OURS, hand_over::<SamplePool>(tasks, buffers, workers))
-        .row("deadpool", hand_over::<Deadpool>(tasks, buffers, workers))
-        .row("kanal", hand_over::<Kanal>(tasks, buffers, workers))
+        .row(BARE, hand_off::<BareSemaphore>(tasks, buffers, workers))
+        .row(OURS, hand_off::<SamplePool>(tasks, buffers, workers))
+        .row("deadpool", hand_off::<Deadpool>(tasks, buffers, workers))
+        .row("kanal", hand_off::<Kanal>(tasks, buffers, workers))
 }
 
 pub(crate) fn runtime(workers: usize) -> Runtime {
@@ -67,7 +67,7 @@ pub(crate) fn runtime(workers: usize) -> Runtime {
     runtime.expect("a runtime")
 }
 
-fn hand_over<C: Contender>(
+fn hand_off<C: Contender>(
     tasks: usize,
     buffers: usize,
     workers: usize,
@@ -90,7 +90,7 @@ fn hand_over<C: Contender>(
             });
             let elapsed = begin.elapsed();
             assert_eq!(done, each * tasks as u64);
-            pool.assert_all_home();
+            pool.assert_all_free();
             Outcome::per_operation(elapsed, done)
         })
     }
