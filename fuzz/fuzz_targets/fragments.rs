@@ -71,7 +71,7 @@ fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, most_memory: usize) -> 
                 }
                 Event::Announced { bytes } => {
                     let (open, announced) = open.as_mut().expect("no fragment is open");
-                    assert!(bytes > open.len() as u64, "told too late");
+                    assert!(bytes > open.len() as u64, "reported too late");
                     *announced = bytes;
                 }
                 Event::Piece(piece) => {
@@ -149,7 +149,7 @@ fuzz_target!(|bytes: &[u8]| {
     let looks = looks_like_mp4(stream);
     for length in 0..stream.len().min(8) {
         let early = looks_like_mp4(&stream[..length]);
-        assert!(early.is_none() || early == looks, "told too early");
+        assert!(early.is_none() || early == looks, "reported too early");
     }
     let refused = matches!(whole.end, Err(Mp4Error::NotMp4 { .. }));
     assert!(!refused || looks == Some(false), "it looked like one");

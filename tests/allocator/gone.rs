@@ -210,7 +210,7 @@ fn a_crowd_that_waits_for_room_leaves_a_bounded_number_of_wait_nodes() {
         pool.decommit();
         for get in &mut gets {
             let Poll::Ready(Err(error)) = poll_once(get) else {
-                panic!("it was told");
+                panic!("each get fails");
             };
             assert_eq!(error, GetBufferError::NotCommitted);
         }

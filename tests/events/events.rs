@@ -5,7 +5,7 @@
 
 use crate::entry_points::{BUFFERS, ENTRIES, Scene};
 use crate::polling::{Polled, at_once, poll_once};
-use crate::recorder::{Recorder, Told};
+use crate::recorder::{Recorded, Recorder};
 use sample_pool::{GetBufferError, Pool};
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -158,12 +158,12 @@ const HAPPENINGS: &[Row] = &[
     ),
 ];
 
-fn named(fields: &Told, expected: &str) -> bool {
-    let told = fields
+fn named(fields: &Recorded, expected: &str) -> bool {
+    let recorded = fields
         .fields
         .iter()
         .map(|(name, value)| format!("{name}={value}"));
-    expected.is_empty() || told.into_iter().any(|told| told == expected)
+    expected.is_empty() || recorded.into_iter().any(|recorded| recorded == expected)
 }
 
 /// Every sample is free, and the pool still works.
@@ -188,16 +188,16 @@ fn each_event_has_its_level_and_its_fields() {
         let scene = Scene::new();
         let recorder = Recorder::new(|_| {});
         with_default(recorder.clone(), || happens(&scene));
-        let told = recorder.take();
-        assert_eq!(told.len(), expected.len(), "{name}: {told:#?}");
-        for (told, &(level, message, field)) in told.iter().zip(*expected) {
+        let recorded = recorder.take();
+        assert_eq!(recorded.len(), expected.len(), "{name}: {recorded:#?}");
+        for (recorded, &(level, message, field)) in recorded.iter().zip(*expected) {
             assert_eq!(
-                (told.level, told.message.as_str()),
+                (recorded.level, recorded.message.as_str()),
                 (level, message),
                 "{name}"
             );
-            assert!(named(told, field), "{name}: {told:?} lacks {field}");
-            assert!(!told.fields.contains_key("pool"), "it has no name");
+            assert!(named(recorded, field), "{name}: {recorded:?} lacks {field}");
+            assert!(!recorded.fields.contains_key("pool"), "it has no name");
         }
         assert_whole(&scene, name);
     }
@@ -215,11 +215,13 @@ fn an_event_has_the_name_of_its_pool() {
             .expect("small");
         pool.decommit();
     });
-    let told = recorder.take();
-    assert_eq!(told.len(), 2);
+    let recorded = recorder.take();
+    assert_eq!(recorded.len(), 2);
     assert!(
-        told.iter().all(|told| named(told, "pool=\"relay\"")),
-        "{told:?}"
+        recorded
+            .iter()
+            .all(|recorded| named(recorded, "pool=\"relay\"")),
+        "{recorded:?}"
     );
 }
 
@@ -240,7 +242,7 @@ fn a_wait_and_its_end_name_the_same_waiter() {
     let waiters: Vec<_> = recorder
         .take()
         .iter()
-        .map(|told| told.fields["waiter"].clone())
+        .map(|recorded| recorded.fields["waiter"].clone())
         .collect();
     assert_eq!(waiters.len(), 4);
     assert!(
@@ -259,8 +261,8 @@ async fn a_wait_that_timed_out_has_an_event_that_says_so() {
     let late = pool.get_buffer_timeout(Duration::from_millis(1)).await;
     assert_eq!(late.unwrap_err(), GetBufferError::TimedOut);
     drop(guard);
-    let told = recorder.take();
-    assert!(named(&told[1], "how=\"timed out\""), "{told:?}");
+    let recorded = recorder.take();
+    assert!(named(&recorded[1], "how=\"timed out\""), "{recorded:?}");
     drop(held);
 }
 
@@ -283,15 +285,15 @@ async fn a_stall_is_reported_as_warnings_of_one_line_each() {
     // No get waits in this quota, so it is not reported.
     let _other = pool.quota("other", 1);
     let for_room = tokio::spawn(quota.get_buffer_owned());
-    let wait = warnings.recv().await.expect("it is told");
+    let wait = warnings.recv().await.expect("a report");
     drop(guard);
-    let told = recorder.take();
-    let told: Vec<_> = told
+    let recorded = recorder.take();
+    let recorded: Vec<_> = recorded
         .iter()
-        .filter(|told| told.level == Level::WARN)
+        .filter(|recorded| recorded.level == Level::WARN)
         .collect();
-    let [stall, of_quota, sites @ ..] = &told[..] else {
-        panic!("{told:#?}");
+    let [stall, of_quota, sites @ ..] = &recorded[..] else {
+        panic!("{recorded:#?}");
     };
     assert_eq!(stall.message, "a get has waited too long");
     // As in the report, and not the pool's queue, in which no get waits.
@@ -329,9 +331,12 @@ async fn a_stall_is_reported_as_warnings_of_one_line_each() {
         }
     }
     assert!(sites.iter().any(|site| named(site, "quota=\"camera\"")));
-    for told in told {
-        let lines = told.fields.values().all(|value| value.lines().count() == 1);
-        assert!(lines, "{told:?}");
+    for recorded in recorded {
+        let lines = recorded
+            .fields
+            .values()
+            .all(|value| value.lines().count() == 1);
+        assert!(lines, "{recorded:?}");
     }
     watch.abort();
     drop((held, charged, for_room));
@@ -352,8 +357,8 @@ fn the_fast_path_a_release_and_a_status_emit_no_event() {
         drop(pool.set_notify(Some(Arc::new(|_: &Pool| {}))));
         drop(pool.try_get_buffer());
     });
-    let told = recorder.take();
-    assert!(told.is_empty(), "{told:?}");
+    let recorded = recorder.take();
+    assert!(recorded.is_empty(), "{recorded:?}");
 }
 
 /// Runs `scene` on a thread of its own, and aborts the process instead of hanging.
@@ -424,8 +429,8 @@ fn a_callback_that_a_subscriber_removes_or_replaces_is_not_called() {
         });
         let guard = Mutex::new(Some(guard));
         let (weak, count) = (pool.downgrade(), new.clone());
-        let recorder = Recorder::new(move |told| {
-            if told.message != ENDED.1 {
+        let recorder = Recorder::new(move |recorded| {
+            if recorded.message != ENDED.1 {
                 return;
             }
             if replace {

@@ -48,7 +48,7 @@ fn named() -> Builder {
 async fn no_display_or_debug_prints_a_name_as_it_is() {
     // Without a subscriber here, the first event would disable its call site for the other tests of events.
     #[cfg(feature = "tracing")]
-    let _guard = tracing::subscriber::set_default(crate::recorder::Recorder::new(|_told| {}));
+    let _guard = tracing::subscriber::set_default(crate::recorder::Recorder::new(|_event| {}));
     debugs(&named());
     let pool = named().build().unwrap();
     let quota = pool.quota(NAME, 1);
@@ -58,13 +58,13 @@ async fn no_display_or_debug_prints_a_name_as_it_is() {
         .properties_mut()
         .set_media_type(Some(media_type.clone()));
     let waiting = Polled::waiting(quota.get_buffer());
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (report, mut reports) = mpsc::unbounded_channel();
     let watch = pool.detect_stalls(Duration::from_millis(1), move |wait| {
-        tell.send(wait).unwrap();
+        report.send(wait).unwrap();
     });
     let long_wait = tokio::select! {
         () = watch => panic!("the pool is there"),
-        wait = told.recv() => wait.unwrap(),
+        wait = reports.recv() => wait.unwrap(),
     };
 
     displays(&quota.status());
@@ -110,7 +110,7 @@ async fn no_display_or_debug_prints_a_name_as_it_is() {
 async fn no_event_has_a_name_as_it_is() {
     use crate::recorder::Recorder;
 
-    let recorder = Recorder::new(|_told| {});
+    let recorder = Recorder::new(|_event| {});
     let guard = tracing::subscriber::set_default(recorder.clone());
     let pool = named().build().unwrap();
     let quota = pool.quota(NAME, 1);
@@ -119,13 +119,13 @@ async fn no_event_has_a_name_as_it_is() {
     let for_room = Polled::waiting(quota.get_buffer());
     let other = pool.try_get_buffer().unwrap();
     let for_a_sample = Polled::waiting(pool.get_buffer());
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (report, mut reports) = mpsc::unbounded_channel();
     let watch = pool.detect_stalls(Duration::from_millis(1), move |wait| {
-        let _dropped = tell.send(wait.quota);
+        let _dropped = report.send(wait.quota);
     });
     tokio::select! {
         () = watch => panic!("the pool is there"),
-        () = async { while told.recv().await.unwrap().is_none() {} } => {}
+        () = async { while reports.recv().await.unwrap().is_none() {} } => {}
     }
     drop((for_room, for_a_sample, other));
     let _callback = pool.on_release(|_| panic!("a bug"));

@@ -14,13 +14,13 @@ use tracing::{
 
 /// An event as it was emitted.
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
+pub(crate) struct Recorded {
     pub(crate) level: Level,
     pub(crate) message: String,
     pub(crate) fields: BTreeMap<&'static str, String>,
 }
 
-impl Visit for Told {
+impl Visit for Recorded {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let value = format!("{value:?}");
         match field.name() {
@@ -30,26 +30,26 @@ impl Visit for Told {
     }
 }
 
-type Act = dyn Fn(&Told) + Send + Sync;
+type Act = dyn Fn(&Recorded) + Send + Sync;
 
 /// See the module's documentation.
 #[derive(Clone)]
 pub(crate) struct Recorder {
-    told: Arc<Mutex<Vec<Told>>>,
+    recorded: Arc<Mutex<Vec<Recorded>>>,
     act: Arc<Act>,
 }
 
 impl Recorder {
-    pub(crate) fn new(act: impl Fn(&Told) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(act: impl Fn(&Recorded) + Send + Sync + 'static) -> Self {
         Recorder {
-            told: Arc::default(),
+            recorded: Arc::default(),
             act: Arc::new(act),
         }
     }
 
     /// The events since the last call.
-    pub(crate) fn take(&self) -> Vec<Told> {
-        std::mem::take(&mut self.told.lock().expect("nothing panics under it"))
+    pub(crate) fn take(&self) -> Vec<Recorded> {
+        std::mem::take(&mut self.recorded.lock().expect("nothing panics under it"))
     }
 }
 
@@ -59,17 +59,17 @@ impl Subscriber for Recorder {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut told = Told {
+        let mut recorded = Recorded {
             level: *event.metadata().level(),
             message: String::new(),
             fields: BTreeMap::new(),
         };
-        event.record(&mut told);
-        self.told
+        event.record(&mut recorded);
+        self.recorded
             .lock()
             .expect("nothing panics under it")
-            .push(told.clone());
-        (self.act)(&told);
+            .push(recorded.clone());
+        (self.act)(&recorded);
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

@@ -235,8 +235,8 @@ fn gathered_slots_are_freed_before_a_drain_is_judged_complete() {
     drop(held);
     drained.expect_ready();
     assert_eq!(calls.load(Ordering::SeqCst), 4);
-    let told = large.expect_ready().map(drop);
-    assert_eq!(told, Err(GetBufferError::NotCommitted));
+    let result = large.expect_ready().map(drop);
+    assert_eq!(result, Err(GetBufferError::NotCommitted));
 }
 
 /// The same without a drain: the pool continues, and needs every slot.
@@ -249,8 +249,8 @@ fn gathered_slots_are_freed_when_a_flush_begins() {
     pool.set_flushing(true);
     assert_eq!((pool.free_count(), calls.load(Ordering::SeqCst)), (3, 3));
     pool.set_flushing(false);
-    let told = large.expect_ready().map(drop);
-    assert_eq!(told, Err(GetBufferError::Flushing));
+    let result = large.expect_ready().map(drop);
+    assert_eq!(result, Err(GetBufferError::Flushing));
     assert_eq!(pool.try_get_buffers(3).expect("they are free").len(), 3);
 }
 

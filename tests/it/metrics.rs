@@ -89,7 +89,7 @@ fn each_metric_is_what_the_status_says() {
     drop(guard);
     let waiting = Polled::waiting(pool.get_buffers(3));
     let other = Polled::waiting(pool.get_buffer());
-    let told = record(&mut PoolMetrics::new(&pool));
+    let values = record(&mut PoolMetrics::new(&pool));
     for (name, value) in [
         ("buffers", 5.0),
         ("free", 1.0),
@@ -108,14 +108,14 @@ fn each_metric_is_what_the_status_says() {
         ("callback_panics_total", 1.0),
     ] {
         let name = format!("sample_pool_{name}");
-        assert_eq!(number(&told, "relay", &name), value, "{name}");
+        assert_eq!(number(&values, "relay", &name), value, "{name}");
     }
-    assert_eq!(told.len(), 15, "waits are not measured: {told:?}");
+    assert_eq!(values.len(), 15, "waits are not measured: {values:?}");
     drop((waiting, other));
     drop(held);
-    let told = record(&mut PoolMetrics::new(&pool));
-    assert_eq!(number(&told, "relay", "sample_pool_free"), 5.0);
-    assert_eq!(number(&told, "relay", "sample_pool_used_bytes"), 0.0);
+    let values = record(&mut PoolMetrics::new(&pool));
+    assert_eq!(number(&values, "relay", "sample_pool_free"), 5.0);
+    assert_eq!(number(&values, "relay", "sample_pool_used_bytes"), 0.0);
 }
 
 #[tokio::test]
@@ -124,8 +124,8 @@ async fn a_get_that_timed_out_is_counted() {
     let held = pool.try_get_buffers(4).expect("free");
     let late = pool.get_buffer_timeout(Duration::from_millis(1)).await;
     assert!(late.is_err());
-    let told = record(&mut PoolMetrics::new(&pool));
-    assert_eq!(number(&told, "relay", "sample_pool_timed_out_total"), 1.0);
+    let values = record(&mut PoolMetrics::new(&pool));
+    assert_eq!(number(&values, "relay", "sample_pool_timed_out_total"), 1.0);
     drop(held);
 }
 
@@ -140,9 +140,9 @@ fn pools_are_distinguished_by_their_names() {
         assert!(PoolMetrics::new(&named).record());
         assert!(PoolMetrics::new(&plain).record());
     });
-    let told = recorded(&snapshotter);
-    assert_eq!(number(&told, "relay", "sample_pool_buffers"), 4.0);
-    assert_eq!(number(&told, "", "sample_pool_buffers"), 2.0);
+    let values = recorded(&snapshotter);
+    assert_eq!(number(&values, "relay", "sample_pool_buffers"), 4.0);
+    assert_eq!(number(&values, "", "sample_pool_buffers"), 2.0);
 }
 
 fn waits(of: &BTreeMap<(String, String), DebugValue>) -> Vec<f64> {
@@ -168,22 +168,22 @@ fn each_wait_is_recorded_once_with_how_long_it_took() {
     let pause = Duration::from_millis(20);
     let long = Polled::waiting(pool.get_buffer());
     thread::sleep(pause);
-    let told = record(&mut metrics);
-    assert!(waits(&told).is_empty(), "it has not ended");
-    let oldest = number(&told, "relay", "sample_pool_oldest_wait_seconds");
+    let values = record(&mut metrics);
+    assert!(waits(&values).is_empty(), "it has not ended");
+    let oldest = number(&values, "relay", "sample_pool_oldest_wait_seconds");
     assert!(oldest >= pause.as_secs_f64());
     drop(long);
     let exact = pool.status().max_wait.expect("measured").as_secs_f64();
-    let told = record(&mut metrics);
-    let [waited] = waits(&told)[..] else {
-        panic!("{told:?}");
+    let values = record(&mut metrics);
+    let [waited] = waits(&values)[..] else {
+        panic!("{values:?}");
     };
     assert!(
         waited >= exact && waited <= exact * 1.125,
         "{waited} of {exact}"
     );
     assert_eq!(
-        number(&told, "relay", "sample_pool_oldest_wait_seconds"),
+        number(&values, "relay", "sample_pool_oldest_wait_seconds"),
         0.0
     );
     assert_eq!(
@@ -236,10 +236,11 @@ async fn it_records_in_intervals_until_the_pool_is_gone() {
     let interval = Duration::from_secs(1);
     let mut records = PoolMetrics::new(&pool).record_every(interval);
     let free = || {
-        let told = recorded(&snapshotter);
+        let values = recorded(&snapshotter);
         let of = ("sample_pool_free".to_owned(), "relay".to_owned());
-        told.contains_key(&of)
-            .then(|| number(&told, "relay", "sample_pool_free"))
+        values
+            .contains_key(&of)
+            .then(|| number(&values, "relay", "sample_pool_free"))
     };
     assert_eq!(free(), None, "not before it is polled");
     assert!(timeout(interval / 10, &mut records).await.is_err());
@@ -279,10 +280,10 @@ fn each_metric_that_is_recorded_is_described_with_its_unit() {
         assert!(PoolMetrics::new(&pool).record());
         assert!(FanOutMetrics::new("camera", &fan_out).record());
     });
-    let told = snapshotter.snapshot().into_vec();
+    let values = snapshotter.snapshot().into_vec();
     // The metrics of the pool, of the quota and of the fan-out.
-    assert_eq!(told.len(), 17 + 4 + 5);
-    for (key, unit, described, _value) in told {
+    assert_eq!(values.len(), 17 + 4 + 5);
+    for (key, unit, described, _value) in values {
         let name = key.key().name().to_owned();
         let expected = match &name {
             bytes if bytes.ends_with("_bytes") => Unit::Bytes,

@@ -265,7 +265,11 @@ fn after_none_only_a_call_in_flight_still_runs() {
     let may_go_on = Mutex::new(may_go_on);
     let call = move |_: &Pool| {
         entered.send(()).expect("the test listens");
-        may_go_on.lock().expect("whole").recv().expect("told to");
+        may_go_on
+            .lock()
+            .expect("whole")
+            .recv()
+            .expect("the test goes on");
         count.0.fetch_add(1, Ordering::SeqCst);
     };
     drop(pool.set_notify(Some(Arc::new(call))));
@@ -377,7 +381,7 @@ fn a_released_future_that_is_made_before_a_get_finds_no_sample_resolves() {
 /// is over.
 fn each_racing_release(pool: &Pool, mut look: impl FnMut(&Pool, &dyn Fn())) {
     let (to_release, samples) = mpsc::channel::<Sample>();
-    let (tell, over) = mpsc::channel();
+    let (finished, over) = mpsc::channel();
     let releaser = thread::spawn(move || {
         for (round, sample) in samples.into_iter().enumerate() {
             // The delay changes, so that the two threads meet at different steps.
@@ -385,13 +389,13 @@ fn each_racing_release(pool: &Pool, mut look: impl FnMut(&Pool, &dyn Fn())) {
                 std::hint::spin_loop();
             }
             drop(sample);
-            tell.send(()).expect("the test waits for it");
+            finished.send(()).expect("the test waits for it");
         }
     });
     for _ in 0..3_000 {
         let sample = pool.try_get_buffer().expect("free again");
         to_release.send(sample).expect("the releaser runs");
-        look(pool, &|| over.recv().expect("the releaser tells"));
+        look(pool, &|| over.recv().expect("the releaser sends it"));
     }
     drop(to_release);
     releaser.join().expect("no panic");

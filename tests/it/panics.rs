@@ -314,13 +314,13 @@ fn one_waker_that_panics_does_not_keep_a_release_or_a_drain_from_the_others() {
         drained.assert_panicked();
         assert!(drained.poll().is_ready());
     }
-    for told in &mut more_released {
-        assert_eq!(told.wakes(), 1);
-        told.expect_ready();
+    for listener in &mut more_released {
+        assert_eq!(listener.wakes(), 1);
+        listener.expect_ready();
     }
-    for told in &mut more_drained {
-        assert_eq!(told.wakes(), 1);
-        told.expect_ready();
+    for listener in &mut more_drained {
+        assert_eq!(listener.wakes(), 1);
+        listener.expect_ready();
     }
     assert_eq!(calls.load(Ordering::SeqCst), 1);
     assert_eq!(pool.state(), State::Configured);

@@ -233,8 +233,8 @@ fn a_flush_leaves_the_priority_buffers() {
     let all = quota.try_get_buffers(2).unwrap();
     let mut waiting = Polled::waiting(quota.get_buffer());
     pool.set_flushing(true);
-    let told = waiting.expect_ready();
-    assert_eq!(told.unwrap_err(), GetBufferError::Flushing);
+    let result = waiting.expect_ready();
+    assert_eq!(result.unwrap_err(), GetBufferError::Flushing);
     drop(all);
     assert_eq!(counts(&pool), (2, 1, 0));
 }

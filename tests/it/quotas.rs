@@ -185,9 +185,9 @@ fn the_pool_lists_its_quotas_and_forgets_dropped_ones() {
     let microphone = pool.quota("microphone", 1);
     let sample = microphone.try_get_buffer().unwrap();
     let waiting = Polled::waiting(microphone.get_buffer());
-    let told: Vec<_> = pool.quotas().iter().map(QuotaStatus::to_string).collect();
+    let shown: Vec<_> = pool.quotas().iter().map(QuotaStatus::to_string).collect();
     let expected = ["camera: 0 of 2, 0 waiting", "microphone: 1 of 1, 1 waiting"];
-    assert_eq!(told, expected);
+    assert_eq!(shown, expected);
     let holders = pool.holders();
     assert_eq!(holders[0].quota.as_deref(), Some("microphone"));
     assert!(holders[0].to_string().ends_with(", of microphone"));

@@ -44,7 +44,7 @@ fn samples_are_grouped_by_call_site_and_the_largest_group_comes_first() {
     let shared = filled.pop().map(Sample::freeze);
     let clones = (shared.clone(), shared.clone());
     let sites = call_sites(&pool);
-    let told: Vec<_> = sites
+    let shown: Vec<_> = sites
         .iter()
         .map(|site| {
             (
@@ -56,7 +56,7 @@ fn samples_are_grouped_by_call_site_and_the_largest_group_comes_first() {
         })
         .collect();
     let expected = [(3, 3 * KIB, 192 * KIB, 5), (1, 0, 64 * KIB, 1)];
-    assert_eq!(told, expected);
+    assert_eq!(shown, expected);
     assert!(sites[0].location.line() > sites[1].location.line());
     assert!(sites.iter().all(|site| site.location.file() == file!()));
     drop((single, filled, shared, clones));
@@ -191,13 +191,13 @@ fn quotas_are_listed_and_samples_of_one_call_site_are_grouped_by_quota() {
     for quota in [&camera, &relay, &camera] {
         held.push(quota.try_get_buffer().expect("room"));
     }
-    let told: Vec<_> = call_sites(&pool)
+    let shown: Vec<_> = call_sites(&pool)
         .into_iter()
         .map(|site| (site.quota.as_deref().map(str::to_owned), site.samples))
         .collect();
     let expected = [("camera", 2), ("relay", 1)];
     assert_eq!(
-        told,
+        shown,
         expected.map(|(name, samples)| (Some(name.to_owned()), samples))
     );
     let said = pool.report().to_string();
@@ -266,17 +266,18 @@ fn samples_on_the_way_are_listed_by_call_site_with_the_most_first() {
     let gets = [(); 2].map(|()| Polled::waiting(pool.get_buffer()));
     let gets_line = line!() - 1;
     held.drain(..3);
-    let told = |pool: &Pool| {
+    let shown = |pool: &Pool| {
         let undelivered = pool.report().undelivered.expect("they are kept");
-        let told = undelivered.iter();
-        told.map(|get| (get.location.line(), get.handed, get.gathered))
+        let shown = undelivered.iter();
+        shown
+            .map(|get| (get.location.line(), get.handed, get.gathered))
             .collect::<Vec<_>>()
     };
-    assert_eq!(told(&pool), [(pair_line, 2, 0), (gets_line, 1, 0)]);
+    assert_eq!(shown(&pool), [(pair_line, 2, 0), (gets_line, 1, 0)]);
     drop(held);
-    assert_eq!(told(&pool).len(), 2);
+    assert_eq!(shown(&pool).len(), 2);
     drop((pair, gets));
-    assert_eq!(told(&pool), []);
+    assert_eq!(shown(&pool), []);
 }
 
 /// Without tracking of holders no lines are known, and the report names none.
@@ -307,11 +308,11 @@ fn a_get_behind_a_crowd_that_has_gone_is_listed_with_its_call_site() {
     drop(held);
     let report = pool.report();
     let undelivered = report.undelivered.clone().expect("they are kept");
-    let told: Vec<_> = undelivered
+    let shown: Vec<_> = undelivered
         .iter()
         .map(|get| (get.location.line(), get.handed))
         .collect();
-    assert_eq!(told, [(line, 1)], "{report}");
+    assert_eq!(shown, [(line, 1)], "{report}");
     drop(get);
     assert_eq!(pool.free_count(), 1);
 }

@@ -161,7 +161,7 @@ fn a_get_made_in_a_callback_is_served_after_the_last_handle_went() {
         is_inside.recv().expect("the callback runs");
         drop(pool);
         drop(last);
-        assert!(is_served.recv().expect("the waiter is told"));
+        assert!(is_served.recv().expect("the waiter sends it"));
         releaser.join().expect("the release is finished");
     });
 }

@@ -26,12 +26,12 @@ fn pool(buffers: usize) -> Pool {
 
 /// A stall detector in a task of its own, and the stalls that it reports.
 fn watch(pool: &Pool) -> (JoinHandle<()>, mpsc::UnboundedReceiver<Stall>) {
-    let (tell, told) = mpsc::unbounded_channel();
+    let (report, reports) = mpsc::unbounded_channel();
     let watch = pool.detect_stalls(LIMIT, move |wait| {
         // The test may have ended.
-        let _gone = tell.send(wait);
+        let _gone = report.send(wait);
     });
-    (tokio::spawn(watch), told)
+    (tokio::spawn(watch), reports)
 }
 
 /// A get in a task of its own, which is queued when this returns.
@@ -44,11 +44,11 @@ async fn queued(pool: &Pool) -> JoinHandle<<GetBufferOwned as Future>::Output> {
     get
 }
 
-async fn next(told: &mut mpsc::UnboundedReceiver<Stall>) -> Stall {
-    let told = timeout(PATIENCE, told.recv())
+async fn next(reports: &mut mpsc::UnboundedReceiver<Stall>) -> Stall {
+    let stall = timeout(PATIENCE, reports.recv())
         .await
         .expect("it is reported");
-    told.expect("the watch goes on")
+    stall.expect("the watch goes on")
 }
 
 /// The detector's future resolves by itself.
@@ -58,9 +58,9 @@ async fn ends(watch: JoinHandle<()>) {
 }
 
 /// Nothing more is reported for several limits.
-async fn silence(told: &mut mpsc::UnboundedReceiver<Stall>) {
+async fn silence(reports: &mut mpsc::UnboundedReceiver<Stall>) {
     sleep(3 * LIMIT).await;
-    assert!(told.try_recv().is_err(), "reported again");
+    assert!(reports.try_recv().is_err(), "reported again");
 }
 
 /// The stall must be reported while it lasts, with the line that holds the samples.
@@ -68,10 +68,10 @@ async fn silence(told: &mut mpsc::UnboundedReceiver<Stall>) {
 async fn a_get_that_waits_for_too_long_is_reported_with_the_holders_of_the_samples() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
-    let (_watch, mut told) = watch(&pool);
+    let (_watch, mut reports) = watch(&pool);
     let began = Instant::now();
     let get = queued(&pool).await;
-    let wait = next(&mut told).await;
+    let wait = next(&mut reports).await;
     assert!(began.elapsed() >= LIMIT && wait.waited >= LIMIT, "{wait}");
     assert_eq!(wait.report.status.waiting, 1);
     assert!(wait.report.status.oldest_wait >= Some(wait.waited));
@@ -87,12 +87,12 @@ async fn a_get_that_waits_for_too_long_is_reported_with_the_holders_of_the_sampl
 async fn a_stall_is_reported_once_for_all_waiters_and_however_long_it_lasts() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
-    let (_watch, mut told) = watch(&pool);
+    let (_watch, mut reports) = watch(&pool);
     let first = queued(&pool).await;
     let second = queued(&pool).await;
-    next(&mut told).await;
+    next(&mut reports).await;
     let third = queued(&pool).await;
-    silence(&mut told).await;
+    silence(&mut reports).await;
     drop((first, second, third, held));
 }
 
@@ -101,22 +101,22 @@ async fn a_stall_is_reported_once_for_all_waiters_and_however_long_it_lasts() {
 async fn after_the_queue_has_moved_on_or_was_empty_the_next_stall_is_reported() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
-    let (_watch, mut told) = watch(&pool);
+    let (_watch, mut reports) = watch(&pool);
     let first = queued(&pool).await;
     let second = queued(&pool).await;
-    next(&mut told).await;
+    next(&mut reports).await;
     drop(held);
     let held = first.await.expect("no panic").expect("served");
-    let wait = next(&mut told).await;
+    let wait = next(&mut reports).await;
     assert!(
         wait.waited >= LIMIT,
         "of the second, which joined long before"
     );
     drop(held);
     let held = second.await.expect("no panic").expect("served");
-    silence(&mut told).await;
+    silence(&mut reports).await;
     let third = queued(&pool).await;
-    assert_eq!(next(&mut told).await.report.status.waiting, 1);
+    assert_eq!(next(&mut reports).await.report.status.waiting, 1);
     drop((third, held));
 }
 
@@ -124,7 +124,7 @@ async fn after_the_queue_has_moved_on_or_was_empty_the_next_stall_is_reported() 
 #[tokio::test]
 async fn gets_that_are_served_in_time_are_not_reported() {
     let pool = pool(1);
-    let (_watch, mut told) = watch(&pool);
+    let (_watch, mut reports) = watch(&pool);
     let (began, mut longest) = (Instant::now(), Duration::ZERO);
     while began.elapsed() < 3 * LIMIT {
         let held = pool.try_get_buffer().expect("free");
@@ -135,7 +135,7 @@ async fn gets_that_are_served_in_time_are_not_reported() {
         longest = longest.max(round.elapsed());
     }
     // If the machine itself stalls, a wait gets long; only then may it be reported.
-    assert!(told.try_recv().is_err() || longest >= LIMIT);
+    assert!(reports.try_recv().is_err() || longest >= LIMIT);
 }
 
 /// A detector is often started when the pool is stuck already.
@@ -147,8 +147,8 @@ async fn a_wait_that_began_before_the_watch_counts_from_when_the_watch_was_made(
     assert_eq!(pool.status().oldest_wait, None, "waits are not measured");
     sleep(LIMIT).await;
     let began = Instant::now();
-    let (_watch, mut told) = watch(&pool);
-    let wait = next(&mut told).await;
+    let (_watch, mut reports) = watch(&pool);
+    let wait = next(&mut reports).await;
     assert!(wait.waited >= LIMIT && wait.waited <= began.elapsed());
     drop((get, held));
 }
@@ -167,16 +167,19 @@ async fn waits_that_began_before_the_watch_are_marked() {
     while quota.status().waiting == 0 {
         tokio::task::yield_now().await;
     }
-    let (_watch, mut told) = watch(&pool);
-    let mut lines = [next(&mut told).await.quota, next(&mut told).await.quota];
+    let (_watch, mut reports) = watch(&pool);
+    let mut lines = [
+        next(&mut reports).await.quota,
+        next(&mut reports).await.quota,
+    ];
     lines.sort();
     assert_eq!(lines, [None, Some("camera".into())], "one in each line");
-    silence(&mut told).await;
+    silence(&mut reports).await;
     drop(held);
     let held = first.await.expect("no panic").expect("served");
-    let wait = next(&mut told).await;
+    let wait = next(&mut reports).await;
     assert_eq!(wait.quota, None);
-    silence(&mut told).await;
+    silence(&mut reports).await;
     drop((held, of_quota, second, for_room));
 }
 
@@ -206,14 +209,14 @@ async fn waits_are_measured_only_while_somebody_watches() {
 async fn a_watch_ends_with_the_last_handle_and_does_not_keep_the_pool() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
-    let (watch, mut told) = watch(&pool);
+    let (watch, mut reports) = watch(&pool);
     tokio::task::yield_now().await;
     let weak = pool.downgrade();
     drop(pool);
     assert!(weak.upgrade().is_none());
     let ended = timeout(PATIENCE, watch).await.expect("it resolves");
     ended.expect("no panic");
-    assert!(told.recv().await.is_none());
+    assert!(reports.recv().await.is_none());
     drop(held);
 }
 
@@ -222,10 +225,10 @@ async fn a_watch_ends_with_the_last_handle_and_does_not_keep_the_pool() {
 async fn a_watch_lasts_as_long_as_a_get_waits() {
     let pool = pool(1);
     let held = pool.try_get_buffer().expect("free");
-    let (watch, mut told) = watch(&pool);
+    let (watch, mut reports) = watch(&pool);
     let get = queued(&pool).await;
     drop(pool);
-    next(&mut told).await;
+    next(&mut reports).await;
     assert!(!watch.is_finished());
     drop(held);
     drop(get.await.expect("no panic").expect("served"));
@@ -271,9 +274,9 @@ async fn a_callback_that_panics_ends_its_watch_and_nothing_else() {
 #[tokio::test]
 async fn a_limit_of_zero_leaves_time_for_others() {
     let pool = pool(1);
-    let (told, mut heard) = mpsc::unbounded_channel();
+    let (reports, mut heard) = mpsc::unbounded_channel();
     let watch = tokio::spawn(pool.detect_stalls(Duration::ZERO, move |wait| {
-        let _gone = told.send(wait);
+        let _gone = reports.send(wait);
     }));
     let held = pool.try_get_buffer().expect("free");
     let get = queued(&pool).await;
@@ -294,8 +297,8 @@ async fn a_wait_for_room_in_a_quota_is_reported_as_well() {
     while quota.status().waiting == 0 {
         tokio::task::yield_now().await;
     }
-    let (_watch, mut told) = watch(&pool);
-    let wait = next(&mut told).await;
+    let (_watch, mut reports) = watch(&pool);
+    let wait = next(&mut reports).await;
     assert!(wait.waited >= LIMIT, "{wait}");
     assert_eq!(wait.quota.as_deref(), Some("camera"));
     let said = wait.to_string();
@@ -305,7 +308,7 @@ async fn a_wait_for_room_in_a_quota_is_reported_as_well() {
         said.contains("camera: 1 of 1, 1 waiting, the first for "),
         "{said}"
     );
-    silence(&mut told).await;
+    silence(&mut reports).await;
 
     // The next one is another stall. It queued while waits were measured.
     let another = tokio::spawn(quota.get_buffer_owned());
@@ -314,13 +317,13 @@ async fn a_wait_for_room_in_a_quota_is_reported_as_well() {
     }
     drop(held);
     let held = before.await.expect("no panic").expect("it has room");
-    let wait = next(&mut told).await;
+    let wait = next(&mut reports).await;
     assert_eq!(wait.quota.as_deref(), Some("camera"));
     assert!(quota.status().oldest_wait >= Some(wait.waited));
     drop(held);
     assert!(another.await.expect("no panic").is_ok());
     assert_eq!(quota.status().oldest_wait, None);
-    silence(&mut told).await;
+    silence(&mut reports).await;
 }
 
 /// A quota that is full for long is normal, and must not hide a stall of the pool.
@@ -330,12 +333,12 @@ async fn a_stall_in_one_queue_does_not_hide_one_in_another() {
     let quota = pool.quota("camera", 1);
     let held = quota.try_get_buffer().expect("free");
     let _over = tokio::spawn(quota.get_buffer_owned());
-    let (_watch, mut told) = watch(&pool);
-    assert_eq!(next(&mut told).await.quota.as_deref(), Some("camera"));
+    let (_watch, mut reports) = watch(&pool);
+    assert_eq!(next(&mut reports).await.quota.as_deref(), Some("camera"));
     let all = pool.try_get_buffer().expect("free");
     let _waiting = queued(&pool).await;
-    let wait = next(&mut told).await;
+    let wait = next(&mut reports).await;
     assert_eq!((wait.quota, wait.report.status.waiting), (None, 1));
-    silence(&mut told).await;
+    silence(&mut reports).await;
     drop((held, all));
 }

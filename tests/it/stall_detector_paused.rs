@@ -241,7 +241,7 @@ fn a_watch_of_one_runtime_reports_waits_in_another_by_its_own_clock() {
             assert!(wait.waited >= limit, "{wait}");
             assert!(
                 begun.elapsed() >= limit,
-                "told {:?} after it began",
+                "reported {:?} after it began",
                 begun.elapsed()
             );
             watching.abort();

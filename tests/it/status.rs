@@ -249,21 +249,21 @@ fn status_shows_the_state_and_the_number_of_buffers() {
         (State::Unconfigured, 0, 0)
     );
     let pool = builder(3).build_uncommitted().expect("small");
-    let told = || {
+    let shown = || {
         (
             pool.status().state,
             pool.status().buffers,
             pool.status().free,
         )
     };
-    assert_eq!(told(), (State::Configured, 3, 3));
+    assert_eq!(shown(), (State::Configured, 3, 3));
     pool.commit().expect("small");
     let held = take(&pool);
-    assert_eq!(told(), (State::Committed, 3, 2));
+    assert_eq!(shown(), (State::Committed, 3, 2));
     pool.decommit();
-    assert_eq!(told(), (State::Draining, 3, 2));
+    assert_eq!(shown(), (State::Draining, 3, 2));
     drop(held);
-    assert_eq!(told(), (State::Configured, 3, 3));
+    assert_eq!(shown(), (State::Configured, 3, 3));
 }
 
 fn tracking(buffers: usize) -> Pool {
@@ -359,16 +359,16 @@ fn a_holder_is_listed_with_its_age_its_length_and_its_handles() {
         "only its owner knows"
     );
     let shared = sample.freeze();
-    let told = || (only_holder(&pool).len, only_holder(&pool).handles);
-    assert_eq!(told(), (Some(4), 1));
+    let shown = || (only_holder(&pool).len, only_holder(&pool).handles);
+    assert_eq!(shown(), (Some(4), 1));
     let others = (shared.clone(), shared.slice(..1), shared.slice(..0));
-    assert_eq!(told(), (Some(4), 4));
+    assert_eq!(shown(), (Some(4), 4));
     let bytes = shared.clone().into_bytes();
     let _same = bytes.clone();
-    assert_eq!(told(), (Some(4), 5), "Bytes count once");
+    assert_eq!(shown(), (Some(4), 5), "Bytes count once");
     drop((others, bytes, _same));
     let sample = shared.try_into_sample().expect("the only handle");
-    assert_eq!(told(), (None, 1));
+    assert_eq!(shown(), (None, 1));
     assert_eq!(only_holder(&pool).since, holder.since, "it was never free");
     let said = only_holder(&pool).to_string();
     assert!(

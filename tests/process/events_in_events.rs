@@ -32,7 +32,11 @@ fn a_subscriber_finds_its_own_pool_exhausted() {
     tracing::subscriber::set_global_default(recorder.clone()).expect("the only one");
     for round in 1..=2 {
         assert!(pool.try_get_buffer().is_err());
-        let levels: Vec<_> = recorder.take().iter().map(|told| told.level).collect();
+        let levels: Vec<_> = recorder
+            .take()
+            .iter()
+            .map(|recorded| recorded.level)
+            .collect();
         assert_eq!(levels, [Level::DEBUG], "in round {round}");
         assert_eq!(pool.status().exhausted, 2 * round);
     }

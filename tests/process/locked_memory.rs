@@ -258,8 +258,8 @@ fn memory_that_the_system_does_not_take_back_is_reported() {
 
             let decommit = || pool.decommit();
             #[cfg(feature = "tracing")]
-            let told = {
-                let recorder = crate::recorder::Recorder::new(|_told| {});
+            let recorded = {
+                let recorder = crate::recorder::Recorder::new(|_event| {});
                 tracing::subscriber::with_default(recorder.clone(), decommit);
                 recorder.take()
             };
@@ -271,7 +271,7 @@ fn memory_that_the_system_does_not_take_back_is_reported() {
             assert_about(resident(), before);
             #[cfg(feature = "tracing")]
             {
-                let last = told.last().expect("events");
+                let last = recorded.last().expect("events");
                 assert_eq!(last.level, tracing::Level::WARN);
                 assert!(last.message.contains("did not take back"), "{last:?}");
                 assert_eq!(last.fields["bytes"], bytes.to_string());
@@ -307,18 +307,18 @@ fn huge_pages_that_are_refused_are_reported_once() {
         "locked_memory::huge_pages_that_are_refused_are_reported_once",
         || {
             refuse(libc::SYS_madvise, None, libc::EPERM)?;
-            let recorder = crate::recorder::Recorder::new(|_told| {});
+            let recorder = crate::recorder::Recorder::new(|_event| {});
             tracing::subscriber::with_default(recorder.clone(), || {
                 let pool = build(builder().huge_pages(true)).expect("it is a hint");
                 use_all(&pool);
                 pool.decommit();
                 pool.commit().expect("the same memory");
             });
-            let told = recorder.take();
-            let refusals = told
+            let recorded = recorder.take();
+            let refusals = recorded
                 .iter()
-                .filter(|told| told.message.contains("huge pages"));
-            assert_eq!(refusals.count(), 1, "{told:?}");
+                .filter(|recorded| recorded.message.contains("huge pages"));
+            assert_eq!(refusals.count(), 1, "{recorded:?}");
             Ok(())
         },
     );

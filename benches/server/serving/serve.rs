@@ -23,7 +23,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// Serves frames of up to `size` bytes until standard input ends. Prints the port that it listens on
-/// and, at the end, how many buffers are free, where that can be told.
+/// and, at the end, how many buffers are free, where that is known.
 pub fn serve(buffers: usize, size: usize) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -60,7 +60,7 @@ impl Seen {
 }
 
 impl Audience {
-    /// `all_received` is told of each frame that all viewers have.
+    /// `all_received` is called with each frame that all viewers have.
     pub(crate) fn new(
         footage: Arc<Footage>,
         viewers: usize,

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path, process::Command, thread};
 
-/// What the versions of are told.
+/// The programs whose versions are listed.
 const PACKAGES: [&str; 6] = ["sample-pool", "bytes", "deadpool", "tokio", "hyper", "axum"];
 
 /// The processor, the kernel, the compiler and the versions of what matters.

@@ -26,7 +26,7 @@ pub(crate) struct Server {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Status {
     channels: Vec<Channel>,
-    /// How many buffers are free, if that can be told.
+    /// How many buffers are free, if that is known.
     pub(crate) free: Option<usize>,
     pub(crate) closed_viewers: u64,
     pub(crate) usage: Usage,
@@ -88,7 +88,7 @@ impl Server {
         Ok(line.trim_end().to_owned())
     }
 
-    /// Lets it end, and gives how many buffers were free then: `None` if that cannot be told.
+    /// Lets it end, and gives how many buffers were free then: `None` if that is not known.
     pub(crate) fn end(mut self) -> io::Result<Option<usize>> {
         drop(self.child.stdin.take());
         let said = self.line()?;

@@ -133,7 +133,7 @@ impl Source {
         Ok(self.sent)
     }
 
-    /// Sends until it is told to stop, and gives the number of frames that the server has read.
+    /// Sends until it is stopped, and gives the number of frames that the server has read.
     pub(crate) fn run(mut self, due: &Due, stop: &AtomicBool) -> io::Result<u64> {
         self.send_until(due, || stop.load(Ordering::Relaxed))?;
         self.finish()

@@ -2,7 +2,7 @@
 //!
 //! A channel outlives its source: the last frames stay, and the numbers go on with the next one. When the next one
 //! sends something else, another kind of stream or one with another init segment, a new fan-out takes the place of the old
-//! one, and the viewers' responses end: they come back and are told what it is now.
+//! one, and the viewers' responses end: they come back and get the new kind.
 
 use crate::{
     jpeg::{parser::Skipped, part},

@@ -110,7 +110,7 @@ async fn confine(mut response: Response) -> Response {
 }
 
 /// Waits for Ctrl-C, or for a supervisor to end the process.
-pub(crate) async fn told_to_end() -> Result<(), Error> {
+pub(crate) async fn end_requested() -> Result<(), Error> {
     #[cfg(unix)]
     {
         let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;

@@ -42,10 +42,10 @@ use std::{
     time::Duration,
 };
 
-/// Unless told otherwise. Each costs a descriptor, of which a process often has 1024, and some ten KiB.
+/// The default. Each costs a descriptor, of which a process often has 1024, and some ten KiB.
 const MOST_CONNECTIONS: usize = 900;
 
-/// Unless told otherwise. A house behind one address; not a proxy with all the world behind it.
+/// The default. A house behind one address; not a proxy with all the world behind it.
 const MOST_FROM_ONE_ADDRESS: usize = 300;
 
 /// Browsers send about one KiB.
@@ -61,12 +61,12 @@ pub(crate) const WRITE_TIME: Duration = Duration::from_secs(10);
 pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 pub(crate) const PROBES: Duration = Duration::from_secs(10);
 
-/// As much as Linux grants unless it is told otherwise. Left to itself it keeps several MiB for each client that was fast once.
+/// As much as Linux grants by default. Left to itself it keeps several MiB for each client that was fast once.
 /// That is memory that no pool counts, and seconds of a live picture; and as it takes more only when a third of that is free,
 /// a client that has become slow would look like one that takes nothing.
 pub(crate) const SEND_BUFFER: usize = 208 * 1024;
 
-/// How long a source may take for a picture, unless told otherwise: the slowest camera that makes sense in a live picture.
+/// How long a source may take for a picture, by default: the slowest camera that makes sense in a live picture.
 /// Waiting for a buffer does not count.
 pub(crate) const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
 

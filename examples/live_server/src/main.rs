@@ -6,7 +6,7 @@
 //! ffmpeg -re -i film.mp4 -f mpjpeg -method POST http://127.0.0.1:8000/ingest/cam
 //! ```
 //!
-//! Then open the address that it prints; `--help` tells what else it can be told. What a client may cost is limited:
+//! Then open the address that it prints; `--help` lists its options. What a client may use is limited:
 //! see [`limits`]. Every frame is copied once, from hyper's buffer into a sample; from there each viewer is sent
 //! the same bytes. Ctrl-C ends it, and prints how many samples were returned.
 //!
@@ -100,7 +100,7 @@ async fn serve(arguments: Arguments) -> Result<bool, Error> {
     let routes = life::allow(arguments.allow_origin.as_deref(), life::routes(&server))?;
     let serving = serving::serve(listener, routes, arguments.limits(), server.ending.clone());
     let serving = tokio::spawn(serving);
-    life::told_to_end().await?;
+    life::end_requested().await?;
     end.send_replace(true);
     Ok(life::finish(&server, serving).await)
 }

@@ -1,6 +1,6 @@
 //! The page: its text, style and scripts, from memory.
 //!
-//! It needs nothing from anywhere else, and the browser is told to let it have nothing else.
+//! It needs nothing from anywhere else, and its policy makes the browser refuse all else.
 
 use axum::{
     Router,

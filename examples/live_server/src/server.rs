@@ -160,8 +160,8 @@ async fn ingest(
             // ffmpeg does not show the answer, only that the connection broke.
             // The reader of standard error may be gone.
             let name = shortened(&name);
-            let told = format!("ingest {name:?}: {} {}\n", failure.0.as_u16(), failure.1);
-            let _unread = io::stderr().write_all(told.as_bytes());
+            let line = format!("ingest {name:?}: {} {}\n", failure.0.as_u16(), failure.1);
+            let _unread = io::stderr().write_all(line.as_bytes());
             // Whether the sender was done by then or not: it gets its answer.
             let _done = tokio::time::timeout(POLITE_TIME, throw_away(body)).await;
             Err(failure)
@@ -208,7 +208,7 @@ async fn read(server: &Server, name: &str, body: &mut BodyDataStream) -> Result<
         epoch: server.epoch,
     };
     tokio::select! {
-        // A channel that is removed refuses what comes, which is not what is told.
+        // A channel that is removed refuses what comes, which is not what is reported.
         biased;
         () = source.removed() => Err(Unavailable::Removed.into()),
         ingested = ingest.read(body) => Ok(ingested?),

@@ -58,7 +58,7 @@ pub(crate) async fn serve(
         let served = http.serve_connection(TokioIo::new(Box::pin(connection)), service);
         let served = open.watch(served);
         tasks.spawn(async move {
-            // Whatever the client did wrong, it has been told or is gone.
+            // Whatever the client did wrong, it has its answer or is gone.
             let _failed = served.await;
             drop(admitted);
         });

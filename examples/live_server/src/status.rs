@@ -8,7 +8,7 @@ use crate::{
 use axum::{Json, Router, extract::State, routing::get};
 use serde_json::{Value, json};
 
-/// How many viewers are told of, of those that are furthest behind.
+/// How many viewers are listed, of those that are furthest behind.
 const MOST_VIEWERS: usize = 100;
 
 pub(crate) fn router(server: Server) -> Router {
@@ -140,10 +140,10 @@ mod tests {
         let fields = format!("{:#?}", server.pool.status());
         let fields = fields.lines().filter_map(|line| line.split_once(": "));
         let names: Vec<_> = fields.map(|(name, _)| name.trim_start()).collect();
-        let Json(told) = status(State(server)).await;
+        let Json(shown) = status(State(server)).await;
         assert!(names.contains(&"priority_free"), "{names:?}");
         for name in names {
-            assert!(told.get(name).is_some(), "{name}");
+            assert!(shown.get(name).is_some(), "{name}");
         }
     }
 }

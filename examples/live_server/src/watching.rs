@@ -1,7 +1,7 @@
 //! Who watches: how far behind each viewer is, what it holds, and what it skipped.
 //!
 //! A viewer's own task writes down what it does, on a cache line that no other task writes. How far behind
-//! it is is found out only when somebody asks, so that it is told of one that stalls as well.
+//! it is is found out only when somebody asks, so that it is known of a viewer that stalls as well.
 
 use crate::channel::Following;
 use std::{
@@ -53,7 +53,7 @@ pub(crate) struct Watching {
     entry: Arc<Entry>,
 }
 
-/// What is told of a viewer.
+/// What is shown of a viewer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ViewerStatus {
     pub(crate) channel: Arc<str>,

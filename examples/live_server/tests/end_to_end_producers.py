@@ -101,7 +101,7 @@ def check_commands(server, film, album):
         assert Viewer(server, f"/live/{name}?limit=1").bytes(), (place, name)
         assert server.request("DELETE", f"/ingest/{name}")[0] == 204, (place, name)
     whole = run(*ffmpeg("-i", film, "-c", "copy", *LIVE, "-")).stdout
-    # Its size is told by the head of its mdat.
+    # Its size stands in the head of its mdat.
     code, said = post(server, "refused", whole[:100_000])
     assert code == 413 and "-frag_duration" in said, (code, said)
     places = sorted({str(place) for place, _ in everything})

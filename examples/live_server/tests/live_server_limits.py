@@ -244,7 +244,7 @@ def who_may_not_feed_a_channel_may_not_remove_it_either(path):
     assert kept == ["cam", "test"], f"nothing of that removes one: {kept}"
     assert delete("cam", **shown) == 204
     assert delete("cam", **shown) == 404, "it is gone"
-    assert code(feeding) == 410, "its source is told"
+    assert code(feeding) == 410, "its source gets the error"
     assert answer(watching).endswith(b"0\r\n\r\n"), "who watches it sees the end"
     assert server.ask("GET", "/live/cam").status == 404
     again = server.ask("POST", "/ingest/cam", PICTURE, Authorization=f"Bearer {TOKEN}")
@@ -301,7 +301,7 @@ def begun_and_not_read_on(server):
 
 
 def an_end_in_the_middle_of_a_frame(path):
-    """The viewer has taken a part of a frame when the server is told to end, and must get the rest of it."""
+    """The viewer has taken a part of a frame when the server is stopped, and must get the rest of it."""
     server = Server(path)
     _source, viewer, said = begun_and_not_read_on(server)
     server.process.terminate()

@@ -36,7 +36,7 @@ pub(crate) async fn connect(
     servers: &[ServerAddr],
     figures: &Arc<Figures>,
 ) -> Result<Client, ConnectError> {
-    let told = figures.clone();
+    let counted = figures.clone();
     ConnectOptions::new()
         .name(format!("{role:?}"))
         .client_capacity(QUEUE)
@@ -45,7 +45,7 @@ pub(crate) async fn connect(
         .ping_interval(PING_INTERVAL)
         .max_reconnects(servers.len())
         .event_callback(move |event| {
-            let figures = told.clone();
+            let figures = counted.clone();
             async move {
                 match event {
                     Event::Connected => figures.count(|counts| counts.connections += 1),

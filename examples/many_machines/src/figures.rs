@@ -72,38 +72,38 @@ impl Figures {
     }
 }
 
-/// Tells what went wrong, for as long as it is polled.
-pub(crate) async fn tell(figures: Arc<Figures>) {
+/// Reports what went wrong, for as long as it is polled.
+pub(crate) async fn report(figures: Arc<Figures>) {
     let mut ticks = time::interval(Duration::from_secs(1));
-    let mut told = Counts::default();
+    let mut reported = Counts::default();
     loop {
         ticks.tick().await;
         let now = figures.now();
-        match (&told.connection, &now.connection) {
+        match (&reported.connection, &now.connection) {
             (Connection::Up, Connection::Up) | (_, Connection::NotTried) => {}
             (_, Connection::Up) => eprintln!("broker: connected"),
-            // One that stays away is told of once.
+            // One that stays away is reported once.
             (Connection::Down(_), Connection::Down(_)) => {}
             (_, Connection::Down(why)) => {
                 eprintln!("broker: no connection: {}", why.escape_debug())
             }
         }
-        for (what, now, told) in [
-            ("missing", now.missing, told.missing),
-            ("torn", now.torn, told.torn),
-            ("dropped by the client", now.dropped, told.dropped),
+        for (what, now, reported) in [
+            ("missing", now.missing, reported.missing),
+            ("torn", now.torn, reported.torn),
+            ("dropped by the client", now.dropped, reported.dropped),
         ] {
-            if now > told {
-                eprintln!("broker: {} {what}, {now} in all", now - told);
+            if now > reported {
+                eprintln!("broker: {} {what}, {now} in all", now - reported);
             }
         }
-        if now.refused > told.refused {
-            let more = now.refused - told.refused;
+        if now.refused > reported.refused {
+            let more = now.refused - reported.refused;
             // It may hold the name of a channel as its publisher wrote it.
             let reason = now.reason.escape_debug();
             eprintln!("broker: {more} refused, the last: {reason}");
         }
-        told = now;
+        reported = now;
     }
 }
 

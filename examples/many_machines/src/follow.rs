@@ -1,7 +1,7 @@
 //! The edge: messages into channels.
 //!
 //! All channels come through one subscription, in one task. What it cannot do at once waits in the client's queue, which is
-//! bounded, and then the client drops what comes: numbers are missing, and that is counted and told.
+//! bounded, and then the client drops what comes: numbers are missing, and that is counted and reported.
 
 use crate::{
     Role,

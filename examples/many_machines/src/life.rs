@@ -25,7 +25,7 @@ pub(crate) async fn serve(
         end,
     } = life_of_a_server::begin(&arguments).await?;
     let figures = Arc::new(Figures::default());
-    let telling = task::spawn(figures::tell(figures.clone()));
+    let reporting = task::spawn(figures::report(figures.clone()));
     let broker = match role {
         Role::Origin => {
             life_of_a_server::start_test_pattern(&server)?;
@@ -42,9 +42,9 @@ pub(crate) async fn serve(
     let routes = life_of_a_server::allow(arguments.allow_origin.as_deref(), routes)?;
     let serving = serving::serve(listener, routes, arguments.limits(), server.ending.clone());
     let serving = task::spawn(serving);
-    life_of_a_server::told_to_end().await?;
+    life_of_a_server::end_requested().await?;
     end.send_replace(true);
-    telling.abort();
+    reporting.abort();
     // It drops what it was about to publish, or has not shown yet.
     broker.abort();
     Ok(life_of_a_server::finish(&server, serving).await)

@@ -283,7 +283,7 @@ def check_edge_stops(scene):
     dropped, lost = [after[what] - before[what] for what in ("dropped", "missing")]
     if dropped:
         assert lost, "what the client dropped is missing, and counted"
-        wait_for("it to be told", lambda: "dropped by the client" in scene.west.tail())
+        wait_for("it to be reported", lambda: "dropped by the client" in scene.west.tail())
     print(f"edge stopped for 4 s: {dropped} messages were more than its queue took, {lost} numbers are missing there;")
     print(f"  {after['torn'] - before['torn']} frames came in part, and none of them was shown; the other edge saw all")
     scene.check_bytes()
@@ -337,12 +337,12 @@ def check_end(scene):
         viewer.ending = True
     for server in [scene.origin, *scene.edges]:
         counts = server.json("/broker")
-        told = {key: counts[key] for key in ("connections", "messages", "frames", "missing", "torn", "dropped")}
-        print(f"  {server.name}: {told}")
+        shown = {key: counts[key] for key in ("connections", "messages", "frames", "missing", "torn", "dropped")}
+        print(f"  {server.name}: {shown}")
     for server in [scene.origin, *scene.edges]:
         server.end()
     scene.broker.end()
-    print(f"SIGTERM: every process ended, and told that {BUFFERS} of {BUFFERS} samples were returned")
+    print(f"SIGTERM: every process ended, and printed that {BUFFERS} of {BUFFERS} samples were returned")
 
 
 def main():

@@ -41,7 +41,7 @@ def publish_all(port, messages):
 
 
 def check_other_publishers(scene):
-    """What is not the origin's is refused and told, and breaks nothing."""
+    """What is not the origin's is refused and reported, and breaks nothing."""
     since = time.monotonic()
     film = {**JPEG, "Live-Kind": "mp4"}
     for subject, headers, payload, reason in [

@@ -46,7 +46,7 @@ class Broker(Process):
 
     def end(self):
         self.process.send_signal(signal.SIGTERM)
-        # Debian's says 1 when it was told to end.
+        # Debian's says 1 when it was stopped.
         assert self.process.wait(15) in (0, 1), self.tail()
 
 

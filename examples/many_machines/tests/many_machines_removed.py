@@ -76,7 +76,7 @@ def check_removed(scene):
 
 
 def check_room(scene, silence):
-    """Names whose end no edge is told: the room of the one that is silent for longest is for the next."""
+    """Names whose end no edge is notified of: the room of the one that is silent for longest is for the next."""
     reason = "too many channels"
     before = [edge.json("/broker")["refused"] for edge in scene.edges]
     for number in range(NAMES):

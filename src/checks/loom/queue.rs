@@ -201,11 +201,11 @@ fn a_queue_slot_is_reused_after_its_waiter_got_the_result() {
         let pool = pool(1);
         let mut sample = pool.try_get_buffer().unwrap();
         use_exclusively(&mut sample);
-        let mut told = pool.get_buffer_owned();
-        assert!(poll_once(&mut told).is_pending());
+        let mut notified = pool.get_buffer_owned();
+        assert!(poll_once(&mut notified).is_pending());
         drop(sample);
         let thread = spawn(move || {
-            let Poll::Ready(Ok(mut sample)) = poll_once(told) else {
+            let Poll::Ready(Ok(mut sample)) = poll_once(notified) else {
                 panic!("it was served");
             };
             use_exclusively(&mut sample);

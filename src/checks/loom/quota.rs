@@ -119,8 +119,8 @@ fn a_decommit_meets_a_waiter_for_room() {
         let sample = quota.try_get_buffer().unwrap();
         let other = pool.clone();
         let thread = spawn(move || other.decommit());
-        let told = get_and_release(&quota);
-        assert_eq!(told, Err(GetBufferError::NotCommitted));
+        let result = get_and_release(&quota);
+        assert_eq!(result, Err(GetBufferError::NotCommitted));
         thread.join().unwrap();
         drop(sample);
         assert_eq!(pool.state(), State::Configured);

@@ -199,8 +199,8 @@ fn a_decommit_and_a_flush_fail_waiters_for_room() {
     pool.set_flushing(true);
     pool.set_flushing(false);
     assert!(waiting.is_woken());
-    let told = waiting.expect_ready();
-    assert_eq!(told.unwrap_err(), GetBufferError::Flushing);
+    let result = waiting.expect_ready();
+    assert_eq!(result.unwrap_err(), GetBufferError::Flushing);
 
     let mut waiting = Polled::waiting(quota.get_buffer());
     let dropped = Polled::waiting(quota.get_buffer());
@@ -208,8 +208,8 @@ fn a_decommit_and_a_flush_fail_waiters_for_room() {
     pool.commit().unwrap();
     assert!(waiting.is_woken() && dropped.is_woken());
     drop(dropped);
-    let told = waiting.expect_ready();
-    assert_eq!(told.unwrap_err(), GetBufferError::NotCommitted);
+    let result = waiting.expect_ready();
+    assert_eq!(result.unwrap_err(), GetBufferError::NotCommitted);
     assert_eq!(pool.status().cancelled, 0, "they failed");
 
     let mut again = Polled::waiting(quota.get_buffer());
@@ -281,8 +281,8 @@ async fn an_admitted_get_reports_a_flush_rather_than_its_timeout() {
     pool.set_flushing(true);
     pool.set_flushing(false);
     time::sleep(Duration::from_secs(2)).await;
-    let told = waiting.expect_ready();
-    assert_eq!(told.unwrap_err(), GetBufferError::Flushing);
+    let result = waiting.expect_ready();
+    assert_eq!(result.unwrap_err(), GetBufferError::Flushing);
     assert_nothing_is_lost(&pool, &quota);
 }
 

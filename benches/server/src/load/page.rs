@@ -167,7 +167,7 @@ pub(crate) fn table(all: &[Loaded]) -> String {
         for it in all {
             match figure(it) {
                 Some(value) => text += &format!(" {value:.digits$} |"),
-                None => text += " cannot be told |",
+                None => text += " not known |",
             }
         }
         let ratio = ours.and_then(&figure).zip(other.and_then(&figure));

@@ -20,7 +20,7 @@ pub(crate) struct Sample {
     pub(crate) usage: Usage,
     pub(crate) descriptors: usize,
     pub(crate) threads: usize,
-    /// How many buffers were free, if that can be told.
+    /// How many buffers were free, if that is known.
     pub(crate) free: Option<usize>,
     /// How many viewers the server has closed so far.
     pub(crate) closed_viewers: u64,
@@ -41,7 +41,7 @@ impl Sample {
     }
 }
 
-/// One now and then one each second, until it is told to stop, and one more.
+/// One now and then one each second, until it is stopped, and one more.
 pub(crate) fn watch(process: u32, port: u16, stop: &AtomicBool) -> io::Result<Vec<Sample>> {
     let mut samples = vec![Sample::take(process, port)?];
     let mut next = Instant::now();

@@ -49,7 +49,7 @@ pub(crate) struct Loaded {
     /// The server's open files before anybody came, and after all had left.
     pub(crate) descriptors_before: usize,
     pub(crate) descriptors_after: usize,
-    /// How many buffers were free at the end, of how many; `None` if that cannot be told.
+    /// How many buffers were free at the end, of how many; `None` if that is not known.
     pub(crate) free: Option<usize>,
     pub(crate) buffers: usize,
     /// CPU time of the load generator.

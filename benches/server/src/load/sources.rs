@@ -29,7 +29,7 @@ pub(crate) struct Fed {
     pub(crate) returns: u64,
 }
 
-/// Feeds a channel until it is told to stop.
+/// Feeds a channel until it is stopped.
 pub(crate) fn feed(
     channel: &Channel,
     port: u16,

@@ -4,7 +4,7 @@
 //! From then on nothing is copied. A sample is taken when there are bytes for it, not before, so a source that
 //! is idle holds none; with no free sample the source waits, and so do hyper and the sender.
 //!
-//! What a source sends is told apart by its first bytes: [`jpeg`] or [`mp4`].
+//! What a source sends is recognized by its first bytes: [`jpeg`] or [`mp4`].
 
 mod jpeg;
 mod mp4;

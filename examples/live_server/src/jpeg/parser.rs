@@ -180,9 +180,9 @@ impl FrameParser {
     /// The next event in `chunk`, of which it takes what it has read; `None` once it is used up.
     pub(crate) fn next(&mut self, chunk: &mut Bytes) -> Result<Option<Event>, FrameError> {
         loop {
-            // The end of a frame is told without waiting for the byte behind it, which in a live
+            // The end of a frame is reported without waiting for the byte behind it, which in a live
             // stream comes a frame later.
-            if let Some(event) = self.told() {
+            if let Some(event) = self.due_event() {
                 return Ok(Some(event));
             }
             let Some(&first) = chunk.first() else {
@@ -246,8 +246,8 @@ impl FrameParser {
         }
     }
 
-    /// What is told before another byte is read.
-    fn told(&mut self) -> Option<Event> {
+    /// What is reported before another byte is read.
+    fn due_event(&mut self) -> Option<Event> {
         let (event, then) = match self.state {
             // The head of a picture was taken before it was known to be one.
             State::Picture(ref mut picture) if picture.passed == 0 => {

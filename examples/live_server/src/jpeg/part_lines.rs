@@ -14,7 +14,7 @@ const LONGEST_BOUNDARY: usize = 256;
 const MOST_HEADER_LINES: usize = 32;
 /// More bytes than any sender puts before the first picture, or the lines of the first part.
 pub(super) const LONGEST_PREAMBLE: usize = 2048;
-/// So many bytes are told of what is refused.
+/// So many bytes of what is refused are reported.
 const MOST_FOUND: usize = 8;
 
 /// What the headers of a part say so far.

@@ -1,6 +1,6 @@
 //! What a codec is called in a media type: RFC 6381, and what each codec's own specification adds to it.
 //!
-//! | sample entry   | name                                        | told by                          |
+//! | sample entry   | name                                        | defined by                       |
 //! |----------------|---------------------------------------------|----------------------------------|
 //! | `avc1`, `avc3` | profile, constraints and level              | RFC 6381, 3.3                    |
 //! | `hvc1`, `hev1` | profile, compatibility, level, constraints  | ISO/IEC 14496-15, annex E        |
@@ -116,8 +116,8 @@ fn hevc(entry: &Child<'_>) -> Result<String, String> {
     let (kind, level) = (entry.kind, hevc.general_level_idc);
     let mut name = format!("{kind}.{space}{profile}.{compatible:X}.{tier}{level}");
     let constraints = hevc.general_constraint_indicator_flags;
-    let told = constraints.iter().rposition(|&byte| byte != 0);
-    for byte in constraints.iter().take(told.map_or(0, |last| last + 1)) {
+    let last = constraints.iter().rposition(|&byte| byte != 0);
+    for byte in constraints.iter().take(last.map_or(0, |last| last + 1)) {
         name += &format!(".{byte:X}");
     }
     Ok(name)
@@ -153,8 +153,8 @@ fn av1_colours(av1: &Av1c, entry: &Child<'_>) -> String {
         0
     };
     let (monochrome, x, y) = (u8::from(av1.monochrome), u8::from(x), u8::from(y));
-    let told = in_visual(entry, b"colr").and_then(|colr| colr.decode());
-    let (primaries, transfer, matrix, full) = match told {
+    let colours = in_visual(entry, b"colr").and_then(|colr| colr.decode());
+    let (primaries, transfer, matrix, full) = match colours {
         Ok(Colr::Nclx {
             colour_primaries,
             transfer_characteristics,
@@ -166,7 +166,7 @@ fn av1_colours(av1: &Av1c, entry: &Child<'_>) -> String {
             matrix_coefficients,
             u8::from(full_range_flag),
         ),
-        // None is told here, or as a profile that has no number.
+        // None is named here, or as a profile that has no number.
         _ => (1, 1, 1, 0),
     };
     format!("{monochrome}.{x}{y}{position}.{primaries:02}.{transfer:02}.{matrix:02}.{full}")

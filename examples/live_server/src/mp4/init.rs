@@ -164,7 +164,7 @@ fn timescale(header: &Child<'_>) -> Option<NonZeroU64> {
 /// The media type of the tracks together, the codecs of each: a browser wants an entry for each track that the init
 /// segment has, even if two have the same codec.
 ///
-/// Beside video and sound other tracks are not told: a player asks whether it can play all that is listed,
+/// Beside video and sound other tracks are not listed: a player asks whether it can play all that is listed,
 /// and a clock or a line of text that it would only leave out must not make it refuse the film.
 fn media_type(tracks: &[Described]) -> String {
     let of = |handler: &[u8; 4]| tracks.iter().any(|track| track.handler == *handler);
@@ -173,10 +173,10 @@ fn media_type(tracks: &[Described]) -> String {
         (false, true) => "audio",
         (false, false) => "application",
     };
-    let told = tracks
+    let listed = tracks
         .iter()
         .filter(|track| main == "application" || matches!(&track.handler, b"vide" | b"soun"));
-    let codecs: Vec<&str> = told
+    let codecs: Vec<&str> = listed
         .flat_map(|track| &track.codecs)
         .map(String::as_str)
         .collect();

@@ -21,10 +21,10 @@
 //! | `mod`         | the boxes of the stream, one after the other              |
 //! | `boxes`       | a header, and the boxes in a box                          |
 //! | `init`        | the tracks                                                |
-//! | `codecs`      | what a player is told of a track                          |
+//! | `codecs`      | what a player needs to know of a track                    |
 //! | `fragment`    | what a fragment has of each track                         |
 //! | `sync_points` | which fragments a viewer can begin with                   |
-//! | `error`       | what a sender is told                                     |
+//! | `error`       | the errors that a sender gets                             |
 
 mod boxes;
 mod codecs;
@@ -55,7 +55,7 @@ pub(crate) enum Event {
     Init(InitSegment),
     /// A fragment begins, with the first byte of its first box.
     Begin,
-    /// The fragment will be at least this many bytes long: told as soon as a box header says so, before its
+    /// The fragment will be at least this many bytes long: reported as soon as a box header says so, before its
     /// bytes.
     Announced { bytes: u64 },
     /// The next bytes of the fragment: a slice of the chunk.

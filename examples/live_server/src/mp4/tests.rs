@@ -75,7 +75,7 @@ fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
                 }
                 Event::Announced { bytes } => {
                     let open = open.as_ref().expect("no fragment is open");
-                    assert!(bytes > open.len() as u64, "told too late");
+                    assert!(bytes > open.len() as u64, "reported too late");
                     parsed.announced.last_mut().expect("begun").push(bytes);
                 }
                 Event::Piece(piece) => {
@@ -89,7 +89,7 @@ fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
                         .last()
                         .expect("begun")
                         .last()
-                        .expect("told");
+                        .expect("reported");
                     assert!(open.len() as u64 <= announced, "more than was announced");
                 }
                 Event::End { sync } => {
@@ -291,7 +291,7 @@ fn an_mp4_is_known_by_its_first_bytes() {
     assert_eq!(looks_like_mp4(H264_AAC), Some(true));
     assert_eq!(looks_like_mp4(b"\0\0\0\x18stypmsdh"), Some(true));
     assert_eq!(looks_like_mp4(b"\0\0\0\x18moov"), Some(true));
-    // What is left of one that was cut, or no live stream: it is told what is wrong with it as an MP4.
+    // What is left of one that was cut, or no live stream: the error says what is wrong with it as an MP4.
     for kind in [b"moof", b"free", b"mdat", b"sidx", b"wide"] {
         let header = [b"\0\0\0\x18", &kind[..]].concat();
         assert_eq!(looks_like_mp4(&header), Some(true), "{kind:?}");

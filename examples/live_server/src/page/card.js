@@ -1,4 +1,4 @@
-// A channel's card: what it shows, what is told of it, and what can be done with it.
+// A channel's card: what it shows, its figures, and what can be done with it.
 
 import { plays } from "./film.js";
 import { Picture } from "./picture.js";
@@ -15,7 +15,7 @@ const ICONS = {
 };
 const icon = name => `<svg viewBox="0 0 24 24" aria-hidden="true">${ICONS[name]}</svg>`;
 
-/** What a card's picture is told to do, and what is said of it. */
+/** What a card's picture shall do, and the text about it. */
 export const PLAYING = {
   stream: "stream",
   glimpse: "glimpse",

@@ -13,8 +13,8 @@ export function showViewers({ all, viewers }) {
     bytes(viewer.holds),
     duration(viewer.since),
   ]);
-  const told = rows.length < all ? `${count(all)}, the first ${rows.length}` : count(all);
-  fill(byId("viewers"), told, rows, 2);
+  const summary = rows.length < all ? `${count(all)}, the first ${rows.length}` : count(all);
+  fill(byId("viewers"), summary, rows, 2);
 }
 
 export function showHolders({ call_sites: sites, text }) {
@@ -33,8 +33,8 @@ export function showHolders({ call_sites: sites, text }) {
 }
 
 /** Numbers begin with that column. Rows are filled anew, and not replaced, so that what is read stays where it is. */
-function fill(section, told, rows, numbers) {
-  section.querySelector(".count").textContent = told;
+function fill(section, summary, rows, numbers) {
+  section.querySelector(".count").textContent = summary;
   section.querySelector(".scroll").hidden = rows.length === 0;
   section.querySelector(".none").hidden = rows.length > 0;
   const table = section.querySelector("table");

@@ -1,7 +1,7 @@
 // How many windows show this page: they share the few connections that a browser opens to one server.
 
 /** In milliseconds. One that says nothing for so long is gone, or was killed. */
-const TOLD_EVERY = 1000;
+const SENT_EVERY = 1000;
 const GONE_AFTER = 3500;
 
 export class Windows {
@@ -15,7 +15,7 @@ export class Windows {
   constructor(here, changed) {
     this.#here = here;
     this.#channel.onmessage = ({ data }) => this.#heard(data, changed);
-    setInterval(() => this.#tell(), TOLD_EVERY);
+    setInterval(() => this.#tell(), SENT_EVERY);
     document.addEventListener("visibilitychange", () => this.#tell());
     addEventListener("pagehide", () => this.#tell(false));
     this.#tell();

@@ -12,7 +12,7 @@ PICTURES = 4
 SECONDS = 10
 # Of four; the rest is for a busy machine with two cores.
 FEWEST_ANSWERS_A_SECOND = 2
-TOLD = """() => Object.fromEntries(Array.from(document.querySelectorAll("#channels article"), card =>
+SHOWN = """() => Object.fromEntries(Array.from(document.querySelectorAll("#channels article"), card =>
   [card.dataset.channel, [card.dataset.kind, card.dataset.live, card.querySelector(".name").innerText]]))"""
 
 
@@ -49,9 +49,9 @@ def check_crowd(browser, server):
     assert {playing[name] for name in cameras} <= {"stream", "still"}, playing
     rate = (page.asked.count("/status") - before) / (time.monotonic() - begun)
     assert rate >= FEWEST_ANSWERS_A_SECOND, f"the status is asked for {rate:.1f} times a second"
-    told = page.evaluate(TOLD)
+    shown = page.evaluate(SHOWN)
     for name in seen:
-        assert told[name] == ["mp4" if name in films else "jpeg", "true", name], told
+        assert shown[name] == ["mp4" if name in films else "jpeg", "true", name], shown
     assert sum(path.endswith("?limit=1") for path in page.asked) > 0, "fragments one at a time"
     # Sound is chosen: that film gets a stream in place of another.
     chosen = next(name for name in films if playing[name] == "glimpse")

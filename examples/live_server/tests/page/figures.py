@@ -47,7 +47,7 @@ def check_chart(page):
 
 
 def check_numbers(page, server):
-    """Free and outstanding are all buffers, and the tables tell what the server told."""
+    """Free and outstanding are all buffers, and the tables show what the server sent."""
     for name in ("free", "outstanding", "waiting"):
         page.wait_for(name, lambda: number(page, name).isdigit())
     both = page.evaluate("() => ['free', 'outstanding'].map(name => Number(document.getElementById(name).innerText))")
@@ -82,12 +82,12 @@ def check_what_is_drawn(browser, server):
 
 
 def check_tables(browser, server):
-    """What is told of viewers and holders stands in the column of it; and where there is none, that is said."""
-    told = {"viewers": {"all": 1234, "viewers": [VIEWER]}, "holders": {"call_sites": [HOLDER], "text": REPORT}}
+    """What is shown of viewers and holders stands in the column of it; and where there is none, that is said."""
+    answers = {"viewers": {"all": 1234, "viewers": [VIEWER]}, "holders": {"call_sites": [HOLDER], "text": REPORT}}
 
     def answer(page):
-        for table in told:
-            page.route(f"**/{table}", lambda route, *, table=table: route.fulfill(json=told[table]))
+        for table in answers:
+            page.route(f"**/{table}", lambda route, *, table=table: route.fulfill(json=answers[table]))
 
     page = Page(browser, server.url, before=answer)
     for table, cells in (("viewers", VIEWERS), ("holders", HOLDERS)):
@@ -97,9 +97,9 @@ def check_tables(browser, server):
     assert count == "1,234, the first 1", f"not all are shown: {count}"
     page.page.locator("#holders summary").click()
     assert page.page.locator("#report").inner_text() == REPORT, page.page.locator("#report").inner_text()
-    told["viewers"] = {"all": 0, "viewers": []}
-    told["holders"] = {"call_sites": [], "text": ""}
-    for table in told:
+    answers["viewers"] = {"all": 0, "viewers": []}
+    answers["holders"] = {"call_sites": [], "text": ""}
+    for table in answers:
         page.wait_for(f"no row of {table}", lambda: len(page.evaluate(CELLS, table)) == 1)
         assert page.page.locator(f"#{table} .none").is_visible(), f"that there are no {table} is said"
     page.close()

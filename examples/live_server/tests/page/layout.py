@@ -35,11 +35,11 @@ HOLDER = {"where": "examples/live_server/src/ingest/mod.rs:123:45", "samples": 1
 
 def check_first_screen_and_tables(browser, server, work):
     """The pool's figures are what the page is for; a table of which a column is out of sight says nothing."""
-    told = {"viewers": {"all": 3, "viewers": [VIEWER] * 3}, "holders": {"call_sites": [HOLDER] * 3, "text": "-"}}
+    answers = {"viewers": {"all": 3, "viewers": [VIEWER] * 3}, "holders": {"call_sites": [HOLDER] * 3, "text": "-"}}
 
     def answer(page):
-        for table in told:
-            page.route(f"**/{table}", lambda route, *, table=table: route.fulfill(json=told[table]))
+        for table in answers:
+            page.route(f"**/{table}", lambda route, *, table=table: route.fulfill(json=answers[table]))
 
     for width, height in ((390, 844), (600, 844), (1000, 800), (1280, 800)):
         page = Page(browser, server.url, {"width": width, "height": height}, before=answer)

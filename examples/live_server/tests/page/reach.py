@@ -25,7 +25,7 @@ FOCUSED = """() => {
     const [red, green, blue, opacity = 1] = colour.match(/[\\d.]+/g).map(Number);
     return [red, green, blue, opacity];
   }
-  // As the Web Content Accessibility Guidelines define it; nothing can be told from what shines through.
+  // As the Web Content Accessibility Guidelines define it; what shines through has no known colour.
   function contrast(...colours) {
     if (colours.some(colour => parts(colour)[3] < 1)) return 1;
     const [less, more] = colours.map(luminance).sort((one, other) => one - other);

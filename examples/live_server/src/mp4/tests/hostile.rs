@@ -5,7 +5,7 @@ use std::thread;
 
 use super::{super::init::Track, *};
 
-/// Where a sync sample is told, and what tells it: the run's first flags, its samples', the fragment's, the
+/// Where a sync sample is marked, and what marks it: the run's first flags, its samples', the fragment's, the
 /// track's.
 fn fragment(default: Option<u32>, first: Option<u32>, samples: &[u32], count: u32) -> Vec<u8> {
     let mut header = vec![0, 2, 0, if default.is_some() { 0x20 } else { 0 }];

@@ -1,4 +1,4 @@
-//! What is no live stream of fragmented MP4, and what its sender is told.
+//! What is no live stream of fragmented MP4, and the error that its sender gets.
 
 use super::*;
 
