@@ -296,7 +296,7 @@ impl Shared {
             return None;
         }
         match self.queue.offer(slot) {
-            Offer::Refused(slot) => {
+            Offer::NoWaiter(slot) => {
                 let may_open = self.allows_fast_path(engine);
                 self.parked.put(&engine.free_list, slot, may_open);
                 None

@@ -35,7 +35,7 @@ use crate::{
 use std::{io, mem, sync::Arc, task::Waker};
 
 /// Memory that the system refused to take back, and why.
-struct Refused {
+struct MemoryKept {
     bytes: usize,
     reason: io::Error,
 }
@@ -186,14 +186,14 @@ impl Engine {
         let drained = shared.claim_drain();
         drop(shared);
         // Before the wakers, because no user code may run while the state is busy.
-        let refused = if drained { self.finish_drain() } else { None };
+        let kept = if drained { self.finish_drain() } else { None };
         wake_all(failed);
         if let Some(requested) = requested {
             requested.wake_all();
         }
         events::drain_began(self.name());
         if drained {
-            self.emit_drain_ended(refused);
+            self.emit_drain_ended(kept);
         }
     }
 
@@ -235,30 +235,30 @@ impl Engine {
 
     /// Ends a drain whose last slot was returned. The caller has claimed the drain, so the state is busy.
     pub(crate) fn end_drain(&self) {
-        let refused = self.finish_drain();
-        self.emit_drain_ended(refused);
+        let kept = self.finish_drain();
+        self.emit_drain_ended(kept);
     }
 
-    fn emit_drain_ended(&self, refused: Option<Refused>) {
+    fn emit_drain_ended(&self, kept: Option<MemoryKept>) {
         events::drain_ended(self.name());
-        if let Some(Refused { bytes, reason }) = refused {
+        if let Some(MemoryKept { bytes, reason }) = kept {
             events::memory_kept(self.name(), bytes, &reason);
         }
     }
 
     /// Returns the memory to the system and ends the drain. Returns what the system refused to take back.
-    fn finish_drain(&self) -> Option<Refused> {
+    fn finish_drain(&self) -> Option<MemoryKept> {
         let memory = self.lock().parked.memory().cloned();
         let bytes = memory.as_ref().map_or(0, |memory| memory.len());
         let given_back = memory.map_or(GivenBack::Taken, |memory| memory.give_back());
-        let (relock, refused) = match given_back {
+        let (relock, kept) = match given_back {
             GivenBack::Taken => (None, None),
             GivenBack::Locked(relock) => (Some(relock), None),
-            GivenBack::Refused(reason) => (None, Some(Refused { bytes, reason })),
+            GivenBack::Failed(reason) => (None, Some(MemoryKept { bytes, reason })),
         };
         let mut shared = self.lock();
         shared.relock = relock;
-        shared.memory_kept = refused.as_ref().map_or(0, |refused| refused.bytes);
+        shared.memory_kept = kept.as_ref().map_or(0, |kept| kept.bytes);
         self.close_books(&mut shared);
         shared.state = State::Configured;
         shared.busy = false;
@@ -266,7 +266,7 @@ impl Engine {
         let listeners = mem::take(&mut shared.drained);
         drop(shared);
         listeners.tell_all();
-        refused
+        kept
     }
 
     /// Adds what the slots counted since the commit to the totals. Every slot is free.

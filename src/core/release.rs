@@ -13,9 +13,9 @@
 //!
 //! In the common case steps 2 to 7 are one compare-exchange. After it nothing of the pool is touched, because another
 //! thread may free the pool at that moment. If a callback is set and there is nothing else to do, the same
-//! compare-exchange takes a callback reference, which keeps the pool alive through step 6. Otherwise the put
-//! is refused, because the word is parked or has no callback reference left, and the releaser *keeps* its slot. The slot keeps the pool alive until the releaser has the lock and has
-//! counted a release guard.
+//! compare-exchange takes a callback reference, which keeps the pool alive through step 6. Otherwise the put needs the
+//! lock, because the word is parked or has no callback reference left, and the releaser *keeps* its slot. The slot keeps
+//! the pool alive until the releaser has the lock and has counted a release guard.
 
 #![forbid(unsafe_code)]
 

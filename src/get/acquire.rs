@@ -2,10 +2,10 @@
 //!
 //! | state     | owns      | left by                                                                           |
 //! |-----------|-----------|-----------------------------------------------------------------------------------|
-//! | `New`     | nothing   | first poll: `Done` with a result and budget; a result without budget: `Handed` or `Refused`; no result: `Queued` |
+//! | `New`     | nothing   | first poll: `Done` with a result and budget; a result without budget: `Handed` or `Failed`; no result: `Queued` |
 //! | `Queued`  | a ticket  | outcome: as for `New`; timeout: `Done`, or `Handed` if the outcome came before; drop: leaves the queue, its slots go to the next waiter |
 //! | `Handed`  | its slots | poll with cooperative budget: `Done`; drop: its slots go to the next waiter        |
-//! | `Refused` | an error  | poll with cooperative budget: `Done`                                              |
+//! | `Failed`  | an error  | poll with cooperative budget: `Done`                                              |
 //! | `Done`    | nothing   | polling again panics                                                              |
 //!
 //! Tokio's cooperative budget is spent only after the result is known. So a task that runs out of it keeps its
@@ -42,7 +42,7 @@ pub(crate) enum Acquire {
     /// It owns its slots, but the task had no cooperative budget to return them.
     Handed(SlotList),
     /// It has failed, but the task had no cooperative budget to return the error.
-    Refused(GetBufferError),
+    Failed(GetBufferError),
     /// Resolved or cancelled.
     Done,
 }
@@ -111,7 +111,7 @@ impl Acquire {
                 Poll::Pending
             }
             Ok(Found::Slots(slots)) => self.resolve(slots, cx),
-            Err(error) => self.refuse(error, cx),
+            Err(error) => self.fail(error, cx),
         }
     }
 
@@ -137,16 +137,16 @@ impl Acquire {
                 }
                 match outcome {
                     Outcome::Slots(slots) => self.resolve(slots, cx),
-                    Outcome::Failed(error) => self.refuse(error, cx),
+                    Outcome::Failed(error) => self.fail(error, cx),
                 }
             }
             Acquire::Handed(slots) => {
                 let slots = mem::take(slots);
                 self.resolve(slots, cx)
             }
-            Acquire::Refused(error) => {
+            Acquire::Failed(error) => {
                 let error = *error;
-                self.refuse(error, cx)
+                self.fail(error, cx)
             }
             Acquire::New(_) | Acquire::Done => panic!("a get was polled after it had resolved"),
         }
@@ -172,13 +172,13 @@ impl Acquire {
 
     /// Fails if the task has cooperative budget left; otherwise keeps the error until the next poll.
     #[cold]
-    fn refuse(
+    fn fail(
         &mut self,
         error: GetBufferError,
         cx: &mut Context<'_>,
     ) -> Poll<Result<SlotList, GetBufferError>> {
         // Stored before `spend`, which calls the waker: if that panics, the error is kept.
-        *self = Acquire::Refused(error);
+        *self = Acquire::Failed(error);
         if !spend(cx) {
             return Poll::Pending;
         }
@@ -245,7 +245,7 @@ impl Acquire {
                 engine.count(why);
                 Ok(slots)
             }
-            Acquire::Refused(error) => Err(error),
+            Acquire::Failed(error) => Err(error),
             Acquire::New(_) | Acquire::Done => Ok(SlotList::default()),
         }
     }

@@ -14,7 +14,7 @@ pub(crate) enum GivenBack {
     /// [lock it again](Region::back_again).
     Locked(Relock),
     /// The system refused, for this reason: the process still has the memory.
-    Refused(io::Error),
+    Failed(io::Error),
 }
 
 /// How a commit gets memory back that was locked.
@@ -153,7 +153,7 @@ impl Region {
         };
         // `EINVAL` is the result for pages that are locked in memory, by `mlockall` or by `mlock` on the pool's region.
         if refused.kind() != io::ErrorKind::InvalidInput {
-            return GivenBack::Refused(refused);
+            return GivenBack::Failed(refused);
         }
         #[cfg(target_os = "linux")]
         {
@@ -169,18 +169,18 @@ impl Region {
             // The kernel is older than 5.18, so the memory must be unlocked, and the commit must lock it again. That
             // would back all of it, which is wrong if only a part was backed.
             if !is_backed {
-                return GivenBack::Refused(refused);
+                return GivenBack::Failed(refused);
             }
         }
         if let Err(refused) = self.map.unlock() {
-            return GivenBack::Refused(refused);
+            return GivenBack::Failed(refused);
         }
         match self.discard() {
             Ok(()) => GivenBack::Locked(Relock::Lost),
             Err(refused) => {
                 // Restores the lock. It was allowed before, so the result is ignored.
                 let _locked = self.map.lock();
-                GivenBack::Refused(refused)
+                GivenBack::Failed(refused)
             }
         }
     }
@@ -188,7 +188,7 @@ impl Region {
     /// Always refused: the crate uses no such call on this system.
     #[cfg(not(unix))]
     pub(crate) fn give_back(&self) -> GivenBack {
-        GivenBack::Refused(io::ErrorKind::Unsupported.into())
+        GivenBack::Failed(io::ErrorKind::Unsupported.into())
     }
 
     #[cfg(unix)]

@@ -2,9 +2,9 @@
 //!
 //! | state     | owns                    | left by                                                                  |
 //! |-----------|-------------------------|--------------------------------------------------------------------------|
-//! | `New`     | nothing                 | first poll: `Done` with a [`Charge`] or an error, `Refused` without budget, else `Queued` |
-//! | `Queued`  | a place in the queue, and the room if it was admitted | outcome: `Done` with a charge, or `Refused`; drop: leaves the queue and returns the room |
-//! | `Refused` | an error                | poll with cooperative budget: `Done`                                      |
+//! | `New`     | nothing                 | first poll: `Done` with a [`Charge`] or an error, `Failed` without budget, else `Queued` |
+//! | `Queued`  | a place in the queue, and the room if it was admitted | outcome: `Done` with a charge, or `Failed`; drop: leaves the queue and returns the room |
+//! | `Failed`  | an error                | poll with cooperative budget: `Done`                                      |
 //! | `Done`    | nothing                 | polling again panics                                                      |
 //!
 //! An admission that succeeds spends no cooperative budget: the get of the pool that follows does.
@@ -110,7 +110,7 @@ enum Stage {
     /// In the account's queue. It may have its outcome already.
     Queued(Place),
     /// It has failed, but the task had no cooperative budget to return the error.
-    Refused(GetBufferError),
+    Failed(GetBufferError),
     /// Resolved, or it has left the queue.
     Done,
 }
@@ -136,19 +136,19 @@ impl Admission {
                 self.stage = Stage::Queued(place);
                 Poll::Pending
             }
-            Err(error) => self.refuse(error, cx),
+            Err(error) => self.fail(error, cx),
         }
     }
 
     /// Fails if the task has cooperative budget left; otherwise keeps the error until the next poll.
     #[cold]
-    fn refuse(
+    fn fail(
         &mut self,
         error: GetBufferError,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Charge, GetBufferError>> {
         // Stored before `spend`, which calls the waker: if that panics, the error is kept.
-        self.stage = Stage::Refused(error);
+        self.stage = Stage::Failed(error);
         if !spend(cx) {
             return Poll::Pending;
         }
@@ -160,7 +160,7 @@ impl Admission {
     pub(super) fn timer(&mut self) -> Option<&mut Option<Timer>> {
         match &mut self.stage {
             Stage::Queued(place) => Some(place.timer()),
-            Stage::New | Stage::Refused(_) | Stage::Done => None,
+            Stage::New | Stage::Failed(_) | Stage::Done => None,
         }
     }
 
@@ -180,7 +180,7 @@ impl Admission {
     fn leave(&mut self, why: Why) -> Option<Result<Charge, GetBufferError>> {
         let place = match mem::replace(&mut self.stage, Stage::Done) {
             Stage::Queued(place) => place,
-            Stage::Refused(error) => return Some(Err(error)),
+            Stage::Failed(error) => return Some(Err(error)),
             Stage::New | Stage::Done => return None,
         };
         let admitted = self.account.leave(place, self.count);
@@ -207,9 +207,9 @@ impl Future for Admission {
         let place = match &mut this.stage {
             Stage::New => return this.begin(cx),
             Stage::Queued(place) => place,
-            Stage::Refused(error) => {
+            Stage::Failed(error) => {
                 let error = *error;
-                return this.refuse(error, cx);
+                return this.fail(error, cx);
             }
             Stage::Done => panic!("a get was polled after it had resolved"),
         };
@@ -218,7 +218,7 @@ impl Future for Admission {
         };
         if let Stage::Queued(place) = mem::replace(&mut this.stage, Stage::Done) {
             if let Err(error) = this.account.told(place, outcome, this.count) {
-                return this.refuse(error, cx);
+                return this.fail(error, cx);
             }
         }
         Poll::Ready(Ok(this.charged()))

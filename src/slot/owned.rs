@@ -202,7 +202,7 @@ impl OwnedSlot {
         NonNull::new(payer)
     }
 
-    /// Returns the slot to the free list without the lock. On [`Put::Refused`] the caller gets the slot back and must
+    /// Returns the slot to the free list without the lock. On [`Put::NeedsLock`] the caller gets the slot back and must
     /// release it under the lock.
     #[inline]
     pub(crate) fn put(self) -> (Put, Option<OwnedSlot>) {
@@ -212,7 +212,7 @@ impl OwnedSlot {
         // SAFETY: the slot is owned until the exchange inside succeeds, so its pool, which the word
         // is part of, is alive until then; nothing is touched after (S2).
         let put = unsafe { word.as_ref() }.put(bit);
-        let kept = matches!(put, Put::Refused).then_some(self);
+        let kept = matches!(put, Put::NeedsLock).then_some(self);
         (put, kept)
     }
 }

@@ -95,7 +95,7 @@ pub(crate) enum Put {
     CallbackDue,
     /// The word is parked, or it has no callback reference left. The caller still owns the slot and must release it
     /// under the pool's lock.
-    Refused,
+    NeedsLock,
 }
 
 /// What a word counted when it was parked or opened.
@@ -231,7 +231,7 @@ impl Word {
             // In a parked word the slot is counted under the lock, so it must be freed there. With the count at its
             // limit, one more reference would carry into `NOTIFY`.
             if seen & OPEN == 0 || seen & CALLBACK_REFS == CALLBACK_REF_LIMIT {
-                return Put::Refused;
+                return Put::NeedsLock;
             }
             // Decided anew for each `seen`: the callback may have been removed since the last load, and a reference
             // that is never dropped would keep the pool alive for ever.

@@ -95,7 +95,7 @@ pub(crate) const KEPT_BY_A_QUOTA: usize = KEPT_BY_A_POOL.div_ceil(8);
 #[derive(Debug)]
 pub(crate) enum Offer {
     /// No waiter is queued.
-    Refused(OwnedSlot),
+    NoWaiter(OwnedSlot),
     /// The head of the queue has the slot, and wants more.
     Gathered,
     /// The head has all that it wants. The caller wakes it once the lock is free.
@@ -239,7 +239,7 @@ impl WaitQueue {
     #[inline]
     pub(crate) fn offer(&mut self, slot: OwnedSlot) -> Offer {
         let Some(front) = self.front() else {
-            return Offer::Refused(slot);
+            return Offer::NoWaiter(slot);
         };
         let queue_slot = self.queue_slots.at_mut(front);
         queue_slot.gathered.push(slot);

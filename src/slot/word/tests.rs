@@ -17,7 +17,7 @@ fn a_parked_word_refuses_every_take_and_put() {
     let word = Word::zero();
     assert_eq!(word.take(), Take::Empty);
     assert_eq!(word.take_many(3), 0);
-    assert_eq!(word.put(0), Put::Refused);
+    assert_eq!(word.put(0), Put::NeedsLock);
     assert!(!word.drop_callback_ref());
 }
 
@@ -77,7 +77,7 @@ fn callback_references_never_carry_into_the_flags() {
         assert_eq!(word.put(0), Put::CallbackDue);
     }
     assert_eq!(word.take(), Take::Bit(0));
-    assert_eq!(word.put(0), Put::Refused);
+    assert_eq!(word.put(0), Put::NeedsLock);
     assert_eq!(word.park(absent(1)), parked(1, 63));
 }
 
@@ -166,7 +166,7 @@ fn a_word_may_be_parked_and_opened_again() {
     assert_eq!(word.park(absent(2)), parked(2, 0));
     assert_eq!(word.park(absent(2)), parked(2, 0), "twice changes nothing");
     assert!(!word.is_open());
-    assert_eq!(word.put(1), Put::Refused);
+    assert_eq!(word.put(1), Put::NeedsLock);
     assert_eq!(word.open(absent(2), true), parked(2, 0));
     assert_eq!(word.put(1), Put::CallbackDue);
     assert_eq!(word.take(), Take::Bit(1));
