@@ -7,7 +7,7 @@ use crate::{
     values::error::GetBufferError,
     wait::{
         clock::Stamp,
-        node::Ticket,
+        node::NodeRef,
         quota_account::Account,
         quota_pool::QuotaPool,
         request::{Rank, Wanted, Why},
@@ -34,8 +34,8 @@ impl QuotaPool for WeakPool {
         self.engine().wait_for_room_began();
     }
 
-    fn wait_ended(&self, ticket: &Ticket) {
-        self.engine().wait_ended(ticket);
+    fn wait_ended(&self, node_ref: &NodeRef) {
+        self.engine().wait_ended(node_ref);
     }
 
     fn given_up(&self, why: Why) {

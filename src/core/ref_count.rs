@@ -38,7 +38,7 @@ pub(crate) enum Holding {
 
 impl Holding {
     /// The number after one of this kind was dropped.
-    fn left(self, seen: u64) -> u64 {
+    fn after_drop(self, seen: u64) -> u64 {
         match self {
             Holding::Handle => seen - 1,
             Holding::ReleaseGuard => seen.wrapping_add(RELEASE_GUARD),
@@ -108,7 +108,7 @@ impl Handles {
     pub(crate) fn drop_one_of_many(&self, holding: Holding) -> bool {
         let mut seen = self.0.load(Ordering::Relaxed);
         while self.leaves_a_handle(seen, holding) {
-            match self.exchange(seen, holding.left(seen), Ordering::Release) {
+            match self.exchange(seen, holding.after_drop(seen), Ordering::Release) {
                 Ok(_) => return true,
                 Err(now) => seen = now,
             }

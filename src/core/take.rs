@@ -16,8 +16,8 @@ use crate::{
     },
     values::error::GetBufferError,
     wait::{
-        node::{Outcome, Ticket},
-        queue::Left,
+        node::{NodeRef, Outcome},
+        queue::LeaveResult,
         request::{Rank, Wanted, Why},
     },
 };
@@ -26,7 +26,7 @@ use std::{mem, task::Waker};
 /// The result of a get under the lock: all slots, or a position in the wait queue.
 pub(crate) enum Found {
     Slots(SlotList),
-    Place(Ticket),
+    Queued(NodeRef),
 }
 
 impl Engine {
@@ -149,7 +149,7 @@ impl Engine {
         let joined = self.stamp_if_measured(&shared);
         // In the same hold of the lock as the check in `takes_all`: a release in between would find no waiter and put
         // its slot, and this get would wait while a slot is free.
-        let ticket = shared
+        let node_ref = shared
             .queue
             .join(wanted, gathered, joined, waker.into_inner());
         let requested = shared.reclaim.take();
@@ -164,25 +164,25 @@ impl Engine {
             drop(shared);
         }
         self.wait_began();
-        events::wait_began(self.name(), ticket.number().get(), wanted.slots);
+        events::wait_began(self.name(), node_ref.number().get(), wanted.slots);
         if let Some(requested) = requested {
             requested.wake_all();
         }
-        Ok(Found::Place(ticket))
+        Ok(Found::Queued(node_ref))
     }
 
     /// Continues the wait with `waker` as the waker from now on, or returns the outcome if the wait has just ended.
     #[cold]
-    pub(crate) fn wait_on(&self, ticket: &mut Ticket, waker: &Waker) -> Option<Outcome> {
-        let another = self.lock().queue.waits_with_another(ticket, waker);
+    pub(crate) fn wait_on(&self, node_ref: &mut NodeRef, waker: &Waker) -> Option<Outcome> {
+        let another = self.lock().queue.waits_with_another(node_ref, waker);
         if another {
             // Clone before the lock is taken, and drop the other waker after it is released: both are user code.
             let waker = waker.clone();
-            let unused = self.lock().queue.wake_by(ticket, waker);
+            let unused = self.lock().queue.wake_by(node_ref, waker);
             user_code::quietly(|| drop(unused));
         }
         // Last, because a hand-off before the new waker was stored has woken the old one.
-        ticket.take_outcome()
+        node_ref.take_outcome()
     }
 
     /// Takes up to the `wanted` number of free slots without the lock. A get of one has done this already.
@@ -288,21 +288,25 @@ impl Engine {
 
     /// Leaves the wait queue. Returns the slots that were handed off already, or the error that the wait ended with.
     /// Slots that were only gathered go to the next waiter.
-    pub(crate) fn leave_line(
+    pub(crate) fn leave_queue(
         &self,
-        mut ticket: Ticket,
+        mut node_ref: NodeRef,
         why: Why,
     ) -> Result<SlotList, GetBufferError> {
         let mut shared = self.lock();
-        let left = shared.queue.leave(&mut ticket);
+        let left = shared.queue.leave(&mut node_ref);
         let how = match &left {
-            Left::Waiting(..) => why.name(),
-            Left::WithOutcome(outcome) => outcome.name(),
+            LeaveResult::WasQueued(..) => why.name(),
+            LeaveResult::HadOutcome(outcome) => outcome.name(),
         };
         let (result, gathered, waker) = match left {
-            Left::Waiting(gathered, waker) => (Ok(SlotList::default()), gathered, waker),
-            Left::WithOutcome(Outcome::Slots(slots)) => (Ok(slots), SlotList::default(), None),
-            Left::WithOutcome(Outcome::Failed(error)) => (Err(error), SlotList::default(), None),
+            LeaveResult::WasQueued(gathered, waker) => (Ok(SlotList::default()), gathered, waker),
+            LeaveResult::HadOutcome(Outcome::Slots(slots)) => {
+                (Ok(slots), SlotList::default(), None)
+            }
+            LeaveResult::HadOutcome(Outcome::Failed(error)) => {
+                (Err(error), SlotList::default(), None)
+            }
         };
         // A get that has failed is neither cancelled nor timed out. A get that has its slots returns them, even after
         // its deadline.
@@ -318,9 +322,9 @@ impl Engine {
         // After the unlock: dropping a waker is user code, and `put_back` takes the lock.
         user_code::quietly(|| drop(waker));
         self.put_back(gathered);
-        self.wait_ended(&ticket);
-        events::wait_ended(self.name(), ticket.number().get(), how);
-        ticket.give_back();
+        self.wait_ended(&node_ref);
+        events::wait_ended(self.name(), node_ref.number().get(), how);
+        node_ref.give_back();
         result
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     values::status::State,
     wait::{
         clock::{Moment, Stamp},
-        node::Ticket,
+        node::NodeRef,
         reclaim::Key,
     },
 };
@@ -105,8 +105,8 @@ impl Engine {
     /// Reports that a get has read the outcome of its wait, or gives up. Called by the get itself, because the wait is
     /// measured by its clock.
     #[inline]
-    pub(crate) fn wait_ended(&self, ticket: &Ticket) {
-        if let Some(joined) = ticket.joined() {
+    pub(crate) fn wait_ended(&self, node_ref: &NodeRef) {
+        if let Some(joined) = node_ref.joined() {
             self.measured_wait_ended(joined);
         }
     }

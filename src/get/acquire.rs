@@ -3,7 +3,7 @@
 //! | state     | owns      | left by                                                                           |
 //! |-----------|-----------|-----------------------------------------------------------------------------------|
 //! | `New`     | nothing   | first poll: `Done` with a result and budget; a result without budget: `Handed` or `Failed`; no result: `Queued` |
-//! | `Queued`  | a ticket  | outcome: as for `New`; timeout: `Done`, or `Handed` if the outcome came before; drop: leaves the queue, its slots go to the next waiter |
+//! | `Queued`  | its node  | outcome: as for `New`; timeout: `Done`, or `Handed` if the outcome came before; drop: leaves the queue, its slots go to the next waiter |
 //! | `Handed`  | its slots | poll with cooperative budget: `Done`; drop: its slots go to the next waiter        |
 //! | `Failed`  | an error  | poll with cooperative budget: `Done`                                              |
 //! | `Done`    | nothing   | polling again panics                                                              |
@@ -22,7 +22,7 @@ use crate::{
     sync::{coop::spend, events, user_code},
     values::error::GetBufferError,
     wait::{
-        node::{Outcome, Ticket, Timer},
+        node::{NodeRef, Outcome, Timer},
         request::{Wanted, Why},
     },
 };
@@ -38,7 +38,7 @@ pub(crate) enum Acquire {
     /// Not polled yet.
     New(Wanted),
     /// In the wait queue. Its outcome may be in the node already.
-    Queued(Ticket),
+    Queued(NodeRef),
     /// It owns its slots, but the task had no cooperative budget to return them.
     Handed(SlotList),
     /// It has failed, but the task had no cooperative budget to return the error.
@@ -106,8 +106,8 @@ impl Acquire {
         cx: &mut Context<'_>,
     ) -> Poll<Result<SlotList, GetBufferError>> {
         match engine.take_or_join(wanted, cx.waker()) {
-            Ok(Found::Place(ticket)) => {
-                *self = Acquire::Queued(ticket);
+            Ok(Found::Queued(node_ref)) => {
+                *self = Acquire::Queued(node_ref);
                 Poll::Pending
             }
             Ok(Found::Slots(slots)) => self.resolve(slots, cx),
@@ -123,17 +123,17 @@ impl Acquire {
         cx: &mut Context<'_>,
     ) -> Poll<Result<SlotList, GetBufferError>> {
         match self {
-            Acquire::Queued(ticket) => {
-                let outcome = ticket.take_outcome();
+            Acquire::Queued(node_ref) => {
+                let outcome = node_ref.take_outcome();
                 // No outcome yet: register the waker under the lock, then look again, so that no wake-up is lost.
-                let outcome = outcome.or_else(|| engine.wait_on(ticket, cx.waker()));
+                let outcome = outcome.or_else(|| engine.wait_on(node_ref, cx.waker()));
                 let Some(outcome) = outcome else {
                     return Poll::Pending;
                 };
-                if let Acquire::Queued(ticket) = mem::replace(self, Acquire::Done) {
-                    engine.wait_ended(&ticket);
-                    events::wait_ended(engine.name(), ticket.number().get(), outcome.name());
-                    ticket.give_back();
+                if let Acquire::Queued(node_ref) = mem::replace(self, Acquire::Done) {
+                    engine.wait_ended(&node_ref);
+                    events::wait_ended(engine.name(), node_ref.number().get(), outcome.name());
+                    node_ref.give_back();
                 }
                 match outcome {
                     Outcome::Slots(slots) => self.resolve(slots, cx),
@@ -189,7 +189,7 @@ impl Acquire {
     /// The timer of a get that is queued.
     pub(crate) fn timer(&mut self) -> Option<&mut Option<Timer>> {
         match self {
-            Acquire::Queued(ticket) => Some(ticket.timer()),
+            Acquire::Queued(node_ref) => Some(node_ref.timer()),
             _ => None,
         }
     }
@@ -198,8 +198,8 @@ impl Acquire {
     #[inline]
     pub(crate) fn locate(&self, engine: &Engine, location: &'static Location<'static>) {
         if engine.tracks_holders() {
-            if let Acquire::Queued(ticket) = self {
-                ticket.set_location(location);
+            if let Acquire::Queued(node_ref) = self {
+                node_ref.set_location(location);
             }
         }
     }
@@ -240,7 +240,7 @@ impl Acquire {
     #[cold]
     fn give_up(&mut self, engine: &Engine, why: Why) -> Result<SlotList, GetBufferError> {
         match mem::replace(self, Acquire::Done) {
-            Acquire::Queued(ticket) => engine.leave_line(ticket, why),
+            Acquire::Queued(node_ref) => engine.leave_queue(node_ref, why),
             Acquire::Handed(slots) => {
                 engine.count(why);
                 Ok(slots)

@@ -16,9 +16,9 @@
 //! | **S4** | In an [`OwnedBytes`](bytes::OwnedBytes), `start .. start + len + spare` lies within the slot, and `start .. start + len` was written by its present owner, or zeroed. | `tests/it/stale_bytes.rs`, `tests/it/model` |
 //! | **S5** | A slot whose mark says that it counts against a quota has one reference to the quota account. The slot's owner takes it back, once. | `tests/it/quotas/` |
 //! | **P1** | What [`Published`](crate::free_list::published::Published) ever published stays until the `Published` is dropped. | loom `a_stalled_get_survives_a_reconfiguration` |
-//! | **W1** | A waiter's node lives as long as its wait queue: the pool's, or that of a quota account. The holder of the node's ticket keeps the queue alive. A node that the queue abandons, in the store of its outcome or in a call from its future, is not reached through the queue again, and lives until its ticket is given back. | loom `an_owned_waiter_is_served_after_the_last_handle_went`, `checks::loom::crowd` |
-//! | **W2** | Only the future that holds the [`Ticket`](crate::wait::node::Ticket) touches the node's timer, and it stops the timer before it gives the node back. | loom `cancel_meets_hand_off` |
-//! | **W3** | An outcome is moved out once, by the ticket, or by its owner under the lock. | loom `a_slot_has_one_owner` |
+//! | **W1** | A waiter's node lives as long as its wait queue: the pool's, or that of a quota account. The future that waits keeps the queue alive. A node that the queue abandons, in the store of its outcome or in a call from its future, is not reached through the queue again, and lives until its future gives it back. | loom `an_owned_waiter_is_served_after_the_last_handle_went`, `checks::loom::crowd` |
+//! | **W2** | Only the future that holds the [`NodeRef`](crate::wait::node::NodeRef) touches the node's timer, and it stops the timer before it gives the node back. | loom `cancel_meets_resolve` |
+//! | **W3** | An outcome is moved out once, by the waiting future, or by its owner under the lock. | loom `a_slot_has_one_owner` |
 //! | **H1** | A [`Pool`](crate::core::handle::Pool) counts one handle, except the one that a callback reference lends to the callback. A release guard is counted beside the handles until it is dropped or becomes a handle. A [`CallbackRef`](crate::core::refs::CallbackRef) is one callback reference counted in a word. Each keeps the engine alive. | loom `an_unpolled_owned_get_keeps_the_pool`, `the_last_release_calls_back_before_the_pool_is_freed` |
 
 #![allow(unsafe_code, reason = "listed in scripts/layers")]

@@ -1,10 +1,10 @@
 //! A waiter's node: where its outcome is stored, and its timer.
 //!
 //! The wait queue owns the nodes, one for each queue slot, and recycles them. So waiting allocates nothing once the
-//! queue has had as many waiters at a time before. A future that is queued has a [`Ticket`] to its node.
+//! queue has had as many waiters at a time before. A future that is queued has a [`NodeRef`] to its node.
 //!
-//! If the queue has more nodes than it keeps, it *abandons* the surplus as waiters leave: the node belongs to the
-//! ticket from then on, and giving the ticket back frees it. So no later event is needed to free it.
+//! If the queue has more nodes than it keeps, it *abandons* the surplus as waiters leave: the node belongs to its future
+//! from then on, which frees it when it gives it back. So no later event is needed to free it.
 //!
 //! The outcome is stored under the lock of the queue, and the future reads it without the lock. The waker is in the
 //! queue slot, under the lock. Storing the outcome and taking out the waker happen in the same hold of the lock. So a
@@ -12,11 +12,11 @@
 //!
 //! | outcome                 | the node's future               | its owner  | left by                                                |
 //! |-------------------------|---------------------------------|------------|--------------------------------------------------------|
-//! | [`given_back`]          | none                            | the queue  | [`OwnedWaiter::ticket`], under the lock                |
-//! | null                    | waits, or has taken its outcome | the queue  | `tell` and `abandon`, under the lock; [`Ticket::give_back`] |
-//! | any other               | has not taken its outcome       | the queue  | [`Ticket::take_outcome`]                               |
-//! | any other + `ABANDONED` | has not taken its outcome       | the ticket | [`Ticket::take_outcome`]                               |
-//! | `ABANDONED` alone       | has taken it, or needs none     | the ticket | [`Ticket::give_back`], which frees the node            |
+//! | [`given_back`]          | none                            | the queue  | [`OwnedNode::node_ref`], under the lock                |
+//! | null                    | waits, or has taken its outcome | the queue  | `set_outcome` and `abandon`, under the lock; [`NodeRef::give_back`] |
+//! | any other               | has not taken its outcome       | the queue  | [`NodeRef::take_outcome`]                              |
+//! | any other + `ABANDONED` | has not taken its outcome       | the future | [`NodeRef::take_outcome`]                              |
+//! | `ABANDONED` alone       | has taken it, or needs none     | the future | [`NodeRef::give_back`], which frees the node           |
 //!
 //! # Invariants
 //!
@@ -26,8 +26,8 @@
 //!
 //! | access                                   | ordering  | pairs with                            | carries                                          |
 //! |------------------------------------------|-----------|---------------------------------------|--------------------------------------------------|
-//! | `outcome`: `tell`, `tell_and_abandon`    | `Release` | `take_outcome`                        | the slots, their links and bytes; the join stamp |
-//! | `outcome`: `take_outcome`                | `Acquire` | `tell`, `tell_and_abandon`            | the same                                         |
+//! | `outcome`: `set_outcome`, `set_outcome_and_abandon` | `Release` | `take_outcome`                        | the slots, their links and bytes; the join stamp |
+//! | `outcome`: `take_outcome`                | `Acquire` | `set_outcome`, `set_outcome_and_abandon`            | the same                                         |
 //! | `outcome`: `give_back`                   | `Release` | `is_given_back`                       | the empty outcome and the stopped timer          |
 //! | `outcome`: `is_given_back`               | `Acquire` | `give_back`                           | the same                                         |
 //! | `location`: `set_location`               | `Release` | `location`                            | the source line, which is `'static`              |
@@ -57,7 +57,7 @@ pub(crate) type Timer = Pin<Box<Option<Sleep>>>;
 
 /// See the module's documentation. Other threads serve its neighbours, so no two nodes share a cache line.
 #[repr(align(128))]
-struct Waiter {
+struct Node {
     /// Null while the future waits, [`given_back`] while no future uses the node, one of the two errors, [`no_slots`],
     /// or the first slot of the list that was handed off.
     outcome: AtomicPtr<Slot>,
@@ -117,29 +117,29 @@ fn no_slots() -> *mut Slot {
     ptr::without_provenance_mut(4)
 }
 
-/// Bit of an outcome: the node belongs to the ticket. Slots are aligned, so no slot's address has this bit.
+/// Bit of an outcome: the node belongs to its future. Slots are aligned, so no slot's address has this bit.
 const ABANDONED: usize = 8;
 
 const _: () = assert!(align_of::<Slot>() > ABANDONED);
 
-/// The owner of a node. The queue has one for each queue slot; a node that was abandoned is owned by its ticket.
-pub(crate) struct OwnedWaiter(NonNull<Waiter>);
+/// The owner of a node. The queue has one for each queue slot. A node that was abandoned is owned by its future.
+pub(crate) struct OwnedNode(NonNull<Node>);
 
-// SAFETY: the shared fields are atomics or never change. Only the future that has the ticket touches the timer (W2).
-unsafe impl Send for OwnedWaiter {}
+// SAFETY: the shared fields are atomics or never change. Only the future that has the `NodeRef` touches the timer (W2).
+unsafe impl Send for OwnedNode {}
 // SAFETY: as above.
-unsafe impl Sync for OwnedWaiter {}
+unsafe impl Sync for OwnedNode {}
 
-impl fmt::Debug for OwnedWaiter {
+impl fmt::Debug for OwnedNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OwnedWaiter").finish()
+        f.debug_tuple("OwnedNode").finish()
     }
 }
 
-impl OwnedWaiter {
+impl OwnedNode {
     /// A node whose queue slot is `queue_slot`.
     pub(crate) fn new(number: NonZeroU32, queue_slot: u32) -> Self {
-        let waiter = Box::new(Waiter {
+        let node = Box::new(Node {
             outcome: AtomicPtr::new(given_back()),
             joined: StatisticU64::new(0),
             number,
@@ -148,50 +148,48 @@ impl OwnedWaiter {
             _freed_once: Tracked::new(),
             location: SettingPtr::default(),
         });
-        OwnedWaiter(NonNull::from(Box::leak(waiter)))
+        OwnedNode(NonNull::from(Box::leak(node)))
     }
 
-    fn waiter(&self) -> &Waiter {
+    fn node(&self) -> &Node {
         // SAFETY: the node is freed when its owner is dropped, and `self` is its owner (W1).
         unsafe { self.0.as_ref() }
     }
 
     /// The number of the node in its queue.
     pub(crate) fn number(&self) -> NonZeroU32 {
-        self.waiter().number
+        self.node().number
     }
 
-    /// Whether it is the node of `ticket`.
-    pub(crate) fn is_of(&self, ticket: &Ticket) -> bool {
-        self.0 == ticket.0
+    /// Whether it is the node of `node_ref`.
+    pub(crate) fn is_of(&self, node_ref: &NodeRef) -> bool {
+        self.0 == node_ref.0
     }
 
     /// Stores the index of its queue slot, which has moved. Called under the lock.
     pub(crate) fn set_queue_slot(&self, queue_slot: u32) {
-        self.waiter()
-            .queue_slot
-            .store(queue_slot, Ordering::Relaxed);
+        self.node().queue_slot.store(queue_slot, Ordering::Relaxed);
     }
 
-    /// Whether no future uses the node. Pairs with the store in [`Ticket::give_back`].
+    /// Whether no future uses the node. Pairs with the store in [`NodeRef::give_back`].
     pub(crate) fn is_given_back(&self) -> bool {
-        self.waiter().outcome.load(Ordering::Acquire) == given_back()
+        self.node().outcome.load(Ordering::Acquire) == given_back()
     }
 
-    /// The ticket of a future that starts to wait. Called under the lock, for a node that was given back.
-    pub(crate) fn ticket(&self, joined: Option<Stamp>) -> Ticket {
-        let waiter = self.waiter();
+    /// The reference for a future that starts to wait. Called under the lock, for a node that was given back.
+    pub(crate) fn node_ref(&self, joined: Option<Stamp>) -> NodeRef {
+        let node = self.node();
         let joined = Stamp::to_bits(joined);
-        waiter.joined.store(joined, Ordering::Relaxed);
-        waiter.outcome.store(ptr::null_mut(), Ordering::Relaxed);
+        node.joined.store(joined, Ordering::Relaxed);
+        node.outcome.store(ptr::null_mut(), Ordering::Relaxed);
         // Still that of the previous future.
-        waiter.location.store(ptr::null_mut(), Ordering::Relaxed);
-        Ticket(self.0)
+        node.location.store(ptr::null_mut(), Ordering::Relaxed);
+        NodeRef(self.0)
     }
 
     /// Whether the future was handed slots and has not taken them yet. It may take them at the same time.
     pub(crate) fn has_slots(&self) -> bool {
-        let outcome = self.waiter().outcome.load(Ordering::Relaxed);
+        let outcome = self.node().outcome.load(Ordering::Relaxed);
         !outcome.is_null()
             && [not_committed(), flushing(), given_back(), no_slots()]
                 .iter()
@@ -200,50 +198,52 @@ impl OwnedWaiter {
 
     /// The source line that made the get.
     pub(crate) fn location(&self) -> Option<&'static Location<'static>> {
-        let location = NonNull::new(self.waiter().location.load(Ordering::Acquire))?;
+        let location = NonNull::new(self.node().location.load(Ordering::Acquire))?;
         // SAFETY: a pointer that is not null was stored by `set_location`, from a `'static` reference.
         Some(unsafe { location.as_ref() })
     }
 
     /// When the future joined, if its wait is measured. Called under the lock.
     pub(crate) fn joined(&self) -> Option<Stamp> {
-        Stamp::from_bits(self.waiter().joined.load(Ordering::Relaxed))
+        Stamp::from_bits(self.node().joined.load(Ordering::Relaxed))
     }
 
     /// Records `now` as the join time of a future that has none. Called under the lock.
     pub(crate) fn joined_no_later_than(&self, now: Stamp) {
         let joined = Stamp::to_bits(Some(self.joined().unwrap_or(now)));
-        self.waiter().joined.store(joined, Ordering::Relaxed);
+        self.node().joined.store(joined, Ordering::Relaxed);
     }
 
-    /// Stores the outcome of the future's wait. Called under the lock, once for each ticket.
-    pub(crate) fn tell(&self, outcome: Outcome) {
-        let told = outcome.into_pointer();
-        self.waiter().outcome.store(told, Ordering::Release);
+    /// Stores the outcome of the future's wait. Called under the lock, once for each [`NodeRef`].
+    pub(crate) fn set_outcome(&self, outcome: Outcome) {
+        let address = outcome.into_pointer();
+        self.node().outcome.store(address, Ordering::Release);
     }
 
-    /// As [`tell`](Self::tell), and the node belongs to the ticket from now on.
-    pub(crate) fn tell_and_abandon(self, outcome: Outcome) {
+    /// As [`set_outcome`](Self::set_outcome), and the node belongs to its future from now on.
+    pub(crate) fn set_outcome_and_abandon(self, outcome: Outcome) {
         // One store for both: as soon as the future sees its outcome, it gives the node back, and it must know by then
         // that it owns the node.
-        let told = outcome.into_pointer().map_addr(|told| told | ABANDONED);
-        let node = ManuallyDrop::new(self);
-        node.waiter().outcome.store(told, Ordering::Release);
+        let address = outcome
+            .into_pointer()
+            .map_addr(|address| address | ABANDONED);
+        let this = ManuallyDrop::new(self);
+        this.node().outcome.store(address, Ordering::Release);
     }
 
-    /// The node belongs to the ticket from now on. Called under the lock, by the future that has the ticket and leaves
-    /// without an outcome.
+    /// The node belongs to its future from now on. Called under the lock, by that future, which leaves without an
+    /// outcome.
     pub(crate) fn abandon(self) {
-        let node = ManuallyDrop::new(self);
+        let this = ManuallyDrop::new(self);
         let abandoned = ptr::without_provenance_mut(ABANDONED);
-        node.waiter().outcome.store(abandoned, Ordering::Relaxed);
+        this.node().outcome.store(abandoned, Ordering::Relaxed);
     }
 }
 
-impl Drop for OwnedWaiter {
+impl Drop for OwnedNode {
     fn drop(&mut self) {
-        // SAFETY: the node was made by `Box::leak`, and is dropped once: with its queue, or by the ticket to which it
-        // was abandoned. No future will use a ticket to it again (W1).
+        // SAFETY: the node was made by `Box::leak`, and is dropped once: with its queue, or by the future to which it
+        // was abandoned. No `NodeRef` to it is used again (W1).
         let node = unsafe { Box::from_raw(self.0.as_ptr()) };
         // The timer of a future that was forgotten has a waker, which is user code: its drop may panic.
         user_code::quietly(|| drop(node));
@@ -257,59 +257,59 @@ fn stop(timer: &mut Timer) {
     user_code::quietly(|| timer.set(None));
 }
 
-/// The right of one future to use a node. There is one ticket to a node at a time.
-pub(crate) struct Ticket(NonNull<Waiter>);
+/// The reference of a future to its node. A node has one at a time, and only its future may use it.
+pub(crate) struct NodeRef(NonNull<Node>);
 
-// SAFETY: the timer is reached through `&mut Ticket` only, by one thread at a time (W2).
-unsafe impl Send for Ticket {}
-// SAFETY: a shared ticket reaches only the number, which never changes, and atomics.
-unsafe impl Sync for Ticket {}
+// SAFETY: the timer is reached through `&mut NodeRef` only, by one thread at a time (W2).
+unsafe impl Send for NodeRef {}
+// SAFETY: a shared reference to it reaches only the number, which never changes, and atomics.
+unsafe impl Sync for NodeRef {}
 
-impl fmt::Debug for Ticket {
+impl fmt::Debug for NodeRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Ticket").field(&self.number()).finish()
+        f.debug_tuple("NodeRef").field(&self.number()).finish()
     }
 }
 
-impl Ticket {
-    fn waiter(&self) -> &Waiter {
-        // SAFETY: a node lives as long as its queue, which the future keeps alive, or until this ticket is given back
+impl NodeRef {
+    fn node(&self) -> &Node {
+        // SAFETY: a node lives as long as its queue, which the future keeps alive, or until the future gives it back
         // (W1).
         unsafe { self.0.as_ref() }
     }
 
     /// The number of the node in its queue.
     pub(crate) fn number(&self) -> NonZeroU32 {
-        self.waiter().number
+        self.node().number
     }
 
     /// The index of its queue slot, or the last one if that was removed. Called under the lock.
     pub(crate) fn queue_slot(&self) -> u32 {
-        self.waiter().queue_slot.load(Ordering::Relaxed)
+        self.node().queue_slot.load(Ordering::Relaxed)
     }
 
     /// Records the source line that made the get.
     pub(crate) fn set_location(&self, location: &'static Location<'static>) {
         let location = ptr::from_ref(location).cast_mut();
-        self.waiter().location.store(location, Ordering::Release);
+        self.node().location.store(location, Ordering::Release);
     }
 
     /// When the future joined, if its wait is measured.
     #[inline]
     pub(crate) fn joined(&self) -> Option<Stamp> {
-        Stamp::from_bits(self.waiter().joined.load(Ordering::Relaxed))
+        Stamp::from_bits(self.node().joined.load(Ordering::Relaxed))
     }
 
-    /// Takes the outcome, if there is one. `Some` once for each ticket.
+    /// Takes the outcome, if there is one. `Some` once for each [`NodeRef`].
     pub(crate) fn take_outcome(&mut self) -> Option<Outcome> {
-        let found = self.waiter().outcome.load(Ordering::Acquire);
+        let found = self.node().outcome.load(Ordering::Acquire);
         // The outcome is removed, the owner stays the same.
         let emptied = ptr::without_provenance_mut(found.addr() & ABANDONED);
         let found = found.map_addr(|found| found & !ABANDONED);
         if found.is_null() {
             return None;
         }
-        self.waiter().outcome.store(emptied, Ordering::Relaxed);
+        self.node().outcome.store(emptied, Ordering::Relaxed);
         Some(if found == not_committed() {
             Outcome::Failed(GetBufferError::NotCommitted)
         } else if found == flushing() {
@@ -318,16 +318,16 @@ impl Ticket {
             Outcome::Slots(SlotList::default())
         } else {
             let first = NonNull::new(found)?;
-            // SAFETY: neither null, an error nor empty, so it is a list that `tell` or `tell_and_abandon` stored, and
-            // the store above removed it from the node (W3).
+            // SAFETY: neither null, an error nor empty, so it is a list that `set_outcome` or `set_outcome_and_abandon`
+            // stored, and the store above removed it from the node (W3).
             Outcome::Slots(unsafe { SlotList::from_first(first) })
         })
     }
 
     /// The timer kept with the node.
     pub(crate) fn timer(&mut self) -> &mut Option<Timer> {
-        // SAFETY: there is one ticket to the node, and it is borrowed mutably for as long as the timer is (W2).
-        self.waiter().timer.with_mut(|timer| unsafe { &mut *timer })
+        // SAFETY: there is one `NodeRef` to the node, and it is borrowed mutably for as long as the timer is (W2).
+        self.node().timer.with_mut(|timer| unsafe { &mut *timer })
     }
 
     /// Gives the node back, or frees it if it was abandoned. The future must not be queued any more, and its outcome
@@ -338,10 +338,10 @@ impl Ticket {
             stop(timer);
         }
         // Relaxed is enough: this future stored `ABANDONED` itself, or saw it when it took its outcome.
-        if self.waiter().outcome.load(Ordering::Relaxed).addr() == ABANDONED {
-            return drop(OwnedWaiter(self.0));
+        if self.node().outcome.load(Ordering::Relaxed).addr() == ABANDONED {
+            return drop(OwnedNode(self.0));
         }
         // Pairs with `is_given_back`: the next future of the node finds no outcome and a stopped timer.
-        self.waiter().outcome.store(given_back(), Ordering::Release);
+        self.node().outcome.store(given_back(), Ordering::Release);
     }
 }

@@ -1,9 +1,8 @@
 //! The wait queue: which gets wait for slots, and the order in which they are served.
 //!
 //! A release that finds a waiter hands its slot to the head of the queue directly. The head gathers slots until it has
-//! as many as it wants, so a large request is not starved by small ones behind it. When a get
-//! joins, every word of the free list is parked: by this get, or by a waiter before it. So later releases take the lock
-//! and find it.
+//! as many as it wants, so a large request is not starved by small ones behind it. When a get joins, every word of the
+//! free list is parked: by this get, or by a waiter before it. So later releases take the lock and find it.
 //!
 //! | state      | queued  | owns slots               | left by                                                       |
 //! |------------|---------|--------------------------|---------------------------------------------------------------|
@@ -54,13 +53,15 @@ use crate::{
     values::{error::GetBufferError, undelivered::Undelivered},
     wait::{
         clock::Stamp,
-        node::{Outcome, OwnedWaiter, Ticket},
+        node::{NodeRef, Outcome, OwnedNode},
         request::{Rank, Wanted},
     },
 };
 use std::{mem, task::Waker};
 
 /// The waiters, first in, first out. See the module's documentation.
+// `repr(C)` keeps the fields in this order: those that each release under the lock reads come first. In the pool's
+// shared state, which is `repr(C)` too, they follow the other fields that it reads, so it touches few cache lines.
 #[derive(Debug, Default)]
 #[repr(C)]
 pub(crate) struct WaitQueue {
@@ -71,7 +72,7 @@ pub(crate) struct WaitQueue {
     high_priority: Queue,
     /// The queue slots without a queued waiter, in the order in which they were left. A future that has not taken its
     /// outcome yet may still use the node of such a queue slot.
-    left: Queue,
+    without_waiter: Queue,
     /// How many queue slots without a waiter are kept.
     kept: usize,
     queue_slots: QueueSlots,
@@ -102,13 +103,13 @@ pub(crate) enum Offer {
     Served(Waker),
 }
 
-/// What a get had when it left the queue.
+/// The result of [`WaitQueue::leave`]: what the waiter had.
 #[derive(Debug)]
-pub(crate) enum Left {
+pub(crate) enum LeaveResult {
     /// It was queued: the slots that it had gathered, and its waker.
-    Waiting(SlotList, Option<Waker>),
+    WasQueued(SlotList, Option<Waker>),
     /// It had its outcome already.
-    WithOutcome(Outcome),
+    HadOutcome(Outcome),
 }
 
 impl WaitQueue {
@@ -198,7 +199,7 @@ impl WaitQueue {
         gathered: SlotList,
         joined: Option<Stamp>,
         waker: Waker,
-    ) -> Ticket {
+    ) -> NodeRef {
         let number = self.vacant_queue_slot();
         self.len += 1;
         let queue = match wanted.rank {
@@ -224,13 +225,13 @@ impl WaitQueue {
     #[inline]
     fn pop_given_back(&mut self) -> Option<QueueIndex> {
         for _ in 0..LOOK_AT {
-            let index = self.left.pop_front(&mut self.queue_slots)?;
+            let index = self.without_waiter.pop_front(&mut self.queue_slots)?;
             // A future that has not taken its outcome yet still uses the node: reuse would lose that outcome.
             if self.queue_slots.at(index).waiter.is_given_back() {
                 return Some(index);
             }
             // To the tail: a future that was forgotten never gives its node back, and must not be checked each time.
-            self.left.push_back(&mut self.queue_slots, index);
+            self.without_waiter.push_back(&mut self.queue_slots, index);
         }
         None
     }
@@ -300,10 +301,10 @@ impl WaitQueue {
         let (gathered, waker) = self.unlink(index);
         let outcome = outcome(gathered);
         if self.keeps_one_more() {
-            self.left.push_back(&mut self.queue_slots, index);
-            self.queue_slots.at(index).waiter.tell(outcome);
+            self.without_waiter.push_back(&mut self.queue_slots, index);
+            self.queue_slots.at(index).waiter.set_outcome(outcome);
         } else {
-            self.tell_beyond_kept(index, outcome);
+            self.set_outcome_beyond_kept(index, outcome);
         }
         waker
     }
@@ -311,13 +312,13 @@ impl WaitQueue {
     /// Stores the outcome of a waiter that was taken out of the queue, and removes a queue slot: if possible one that
     /// no future uses. As long as the waiter with the outcome has its queue slot, a report can show its source line.
     #[cold]
-    fn tell_beyond_kept(&mut self, index: QueueIndex, outcome: Outcome) {
+    fn set_outcome_beyond_kept(&mut self, index: QueueIndex, outcome: Outcome) {
         let Some(vacant) = self.pop_given_back() else {
-            return self.remove(index).tell_and_abandon(outcome);
+            return self.remove(index).set_outcome_and_abandon(outcome);
         };
         // Before the other one is removed: the removal moves a queue slot, and that one must be in a queue.
-        self.left.push_back(&mut self.queue_slots, index);
-        self.queue_slots.at(index).waiter.tell(outcome);
+        self.without_waiter.push_back(&mut self.queue_slots, index);
+        self.queue_slots.at(index).waiter.set_outcome(outcome);
         drop(self.remove(vacant));
     }
 
@@ -329,11 +330,15 @@ impl WaitQueue {
 
     /// Removes a queue slot that is in no queue. Returns its node.
     #[cold]
-    fn remove(&mut self, index: QueueIndex) -> OwnedWaiter {
+    fn remove(&mut self, index: QueueIndex) -> OwnedNode {
         let (node, moved) = self.queue_slots.remove(index);
         // The last queue slot has moved to `index`. It may be an end of one of the queues, which must follow it.
         if let Some(from) = moved {
-            for queue in [&mut self.waiting, &mut self.high_priority, &mut self.left] {
+            for queue in [
+                &mut self.waiting,
+                &mut self.high_priority,
+                &mut self.without_waiter,
+            ] {
                 queue.move_queue_slot(from, index);
             }
         }
@@ -353,19 +358,19 @@ impl WaitQueue {
         (mem::take(&mut queue_slot.gathered), queue_slot.waker.take())
     }
 
-    /// Whether the waiter of `ticket` is queued with a waker that does not wake the task of `waker`.
-    pub(crate) fn waits_with_another(&self, ticket: &Ticket, waker: &Waker) -> bool {
-        let Some(index) = self.queue_slots.of(ticket) else {
+    /// Whether the waiter of `node_ref` is queued with a waker that does not wake the task of `waker`.
+    pub(crate) fn waits_with_another(&self, node_ref: &NodeRef, waker: &Waker) -> bool {
+        let Some(index) = self.queue_slots.of(node_ref) else {
             return false;
         };
         let known = self.queue_slots.at(index).waker.as_ref();
         known.is_some_and(|known| !known.will_wake(waker))
     }
 
-    /// Replaces the waker of the waiter of `ticket`. Returns the waker that the caller drops once the lock is free: the
-    /// previous one, or `waker` itself if the waiter is no longer queued.
-    pub(crate) fn wake_by(&mut self, ticket: &Ticket, waker: Waker) -> Waker {
-        let index = self.queue_slots.of(ticket);
+    /// Replaces the waker of the waiter of `node_ref`. Returns the waker that the caller drops once the lock is free:
+    /// the previous one, or `waker` itself if the waiter is no longer queued.
+    pub(crate) fn wake_by(&mut self, node_ref: &NodeRef, waker: Waker) -> Waker {
+        let index = self.queue_slots.of(node_ref);
         match index.and_then(|index| self.queue_slots.at_mut(index).waker.as_mut()) {
             Some(known) => mem::replace(known, waker),
             None => waker,
@@ -377,24 +382,24 @@ impl WaitQueue {
         self.queue_slots.into_wakers()
     }
 
-    /// Takes the waiter of `ticket` out of the queue, if it is still queued.
-    pub(crate) fn leave(&mut self, ticket: &mut Ticket) -> Left {
+    /// Takes the waiter of `node_ref` out of the queue, if it is still queued.
+    pub(crate) fn leave(&mut self, node_ref: &mut NodeRef) -> LeaveResult {
         // A waiter that has its outcome has no waker any more, and its queue slot may have been removed.
-        let waiting = self.queue_slots.of(ticket);
+        let waiting = self.queue_slots.of(node_ref);
         let waiting = waiting.filter(|&index| self.queue_slots.at(index).waker.is_some());
         let Some(index) = waiting else {
-            let Some(outcome) = ticket.take_outcome() else {
+            let Some(outcome) = node_ref.take_outcome() else {
                 unreachable!("a waiter that is no longer queued has an outcome");
             };
-            return Left::WithOutcome(outcome);
+            return LeaveResult::HadOutcome(outcome);
         };
         let (gathered, waker) = self.unlink(index);
         if self.keeps_one_more() {
-            self.left.push_back(&mut self.queue_slots, index);
+            self.without_waiter.push_back(&mut self.queue_slots, index);
         } else {
             self.remove(index).abandon();
         }
-        Left::Waiting(gathered, waker)
+        LeaveResult::WasQueued(gathered, waker)
     }
 
     /// Fails all queued waiters with `error`. Returns their wakers, which the caller wakes once the lock is free, and

@@ -45,8 +45,8 @@ use crate::{
     values::error::GetBufferError,
     wait::{
         clock::Stamp,
-        node::{Outcome, Ticket, Timer},
-        queue::{KEPT_BY_A_QUOTA, Left, WaitQueue},
+        node::{NodeRef, Outcome, Timer},
+        queue::{KEPT_BY_A_QUOTA, LeaveResult, WaitQueue},
         quota_pool::QuotaPool,
         reclaim::{Key, Reclaim},
         request::{Rank, Wanted},
@@ -100,7 +100,7 @@ struct TurnedAway {
 /// A position in the account's queue.
 #[derive(Debug)]
 pub(crate) struct Place {
-    ticket: Ticket,
+    node_ref: NodeRef,
     /// [`TurnedAway::times`] when the get joined.
     turned_away: u64,
 }
@@ -122,7 +122,7 @@ impl fmt::Debug for Account {
 
 impl Place {
     pub(crate) fn timer(&mut self) -> &mut Option<Timer> {
-        self.ticket.timer()
+        self.node_ref.timer()
     }
 }
 
@@ -298,7 +298,7 @@ impl Account {
                 slots: count,
                 rank: Rank::Ordinary,
             };
-            let ticket = queue.join(wanted, SlotList::default(), joined, waker.into_inner());
+            let node_ref = queue.join(wanted, SlotList::default(), joined, waker.into_inner());
             let requested = waiters.reclaim.take();
             drop(waiters);
             if let Some(requested) = requested {
@@ -306,7 +306,7 @@ impl Account {
             }
             self.pool.wait_began();
             return Ok(Asked::Place(Place {
-                ticket,
+                node_ref,
                 turned_away,
             }));
         }
@@ -353,20 +353,24 @@ impl Account {
 
     /// Takes the outcome, if there is one. Otherwise stores `waker` as the waker of the waiter.
     pub(crate) fn wait_on(&self, place: &mut Place, waker: &Waker) -> Option<Outcome> {
-        let ticket = &mut place.ticket;
-        if let Some(outcome) = ticket.take_outcome() {
+        let node_ref = &mut place.node_ref;
+        if let Some(outcome) = node_ref.take_outcome() {
             return Some(outcome);
         }
-        let another = self.waiters.lock().queue.waits_with_another(ticket, waker);
+        let another = self
+            .waiters
+            .lock()
+            .queue
+            .waits_with_another(node_ref, waker);
         if another {
             // A waker is user code: it is cloned before the lock is taken, and the other one is dropped after it is
             // released.
             let waker = waker.clone();
-            let unused = self.waiters.lock().queue.wake_by(ticket, waker);
+            let unused = self.waiters.lock().queue.wake_by(node_ref, waker);
             user_code::quietly(|| drop(unused));
         }
         // Again: the outcome may have been stored before the waker was replaced, and then the old waker was woken.
-        ticket.take_outcome()
+        node_ref.take_outcome()
     }
 
     /// Ends the wait of a get that has its `outcome`. `Ok` if the get has its room. If all waiters were failed since it
@@ -377,8 +381,8 @@ impl Account {
         outcome: Outcome,
         count: usize,
     ) -> Result<(), GetBufferError> {
-        self.pool.wait_ended(&place.ticket);
-        place.ticket.give_back();
+        self.pool.wait_ended(&place.node_ref);
+        place.node_ref.give_back();
         match outcome {
             Outcome::Slots(_) => self.keep_unless_turned_away(place.turned_away, count),
             Outcome::Failed(error) => Err(error),
@@ -400,27 +404,27 @@ impl Account {
     /// failed. If it was admitted and has failed since, its room goes back to the quota.
     pub(crate) fn leave(&self, place: Place, count: usize) -> Result<bool, GetBufferError> {
         let Place {
-            mut ticket,
+            mut node_ref,
             turned_away,
         } = place;
         let mut waiters = self.waiters.lock();
-        let left = waiters.queue.leave(&mut ticket);
+        let left = waiters.queue.leave(&mut node_ref);
         // If it was the head, the waiters behind it may want less than there is room for (A2).
         let admitted = self.admit(&mut waiters.queue);
         drop(waiters);
-        self.pool.wait_ended(&ticket);
-        ticket.give_back();
+        self.pool.wait_ended(&node_ref);
+        node_ref.give_back();
         self.wake_from(admitted);
         match left {
-            Left::Waiting(_, waker) => {
+            LeaveResult::WasQueued(_, waker) => {
                 user_code::quietly(|| drop(waker));
                 Ok(false)
             }
-            Left::WithOutcome(Outcome::Slots(_)) => {
+            LeaveResult::HadOutcome(Outcome::Slots(_)) => {
                 self.keep_unless_turned_away(turned_away, count)?;
                 Ok(true)
             }
-            Left::WithOutcome(Outcome::Failed(error)) => Err(error),
+            LeaveResult::HadOutcome(Outcome::Failed(error)) => Err(error),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use super::{
     clock::Stamp,
-    node::Ticket,
+    node::NodeRef,
     request::{Wanted, Why},
 };
 use crate::values::error::GetBufferError;
@@ -23,7 +23,7 @@ pub(crate) trait QuotaPool: Send + Sync {
     /// Counts a wait that begins.
     fn wait_began(&self);
     /// Counts a wait that ends.
-    fn wait_ended(&self, ticket: &Ticket);
+    fn wait_ended(&self, node_ref: &NodeRef);
     /// Counts a get that was cancelled or timed out.
     fn given_up(&self, why: Why);
     /// The time since a stamp of this pool.

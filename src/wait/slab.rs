@@ -13,7 +13,7 @@ use crate::{
     slot::list::SlotList,
     wait::{
         clock::Stamp,
-        node::{OwnedWaiter, Ticket},
+        node::{NodeRef, OwnedNode},
         request::{Rank, Wanted},
     },
 };
@@ -46,7 +46,7 @@ impl QueueIndex {
 #[derive(Debug)]
 #[repr(align(64))]
 pub(super) struct QueueSlot {
-    pub(super) waiter: OwnedWaiter,
+    pub(super) waiter: OwnedNode,
     /// The waker of the future that waits here. `None` if no waiter is queued here.
     pub(super) waker: Option<Waker>,
     /// The slots that the waiter has so far (L4).
@@ -80,13 +80,13 @@ impl QueueSlots {
         &mut self.queue_slots[index.index()]
     }
 
-    /// The queue slot that has the node of `ticket`. `None` if it was removed.
+    /// The queue slot that has the node of `node_ref`. `None` if it was removed.
     #[inline]
-    pub(super) fn of(&self, ticket: &Ticket) -> Option<QueueIndex> {
-        let index = QueueIndex(NonZeroU32::new(ticket.queue_slot())?);
+    pub(super) fn of(&self, node_ref: &NodeRef) -> Option<QueueIndex> {
+        let index = QueueIndex(NonZeroU32::new(node_ref.queue_slot())?);
         let queue_slot = self.queue_slots.get(index.index())?;
         // If the queue slot was removed, the node has an old index, which another queue slot may have by now.
-        queue_slot.waiter.is_of(ticket).then_some(index)
+        queue_slot.waiter.is_of(node_ref).then_some(index)
     }
 
     #[inline]
@@ -106,7 +106,7 @@ impl QueueSlots {
         self.made = self.made.wrapping_add(1);
         let number = NonZeroU32::new(self.made).unwrap_or(NonZeroU32::MAX);
         self.queue_slots.push(QueueSlot {
-            waiter: OwnedWaiter::new(number, index.0.get()),
+            waiter: OwnedNode::new(number, index.0.get()),
             waker: None,
             gathered: SlotList::default(),
             ahead: None,
@@ -120,7 +120,7 @@ impl QueueSlots {
     /// Removes a queue slot that is in no list. Returns its node, and the previous index of the queue slot that has
     /// moved to `index`, if one has: the last one. Its neighbours are linked to the new index here.
     #[cold]
-    pub(super) fn remove(&mut self, index: QueueIndex) -> (OwnedWaiter, Option<QueueIndex>) {
+    pub(super) fn remove(&mut self, index: QueueIndex) -> (OwnedNode, Option<QueueIndex>) {
         let removed = self.queue_slots.swap_remove(index.index());
         debug_assert!(removed.waker.is_none() && removed.gathered.len() == 0);
         // `swap_remove` has moved the last one to `index`: its node and its neighbours must know.
@@ -148,7 +148,8 @@ impl QueueSlots {
         WaiterNumber(self.at(index).waiter.number())
     }
 
-    /// Stores the request and the waker of a future in a queue slot that no future uses. Returns its ticket.
+    /// Stores the request and the waker of a future in a queue slot that no future uses. Returns the reference to its
+    /// node.
     #[inline]
     pub(super) fn take(
         &mut self,
@@ -157,13 +158,13 @@ impl QueueSlots {
         gathered: SlotList,
         joined: Option<Stamp>,
         waker: Waker,
-    ) -> Ticket {
+    ) -> NodeRef {
         let queue_slot = self.at_mut(index);
         queue_slot.wanted = u32::try_from(wanted.slots).expect("at most u32::MAX slots");
         queue_slot.rank = wanted.rank;
         queue_slot.gathered = gathered;
         queue_slot.waker = Some(waker);
-        queue_slot.waiter.ticket(joined)
+        queue_slot.waiter.node_ref(joined)
     }
 
     /// When the waiter of a queue slot joined, if its wait is measured.

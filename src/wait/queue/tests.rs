@@ -1,12 +1,12 @@
 //! The order of a wait queue, and how much it keeps, while its queue slots move.
 
-use super::{Left, WaitQueue};
+use super::{LeaveResult, WaitQueue};
 use crate::{
     slot::list::SlotList,
     sync::{AtomicUsize, Ordering},
     values::error::GetBufferError,
     wait::{
-        node::{Outcome, Ticket},
+        node::{NodeRef, Outcome},
         request::{Rank, Wanted},
     },
 };
@@ -29,10 +29,10 @@ impl Wake for Name {
 /// A wait queue, and a model of it: which waiters are queued, and in which order.
 struct Checked {
     queue: WaitQueue,
-    waiting: Vec<(usize, Ticket)>,
-    priority: Vec<(usize, Ticket)>,
+    waiting: Vec<(usize, NodeRef)>,
+    priority: Vec<(usize, NodeRef)>,
     /// Waiters that have their outcome and have not taken it.
-    served: Vec<Ticket>,
+    served: Vec<NodeRef>,
     names: usize,
     woken: Arc<AtomicUsize>,
 }
@@ -53,7 +53,7 @@ impl Checked {
         Waker::from(Arc::new(Name(name, self.woken.clone())))
     }
 
-    fn of(&mut self, rank: Rank) -> &mut Vec<(usize, Ticket)> {
+    fn of(&mut self, rank: Rank) -> &mut Vec<(usize, NodeRef)> {
         match rank {
             Rank::Ordinary => &mut self.waiting,
             Rank::HighPriority => &mut self.priority,
@@ -65,8 +65,8 @@ impl Checked {
         let name = self.names;
         let waker = self.waker(name);
         let wanted = Wanted { slots: 1, rank };
-        let ticket = self.queue.join(wanted, SlotList::default(), None, waker);
-        self.of(rank).push((name, ticket));
+        let node_ref = self.queue.join(wanted, SlotList::default(), None, waker);
+        self.of(rank).push((name, node_ref));
     }
 
     /// Serves the head, which must be the expected waiter.
@@ -79,25 +79,25 @@ impl Checked {
             assert!(self.queue.admit(1).is_none());
             return;
         }
-        let (name, ticket) = self.of(rank).remove(0);
+        let (name, node_ref) = self.of(rank).remove(0);
         let (wanted, waker) = self.queue.admit(1).expect("there is room for one");
         assert_eq!(wanted, 1);
         waker.wake();
         assert_eq!(self.woken.load(Ordering::Relaxed), name);
-        self.served.push(ticket);
+        self.served.push(node_ref);
     }
 
     fn leave(&mut self, rank: Rank, which: usize) {
         if which >= self.of(rank).len() {
             return;
         }
-        let (name, mut ticket) = self.of(rank).remove(which);
-        let Left::Waiting(_, Some(waker)) = self.queue.leave(&mut ticket) else {
+        let (name, mut node_ref) = self.of(rank).remove(which);
+        let LeaveResult::WasQueued(_, Some(waker)) = self.queue.leave(&mut node_ref) else {
             panic!("it waits, with a waker");
         };
         waker.wake();
         assert_eq!(self.woken.load(Ordering::Relaxed), name);
-        ticket.give_back();
+        node_ref.give_back();
     }
 
     /// A waiter that has its outcome is polled with another waker. Then it takes its outcome, or leaves without.
@@ -105,17 +105,17 @@ impl Checked {
         if which >= self.served.len() {
             return;
         }
-        let mut ticket = self.served.remove(which);
+        let mut node_ref = self.served.remove(which);
         let another = self.waker(0);
-        assert!(!self.queue.waits_with_another(&ticket, &another));
-        drop(self.queue.wake_by(&ticket, another));
+        assert!(!self.queue.waits_with_another(&node_ref, &another));
+        drop(self.queue.wake_by(&node_ref, another));
         if which % 2 == 0 {
-            assert!(matches!(ticket.take_outcome(), Some(Outcome::Slots(_))));
+            assert!(matches!(node_ref.take_outcome(), Some(Outcome::Slots(_))));
         } else {
-            let left = self.queue.leave(&mut ticket);
-            assert!(matches!(left, Left::WithOutcome(Outcome::Slots(_))));
+            let left = self.queue.leave(&mut node_ref);
+            assert!(matches!(left, LeaveResult::HadOutcome(Outcome::Slots(_))));
         }
-        ticket.give_back();
+        node_ref.give_back();
     }
 
     fn fail_all(&mut self) {
@@ -126,13 +126,13 @@ impl Checked {
             .chain(self.waiting.drain(..))
             .collect();
         assert_eq!(wakers.len(), failed.len());
-        for (waker, (name, ticket)) in wakers.into_iter().zip(&mut failed) {
+        for (waker, (name, node_ref)) in wakers.into_iter().zip(&mut failed) {
             waker.wake();
             assert_eq!(self.woken.load(Ordering::Relaxed), *name);
-            assert!(matches!(ticket.take_outcome(), Some(Outcome::Failed(_))));
+            assert!(matches!(node_ref.take_outcome(), Some(Outcome::Failed(_))));
         }
-        for (_, ticket) in failed {
-            ticket.give_back();
+        for (_, node_ref) in failed {
+            node_ref.give_back();
         }
     }
 
@@ -184,9 +184,9 @@ fn waiters_keep_their_order_and_their_wakers_while_queue_slots_are_removed() {
             checked.check();
         }
         checked.fail_all();
-        checked.served.drain(..).for_each(|mut ticket| {
-            assert!(ticket.take_outcome().is_some());
-            ticket.give_back();
+        checked.served.drain(..).for_each(|mut node_ref| {
+            assert!(node_ref.take_outcome().is_some());
+            node_ref.give_back();
         });
     }
 }
