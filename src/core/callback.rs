@@ -129,7 +129,7 @@ impl Engine {
             // A release with a callback reference may hold a plain pointer to the old callback: dropped here, it
             // dangles.
             shared.retired.push(old);
-            shared.parked.hold_callback_refs = true;
+            shared.parked.must_stay_parked = true;
         }
         Some(returned)
     }
@@ -235,7 +235,7 @@ impl Future for Released<'_> {
 impl Drop for Released<'_> {
     fn drop(&mut self) {
         if !self.listener.is_over() {
-            self.pool.engine().lock().released.forget(&self.listener);
+            self.pool.engine().lock().released.remove(&self.listener);
         }
     }
 }

@@ -145,9 +145,9 @@ pub(crate) struct Shared {
     pub(super) retired: Vec<Callback>,
     pub(super) counters: Counters,
     pub(super) watches: Watches,
-    /// The wakers of futures that were forgotten and whose pool is gone. User code, so they are dropped without the
-    /// lock.
-    pub(super) forgotten: Vec<Waker>,
+    /// The wakers of futures that were leaked with `mem::forget` while they were queued. They are taken out when the last
+    /// handle is gone, and dropped when the pool is freed, without the lock, because that drop is user code.
+    pub(super) forgotten_wakers: Vec<Waker>,
 }
 
 /// Counts of the slow path, kept under the lock.
@@ -193,7 +193,7 @@ impl Engine {
                 retired: Vec::new(),
                 counters: Counters::default(),
                 watches: Watches::default(),
-                forgotten: Vec::new(),
+                forgotten_wakers: Vec::new(),
             })),
             accounts: Accounts::default(),
             settled: Changed::new(),

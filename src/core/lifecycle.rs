@@ -259,7 +259,7 @@ impl Engine {
         let mut shared = self.lock();
         shared.relock = relock;
         shared.memory_kept = kept.as_ref().map_or(0, |kept| kept.bytes);
-        self.close_books(&mut shared);
+        self.add_to_totals(&mut shared);
         shared.state = State::Configured;
         shared.busy = false;
         self.settled.announce();
@@ -270,12 +270,12 @@ impl Engine {
     }
 
     /// Adds what the slots counted since the commit to the totals. Every slot is free.
-    fn close_books(&self, shared: &mut Shared) {
+    fn add_to_totals(&self, shared: &mut Shared) {
         let totals = shared.parked.totals(&self.free_list);
         shared.counters.totals.acquired += totals.acquired;
         shared.counters.totals.released += totals.released;
         shared.counters.totals.used = totals.used;
-        shared.parked.close_books();
+        shared.parked.reset_totals();
     }
 
     pub(crate) fn drained(&self) -> Listener {
@@ -287,8 +287,8 @@ impl Engine {
     }
 
     /// Removes a listener of `drained` whose future is dropped.
-    pub(crate) fn forget_drained(&self, listener: &Listener) {
-        self.lock().drained.forget(listener);
+    pub(crate) fn remove_drained_listener(&self, listener: &Listener) {
+        self.lock().drained.remove(listener);
     }
 
     /// Drops what may be the last handle or release guard. Returns `true` if nothing is left: the caller frees the
@@ -303,12 +303,12 @@ impl Engine {
         shared.claim_end(self)
     }
 
-    /// Fails the queued gets if no handle and no callback reference is left. Their futures were forgotten and will
-    /// never be polled, so the slots that they have or would be given are returned to the pool.
+    /// Fails the queued gets if no handle and no callback reference is left. Their futures were leaked with
+    /// `mem::forget` and will never be polled, so the slots that they have or would be given are returned to the pool.
     fn fail_forgotten_waiters(&self, shared: &mut Shared) {
         if !self.handles.any() && shared.parked.parked_callback_refs() == 0 {
-            let forgotten = self.fail_waiters(shared, GetBufferError::NotCommitted);
-            shared.forgotten.extend(forgotten);
+            let wakers = self.fail_waiters(shared, GetBufferError::NotCommitted);
+            shared.forgotten_wakers.extend(wakers);
         }
     }
 
@@ -318,7 +318,7 @@ impl Engine {
             return true;
         }
         let shared = self.lock();
-        let alive = self.can_be_had(&shared);
+        let alive = self.has_handle(&shared);
         if alive {
             self.handles.count_one_more();
         }
@@ -326,7 +326,7 @@ impl Engine {
     }
 
     /// Whether a handle is left, so that another one can be made.
-    pub(crate) fn can_be_had(&self, shared: &Shared) -> bool {
+    pub(crate) fn has_handle(&self, shared: &Shared) -> bool {
         // A releaser that calls the callback has a handle too: its callback reference. If no counted handle is left,
         // every word is parked, so the parked count includes all callback references.
         !shared.ended && (self.handles.any() || shared.parked.parked_callback_refs() > 0)
@@ -339,7 +339,7 @@ impl Engine {
             if shared.parked.drop_callback_ref(word) {
                 if shared.parked.parked_callback_refs() == 0 {
                     *retired = mem::take(&mut shared.retired);
-                    shared.parked.hold_callback_refs = false;
+                    shared.parked.must_stay_parked = false;
                 }
                 self.fail_forgotten_waiters(&mut shared);
                 return shared.claim_end(self);
@@ -361,10 +361,10 @@ impl Engine {
         let memory = shared.parked.memory().cloned();
         self.close_priority_buffers(&mut shared);
         // Metrics may still read the counts after this, so they are added to the totals.
-        self.close_books(&mut shared);
+        self.add_to_totals(&mut shared);
         shared.parked.abandon(&self.free_list);
         shared.state = State::Unconfigured;
-        let forgotten = mem::take(&mut shared.forgotten);
+        let forgotten = mem::take(&mut shared.forgotten_wakers);
         let queue = mem::replace(&mut shared.queue, WaitQueue::new(0));
         drop(shared);
         drop(memory);

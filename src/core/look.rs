@@ -66,7 +66,7 @@ impl Engine {
     #[cfg(feature = "metrics")]
     pub(crate) fn lives(&self) -> (bool, Status) {
         let shared = self.lock();
-        (self.can_be_had(&shared), self.status(&shared))
+        (self.has_handle(&shared), self.status(&shared))
     }
 
     /// The quotas in use.

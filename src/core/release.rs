@@ -42,7 +42,7 @@ pub(crate) fn release(mut slot: OwnedSlot) {
         reset(&mut slot);
     }
     // Before the put: after it the slot belongs to another thread, and the generation must say that no user has it.
-    slot.turn();
+    slot.increment_generation();
     match handle::put_free(slot) {
         PutOutcome::Done => {}
         PutOutcome::CallbackDue(callback_ref) => call_with(&callback_ref),

@@ -73,7 +73,7 @@ impl Engine {
 
     /// Wakes the watches if no handle is left. Called after something was dropped that may have been the last handle.
     pub(crate) fn wake_watches_of_one_gone(&self) {
-        if self.interest.is_in(ASLEEP) && !self.can_be_had(&self.lock()) {
+        if self.interest.is_in(ASLEEP) && !self.has_handle(&self.lock()) {
             self.wake_watches(ASLEEP);
         }
     }

@@ -129,7 +129,7 @@ pub(crate) struct ParkedWords {
     /// Whether words stay parked because a callback reference may still use a replaced callback. All words stay parked,
     /// not only those with callback references. An open word would get references for the new callback, and then it
     /// would not be visible when the old references have ended.
-    pub(crate) hold_callback_refs: bool,
+    pub(crate) must_stay_parked: bool,
 }
 
 impl ParkedWords {
@@ -243,7 +243,7 @@ impl ParkedWords {
             let word = table.block(index)?;
             if self.with_free.contains(index) {
                 // The word is parked, so no other thread takes its free slot first, and this cannot fail.
-                if !may_open || self.hold_callback_refs {
+                if !may_open || self.must_stay_parked {
                     return self.take_parked(list, index);
                 }
                 // This moves the word from `with_free` to `open`, so `reachable` stays the same.
@@ -299,7 +299,7 @@ impl ParkedWords {
             return;
         }
         self.parked_out -= 1;
-        if may_open && !self.hold_callback_refs {
+        if may_open && !self.must_stay_parked {
             self.open(list, index);
         } else {
             self.with_free.insert(index);
@@ -397,9 +397,9 @@ impl ParkedWords {
         totals
     }
 
-    /// Starts counting from 0. Every slot is free. No word counts as set up any more, so the next use of each word
-    /// resets the counts of its slots.
-    pub(crate) fn close_books(&mut self) {
+    /// Makes [`totals`](ParkedWords::totals) start from 0. Every slot is free. No word counts as set up any more, so the
+    /// next use of each word resets the counts of its slots.
+    pub(crate) fn reset_totals(&mut self) {
         self.used.clear();
     }
 

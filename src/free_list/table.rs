@@ -159,7 +159,7 @@ impl BlockTable {
         let Some(block) = self.block(index) else {
             unreachable!("every word of the configuration has a block");
         };
-        block.set_up(owner.0);
+        block.set_owner(owner.0);
         for (bit, set_up) in slots.enumerate() {
             if let Some(slot) = block.slot(bit) {
                 slot.set_up(&set_up);

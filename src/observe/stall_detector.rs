@@ -187,7 +187,7 @@ impl<F> StallDetector<F> {
         let waker = Spare::new(waker.clone());
         let engine = self.watch.pool.engine();
         let mut shared = engine.lock();
-        if !engine.can_be_had(&shared) {
+        if !engine.has_handle(&shared) {
             drop(shared);
             return Look::Gone;
         }

@@ -279,7 +279,7 @@ impl fmt::Debug for Drained {
 impl Drop for Drained {
     fn drop(&mut self) {
         if !self.listener.is_over() {
-            self.pool.engine().forget_drained(&self.listener);
+            self.pool.engine().remove_drained_listener(&self.listener);
         }
     }
 }

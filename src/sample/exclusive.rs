@@ -402,7 +402,7 @@ fn hand_out(
     if engine.tracks_holders() {
         engine.record(slot, location);
     }
-    slot.turn();
+    slot.increment_generation();
     let geometry = engine.geometry();
     (geometry.prefix(), geometry.size())
 }

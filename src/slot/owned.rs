@@ -142,7 +142,7 @@ impl OwnedSlot {
 
     /// Increments the generation: the slot is handed to a user, or a user releases it.
     #[inline]
-    pub(crate) fn turn(&self) {
+    pub(crate) fn increment_generation(&self) {
         // A load and a store, which cost less than an atomic addition: only the owner writes the generation.
         let generation = &self.slot().generation;
         generation.store(generation.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

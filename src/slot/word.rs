@@ -299,7 +299,7 @@ impl Word {
     }
 
     /// Sets the pool that the word belongs to. Called before any slot of the word can be taken.
-    pub(crate) fn set_up(&self, owner: *mut ()) {
+    pub(crate) fn set_owner(&self, owner: *mut ()) {
         self.owner.store(owner, Ordering::Relaxed);
     }
 

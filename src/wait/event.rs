@@ -48,7 +48,7 @@ impl Event {
     }
 
     /// Removes `listener`, if it is still in the list.
-    pub(crate) fn forget(&mut self, listener: &Listener) {
+    pub(crate) fn remove(&mut self, listener: &Listener) {
         // It may be of an event that is over. Then another listener, of the next event, may have its number.
         let known = self.by_number.get(&listener.number);
         if known.is_some_and(|notify| Arc::ptr_eq(notify, &listener.notify)) {
