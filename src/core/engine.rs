@@ -92,7 +92,7 @@ pub(crate) struct Engine {
     /// The accounts of the pool's quotas, under a lock of their own.
     pub(super) accounts: Accounts,
     /// Notified when [`Shared::busy`] ends.
-    pub(super) settled: Changed,
+    pub(super) not_busy: Changed,
     /// Gets that failed without the lock because the pool was empty.
     pub(super) misses: CachePadded<StatisticU64>,
     pub(super) callback_panics: StatisticU64,
@@ -196,7 +196,7 @@ impl Engine {
                 forgotten_wakers: Vec::new(),
             })),
             accounts: Accounts::default(),
-            settled: Changed::new(),
+            not_busy: Changed::new(),
             misses: CachePadded::new(StatisticU64::new(0)),
             callback_panics: StatisticU64::new(0),
             waited_for_room: StatisticU64::new(0),
@@ -242,7 +242,7 @@ impl Engine {
     }
 
     /// Whether gets are served. Exact for a thread that is ordered after the change, by the lock for example.
-    pub(crate) fn is_open(&self) -> bool {
+    pub(crate) fn serves_gets(&self) -> bool {
         self.gate.load(Ordering::Relaxed) == Gate::Open as u8
     }
 
@@ -289,7 +289,7 @@ impl Shared {
     /// Hands a slot off to the waiter at the head of the queue, or puts it. Returns the waker of a waiter that has all
     /// its slots; the caller wakes it after the unlock.
     #[inline]
-    pub(crate) fn settle(&mut self, engine: &Engine, slot: OwnedSlot) -> Option<Waker> {
+    pub(crate) fn hand_off_or_put(&mut self, engine: &Engine, slot: OwnedSlot) -> Option<Waker> {
         // The reserve comes before ordinary waiters, who may not take from it, and after waiters of high priority.
         if self.priority_buffers.is_short() && !self.queue.has_high_priority() {
             self.priority_buffers.keep(slot);

@@ -41,10 +41,10 @@ struct MemoryKept {
 }
 
 impl Engine {
-    fn lock_settled(&self) -> LockGuard<'_, Shared> {
+    fn lock_when_not_busy(&self) -> LockGuard<'_, Shared> {
         let mut shared = self.lock();
         while shared.busy {
-            shared = self.settled.wait(shared);
+            shared = self.not_busy.wait(shared);
         }
         shared
     }
@@ -60,7 +60,7 @@ impl Engine {
                 State::Committed => return Err(SetPropertiesError::AlreadyCommitted),
                 State::Draining => return Err(SetPropertiesError::BuffersOutstanding),
                 // Only a commit is waited for: a draining pool failed above, also while it is busy.
-                _ if shared.busy => shared = self.settled.wait(shared),
+                _ if shared.busy => shared = self.not_busy.wait(shared),
                 _ => break,
             }
         }
@@ -79,11 +79,11 @@ impl Engine {
     }
 
     pub(crate) fn commit(&self, owner: Owner) -> Result<(), CommitError> {
-        let mut shared = self.lock_settled();
+        let mut shared = self.lock_when_not_busy();
         match shared.state {
             State::Committed => return Ok(()),
             State::Draining => {
-                self.open(&mut shared);
+                self.start_serving(&mut shared);
                 drop(shared);
                 events::drain_cancelled(self.name());
                 return Ok(());
@@ -103,7 +103,7 @@ impl Engine {
         let mut shared = self.lock();
         // Busy is over before an error returns, or all later calls would wait for ever.
         shared.busy = false;
-        self.settled.announce();
+        self.not_busy.announce();
         let (memory, mut layout) = mapped?;
         let plan = CommitPlan {
             slots: wanted.buffers,
@@ -115,7 +115,7 @@ impl Engine {
         self.geometry.set(wanted.prefix, wanted.size);
         shared.relock = None;
         shared.memory_kept = 0;
-        self.open(&mut shared);
+        self.start_serving(&mut shared);
         drop(shared);
         // Dropped without the lock: it now has the memory that the old configuration needed.
         drop(layout);
@@ -126,10 +126,10 @@ impl Engine {
     }
 
     /// Starts to serve gets, after the reserve is filled from the free slots. Every word is parked at this time.
-    fn open(&self, shared: &mut Shared) {
+    fn start_serving(&self, shared: &mut Shared) {
         shared.state = State::Committed;
         let size = PriorityBuffers::of(self.settings.priority_buffers, shared.properties.buffers);
-        shared.priority_buffers.open(size);
+        shared.priority_buffers.start_keeping(size);
         while shared.priority_buffers.is_short() {
             let Some(slot) = shared.parked.take(&self.free_list, false) else {
                 break;
@@ -180,7 +180,7 @@ impl Engine {
         shared.state = State::Draining;
         self.set_gate(&shared);
         // Before the gets fail: a slot that they had gathered must not go to the reserve, or the drain would not end.
-        self.close_priority_buffers(&mut shared);
+        self.put_priority_buffers(&mut shared);
         let failed = self.fail_waiters(&mut shared, GetBufferError::NotCommitted);
         let requested = shared.reclaim.take();
         let drained = shared.claim_drain();
@@ -210,8 +210,8 @@ impl Engine {
     }
 
     /// Puts the slots of the reserve into the free list, and stops keeping one.
-    fn close_priority_buffers(&self, shared: &mut Shared) {
-        let mut kept = shared.priority_buffers.close();
+    fn put_priority_buffers(&self, shared: &mut Shared) {
+        let mut kept = shared.priority_buffers.stop_keeping();
         while let Some(slot) = kept.pop() {
             shared.parked.put(&self.free_list, slot, false);
         }
@@ -223,7 +223,7 @@ impl Engine {
         shared.parked.park_all(&self.free_list);
         let (mut failed, mut orphans) = shared.queue.fail_all(error);
         while let Some(slot) = orphans.pop() {
-            let woken = shared.settle(self, slot);
+            let woken = shared.hand_off_or_put(self, slot);
             debug_assert!(
                 woken.is_none(),
                 "a waiter is queued after all waiters failed"
@@ -262,7 +262,7 @@ impl Engine {
         self.add_to_totals(&mut shared);
         shared.state = State::Configured;
         shared.busy = false;
-        self.settled.announce();
+        self.not_busy.announce();
         let listeners = mem::take(&mut shared.drained);
         drop(shared);
         listeners.tell_all();
@@ -359,7 +359,7 @@ impl Engine {
         let retired = mem::take(&mut shared.retired);
         let listeners = mem::take(&mut shared.drained);
         let memory = shared.parked.memory().cloned();
-        self.close_priority_buffers(&mut shared);
+        self.put_priority_buffers(&mut shared);
         // Metrics may still read the counts after this, so they are added to the totals.
         self.add_to_totals(&mut shared);
         shared.parked.abandon(&self.free_list);

@@ -22,8 +22,8 @@ impl QuotaPool for WeakPool {
         Ok(self.engine().stamp_if_measured(&shared))
     }
 
-    fn is_open(&self) -> bool {
-        self.engine().is_open()
+    fn serves_gets(&self) -> bool {
+        self.engine().serves_gets()
     }
 
     fn max_waiters(&self) -> usize {

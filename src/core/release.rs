@@ -97,11 +97,11 @@ fn call(callback: &dyn NotifyRelease, pool: &Pool) {
 fn release_under_the_lock(slot: OwnedSlot) {
     let (mut woken, mut drained, mut listeners, mut callback) = (None, false, None, None);
     let release_guard = ReleaseGuard::enter(slot, |engine, shared, slot| {
-        // In one hold of the lock with `settle`: a `released()` future that was made before the slot is free must be
-        // notified of this release.
+        // In one hold of the lock with `hand_off_or_put`: a `released()` future that was made before the slot is free must
+        // be notified of this release.
         listeners = shared.released.take();
         callback = shared.callback.clone();
-        woken = shared.settle(engine, slot);
+        woken = shared.hand_off_or_put(engine, slot);
         drained = shared.claim_drain();
     });
     // The lock is free: from here on user code runs. The guard keeps the pool alive. A waiter was woken or a drain
@@ -146,7 +146,7 @@ impl Engine {
         // The lock is taken once for each slot, so that no list of wakers must be kept until it is released.
         while let Some(slot) = slots.pop() {
             let mut shared = self.lock();
-            let woken = shared.settle(self, slot);
+            let woken = shared.hand_off_or_put(self, slot);
             let drained = shared.claim_drain();
             drop(shared);
             if let Some(waker) = woken {

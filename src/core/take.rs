@@ -41,9 +41,9 @@ impl Engine {
     pub(crate) fn try_take(&self) -> Result<OwnedSlot, GetBufferError> {
         match self.free_list.take() {
             Ok(slot) => Ok(slot),
-            // No word has a free slot, and an open gate means that gets are served. So the pool is empty, and a
-            // look under the lock would find no slot either.
-            Err(Miss::Empty) if self.is_open() => {
+            // No word has a free slot, and the pool serves gets. So it is empty, and a look under the lock would find
+            // no slot either.
+            Err(Miss::Empty) if self.serves_gets() => {
                 self.misses.fetch_add(1, Ordering::Relaxed);
                 events::exhausted(self.name(), 1);
                 Err(GetBufferError::Exhausted)
@@ -85,7 +85,7 @@ impl Engine {
             Rank::Ordinary => !self.free_list.is_empty(),
             Rank::HighPriority => true,
         };
-        if !is_short || (!has_more && self.is_open()) {
+        if !is_short || (!has_more && self.serves_gets()) {
             return Ok(gathered);
         }
         // More slots than the pool has may be asked for, so the check is only whether one slot can ever be served.

@@ -8,15 +8,15 @@
 //! left that has to be seen. So each parking of a word is paid for by one opening, and no operation here costs more in
 //! a larger pool, except for the words that it really parks.
 //!
-//! | word                      | `OPEN` bit | in `open` | in `with_free` | its slots are taken and freed |
-//! |---------------------------|------------|-----------|----------------|-------------------------------|
-//! | open                      | 1          | yes       | no             | without the lock              |
-//! | parked, has free slots    | 0          | no        | yes            | under the lock                |
-//! | parked, has no free slot  | 0          | no        | no             | under the lock                |
+//! | word                      | `OPEN` bit | in `open_words` | in `with_free` | its slots are taken and freed |
+//! |---------------------------|------------|-----------------|----------------|-------------------------------|
+//! | open                      | 1          | yes             | no             | without the lock              |
+//! | parked, has free slots    | 0          | no              | yes            | under the lock                |
+//! | parked, has no free slot  | 0          | no              | no             | under the lock                |
 //!
 //! # Invariants, true whenever the lock is free
 //!
-//! - **F1** A word is in `open` if and only if its bit says so. `word: tests`, loom `*`
+//! - **F1** A word is in `open_words` if and only if its bit says so. `word: tests`, loom `*`
 //! - **F2** A parked word is in `with_free` if and only if one of its slots is free. `tests/it/model`
 //! - **F3** `parked_out` is the number of checked-out slots of all parked words together, and `parked_callback_refs`
 //!   that of their callback references. So while every word is parked they are those of the pool. loom
@@ -66,7 +66,7 @@ pub(crate) struct CommitPlan {
 pub(crate) struct Layout {
     words: usize,
     per_word: usize,
-    open: BitSet,
+    open_words: BitSet,
     used: BitSet,
     with_free: BitSet,
 }
@@ -85,7 +85,7 @@ impl Layout {
         let layout = Layout {
             words,
             per_word,
-            open: set(BitSet::with_bound(words))?,
+            open_words: set(BitSet::with_bound(words))?,
             used: set(BitSet::with_bound(words))?,
             with_free: set(BitSet::full(words))?,
         };
@@ -115,7 +115,7 @@ pub(crate) struct ParkedWords {
     /// The slots of each word, except the last, which may have fewer.
     per_word: usize,
     /// The words that are open (F1).
-    open: BitSet,
+    open_words: BitSet,
     /// The parked words that have free slots (F2).
     with_free: BitSet,
     /// The words whose slots were set up since the commit.
@@ -147,7 +147,7 @@ impl ParkedWords {
             word.set_cursor(0);
         }
         self.per_word = layout.per_word;
-        mem::swap(&mut self.open, &mut layout.open);
+        mem::swap(&mut self.open_words, &mut layout.open_words);
         mem::swap(&mut self.used, &mut layout.used);
         mem::swap(&mut self.with_free, &mut layout.with_free);
         self.plan = Some(plan);
@@ -165,7 +165,7 @@ impl ParkedWords {
         self.plan = None;
         self.with_free = BitSet::default();
         self.used = BitSet::default();
-        self.open = BitSet::default();
+        self.open_words = BitSet::default();
         self.publish_reachable(list);
     }
 
@@ -186,15 +186,15 @@ impl ParkedWords {
 
     /// Parks every open word: from now on every get and every release goes under the lock.
     pub(crate) fn park_all(&mut self, list: &FreeList) {
-        while let Some(index) = self.open.next(0) {
-            self.park(list, index);
+        while let Some(index) = self.open_words.next(0) {
+            self.park_word(list, index);
         }
         self.publish_reachable(list);
     }
 
     /// How many slots are checked out. Exact, because the caller has every word parked.
     pub(crate) fn parked_out(&self) -> usize {
-        debug_assert_eq!(self.open.len(), 0);
+        debug_assert_eq!(self.open_words.len(), 0);
         self.parked_out
     }
 
@@ -205,12 +205,12 @@ impl ParkedWords {
 
     /// Whether every word is parked.
     pub(crate) fn all_parked(&self) -> bool {
-        self.open.len() == 0
+        self.open_words.len() == 0
     }
 
     /// How many slots are checked out now. Slots of open words may be taken and freed during the count.
     pub(crate) fn out(&self, list: &FreeList) -> usize {
-        let open = self.open.iter().filter_map(|index| {
+        let open = self.open_words.iter().filter_map(|index| {
             let word = list.table.block(index)?;
             Some(word.out(self.absent(index)))
         });
@@ -233,10 +233,10 @@ impl ParkedWords {
         let table = &list.table;
         let own = stripe::current() & table.mask.load(Ordering::Relaxed);
         // Ends when no word is open and no parked word has free slots: then no slot is free (F1, F2).
-        while let Some(lowest) = lowest(self.open.next(0), self.with_free.next(0)) {
+        while let Some(lowest) = lowest(self.open_words.next(0), self.with_free.next(0)) {
             // The stripe's own word also if it is not the lowest: a get that was directed to another thread's word
             // would leave the cursor there for all later gets of the stripe.
-            let index = match self.with_free.contains(own) || self.open.contains(own) {
+            let index = match self.with_free.contains(own) || self.open_words.contains(own) {
                 true => own,
                 false => lowest,
             };
@@ -246,8 +246,8 @@ impl ParkedWords {
                 if !may_open || self.must_stay_parked {
                     return self.take_parked(list, index);
                 }
-                // This moves the word from `with_free` to `open`, so `reachable` stays the same.
-                self.open(list, index);
+                // This moves the word from `with_free` to `open_words`, so `reachable` stays the same.
+                self.open_word(list, index);
             }
             // The word is open: other threads take and free its slots at the same time, also while the lock is held.
             match word.take() {
@@ -262,7 +262,7 @@ impl ParkedWords {
                 // The word had no free slot when it was read. Park it, so that the next release to it comes under the
                 // lock and sees a waiter. A release that came between the read and the parking is counted by `park`,
                 // which puts the word into `with_free`, and this loop finds it there.
-                Err(false) => self.park(list, index),
+                Err(false) => self.park_word(list, index),
             }
             // After each parking, so that gets without the lock fail with one load once no word is left.
             self.publish_reachable(list);
@@ -295,12 +295,12 @@ impl ParkedWords {
         };
         word.put_locked(bit);
         // The slots of an open word are not counted here (F3).
-        if self.open.contains(index) {
+        if self.open_words.contains(index) {
             return;
         }
         self.parked_out -= 1;
         if may_open && !self.must_stay_parked {
-            self.open(list, index);
+            self.open_word(list, index);
         } else {
             self.with_free.insert(index);
         }
@@ -320,7 +320,7 @@ impl ParkedWords {
     }
 
     /// Opens a parked word.
-    fn open(&mut self, list: &FreeList, index: usize) {
+    fn open_word(&mut self, list: &FreeList, index: usize) {
         // Before any slot can be taken without the lock (F4). `Word::open` publishes it.
         self.set_up(&list.table, index);
         if let Some(word) = list.table.block(index) {
@@ -330,20 +330,20 @@ impl ParkedWords {
             // From now on the word counts these itself (F3).
             self.parked_out -= held.out;
             self.parked_callback_refs -= held.callback_refs;
-            self.open.insert(index);
+            self.open_words.insert(index);
             self.with_free.remove(index);
         }
     }
 
     /// Parks an open word.
-    fn park(&mut self, list: &FreeList, index: usize) {
+    fn park_word(&mut self, list: &FreeList, index: usize) {
         if let Some(word) = list.table.block(index) {
             // `held` is the count of exactly the moment of the parking. A count that is read before or after it would
             // miss a release in between.
             let held = word.park(self.absent(index));
             self.parked_out += held.out;
             self.parked_callback_refs += held.callback_refs;
-            self.open.remove(index);
+            self.open_words.remove(index);
             if held.out < self.members(index) {
                 self.with_free.insert(index);
             }
@@ -405,7 +405,7 @@ impl ParkedWords {
 
     /// Publishes the number of words that may have a free slot.
     fn publish_reachable(&self, list: &FreeList) {
-        let reachable = self.open.len() + self.with_free.len();
+        let reachable = self.open_words.len() + self.with_free.len();
         list.reachable.store(reachable, Ordering::Release);
     }
 }

@@ -50,12 +50,12 @@ impl PriorityBuffers {
     }
 
     /// Starts to keep `size` slots. The caller adds them with [`keep`](PriorityBuffers::keep).
-    pub(crate) fn open(&mut self, size: usize) {
+    pub(crate) fn start_keeping(&mut self, size: usize) {
         self.size = size;
     }
 
     /// Stops keeping slots, and returns those that were kept.
-    pub(crate) fn close(&mut self) -> SlotList {
+    pub(crate) fn stop_keeping(&mut self) -> SlotList {
         self.size = 0;
         std::mem::take(&mut self.kept)
     }

@@ -273,7 +273,7 @@ impl Account {
             // A waker is user code, so it is cloned before the lock is taken, as in `take_or_join`.
             let waker = Spare::new(waker.clone());
             let mut waiters = self.waiters.lock();
-            if !self.pool.is_open() {
+            if !self.pool.serves_gets() {
                 // The pool was shut after `admits`. Its `fail_all` of this queue may be over, and would miss a get that
                 // joins now. So ask the pool again.
                 continue;

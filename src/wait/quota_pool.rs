@@ -17,7 +17,7 @@ pub(crate) trait QuotaPool: Send + Sync {
     /// Whether the pool serves gets now, and can ever serve this one. Returns the time, if the wait is measured.
     fn admits(&self, wanted: Wanted) -> Result<Option<Stamp>, GetBufferError>;
     /// Whether the pool serves gets. Exact for a thread that is synchronised with the last change.
-    fn is_open(&self) -> bool;
+    fn serves_gets(&self) -> bool;
     /// How many gets may wait for room in one quota.
     fn max_waiters(&self) -> usize;
     /// Counts a wait that begins.
