@@ -34,7 +34,7 @@ fn settings(bytes: &mut Unstructured<'_>) -> Result<Settings> {
             limit @ 0..4 => limit.into(),
             _ => usize::MAX,
         },
-        reserve: (flags >> 6).into(),
+        priority_buffers: (flags >> 6).into(),
         limit: bytes.int_in_range(0..=5)?,
         track_holders: flags & 8 != 0,
         zero_on_release: flags & 16 != 0,

@@ -145,8 +145,8 @@ pub(crate) struct Shared {
     pub(super) retired: Vec<Callback>,
     pub(super) counters: Counters,
     pub(super) watches: Watches,
-    /// The wakers of futures that were leaked with `mem::forget` while they were queued. They are taken out when the last
-    /// handle is gone, and dropped when the pool is freed, without the lock, because that drop is user code.
+    /// The wakers of futures that were leaked with `mem::forget` while they were queued. They are taken out when the
+    /// last handle is gone, and dropped when the pool is freed, without the lock, because that drop is user code.
     pub(super) forgotten_wakers: Vec<Waker>,
 }
 
@@ -290,7 +290,7 @@ impl Shared {
     /// its slots; the caller wakes it after the unlock.
     #[inline]
     pub(crate) fn hand_off_or_put(&mut self, engine: &Engine, slot: OwnedSlot) -> Option<Waker> {
-        // The reserve comes before ordinary waiters, who may not take from it, and after waiters of high priority.
+        // Priority buffers come before ordinary waiters, which may not take them, and after waiters of high priority.
         if self.priority_buffers.is_short() && !self.queue.has_high_priority() {
             self.priority_buffers.keep(slot);
             return None;
@@ -322,7 +322,7 @@ impl Shared {
             .handles
             .none_and_no_release_guards(self.release_guards.entered())
             && self.parked.all_parked()
-            // Slots of the reserve count as outstanding in the free list, but no sample holds them.
+            // Priority buffers count as outstanding in the free list, but no sample holds them.
             && self.parked.parked_out() == self.priority_buffers.len()
             && self.parked.parked_callback_refs() == 0
             && !self.ended;

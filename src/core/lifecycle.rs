@@ -125,7 +125,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Starts to serve gets, after the reserve is filled from the free slots. Every word is parked at this time.
+    /// Starts to serve gets, after the priority buffers are taken from the free slots. Every word is parked at this
+    /// time.
     fn start_serving(&self, shared: &mut Shared) {
         shared.state = State::Committed;
         let size = PriorityBuffers::of(self.settings.priority_buffers, shared.properties.buffers);
@@ -179,7 +180,8 @@ impl Engine {
         }
         shared.state = State::Draining;
         self.set_gate(&shared);
-        // Before the gets fail: a slot that they had gathered must not go to the reserve, or the drain would not end.
+        // Before the gets fail: a slot that they had gathered must not become a priority buffer, or the drain would not
+        // end.
         self.put_priority_buffers(&mut shared);
         let failed = self.fail_waiters(&mut shared, GetBufferError::NotCommitted);
         let requested = shared.reclaim.take();
@@ -209,7 +211,7 @@ impl Engine {
         wake_all(failed);
     }
 
-    /// Puts the slots of the reserve into the free list, and stops keeping one.
+    /// Puts the priority buffers into the free list, and stops keeping any.
     fn put_priority_buffers(&self, shared: &mut Shared) {
         let mut kept = shared.priority_buffers.stop_keeping();
         while let Some(slot) = kept.pop() {

@@ -82,7 +82,7 @@ impl Engine {
         self.accounts.longest(self.stamp(now))
     }
 
-    /// How many samples are outstanding. In the free list, the slots of the reserve count as outstanding too.
+    /// How many samples are outstanding. In the free list, priority buffers count as outstanding too.
     fn outstanding(&self, shared: &Shared) -> usize {
         shared.parked.out(&self.free_list) - shared.priority_buffers.len()
     }

@@ -14,8 +14,8 @@
 //! In the common case steps 2 to 7 are one compare-exchange. After it nothing of the pool is touched, because another
 //! thread may free the pool at that moment. If a callback is set and there is nothing else to do, the same
 //! compare-exchange takes a callback reference, which keeps the pool alive through step 6. Otherwise the put needs the
-//! lock, because the word is parked or has no callback reference left, and the releaser *keeps* its slot. The slot keeps
-//! the pool alive until the releaser has the lock and has counted a release guard.
+//! lock, because the word is parked or has no callback reference left, and the releaser *keeps* its slot. The slot
+//! keeps the pool alive until the releaser has the lock and has counted a release guard.
 
 #![forbid(unsafe_code)]
 
@@ -97,8 +97,8 @@ fn call(callback: &dyn NotifyRelease, pool: &Pool) {
 fn release_under_the_lock(slot: OwnedSlot) {
     let (mut woken, mut drained, mut listeners, mut callback) = (None, false, None, None);
     let release_guard = ReleaseGuard::enter(slot, |engine, shared, slot| {
-        // In one hold of the lock with `hand_off_or_put`: a `released()` future that was made before the slot is free must
-        // be notified of this release.
+        // In one hold of the lock with `hand_off_or_put`: a `released()` future that was made before the slot is free
+        // must be notified of this release.
         listeners = shared.released.take();
         callback = shared.callback.clone();
         woken = shared.hand_off_or_put(engine, slot);

@@ -251,7 +251,7 @@ impl Engine {
         let mut may_open = shared.allows_fast_path(self);
         if wanted.slots > 1 {
             let free = shared.parked.park_all_and_count(&self.free_list);
-            let free = free + shared.reserved_for(wanted.rank);
+            let free = free + shared.priority_buffers_for(wanted.rank);
             if all_or_nothing && gathered.len() + free < wanted.slots {
                 return;
             }
@@ -272,9 +272,9 @@ impl Engine {
     ) {
         while gathered.len() < wanted.slots {
             let slot = match shared.parked.take(&self.free_list, may_open) {
-                // Only if no other slot is free: ordinary gets cannot take from the reserve. No slot was free, so every
-                // word is parked: it must stay so while the reserve is not full, or releases without the lock would not
-                // refill it.
+                // Only if no other slot is free: ordinary gets cannot take priority buffers. No slot was free, so every
+                // word is parked: it must stay so while there are too few of them, or releases without the lock would
+                // not replace them.
                 None if wanted.rank == Rank::HighPriority => shared.priority_buffers.take(),
                 free => free,
             };
@@ -339,7 +339,7 @@ impl Shared {
     #[inline]
     pub(crate) fn may_want(&self, wanted: Wanted) -> Result<(), GetBufferError> {
         self.serves()?;
-        // Ordinary gets cannot take the slots of the reserve.
+        // Ordinary gets cannot take the priority buffers.
         let out_of_reach = match wanted.rank {
             Rank::Ordinary => self.priority_buffers.size(),
             Rank::HighPriority => 0,
@@ -350,8 +350,8 @@ impl Shared {
         Ok(())
     }
 
-    /// How many slots of the reserve a get of this rank may take.
-    fn reserved_for(&self, rank: Rank) -> usize {
+    /// How many priority buffers a get of this rank may take.
+    fn priority_buffers_for(&self, rank: Rank) -> usize {
         match rank {
             Rank::Ordinary => 0,
             Rank::HighPriority => self.priority_buffers.len(),

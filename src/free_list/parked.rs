@@ -89,7 +89,7 @@ impl Layout {
             used: set(BitSet::with_bound(words))?,
             with_free: set(BitSet::full(words))?,
         };
-        list.table.reserve(words, slots, records)?;
+        list.table.grow(words, slots, records)?;
         Ok(layout)
     }
 }
@@ -397,8 +397,8 @@ impl ParkedWords {
         totals
     }
 
-    /// Makes [`totals`](ParkedWords::totals) start from 0. Every slot is free. No word counts as set up any more, so the
-    /// next use of each word resets the counts of its slots.
+    /// Makes [`totals`](ParkedWords::totals) start from 0. Every slot is free. No word counts as set up any more, so
+    /// the next use of each word resets the counts of its slots.
     pub(crate) fn reset_totals(&mut self) {
         self.used.clear();
     }

@@ -8,9 +8,9 @@
 //!
 //! - **R1** While fewer slots are kept than there should be, no slot is free, so every word is parked and each release
 //!   goes under the lock. A kept slot is taken only when no slot is free, a released slot is kept before it goes to a
-//!   request of ordinary rank, and a word that has no free slot is never opened. `reserve: *`, loom
-//!   `the_priority_buffers_are_filled_before_any_waiter_is_served`
-//! - **R2** Slots are kept only while the pool is committed. `reserve: *`
+//!   request of ordinary rank, and a word that has no free slot is never opened. `priority_buffers: *`, loom
+//!   `priority_buffers_are_filled_up_before_others_are_served`
+//! - **R2** Slots are kept only while the pool is committed. `priority_buffers: *`
 
 #![forbid(unsafe_code)]
 

@@ -111,7 +111,7 @@ impl BlockTable {
     /// Makes sure that there are blocks for `words` words and, if `records` is set, records for `slots` slots. Called
     /// while the life cycle is marked busy, so by one thread at a time, and while every word is parked. It maps memory,
     /// so the pool's lock is not held.
-    pub(crate) fn reserve(&self, words: usize, slots: usize, records: bool) -> io::Result<()> {
+    pub(crate) fn grow(&self, words: usize, slots: usize, records: bool) -> io::Result<()> {
         let newest = self.sets.get();
         let recorded = newest.records.as_ref().map_or(0, |records| records.len());
         if newest.blocks.len() >= words && (!records || recorded >= slots) {
@@ -133,7 +133,7 @@ impl BlockTable {
     /// Block `index`; `None` if the table has no such block.
     #[inline]
     pub(crate) fn block(&self, index: usize) -> Option<BlockRef<'_>> {
-        // The number before the address, in the reverse order of the stores in `reserve`.
+        // The number before the address, in the reverse order of the stores in `grow`.
         if index >= self.len.load(Ordering::Acquire) {
             return None;
         }

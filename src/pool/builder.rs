@@ -169,12 +169,12 @@ impl Builder {
 
     /// Sets how many buffers are kept for [quotas of high priority](Pool::priority_quota). The default is none.
     ///
-    /// These buffers are the reserve. For a get without high priority, the pool is smaller by this number. A get of
-    /// high priority takes from the reserve only if no other sample is free. While the reserve is not full, each sample
-    /// that is released goes to the reserve before any other get is served, except for queued gets of high priority.
+    /// For a get without high priority, the pool is smaller by this number. A get of high priority takes one of these
+    /// buffers only if no other sample is free. While one of them is missing, each sample that is released replaces it
+    /// before any other get is served, except for queued gets of high priority.
     ///
     /// At least one buffer is always left for the other gets: if the pool has no more buffers than this number, all but
-    /// one are kept. While the reserve is not full, gets and releases take a lock.
+    /// one are kept. While one is missing, gets and releases take a lock.
     ///
     /// # Examples
     ///

@@ -15,17 +15,17 @@ use std::{
     thread,
 };
 
-fn pool(buffers: usize, reserve: usize) -> (Pool, Quota) {
+fn pool(buffers: usize, priority_buffers: usize) -> (Pool, Quota) {
     let pool = Pool::builder()
         .buffers(buffers)
         .size(64)
-        .priority_buffers(reserve);
+        .priority_buffers(priority_buffers);
     let pool = pool.build().expect("small");
     let quota = pool.priority_quota("control", 2 * buffers);
     (pool, quota)
 }
 
-/// Free, reserved and outstanding.
+/// Free, kept for high priority, and outstanding.
 fn counts(pool: &Pool) -> (usize, usize, usize) {
     let status = pool.status();
     assert_eq!(status.free, pool.free_count());
@@ -75,7 +75,7 @@ fn priority_gets_may_want_all_buffers() {
 
 /// The priority buffers are the last to be taken; the others go first.
 #[test]
-fn the_priority_buffers_are_taken_last() {
+fn priority_buffers_are_taken_last() {
     let (pool, quota) = pool(4, 1);
     let first = quota.try_get_buffers(3).unwrap();
     assert_eq!(counts(&pool), (1, 1, 3));
@@ -136,7 +136,7 @@ fn what_is_gathered_already_stays_where_it_is() {
     assert!(priority.is_woken() && !large.is_woken());
     taken.extend(priority.expect_ready());
     taken.pop();
-    assert!(!large.is_woken(), "the reserve comes first");
+    assert!(!large.is_woken(), "the priority buffers come first");
     taken.pop();
     assert!(large.is_woken());
     assert_eq!(large.expect_ready().unwrap().len(), 2);
@@ -170,7 +170,7 @@ fn a_priority_get_that_is_cancelled_passes_its_sample_on() {
     taken.pop();
     assert!(handed.is_woken());
     drop(handed);
-    assert!(!ordinary.is_woken(), "it filled up the reserve");
+    assert!(!ordinary.is_woken(), "it became a priority buffer");
     assert_eq!(counts(&pool), (1, 1, 1));
     taken.pop();
     assert!(ordinary.expect_ready().is_ok());
@@ -193,7 +193,7 @@ fn priority_gets_may_wait_where_no_other_may() {
 }
 
 #[test]
-fn a_decommit_returns_the_priority_buffers_and_a_commit_takes_them_again() {
+fn a_decommit_frees_the_priority_buffers_and_a_commit_keeps_them_again() {
     let (pool, quota) = pool(4, 2);
     pool.decommit();
     assert_eq!(counts(&pool), (4, 0, 0));
@@ -256,7 +256,7 @@ fn one_buffer_is_left_for_ordinary_gets() {
 }
 
 #[test]
-fn the_priority_buffers_are_not_touched_before_they_are_taken() {
+fn priority_buffers_are_not_used_before_they_are_taken() {
     let (pool, quota) = pool(64, 8);
     drop(pool.try_get_buffer().unwrap());
     assert_eq!(pool.status().high_water, 1);

@@ -89,7 +89,7 @@ fn nothing_is_taken_while_a_waiter_is_queued() {
 
 /// Priority buffers are not free for other gets.
 #[test]
-fn the_priority_buffers_are_left_to_high_priority() {
+fn priority_buffers_are_left_to_high_priority() {
     let pool = Pool::builder()
         .buffers(4)
         .size(64)
@@ -99,7 +99,7 @@ fn the_priority_buffers_are_left_to_high_priority() {
     let priority = pool.priority_quota("control", 4);
     let others = pool.try_get_up_to(4).expect("three are free");
     assert_eq!(others.len(), 3);
-    let last = priority.try_get_up_to(4).expect("the reserve");
+    let last = priority.try_get_up_to(4).expect("the priority buffers");
     assert_eq!(last.len(), 1);
     drop((others, last));
     assert_eq!(priority.try_get_up_to(9).expect("all are free").len(), 4);

@@ -10,7 +10,7 @@ use loom::future::block_on;
 use std::sync::Arc;
 
 /// A pool with `priority_buffers` priority buffers, and a quota of high priority that is large enough.
-fn pool_with_reserve(buffers: usize, priority_buffers: usize) -> (Pool, Quota) {
+fn pool_with_priority_buffers(buffers: usize, priority_buffers: usize) -> (Pool, Quota) {
     let pool = crate::Builder::default().buffers(buffers).size(64);
     let pool = pool
         .priority_buffers(priority_buffers)
@@ -148,9 +148,9 @@ fn the_wait_queue_of_a_quota_meets_that_of_the_pool() {
 
 /// A priority buffer was taken, and two samples are released while a waiter without priority is queued.
 #[test]
-fn the_priority_buffers_are_filled_before_any_waiter_is_served() {
+fn priority_buffers_are_filled_up_before_others_are_served() {
     with_two_preemptions(|| {
-        let (pool, quota) = pool_with_reserve(2, 1);
+        let (pool, quota) = pool_with_priority_buffers(2, 1);
         let sample = pool.try_get_buffer().unwrap();
         let control = quota.try_get_buffer().unwrap();
         let first = spawn(move || drop(sample));
@@ -169,7 +169,7 @@ fn the_priority_buffers_are_filled_before_any_waiter_is_served() {
 #[test]
 fn high_priority_comes_first() {
     loom::model(|| {
-        let (pool, quota) = pool_with_reserve(2, 1);
+        let (pool, quota) = pool_with_priority_buffers(2, 1);
         let sample = pool.try_get_buffer().unwrap();
         let control = quota.try_get_buffer().unwrap();
         let mut ordinary = Box::pin(pool.get_buffer());
@@ -189,7 +189,7 @@ fn high_priority_comes_first() {
 #[test]
 fn emptied_priority_buffers_meet_a_release() {
     loom::model(|| {
-        let (pool, quota) = pool_with_reserve(2, 1);
+        let (pool, quota) = pool_with_priority_buffers(2, 1);
         let sample = pool.try_get_buffer().unwrap();
         let thread = spawn(move || drop(sample));
         let control = quota.try_get_buffer().unwrap();
@@ -209,7 +209,7 @@ fn emptied_priority_buffers_meet_a_release() {
 #[test]
 fn a_pool_with_priority_buffers_is_freed_once() {
     loom::model(|| {
-        let (pool, quota) = pool_with_reserve(2, 1);
+        let (pool, quota) = pool_with_priority_buffers(2, 1);
         let watched = watch(&pool);
         let sample = quota.try_get_buffer().unwrap();
         let thread = spawn(move || drop(sample));
@@ -223,7 +223,7 @@ fn a_pool_with_priority_buffers_is_freed_once() {
 #[test]
 fn a_commit_fills_the_priority_buffers_while_a_drain_ends() {
     loom::model(|| {
-        let (pool, quota) = pool_with_reserve(2, 1);
+        let (pool, quota) = pool_with_priority_buffers(2, 1);
         let sample = quota.try_get_buffer().unwrap();
         pool.decommit();
         let thread = spawn(move || drop(sample));

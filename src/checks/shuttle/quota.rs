@@ -5,7 +5,7 @@ use crate::Quota;
 
 impl Stage {
     /// A stage with `priority_buffers` priority buffers.
-    fn with_reserve(buffers: usize, priority_buffers: usize) -> Self {
+    fn with_priority_buffers(buffers: usize, priority_buffers: usize) -> Self {
         let pool = crate::Builder::default().buffers(buffers).size(64);
         let pool = pool.priority_buffers(priority_buffers).build();
         Stage {
@@ -92,9 +92,9 @@ fn a_storm_of_cancelled_waits_leaves_no_room_in_use() {
 /// Users with and without high priority share a pool that is too small for them: all are served, and all
 /// priority buffers are free at the end.
 #[test]
-fn the_priority_buffers_are_full_after_all_gets_are_released() {
+fn priority_buffers_are_full_when_all_samples_are_released() {
     play(|| {
-        let stage = Stage::with_reserve(3, 1);
+        let stage = Stage::with_priority_buffers(3, 1);
         let control = stage.pool.priority_quota("control", 3);
         let threads = (0..5).map(|number| {
             let (stage, control) = (stage.clone(), control.clone());
@@ -122,9 +122,9 @@ fn the_priority_buffers_are_full_after_all_gets_are_released() {
 /// A decommit and a commit at any moment: every waiter for room gets an error or is served, and the priority
 /// buffers are filled again.
 #[test]
-fn a_decommit_meets_quotas_and_the_priority_buffers() {
+fn a_decommit_meets_quotas_and_priority_buffers() {
     play(|| {
-        let stage = Stage::with_reserve(3, 1);
+        let stage = Stage::with_priority_buffers(3, 1);
         let quota = stage.pool.quota("camera", 1);
         let control = stage.pool.priority_quota("control", 3);
         let threads = (0..5).map(|number| {

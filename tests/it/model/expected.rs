@@ -26,9 +26,9 @@ pub(crate) struct Expected {
     max_waiters: usize,
     free: usize,
     /// The priority buffers: of any pool with these properties, of this commit, and those that are free.
-    reserve: usize,
-    reserve_size: usize,
-    reserved: usize,
+    priority_buffers: usize,
+    priority_size: usize,
+    priority_free: usize,
     queue: VecDeque<u64>,
     priority_queue: VecDeque<u64>,
     pub(crate) accounts: Accounts,
@@ -58,9 +58,9 @@ impl Expected {
             notify: false,
             max_waiters: settings.max_waiters,
             free: 0,
-            reserve: settings.reserve,
-            reserve_size: 0,
-            reserved: 0,
+            priority_buffers: settings.priority_buffers,
+            priority_size: 0,
+            priority_free: 0,
             queue: VecDeque::new(),
             priority_queue: VecDeque::new(),
             accounts: Accounts::new(settings),
@@ -89,8 +89,8 @@ impl Expected {
     fn may_want(&self, payer: Payer, wanted: usize) -> Result<(), GetBufferError> {
         self.serves()?;
         let in_reach = match payer {
-            Payer::HighPriority => self.properties.buffers,
-            _ => self.properties.buffers - self.reserve_size,
+            Payer::Privileged => self.properties.buffers,
+            _ => self.properties.buffers - self.priority_size,
         };
         if wanted > in_reach {
             return Err(GetBufferError::TooMany);
@@ -101,8 +101,8 @@ impl Expected {
     /// How many samples can be taken at once.
     fn available(&self, payer: Payer) -> usize {
         match payer {
-            Payer::HighPriority if self.priority_queue.is_empty() => self.free + self.reserved,
-            Payer::HighPriority => 0,
+            Payer::Privileged if self.priority_queue.is_empty() => self.free + self.priority_free,
+            Payer::Privileged => 0,
             _ if self.queue.is_empty() && self.priority_queue.is_empty() => self.free,
             _ => 0,
         }
@@ -113,13 +113,13 @@ impl Expected {
     }
 
     fn out(&self) -> usize {
-        self.properties.buffers - self.free - self.reserved
+        self.properties.buffers - self.free - self.priority_free
     }
 
     fn take(&mut self, count: usize) {
         let common = count.min(self.free);
         self.free -= common;
-        self.reserved -= count - common;
+        self.priority_free -= count - common;
         self.peak = self.peak.max(self.out());
     }
 
@@ -313,8 +313,8 @@ impl Expected {
 
     /// One slot goes to the head of the queue, to the priority buffers, or to the free list.
     fn release_slot(&mut self) {
-        if self.priority_queue.is_empty() && self.reserved < self.reserve_size {
-            self.reserved += 1;
+        if self.priority_queue.is_empty() && self.priority_free < self.priority_size {
+            self.priority_free += 1;
             return;
         }
         let queue = match self.priority_queue.is_empty() {
@@ -404,18 +404,18 @@ impl Expected {
         }
     }
 
-    fn fill_reserve(&mut self) {
-        self.reserve_size = self.reserve.min(self.properties.buffers - 1);
-        let kept = self.free.min(self.reserve_size);
+    fn fill_priority_buffers(&mut self) {
+        self.priority_size = self.priority_buffers.min(self.properties.buffers - 1);
+        let kept = self.free.min(self.priority_size);
         self.free -= kept;
-        self.reserved += kept;
+        self.priority_free += kept;
     }
 
     pub(crate) fn decommit(&mut self) {
         if self.state == State::Committed {
             self.state = State::Draining;
-            self.free += self.reserved;
-            (self.reserve_size, self.reserved) = (0, 0);
+            self.free += self.priority_free;
+            (self.priority_size, self.priority_free) = (0, 0);
             self.turn_away(GetBufferError::NotCommitted);
             self.end_drain();
         }
@@ -434,13 +434,13 @@ impl Expected {
             State::Committed => {}
             State::Draining => {
                 self.state = State::Committed;
-                self.fill_reserve();
+                self.fill_priority_buffers();
             }
             _ if buffers == 0 || size == 0 => return Err(CommitError::SizeNotSet),
             _ => {
                 self.state = State::Committed;
                 self.peak = 0;
-                self.fill_reserve();
+                self.fill_priority_buffers();
             }
         }
         Ok(())
@@ -471,14 +471,14 @@ impl Expected {
     /// Compares the model with the status of the pool.
     pub(crate) fn compare(&self, pool: &Pool) -> TestCaseResult {
         let status = pool.status();
-        let (out, free) = (self.out(), self.free + self.reserved);
+        let (out, free) = (self.out(), self.free + self.priority_free);
         prop_assert_eq!(pool.state(), self.state);
         prop_assert_eq!(status.state, self.state);
         prop_assert_eq!(pool.is_flushing(), self.flushing);
         prop_assert_eq!(pool.properties(), self.properties);
         prop_assert_eq!(pool.free_count(), free);
         prop_assert_eq!((status.free, status.outstanding), (free, out));
-        prop_assert_eq!(status.priority_free, self.reserved);
+        prop_assert_eq!(status.priority_free, self.priority_free);
         let waiting = self.queue.len() + self.priority_queue.len();
         prop_assert_eq!(status.waiting, waiting);
         prop_assert_eq!(status.acquired, self.acquired);

@@ -7,7 +7,7 @@ use sample_pool::{Pool, Properties};
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) max_waiters: usize,
-    pub(crate) reserve: usize,
+    pub(crate) priority_buffers: usize,
     /// The limit of each of the two quotas.
     pub(crate) limit: usize,
     pub(crate) track_holders: bool,
@@ -22,7 +22,7 @@ impl Settings {
             .size(0)
             .align(1)
             .max_waiters(self.max_waiters)
-            .priority_buffers(self.reserve)
+            .priority_buffers(self.priority_buffers)
             .track_holders(self.track_holders)
             .zero_on_release(self.zero_on_release)
             .measure_waits(self.measure_waits)

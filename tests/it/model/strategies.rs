@@ -9,11 +9,16 @@ use sample_pool::Properties;
 
 pub(crate) fn settings() -> impl Strategy<Value = Settings> {
     let max_waiters = prop_oneof![Just(usize::MAX), 0..4_usize];
-    let reserve = prop_oneof![Just(0), 0..4_usize];
-    let all = (max_waiters, reserve, 0..4_usize, any::<[bool; 3]>());
-    all.prop_map(|(max_waiters, reserve, limit, yes)| Settings {
+    let priority_buffers = prop_oneof![Just(0), 0..4_usize];
+    let all = (
         max_waiters,
-        reserve,
+        priority_buffers,
+        0..4_usize,
+        any::<[bool; 3]>(),
+    );
+    all.prop_map(|(max_waiters, priority_buffers, limit, yes)| Settings {
+        max_waiters,
+        priority_buffers,
         limit,
         track_holders: yes[0],
         zero_on_release: yes[1],
