@@ -18,7 +18,9 @@
 //! | `drop_one_of_many`           | `Release` | the rows below          | what was done through the dropped handle   |
 //! | `drop_under_the_lock`        | `AcqRel`  | each drop before it     | the same, to the thread that frees the pool |
 //! | `none_and_no_release_guards` | `Acquire` | each drop before it     | the same, to the thread that frees the pool |
-//! | `count_one_more_if_any`      | `Acquire` | each drop before it     | the same, to the owner of the new handle   |
+//!
+//! A count that grows is `Relaxed`, also in `count_one_more_if_any`: a new handle reads the state of the pool under the
+//! lock or through the words, and the engine itself stays because the caller has a handle or a weak handle.
 
 #![forbid(unsafe_code)]
 
@@ -91,7 +93,7 @@ impl Handles {
         let mut seen = self.0.load(Ordering::Relaxed);
         while seen & HANDLES > 0 {
             abort_if_near_the_end(seen);
-            match self.exchange(seen, seen + 1, Ordering::Acquire) {
+            match self.exchange(seen, seen + 1, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(now) => seen = now,
             }

@@ -39,6 +39,7 @@ use crate::{
     free_list::{stripe, table::BlockTable},
     memory::slot_memory::Region,
     slot::{
+        block_ref::BlockRef,
         header::{Owner, SetUp, Slot},
         owned::OwnedSlot,
         word::{SLOTS_PER_WORD, Word, absent},
@@ -142,7 +143,7 @@ impl ParkedWords {
         let stripes = 1 << layout.words.min(stripe::count()).ilog2();
         table.mask.store(stripes - 1, Ordering::Relaxed);
         table.word_count.store(layout.words, Ordering::Relaxed);
-        for word in (0..stripes).filter_map(|stripe| table.block(stripe)) {
+        for word in (0..stripes).map(|stripe| block(table, stripe)) {
             // A cursor of the earlier configuration may lead to a word that this one does not have.
             word.set_cursor(0);
         }
@@ -210,10 +211,8 @@ impl ParkedWords {
 
     /// How many slots are checked out now. Slots of open words may be taken and freed during the count.
     pub(crate) fn out(&self, list: &FreeList) -> usize {
-        let open = self.open_words.iter().filter_map(|index| {
-            let word = list.table.block(index)?;
-            Some(word.out(self.absent(index)))
-        });
+        let open = self.open_words.iter();
+        let open = open.map(|index| block(&list.table, index).out(self.absent(index)));
         self.parked_out + open.sum::<usize>()
     }
 
@@ -240,7 +239,7 @@ impl ParkedWords {
                 true => own,
                 false => lowest,
             };
-            let word = table.block(index)?;
+            let word = block(table, index);
             if self.with_free.contains(index) {
                 // The word is parked, so no other thread takes its free slot first, and this cannot fail.
                 if !may_open || self.must_stay_parked {
@@ -272,7 +271,7 @@ impl ParkedWords {
 
     /// Takes the lowest free slot of a parked word. The slot's word stays parked.
     fn take_parked(&mut self, list: &FreeList, index: usize) -> Option<OwnedSlot> {
-        let word = list.table.block(index)?;
+        let word = block(&list.table, index);
         // Before the first slot is taken (F4).
         self.set_up(&list.table, index);
         let absent = self.absent(index);
@@ -289,11 +288,7 @@ impl ParkedWords {
     /// Frees a slot. Opens its word if `may_open`, which says that no get and no release has to go under the lock.
     pub(crate) fn put(&mut self, list: &FreeList, slot: OwnedSlot, may_open: bool) {
         let index = slot.index() / self.per_word;
-        let bit = slot.bit();
-        let Some(word) = list.table.block(index) else {
-            unreachable!("the word of a slot is in the block table");
-        };
-        word.put_locked(bit);
+        block(&list.table, index).put_locked(slot.bit());
         // The slots of an open word are not counted here (F3).
         if self.open_words.contains(index) {
             return;
@@ -323,30 +318,27 @@ impl ParkedWords {
     fn open_word(&mut self, list: &FreeList, index: usize) {
         // Before any slot can be taken without the lock (F4). `Word::open` publishes it.
         self.set_up(&list.table, index);
-        if let Some(word) = list.table.block(index) {
-            // The threads of this word's stripe start here again: the slots that they took elsewhere are higher ones.
-            word.set_cursor(0);
-            let held = word.open(self.absent(index), self.notify);
-            // From now on the word counts these itself (F3).
-            self.parked_out -= held.out;
-            self.parked_callback_refs -= held.callback_refs;
-            self.open_words.insert(index);
-            self.with_free.remove(index);
-        }
+        let word = block(&list.table, index);
+        // The threads of this word's stripe start here again: the slots that they took elsewhere are higher ones.
+        word.set_cursor(0);
+        let held = word.open(self.absent(index), self.notify);
+        // From now on the word counts these itself (F3).
+        self.parked_out -= held.out;
+        self.parked_callback_refs -= held.callback_refs;
+        self.open_words.insert(index);
+        self.with_free.remove(index);
     }
 
     /// Parks an open word.
     fn park_word(&mut self, list: &FreeList, index: usize) {
-        if let Some(word) = list.table.block(index) {
-            // `held` is the count of exactly the moment of the parking. A count that is read before or after it would
-            // miss a release in between.
-            let held = word.park(self.absent(index));
-            self.parked_out += held.out;
-            self.parked_callback_refs += held.callback_refs;
-            self.open_words.remove(index);
-            if held.out < self.members(index) {
-                self.with_free.insert(index);
-            }
+        // `held` is the count of exactly the moment of the parking. A count that is read before or after it would miss a
+        // release in between.
+        let held = block(&list.table, index).park(self.absent(index));
+        self.parked_out += held.out;
+        self.parked_callback_refs += held.callback_refs;
+        self.open_words.remove(index);
+        if held.out < self.members(index) {
+            self.with_free.insert(index);
         }
     }
 
@@ -363,7 +355,7 @@ impl ParkedWords {
             index: first + bit,
             wipe: plan.wipe,
         });
-        table.set_up(index, plan.owner, slots);
+        block(table, index).set_up(plan.owner, slots);
         self.used.insert(index);
     }
 
@@ -377,8 +369,7 @@ impl ParkedWords {
 
     /// The header of slot `index`.
     pub(crate) fn slot<'a>(&self, list: &'a FreeList, index: usize) -> Option<&'a Slot> {
-        let block = list.table.block(index / self.per_word)?;
-        block.slot(index % self.per_word)
+        block(&list.table, index / self.per_word).slot(index % self.per_word)
     }
 
     /// What the headers of the slots counted since the commit, added up.
@@ -408,6 +399,17 @@ impl ParkedWords {
         let reachable = self.open_words.len() + self.with_free.len();
         list.reachable.store(reachable, Ordering::Release);
     }
+}
+
+/// The block of word `index` of the present configuration. Under the lock it is there: a commit makes the blocks before
+/// it adopts the configuration, and none is removed. Without the lock, a number may be out of date, so
+/// [`BlockTable::block`] returns an `Option`.
+#[inline]
+fn block(table: &BlockTable, index: usize) -> BlockRef<'_> {
+    let Some(block) = table.block(index) else {
+        unreachable!("every word of the configuration has a block");
+    };
+    block
 }
 
 /// The lower of two numbers, or the one that is there.

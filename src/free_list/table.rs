@@ -18,11 +18,7 @@
 use crate::{
     free_list::published::Published,
     memory::mapping::{Mapping, Zeroed},
-    slot::{
-        block::Block,
-        block_ref::BlockRef,
-        header::{Owner, SetUp},
-    },
+    slot::{block::Block, block_ref::BlockRef},
     sync::{AtomicPtr, AtomicUsize, Ordering, Setting, SettingPtr, StatisticU64},
 };
 use std::{
@@ -152,18 +148,5 @@ impl BlockTable {
     /// The record of slot `index`; `None` if the pool does not track holders.
     pub(crate) fn record(&self, index: usize) -> Option<&Record> {
         self.sets.get().records.as_ref()?.get(index)
-    }
-
-    /// Sets up the word and the slots of block `index`. Called before any of the slots can be taken.
-    pub(crate) fn set_up(&self, index: usize, owner: Owner, slots: impl Iterator<Item = SetUp>) {
-        let Some(block) = self.block(index) else {
-            unreachable!("every word of the configuration has a block");
-        };
-        block.set_owner(owner.0);
-        for (bit, set_up) in slots.enumerate() {
-            if let Some(slot) = block.slot(bit) {
-                slot.set_up(&set_up);
-            }
-        }
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::slot::{
     block::Block,
-    header::Slot,
+    header::{Owner, SetUp, Slot},
     owned::OwnedSlot,
     word::{SLOTS_PER_WORD, Take, Word},
 };
@@ -51,6 +51,16 @@ impl<'a> BlockRef<'a> {
     pub(crate) fn slot(self, bit: usize) -> Option<&'a Slot> {
         // SAFETY: the block stays as long as the block table that lends it (P1), and is only shared.
         unsafe { self.block.as_ref() }.slots.get(bit)
+    }
+
+    /// Sets up the word and its slots. Called under the pool's lock, before any of the slots can be taken.
+    pub(crate) fn set_up(self, owner: Owner, slots: impl Iterator<Item = SetUp>) {
+        self.set_owner(owner.0);
+        for (bit, set_up) in slots.enumerate() {
+            if let Some(slot) = self.slot(bit) {
+                slot.set_up(&set_up);
+            }
+        }
     }
 
     /// Takes the lowest free slot, if the word is open.

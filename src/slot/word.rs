@@ -27,7 +27,8 @@
 //!
 //! | access                    | ordering  | pairs with                                     | carries                                    |
 //! |---------------------------|-----------|------------------------------------------------|--------------------------------------------|
-//! | [`Word::put`]             | `AcqRel`  | [`Word::take`], [`Word::park`]                 | the slot's header and bytes, reset         |
+//! | [`Word::put`]             | `Release` | [`Word::take`], [`Word::park`]                 | the slot's header and bytes, reset         |
+//! | `put` that takes a callback reference | `AcqRel` | the same, and [`Word::open`]        | the same, and the callback                 |
 //! | [`Word::take`]            | `Acquire` | [`Word::put`], [`Word::open`]                  | the same, and the slot's set-up            |
 //! | [`Word::open`]            | `Release` | `take`, and `put` when it takes a callback reference | the slots' set-up, the owner, the callback |
 //! | [`Word::park`]            | `AcqRel`  | `put`, [`Word::drop_callback_ref`]             | the end of a call of the callback          |
@@ -215,8 +216,9 @@ impl Word {
                 return self.put_with_callback_ref(bit, seen);
             }
             // The exchange fails if the word is parked by then or a callback is set by then, so a release cannot miss
-            // either. `Release` publishes the reset slot to its next owner.
-            match self.exchange(seen, seen & !(1 << bit), Ordering::AcqRel) {
+            // either. `Release` publishes the reset slot to its next owner. No `Acquire`: after it this thread reads
+            // nothing of the pool.
+            match self.exchange(seen, seen & !(1 << bit), Ordering::Release) {
                 // Touch nothing of the pool from here on: the slot was what kept it alive (S2).
                 Ok(_) => return Put::Free,
                 Err(now) => seen = now,
@@ -319,9 +321,9 @@ impl Word {
 
     /// Frees a slot, whether the word is parked or open.
     pub(crate) fn put_locked(&self, bit: u32) {
-        // One atomic step, because an open word changes without the lock. `Release` publishes the reset slot to a
-        // `take`.
-        self.bits.fetch_and(!(1 << bit), Ordering::AcqRel);
+        // One atomic step, because an open word changes without the lock. `Release` publishes the reset slot to a `take`.
+        // No `Acquire`: what the lock's holder needs of other threads came through the lock, or through `park`.
+        self.bits.fetch_and(!(1 << bit), Ordering::Release);
     }
 
     /// Drops a callback reference of a parked word.
