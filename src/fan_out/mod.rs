@@ -67,8 +67,8 @@
 //!
 //! # Locks
 //!
-//! - **F1** The lock of the hold limit is taken while the lock of the window is held, and never the other way round.
-//! - **F2** No user code runs under a lock. Under them a sample is only cloned. It is dropped after them, because that
+//! - **FO1** The lock of the hold limit is taken while the lock of the window is held, and never the other way round.
+//! - **FO2** No user code runs under a lock. Under them a sample is only cloned. It is dropped after them, because that
 //!   can run a release callback, and tasks are woken after them. `fan_out::a_release_callback_may_use_the_fan_out`
 //!
 //! Tokio wakes the tasks. If a waker panics, the tasks behind it may not be woken, until the next sample or at all. The
@@ -282,7 +282,7 @@ impl FanOut {
     }
 
     fn push(&self, sent: Sent) -> Result<(), SendError> {
-        // Both are dropped after the lock is released, because the drop may run a release callback (F2).
+        // Both are dropped after the lock is released, because the drop may run a release callback (FO2).
         let mut sent = Some(sent);
         let mut oldest = None;
         self.window.send_if_modified(|window| {
@@ -362,7 +362,7 @@ impl FanOut {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear(&self) {
-        // Swapped and then dropped after the lock is released (F2), which needs a second queue of the same capacity.
+        // Swapped and then dropped after the lock is released (FO2), which needs a second queue of the same capacity.
         let mut samples = window::allocate(self.backlog);
         self.window.send_modify(|window| {
             window.first = window.end();
@@ -411,7 +411,7 @@ impl FanOut {
 /// Shows how many samples are kept and held; never bytes.
 impl fmt::Debug for FanOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Before the formatter is used: it calls user code, which must not run while the window is locked (F2).
+        // Before the formatter is used: it calls user code, which must not run while the window is locked (FO2).
         let (backlog, closed) = {
             let window = self.window.borrow();
             (window.samples.len(), window.closed)

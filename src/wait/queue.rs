@@ -19,13 +19,13 @@
 //!
 //! # Invariants, true whenever the lock is free
 //!
-//! - **L1** No slot that a queued waiter may have is free. loom `no_slot_is_free_while_a_waiter_is_queued`
-//! - **L2** free + outstanding = committed; gathered and handed slots count as outstanding. `tests/it/model`
-//! - **L3** No user code runs under the lock: outcomes are stored under it, and wakers are taken out under it and woken
+//! - **Q1** No slot that a queued waiter may have is free. loom `no_slot_is_home_while_anyone_waits`
+//! - **Q2** free + outstanding = committed; gathered and handed slots count as outstanding. `tests/it/model`
+//! - **Q3** No user code runs under the lock: outcomes are stored under it, and wakers are taken out under it and woken
 //!   and dropped after. `reentrancy: *`
-//! - **L4** Only a head has slots: the head of the queue, or the head of the ordinary queue if a get of high priority joined
+//! - **Q4** Only a head has slots: the head of the queue, or the head of the ordinary queue if a get of high priority joined
 //!   after it had gathered some. `many: *`, `quotas: *`
-//! - **L5** At most `kept` queue slots have no queued waiter. `gone: *`, `wait::queue::tests`
+//! - **Q5** At most `kept` queue slots have no queued waiter. `gone: *`, `wait::queue::tests`
 //!
 //! # Why not a `Notify`, or a `Semaphore`
 //!
@@ -322,7 +322,7 @@ impl WaitQueue {
         drop(self.remove(vacant));
     }
 
-    /// Whether a queue slot that was just left is kept (L5).
+    /// Whether a queue slot that was just left is kept (Q5).
     #[inline]
     fn keeps_one_more(&self) -> bool {
         self.queue_slots.len() - self.len <= self.kept

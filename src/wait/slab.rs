@@ -1,4 +1,4 @@
-//! The queue slots of a wait queue, and the linked lists of them: those with a waiter, and those that were left.
+//! The queue slots of a wait queue, and the linked lists of them: those with a waiter, and those without.
 //!
 //! A queue slot is in one list at a time. So all lists use the same two links, and moving a queue slot from one list to
 //! another allocates nothing.
@@ -49,7 +49,7 @@ pub(super) struct QueueSlot {
     pub(super) waiter: OwnedNode,
     /// The waker of the future that waits here. `None` if no waiter is queued here.
     pub(super) waker: Option<Waker>,
-    /// The slots that the waiter has so far (L4).
+    /// The slots that the waiter has so far (Q4).
     pub(super) gathered: SlotList,
     ahead: Option<QueueIndex>,
     behind: Option<QueueIndex>,
