@@ -16,9 +16,9 @@ use crate::{
     },
     wait::{
         clock::{Moment, Stamp},
-        payer,
         quota_account::Account,
         slab::WaiterNumber,
+        slot_account,
     },
 };
 use std::{
@@ -133,12 +133,14 @@ impl Engine {
     pub(crate) fn held<'a>(&'a self, shared: &'a Shared) -> impl Iterator<Item = Held> + 'a {
         // Kept until the iterator is dropped, so that no new account can have the address of one of them.
         let accounts = self.accounts.in_use().into_iter();
-        let accounts: HashMap<_, _> = accounts.map(|one| (payer::address(&one), one)).collect();
+        let accounts: HashMap<_, _> = accounts
+            .map(|one| (slot_account::address(&one), one))
+            .collect();
         let slots = shared.parked.used_slots();
         slots.filter_map(move |index| {
             let slot = shared.parked.slot(&self.free_list, index)?;
             let mut held = self.held_in(index, slot)?;
-            let account = accounts.get(&slot.payer());
+            let account = accounts.get(&slot.account());
             held.quota = account.map(|account| account.name().clone());
             Some(held)
         })

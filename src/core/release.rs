@@ -32,7 +32,7 @@ use crate::{
         owned::OwnedSlot,
     },
     sync::{Ordering, events, user_code},
-    wait::payer,
+    wait::slot_account,
 };
 
 /// Releases a slot that a user had.
@@ -70,7 +70,7 @@ fn reset(slot: &mut OwnedSlot) {
         bytes::wipe(slot, prefix, size);
     }
     // Last, because it may run wakers, and a task that is woken can take another sample at once.
-    if let Some(account) = payer::take(slot) {
+    if let Some(account) = slot_account::take(slot) {
         account.give_back(1);
     }
 }

@@ -58,12 +58,12 @@ use std::{
     private_bounds,
     reason = "the trait is sealed, and it has no method to call"
 )]
-pub trait Source: Asked {}
+pub trait Source: SealedSource {}
 
-impl<S: Asked> Source for S {}
+impl<S: SealedSource> Source for S {}
 
 /// What a get needs of its source.
-pub(crate) trait Asked: Clone + Unpin + fmt::Debug {
+pub(crate) trait SealedSource: Clone + Unpin + fmt::Debug {
     /// The room in the quota that a get has before it asks the pool. Dropping it returns the room.
     type Room: Default + Unpin + fmt::Debug;
 
@@ -93,7 +93,7 @@ pub(crate) trait Asked: Clone + Unpin + fmt::Debug {
     fn charge(room: &mut Self::Room, samples: &mut [Sample]);
 }
 
-impl Asked for Pool {
+impl SealedSource for Pool {
     /// A pool has no limit for a get, so there is no room to reserve.
     type Room = ();
 
@@ -136,7 +136,7 @@ impl Asked for Pool {
 /// A get without its source: the caller passes the source to every method. It must keep the source until the get has
 /// resolved or was [cancelled](Get::cancel).
 #[derive(Debug)]
-pub(crate) struct Get<S: Asked> {
+pub(crate) struct Get<S: SealedSource> {
     room: S::Room,
     pool: PoolGet,
 }
@@ -148,7 +148,7 @@ struct PoolGet {
     location: &'static Location<'static>,
 }
 
-impl<S: Asked> Get<S> {
+impl<S: SealedSource> Get<S> {
     #[inline]
     pub(crate) fn new(source: &S, count: usize, location: &'static Location<'static>) -> Self {
         let wanted = Wanted {

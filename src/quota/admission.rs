@@ -3,7 +3,7 @@
 //! | state     | owns                    | left by                                                                  |
 //! |-----------|-------------------------|--------------------------------------------------------------------------|
 //! | `New`     | nothing                 | first poll: `Done` with a [`Charge`] or an error, `Failed` without budget, else `Queued` |
-//! | `Queued`  | a place in the queue, and the room if it was admitted | outcome: `Done` with a charge, or `Failed`; drop: leaves the queue and returns the room |
+//! | `Queued`  | its node in the queue, and the room if it was admitted | outcome: `Done` with a charge, or `Failed`; drop: leaves the queue and returns the room |
 //! | `Failed`  | an error                | poll with cooperative budget: `Done`                                      |
 //! | `Done`    | nothing                 | polling again panics                                                      |
 //!
@@ -12,7 +12,7 @@
 #![forbid(unsafe_code)]
 
 use super::Quota;
-use crate::wait::quota_account::{Account, Asked, Place};
+use crate::wait::quota_account::{Account, RoomRequest, RoomWait};
 use crate::{
     sample::exclusive::Sample,
     sync::coop::spend,
@@ -108,7 +108,7 @@ enum Stage {
     /// Not polled yet.
     New,
     /// In the account's queue. It may have its outcome already.
-    Queued(Place),
+    Queued(RoomWait),
     /// It has failed, but the task had no cooperative budget to return the error.
     Failed(GetBufferError),
     /// Resolved, or it has left the queue.
@@ -126,14 +126,17 @@ impl Admission {
 
     /// The first poll: reserves the room, or joins the account's queue.
     fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<Charge, GetBufferError>> {
+        // `Done` owns nothing, and neither does this admission until a call below has succeeded. Only the waker's clone
+        // can panic in them, before room is counted or the get is queued, so nothing is left to give back then. A get
+        // that queues or fails changes the stage again.
         self.stage = Stage::Done;
         if self.account.try_charge(self.count) {
             return Poll::Ready(Ok(self.charged()));
         }
         match self.account.charge_or_join(self.count, cx.waker()) {
-            Ok(Asked::Charged) => Poll::Ready(Ok(self.charged())),
-            Ok(Asked::Place(place)) => {
-                self.stage = Stage::Queued(place);
+            Ok(RoomRequest::Charged) => Poll::Ready(Ok(self.charged())),
+            Ok(RoomRequest::Queued(wait)) => {
+                self.stage = Stage::Queued(wait);
                 Poll::Pending
             }
             Err(error) => self.fail(error, cx),
@@ -159,7 +162,7 @@ impl Admission {
     /// The timer of an admission that waits for room. One that only waits for cooperative budget has none.
     pub(super) fn timer(&mut self) -> Option<&mut Option<Timer>> {
         match &mut self.stage {
-            Stage::Queued(place) => Some(place.timer()),
+            Stage::Queued(wait) => Some(wait.timer()),
             Stage::New | Stage::Failed(_) | Stage::Done => None,
         }
     }
@@ -178,12 +181,12 @@ impl Admission {
 
     /// Leaves the account's queue. `None` if it had no outcome yet.
     fn leave(&mut self, why: Why) -> Option<Result<Charge, GetBufferError>> {
-        let place = match mem::replace(&mut self.stage, Stage::Done) {
-            Stage::Queued(place) => place,
+        let wait = match mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Queued(wait) => wait,
             Stage::Failed(error) => return Some(Err(error)),
             Stage::New | Stage::Done => return None,
         };
-        let admitted = self.account.leave(place, self.count);
+        let admitted = self.account.leave(wait, self.count);
         let charge = admitted.map(|was_charged| was_charged.then(|| self.charged()));
         // As for a get of the pool: one that has failed was neither cancelled nor too late, and one that was admitted
         // did not time out.
@@ -204,20 +207,20 @@ impl Future for Admission {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let place = match &mut this.stage {
+        let wait = match &mut this.stage {
             Stage::New => return this.begin(cx),
-            Stage::Queued(place) => place,
+            Stage::Queued(wait) => wait,
             Stage::Failed(error) => {
                 let error = *error;
                 return this.fail(error, cx);
             }
             Stage::Done => panic!("a get was polled after it had resolved"),
         };
-        let Some(outcome) = this.account.wait_on(place, cx.waker()) else {
+        let Some(outcome) = this.account.wait_on(wait, cx.waker()) else {
             return Poll::Pending;
         };
-        if let Stage::Queued(place) = mem::replace(&mut this.stage, Stage::Done) {
-            if let Err(error) = this.account.told(place, outcome, this.count) {
+        if let Stage::Queued(wait) = mem::replace(&mut this.stage, Stage::Done) {
+            if let Err(error) = this.account.end_wait(wait, outcome, this.count) {
                 return this.fail(error, cx);
             }
         }

@@ -54,13 +54,13 @@ use std::{
 /// # }
 /// ```
 pub struct PollPool {
-    asked: Asked,
+    source: PolledSource,
     location: &'static Location<'static>,
     /// `Some` once [`poll_reclaim_requested`](PollPool::poll_reclaim_requested) was called.
     registration: Option<Registration>,
 }
 
-enum Asked {
+enum PolledSource {
     Pool(Polled<Pool>),
     Quota(Polled<Quota>),
 }
@@ -137,22 +137,22 @@ impl PollPool {
     /// The pool of the samples. Not public: a quota is a boundary, and this method crosses it.
     #[cfg(feature = "stream")]
     pub(crate) fn pool(&self) -> &Pool {
-        match &self.asked {
-            Asked::Pool(polled) => &polled.source,
-            Asked::Quota(polled) => polled.source.pool(),
+        match &self.source {
+            PolledSource::Pool(polled) => &polled.source,
+            PolledSource::Quota(polled) => polled.source.pool(),
         }
     }
 
     /// Takes another sample from the same source, if one is free and no waiter comes first.
     #[cfg(feature = "net")]
     pub(crate) fn try_get_one_more(&self, location: &'static Location<'static>) -> Option<Sample> {
-        match &self.asked {
-            Asked::Pool(polled) => crate::get::many::try_get_one_more(
+        match &self.source {
+            PolledSource::Pool(polled) => crate::get::many::try_get_one_more(
                 &polled.source,
                 crate::wait::request::Rank::Ordinary,
                 location,
             ),
-            Asked::Quota(polled) => polled.source.try_get_one_more(location),
+            PolledSource::Quota(polled) => polled.source.try_get_one_more(location),
         }
     }
 
@@ -214,9 +214,9 @@ impl PollPool {
         cx: &mut Context<'_>,
         location: &'static Location<'static>,
     ) -> Poll<Result<Sample, GetBufferError>> {
-        match &mut self.asked {
-            Asked::Pool(polled) => polled.poll(cx, location),
-            Asked::Quota(polled) => polled.poll(cx, location),
+        match &mut self.source {
+            PolledSource::Pool(polled) => polled.poll(cx, location),
+            PolledSource::Quota(polled) => polled.poll(cx, location),
         }
     }
 
@@ -282,9 +282,9 @@ impl PollPool {
     /// As [`poll_reclaim_requested`](PollPool::poll_reclaim_requested), but it spends no cooperative budget. For a
     /// caller that does not poll again after `Ready`, and must not take a lack of budget for "nothing is requested".
     pub(crate) fn poll_reclaim_unbudgeted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let registration = self.registration.get_or_insert_with(|| match &self.asked {
-            Asked::Pool(polled) => Registration::new(&polled.source, None),
-            Asked::Quota(polled) => polled.source.registration(),
+        let registration = self.registration.get_or_insert_with(|| match &self.source {
+            PolledSource::Pool(polled) => Registration::new(&polled.source, None),
+            PolledSource::Quota(polled) => polled.source.registration(),
         });
         registration.poll(cx)
     }
@@ -310,9 +310,9 @@ impl PollPool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn cancel(&mut self) {
-        match &mut self.asked {
-            Asked::Pool(polled) => polled.cancel(),
-            Asked::Quota(polled) => polled.cancel(),
+        match &mut self.source {
+            PolledSource::Pool(polled) => polled.cancel(),
+            PolledSource::Quota(polled) => polled.cancel(),
         }
     }
 
@@ -339,9 +339,9 @@ impl PollPool {
     /// ```
     #[must_use]
     pub fn is_waiting(&self) -> bool {
-        match &self.asked {
-            Asked::Pool(polled) => polled.get.is_some(),
-            Asked::Quota(polled) => polled.get.is_some(),
+        match &self.source {
+            PolledSource::Pool(polled) => polled.get.is_some(),
+            PolledSource::Quota(polled) => polled.get.is_some(),
         }
     }
 }
@@ -351,7 +351,7 @@ impl From<&Pool> for PollPool {
     #[track_caller]
     fn from(pool: &Pool) -> Self {
         PollPool {
-            asked: Asked::Pool(Polled::new(pool)),
+            source: PolledSource::Pool(Polled::new(pool)),
             location: Location::caller(),
             registration: None,
         }
@@ -381,7 +381,7 @@ impl From<&Quota> for PollPool {
     #[track_caller]
     fn from(quota: &Quota) -> Self {
         PollPool {
-            asked: Asked::Quota(Polled::new(quota)),
+            source: PolledSource::Quota(Polled::new(quota)),
             location: Location::caller(),
             registration: None,
         }
@@ -393,9 +393,9 @@ impl From<&Quota> for PollPool {
 impl Clone for PollPool {
     fn clone(&self) -> Self {
         PollPool {
-            asked: match &self.asked {
-                Asked::Pool(polled) => Asked::Pool(Polled::new(&polled.source)),
-                Asked::Quota(polled) => Asked::Quota(Polled::new(&polled.source)),
+            source: match &self.source {
+                PolledSource::Pool(polled) => PolledSource::Pool(Polled::new(&polled.source)),
+                PolledSource::Quota(polled) => PolledSource::Quota(Polled::new(&polled.source)),
             },
             location: self.location,
             registration: None,

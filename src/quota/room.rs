@@ -2,8 +2,8 @@
 //!
 //! | state     | owns                                        | left by                                              |
 //! |-----------|---------------------------------------------|------------------------------------------------------|
-//! | `None`    | nothing                                     | first poll: `Charged` if there is room, else `Asked` |
-//! | `Asked`   | a place in the account's queue, or an error | admitted: `Charged`; error or timeout: `None`        |
+//! | `None`    | nothing                                     | first poll: `Charged` if there is room, else `Waiting` |
+//! | `Waiting` | its wait in the account's queue, or an error | admitted: `Charged`; error or timeout: `None`        |
 //! | `Charged` | its room in the quota                       | its samples carry it, or the pool fails: `None`      |
 
 #![forbid(unsafe_code)]
@@ -12,7 +12,7 @@ use super::Quota;
 use crate::quota::admission::{Admission, Charge};
 use crate::{
     core::handle::Pool,
-    get::source::Asked,
+    get::source::SealedSource,
     sample::exclusive::Sample,
     values::error::GetBufferError,
     wait::{node::Timer, request::Rank},
@@ -27,11 +27,11 @@ use std::{
 /// The state of a get's room; see the table in the module's documentation. Dropping it gives back what it owns.
 #[derive(Debug, Default)]
 pub(crate) enum Room {
-    /// Nothing was asked for, or the room was returned.
+    /// No room was requested yet, or it was returned.
     #[default]
     None,
     /// Waits for room.
-    Asked(Admission),
+    Waiting(Admission),
     /// Has its room, and no samples yet.
     Charged(Charge),
 }
@@ -46,9 +46,9 @@ impl Room {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), GetBufferError>> {
         if let Room::None = self {
-            *self = Room::Asked(Admission::new(quota, count));
+            *self = Room::Waiting(Admission::new(quota, count));
         }
-        if let Room::Asked(admission) = self {
+        if let Room::Waiting(admission) = self {
             let admitted = ready!(Pin::new(admission).poll(cx));
             self.end_of_wait(admitted)?;
         }
@@ -66,7 +66,7 @@ impl Room {
     }
 }
 
-impl Asked for Quota {
+impl SealedSource for Quota {
     type Room = Room;
 
     const HAS_ROOM: bool = true;
@@ -101,13 +101,13 @@ impl Asked for Quota {
 
     fn timer(room: &mut Room) -> Option<&mut Option<Timer>> {
         match room {
-            Room::Asked(admission) => admission.timer(),
+            Room::Waiting(admission) => admission.timer(),
             Room::None | Room::Charged(_) => None,
         }
     }
 
     fn time_out(room: &mut Room) -> Option<Result<(), GetBufferError>> {
-        let Room::Asked(admission) = room else {
+        let Room::Waiting(admission) = room else {
             return None;
         };
         let admitted = admission.time_out();

@@ -6,7 +6,7 @@ use crate::{
     core::{engine::Engine, handle, release::ToPool},
     slot::{bytes::OwnedBytes, owned::OwnedSlot},
     values::{error::BufferOverflow, sample_properties::SampleProperties},
-    wait::{payer, quota_account::Account},
+    wait::{quota_account::Account, slot_account},
 };
 use std::{
     fmt, io,
@@ -113,7 +113,7 @@ impl Sample {
 
     /// Makes the sample count against the quota of `account` until it is released.
     pub(crate) fn charge_to(&mut self, account: Arc<Account>) {
-        payer::charge(self.bytes.slot_mut(), account);
+        slot_account::charge(self.bytes.slot_mut(), account);
     }
 
     /// Moves the bytes to the start of the buffer, so that all the spare capacity is behind them.

@@ -22,7 +22,7 @@ use std::{fmt, mem::MaybeUninit, ptr::NonNull};
 pub(super) const WIPE: u8 = 1;
 /// Flag of `reset`: `properties` holds a value.
 pub(super) const DESCRIBED: u8 = 2;
-/// Flag of `reset`: the sample counts against a quota, and `payer` holds a reference to the quota account.
+/// Flag of `reset`: the sample counts against a quota, and `account` holds a reference to the quota account.
 pub(super) const CHARGED: u8 = 4;
 
 /// The header of a slot. All-zero bytes are the header of a slot that was never used.
@@ -48,9 +48,9 @@ pub(crate) struct Slot {
     pub(super) len: Setting,
     /// How many more bytes can be written after them.
     pub(super) spare: Setting,
-    /// The quota account that the sample counts against: an address, which only [`payer`](crate::wait::payer)
+    /// The quota account that the sample counts against: an address, which only [`slot_account`](crate::wait::slot_account)
     /// dereferences. Written by the owner only; others only compare it.
-    pub(super) payer: SettingPtr<()>,
+    pub(super) account: SettingPtr<()>,
     /// Initialised only while `reset` has [`DESCRIBED`].
     pub(super) properties: Cell<MaybeUninit<SampleProperties>>,
 }
@@ -73,7 +73,7 @@ unsafe impl Zeroed for Slot {
             start: SettingPtr::default(),
             len: Setting::new(0),
             spare: Setting::new(0),
-            payer: SettingPtr::default(),
+            account: SettingPtr::default(),
             properties: Cell::new(MaybeUninit::uninit()),
         }
     }
@@ -178,8 +178,8 @@ impl Slot {
     }
 
     /// The address of the quota account that the sample counts against, or null. The account may be freed already.
-    pub(crate) fn payer(&self) -> *const () {
-        self.payer.load(Ordering::Relaxed)
+    pub(crate) fn account(&self) -> *const () {
+        self.account.load(Ordering::Relaxed)
     }
 
     /// Drops the properties, if there are any. The caller owns the slot.

@@ -179,17 +179,17 @@ impl OwnedSlot {
     ///
     /// # Safety
     ///
-    /// `payer` stands for one reference, which [`take_payer`](OwnedSlot::take_payer) takes back (S5).
-    pub(crate) unsafe fn set_payer(&mut self, payer: NonNull<()>) {
+    /// `account` stands for one reference, which [`take_account`](OwnedSlot::take_account) takes back (S5).
+    pub(crate) unsafe fn set_account(&mut self, account: NonNull<()>) {
         let slot = self.slot();
         let reset = slot.reset.load(Ordering::Relaxed);
         debug_assert_eq!(reset & CHARGED, 0, "a sample counts against one quota");
-        slot.payer.store(payer.as_ptr(), Ordering::Relaxed);
+        slot.account.store(account.as_ptr(), Ordering::Relaxed);
         slot.reset.store(reset | CHARGED, Ordering::Relaxed);
     }
 
-    /// Takes back what `set_payer` stored. A second call returns `None`.
-    pub(crate) fn take_payer(&mut self) -> Option<NonNull<()>> {
+    /// Takes back what `set_account` stored. A second call returns `None`.
+    pub(crate) fn take_account(&mut self) -> Option<NonNull<()>> {
         let slot = self.slot();
         let reset = slot.reset.load(Ordering::Relaxed);
         if reset & CHARGED == 0 {
@@ -197,9 +197,9 @@ impl OwnedSlot {
         }
         // The mark is cleared with the reference taken, so that the reference is taken back once (S5).
         slot.reset.store(reset & !CHARGED, Ordering::Relaxed);
-        let payer = slot.payer.load(Ordering::Relaxed);
-        slot.payer.store(std::ptr::null_mut(), Ordering::Relaxed);
-        NonNull::new(payer)
+        let account = slot.account.load(Ordering::Relaxed);
+        slot.account.store(std::ptr::null_mut(), Ordering::Relaxed);
+        NonNull::new(account)
     }
 
     /// Returns the slot to the free list without the lock. On [`Put::NeedsLock`] the caller gets the slot back and must

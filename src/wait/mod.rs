@@ -11,7 +11,7 @@
 //! | [`quota_pool`]     | what an account needs of its pool                                               |
 //! | [`quota_accounts`] | all accounts of a pool                                                          |
 //! | [`registry`]       | weak entries of the accounts that are in use                                    |
-//! | [`payer`]          | the reference of a slot to the account against which it counts                  |
+//! | [`slot_account`]   | the reference of a slot to the account against which it counts                  |
 //! | [`event`]          | futures that resolve at the next release or the next completed drain            |
 //! | [`reclaim`]        | wakers of tasks that keep a buffer until a get is queued                        |
 //! | [`clock`]          | the clock that waits are measured by                                            |
@@ -19,7 +19,6 @@
 pub(crate) mod clock;
 pub(crate) mod event;
 pub(crate) mod node;
-pub(crate) mod payer;
 pub(crate) mod queue;
 pub(crate) mod quota_account;
 pub(crate) mod quota_accounts;
@@ -28,3 +27,4 @@ pub(crate) mod reclaim;
 pub(crate) mod registry;
 pub(crate) mod request;
 pub(crate) mod slab;
+pub(crate) mod slot_account;

@@ -87,22 +87,22 @@ struct Queue {
     queue: WaitQueue,
     /// Wakers of tasks that keep a sample of this quota until a get of it is queued.
     reclaim: Reclaim,
-    turned_away: TurnedAway,
+    all_failed: AllFailed,
 }
 
-/// How often all waiters were failed, and the last error.
+/// How often all waiters were failed, by a decommit or a flush, and the last error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct TurnedAway {
+struct AllFailed {
     times: u64,
     error: GetBufferError,
 }
 
-/// A position in the account's queue.
+/// The wait of a get for room: its node in the account's queue.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct RoomWait {
     node_ref: NodeRef,
-    /// [`TurnedAway::times`] when the get joined.
-    turned_away: u64,
+    /// [`AllFailed::times`] when the get joined. A get that was admitted fails too if it is another number by then.
+    all_failed: u64,
 }
 
 // Its pool is a trait object, which is not unwind safe by its type. It is the weak handle of the pool, which a panic
@@ -120,7 +120,7 @@ impl fmt::Debug for Account {
     }
 }
 
-impl Place {
+impl RoomWait {
     pub(crate) fn timer(&mut self) -> &mut Option<Timer> {
         self.node_ref.timer()
     }
@@ -128,11 +128,11 @@ impl Place {
 
 /// The result of asking for room under the lock.
 #[derive(Debug)]
-pub(crate) enum Asked {
+pub(crate) enum RoomRequest {
     /// The room is reserved.
     Charged,
     /// The get is queued.
-    Place(Place),
+    Queued(RoomWait),
 }
 
 impl Account {
@@ -153,7 +153,7 @@ impl Account {
             waiters: Lock::new(Queue {
                 queue: WaitQueue::new(KEPT_BY_A_QUOTA),
                 reclaim: Reclaim::default(),
-                turned_away: TurnedAway {
+                all_failed: AllFailed {
                     times: 0,
                     error: GetBufferError::NotCommitted,
                 },
@@ -260,7 +260,7 @@ impl Account {
         &self,
         count: usize,
         waker: &Waker,
-    ) -> Result<Asked, GetBufferError> {
+    ) -> Result<RoomRequest, GetBufferError> {
         let max_waiters = self.pool.max_waiters();
         loop {
             let joined = self.pool.admits(Wanted {
@@ -278,11 +278,11 @@ impl Account {
                 // joins now. So ask the pool again.
                 continue;
             }
-            let turned_away = waiters.turned_away.times;
+            let all_failed = waiters.all_failed.times;
             let queue = &mut waiters.queue;
             // Check the word again: room that was returned before the mark is set did not take the lock.
             if queue.is_empty() && self.charge_or_mark(count, max_waiters > 0) {
-                return Ok(Asked::Charged);
+                return Ok(RoomRequest::Charged);
             }
             if queue.len() >= max_waiters {
                 // No get may queue, so only this wakes the tasks that keep a sample, as in `take_or_join`.
@@ -305,9 +305,9 @@ impl Account {
                 requested.wake_all();
             }
             self.pool.wait_began();
-            return Ok(Asked::Place(Place {
+            return Ok(RoomRequest::Queued(RoomWait {
                 node_ref,
-                turned_away,
+                all_failed,
             }));
         }
     }
@@ -352,8 +352,8 @@ impl Account {
     }
 
     /// Takes the outcome, if there is one. Otherwise stores `waker` as the waker of the waiter.
-    pub(crate) fn wait_on(&self, place: &mut Place, waker: &Waker) -> Option<Outcome> {
-        let node_ref = &mut place.node_ref;
+    pub(crate) fn wait_on(&self, wait: &mut RoomWait, waker: &Waker) -> Option<Outcome> {
+        let node_ref = &mut wait.node_ref;
         if let Some(outcome) = node_ref.take_outcome() {
             return Some(outcome);
         }
@@ -375,24 +375,24 @@ impl Account {
 
     /// Ends the wait of a get that has its `outcome`. `Ok` if the get has its room. If all waiters were failed since it
     /// was admitted, its room goes back to the quota, and the result is the error.
-    pub(crate) fn told(
+    pub(crate) fn end_wait(
         &self,
-        place: Place,
+        wait: RoomWait,
         outcome: Outcome,
         count: usize,
     ) -> Result<(), GetBufferError> {
-        self.pool.wait_ended(&place.node_ref);
-        place.node_ref.give_back();
+        self.pool.wait_ended(&wait.node_ref);
+        wait.node_ref.give_back();
         match outcome {
-            Outcome::Slots(_) => self.keep_unless_turned_away(place.turned_away, count),
+            Outcome::Slots(_) => self.keep_unless_all_failed(wait.all_failed, count),
             Outcome::Failed(error) => Err(error),
         }
     }
 
     /// If all waiters were failed after the get had joined, its room goes back to the quota, and the result is the
     /// error.
-    fn keep_unless_turned_away(&self, times: u64, count: usize) -> Result<(), GetBufferError> {
-        let last = self.waiters.lock().turned_away;
+    fn keep_unless_all_failed(&self, times: u64, count: usize) -> Result<(), GetBufferError> {
+        let last = self.waiters.lock().all_failed;
         if last.times == times {
             return Ok(());
         }
@@ -402,11 +402,11 @@ impl Account {
 
     /// Leaves the account's queue. The result is whether the get was admitted before, or the error with which it
     /// failed. If it was admitted and has failed since, its room goes back to the quota.
-    pub(crate) fn leave(&self, place: Place, count: usize) -> Result<bool, GetBufferError> {
-        let Place {
+    pub(crate) fn leave(&self, wait: RoomWait, count: usize) -> Result<bool, GetBufferError> {
+        let RoomWait {
             mut node_ref,
-            turned_away,
-        } = place;
+            all_failed,
+        } = wait;
         let mut waiters = self.waiters.lock();
         let left = waiters.queue.leave(&mut node_ref);
         // If it was the head, the waiters behind it may want less than there is room for (A2).
@@ -421,7 +421,7 @@ impl Account {
                 Ok(false)
             }
             LeaveResult::HadOutcome(Outcome::Slots(_)) => {
-                self.keep_unless_turned_away(turned_away, count)?;
+                self.keep_unless_all_failed(all_failed, count)?;
                 Ok(true)
             }
             LeaveResult::HadOutcome(Outcome::Failed(error)) => Err(error),
@@ -484,8 +484,8 @@ impl Account {
     /// Fails all queued waiters, and the gets that were admitted and not polled since. Called under the pool's lock.
     pub(crate) fn fail_all(&self, error: GetBufferError) -> Vec<Waker> {
         let mut waiters = self.waiters.lock();
-        let times = waiters.turned_away.times + 1;
-        waiters.turned_away = TurnedAway { times, error };
+        let times = waiters.all_failed.times + 1;
+        waiters.all_failed = AllFailed { times, error };
         let (failed, nothing) = waiters.queue.fail_all(error);
         debug_assert_eq!(nothing.len(), 0, "a get that waits for room has no slots");
         self.unmark_if_empty(&waiters.queue);

@@ -13,13 +13,13 @@ pub(crate) fn charge(slot: &mut OwnedSlot, account: Arc<Account>) {
     let account = Arc::into_raw(account).cast_mut().cast();
     let account = NonNull::new(account).expect("an `Arc` never points to null");
     // SAFETY: the address is one reference to the account, which only `take` takes back (S5).
-    unsafe { slot.set_payer(account) };
+    unsafe { slot.set_account(account) };
 }
 
 /// Takes the account against which the sample counts. `Some` once for each `charge`.
 pub(crate) fn take(slot: &mut OwnedSlot) -> Option<Arc<Account>> {
-    let account: *const Account = slot.take_payer()?.as_ptr().cast();
-    // SAFETY: only `charge` stores a payer, from `Arc::into_raw` of an account; it is taken once (S5).
+    let account: *const Account = slot.take_account()?.as_ptr().cast();
+    // SAFETY: only `charge` stores an account there, from `Arc::into_raw`; it is taken once (S5).
     Some(unsafe { Arc::from_raw(account) })
 }
 
