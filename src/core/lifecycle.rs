@@ -8,6 +8,10 @@
 //!                                 └───────── the last sample is released ───────────┘
 //! ```
 //!
+//! A drain ends when the last sample is released, and the pool ends when nothing keeps it alive any more. A thread that
+//! may have released or dropped the last one claims the end under the lock: [`Shared::claim_drain`],
+//! [`Shared::claim_end`].
+//!
 //! Mapping the memory of the samples and returning it to the system can take long, so neither happens under the lock.
 //! The state is marked busy, and other calls that would change it wait. No user code runs while it is busy.
 
@@ -378,6 +382,33 @@ impl Engine {
         for callback in retired {
             user_code::quietly(|| drop(callback));
         }
+    }
+}
+
+/// What the end of a drain and the end of the pool wait for.
+impl Shared {
+    /// Claims the end of a drain. Returns `true` if the pool drains and its last slot was returned: the caller then
+    /// ends the drain, and no other thread does.
+    pub(crate) fn claim_drain(&mut self) -> bool {
+        let drained = self.state == State::Draining && !self.busy && self.parked.parked_out() == 0;
+        // In the same hold of the lock, or two releases could both end the drain.
+        self.busy |= drained;
+        drained
+    }
+
+    /// Claims the end of the pool. Returns `true` if no handle, no release guard, no callback reference and no sample
+    /// is left: the caller then frees the pool, and no other thread does.
+    pub(crate) fn claim_end(&mut self, engine: &Engine) -> bool {
+        let ended = engine
+            .handles
+            .none_and_no_release_guards(self.release_guards.entered())
+            && self.parked.all_parked()
+            // Priority buffers count as outstanding in the free list, but no sample holds them.
+            && self.parked.parked_out() == self.priority_buffers.len()
+            && self.parked.parked_callback_refs() == 0
+            && !self.ended;
+        self.ended |= ended;
+        ended
     }
 }
 

@@ -7,8 +7,9 @@
 //! | the hold limit                               | a held sample whose last holder drops it |
 //!
 //! The waits are done in this order, each only if the one before is over. [`recv`](Subscriber::recv) and the
-//! [`Stream`](futures::Stream) share [`check`](Subscriber::check), which never waits. The check first
-//! marks both channels as seen, so a change after it wakes the task.
+//! [`Stream`](futures::Stream) share [`try_next`](Subscriber::try_next), which never waits. It first marks both channels
+//! as seen, so a change after it wakes the task. Which samples a subscriber skips is decided in
+//! [`window`](super::window).
 
 use super::{
     FanOut,
@@ -16,10 +17,10 @@ use super::{
     hold_limit::{AtLimit, HeldSamples, HoldLimit, SampleId},
     status::SkipCounter,
     subscriber_waits::Waits,
-    window::Window,
+    window::{Position, Window},
 };
 use crate::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use std::{fmt, mem, sync::Arc};
+use std::{fmt, sync::Arc};
 use tokio::task::coop;
 
 /// A subscriber of a [`FanOut`], which receives its samples at its own pace.
@@ -94,15 +95,9 @@ pub struct Subscriber {
     pub(super) permits: Arc<Semaphore>,
     /// The permit for the next sample, if it was acquired.
     pub(super) permit: Option<OwnedSemaphorePermit>,
-    /// The sequence number of the next sample.
-    next: u64,
-    /// How many samples were skipped since the last delivery.
-    skipped: u64,
-    /// Whether the next delivery must be a sync point.
-    needs_sync_point: bool,
-    require_sync_point: bool,
-    /// The samples skipped by all subscribers of the fan-out. Updated at a delivery only if something was skipped, so that a subscriber that keeps
-    /// up does not write to memory that all subscribers share.
+    position: Position,
+    /// The samples skipped by all subscribers of the fan-out. Updated at a delivery only if something was skipped, so
+    /// that a subscriber that keeps up does not write to memory that all subscribers share.
     skip_counter: SkipCounter,
     /// Counts this subscriber for as long as it lives.
     _counted: Arc<()>,
@@ -112,8 +107,8 @@ pub struct Subscriber {
     pub(super) is_ended: bool,
 }
 
-/// The result of a check of the window.
-pub(super) enum Check {
+/// The result of [`Subscriber::try_next`].
+pub(super) enum TryNext {
     Delivered(Delivery),
     /// There is a sample, but the hold limit is reached.
     AtLimit(AtLimit),
@@ -148,18 +143,8 @@ impl FanOut {
 impl Subscriber {
     pub(super) fn new(fan_out: &FanOut, max_held: usize) -> Self {
         assert!(max_held > 0, "a subscriber must be able to hold a sample");
-        let require_sync_point = fan_out.require_sync_point;
         let window = fan_out.window.subscribe();
-        let next = {
-            let window = window.borrow();
-            let mut newest_first = (window.first..window.end()).rev();
-            newest_first
-                .find(|&sequence| {
-                    let sent = window.get(sequence);
-                    sent.is_some_and(|sent| !require_sync_point || sent.sync_point)
-                })
-                .unwrap_or(window.end())
-        };
+        let position = Position::newest(&window.borrow(), fan_out.require_sync_point);
         Subscriber {
             window,
             hold_limit: fan_out.hold_limit.clone(),
@@ -167,10 +152,7 @@ impl Subscriber {
             releases: fan_out.hold_limit.watch_releases(),
             permits: Arc::new(Semaphore::new(max_held.min(Semaphore::MAX_PERMITS))),
             permit: None,
-            next,
-            skipped: 0,
-            needs_sync_point: require_sync_point,
-            require_sync_point,
+            position,
             skip_counter: fan_out.skipped.clone(),
             _counted: fan_out.subscribers.clone(),
             waits: Waits::default(),
@@ -197,19 +179,19 @@ impl Subscriber {
     pub async fn recv(&mut self) -> Option<Delivery> {
         self.ready().await;
         loop {
-            match self.check() {
-                Check::Delivered(delivery) => return Some(delivery),
-                Check::AtLimit(at_limit) => {
+            match self.try_next() {
+                TryNext::Delivered(delivery) => return Some(delivery),
+                TryNext::AtLimit(at_limit) => {
                     self.hold_limit.notify_holders(at_limit);
                     // Cannot fail: this subscriber has a handle to the limit, which owns the sender.
                     self.releases.changed().await.ok()?;
                 }
-                Check::Ended => {
+                TryNext::Ended => {
                     self.is_ended = true;
                     return None;
                 }
-                Check::Empty => {
-                    // Fails if the fan-out is dropped, which may be after a last send: the next check tells.
+                TryNext::Empty => {
+                    // Fails if the fan-out is dropped, which may be after a last send: the next try tells.
                     let _ = self.window.changed().await;
                 }
             }
@@ -270,61 +252,48 @@ impl Subscriber {
     }
 
     /// Takes the next sample if that is possible now. Needs the permit; wakes no task.
-    pub(super) fn check(&mut self) -> Check {
-        // Before the check, so that a change after it is seen as a change.
+    pub(super) fn try_next(&mut self) -> TryNext {
+        // Before the look at the window, so that a change after it is seen as a change.
         self.releases.mark_unchanged();
         self.window.mark_unchanged();
-        // Before the check too: a fan-out that is dropped after a last send must not hide the sample.
+        // Before the look too: a fan-out that is dropped after a last send must not hide the sample.
         let is_dropped = self.window.has_changed().is_err();
         match self.take_next() {
-            Check::Empty if is_dropped => Check::Ended,
-            check => check,
+            TryNext::Empty if is_dropped => TryNext::Ended,
+            result => result,
         }
     }
 
-    fn take_next(&mut self) -> Check {
+    fn take_next(&mut self) -> TryNext {
         let window = self.window.borrow();
-        if let Some(lost) = window.first.checked_sub(self.next).filter(|&lost| lost > 0) {
-            self.skipped += lost;
-            self.next = window.first;
-            self.needs_sync_point = self.require_sync_point;
-        }
-        while let Some(sent) = window.get(self.next) {
-            if self.needs_sync_point && !sent.sync_point {
-                self.skipped += 1;
-                self.next += 1;
-                continue;
-            }
-            let (fan_out, sequence) = (self.fan_out, self.next);
-            let guard = match self.hold_limit.acquire(SampleId { fan_out, sequence }) {
-                Ok(guard) => guard,
-                // The holders are notified by the caller: their wakers must not run while the window is locked.
-                Err(at_limit) => return Check::AtLimit(at_limit),
+        let Some(sent) = window.skip_to_next(&mut self.position) else {
+            return match window.closed {
+                true => TryNext::Ended,
+                false => TryNext::Empty,
             };
-            self.next += 1;
-            self.needs_sync_point = false;
-            let skipped = mem::take(&mut self.skipped);
-            self.skip_counter.add(skipped);
-            let delivery = Delivery::new(sent, skipped, guard, self.permit.take());
-            return Check::Delivered(delivery);
-        }
-        match window.closed {
-            true => Check::Ended,
-            false => Check::Empty,
-        }
+        };
+        let (fan_out, sequence) = (self.fan_out, self.position.next());
+        let guard = match self.hold_limit.acquire(SampleId { fan_out, sequence }) {
+            Ok(guard) => guard,
+            // The holders are notified by the caller: their wakers must not run while the window is locked.
+            Err(at_limit) => return TryNext::AtLimit(at_limit),
+        };
+        let skipped = self.position.advance();
+        self.skip_counter.add(skipped);
+        TryNext::Delivered(Delivery::new(sent, skipped, guard, self.permit.take()))
     }
 
     /// Returns how many samples of the backlog this subscriber has not received yet. Skipped samples do not count.
     #[must_use]
     pub fn lag(&self) -> usize {
         let window = self.window.borrow();
-        usize::try_from(window.end() - self.next.max(window.first)).unwrap_or(usize::MAX)
+        usize::try_from(window.end() - self.position.next().max(window.first)).unwrap_or(usize::MAX)
     }
 }
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        self.skip_counter.add(self.skipped);
+        self.skip_counter.add(self.position.skipped());
     }
 }
 
@@ -333,7 +302,7 @@ impl fmt::Debug for Subscriber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscriber")
             .field("lag", &self.lag())
-            .field("skipped", &self.skipped)
+            .field("skipped", &self.position.skipped())
             .finish_non_exhaustive()
     }
 }

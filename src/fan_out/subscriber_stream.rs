@@ -2,7 +2,7 @@
 
 use super::{
     delivery::Delivery,
-    subscriber::{Check, Subscriber},
+    subscriber::{Subscriber, TryNext},
     subscriber_waits::poll_change,
 };
 use futures::{Stream, stream::FusedStream};
@@ -26,23 +26,23 @@ impl Stream for Subscriber {
             if this.permit.is_none() {
                 this.permit = ready!(this.waits.poll_permit(&this.permits, cx));
             }
-            // Before the check, because a sample that was taken could not be kept until there is budget again.
+            // Before the try, because a sample that was taken could not be kept until there is budget again.
             let proceed = ready!(coop::poll_proceed(cx));
-            match this.check() {
-                Check::Delivered(delivery) => {
+            match this.try_next() {
+                TryNext::Delivered(delivery) => {
                     proceed.made_progress();
                     return Poll::Ready(Some(delivery));
                 }
-                Check::AtLimit(at_limit) => {
+                TryNext::AtLimit(at_limit) => {
                     drop(proceed);
                     this.hold_limit.notify_holders(at_limit);
                     ready!(poll_change(&mut this.waits.release, &this.releases, cx));
                 }
-                Check::Empty => {
+                TryNext::Empty => {
                     drop(proceed);
                     ready!(poll_change(&mut this.waits.send, &this.window, cx));
                 }
-                Check::Ended => {
+                TryNext::Ended => {
                     // The end spends budget too: a task that polls it in a loop would not let other tasks run.
                     proceed.made_progress();
                     this.is_ended = true;

@@ -64,7 +64,7 @@ pub(super) fn poll_change<T: Send + Sync + 'static>(
         AssertUnwindSafe(Box::pin(stream::unfold(
             receiver,
             |mut receiver| async move {
-                // Fails if the sender was dropped. That is a change too: the next check finds the end.
+                // Fails if the sender was dropped. That is a change too: the next try finds the end.
                 let _ = receiver.changed().await;
                 Some(((), receiver))
             },

@@ -1,4 +1,4 @@
-//! A word of the free list and its slots in one block, so that the address of each gives the address of the other.
+//! How a slot finds its word: both are in one block, so that the address of each gives the address of the other.
 //!
 //! A block lies at a multiple of its own size. A release finds its word by clearing the low bits of the slot's address.
 //! A get finds its slot at a fixed offset from the word. Neither has to load a pointer first. This matters, because a

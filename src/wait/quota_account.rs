@@ -87,12 +87,12 @@ struct Queue {
     queue: WaitQueue,
     /// Wakers of tasks that keep a sample of this quota until a get of it is queued.
     reclaim: Reclaim,
-    all_failed: AllFailed,
+    failures: Failures,
 }
 
 /// How often all waiters were failed, by a decommit or a flush, and the last error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct AllFailed {
+struct Failures {
     times: u64,
     error: GetBufferError,
 }
@@ -101,8 +101,8 @@ struct AllFailed {
 #[derive(Debug)]
 pub(crate) struct RoomWait {
     node_ref: NodeRef,
-    /// [`AllFailed::times`] when the get joined. A get that was admitted fails too if it is another number by then.
-    all_failed: u64,
+    /// [`Failures::times`] when the get joined. A get that was admitted fails too if the number has grown since.
+    failures_before: u64,
 }
 
 // Its pool is a trait object, which is not unwind safe by its type. It is the weak handle of the pool, which a panic
@@ -153,7 +153,7 @@ impl Account {
             waiters: Lock::new(Queue {
                 queue: WaitQueue::new(KEPT_BY_A_QUOTA),
                 reclaim: Reclaim::default(),
-                all_failed: AllFailed {
+                failures: Failures {
                     times: 0,
                     error: GetBufferError::NotCommitted,
                 },
@@ -278,7 +278,7 @@ impl Account {
                 // joins now. So ask the pool again.
                 continue;
             }
-            let all_failed = waiters.all_failed.times;
+            let failures_before = waiters.failures.times;
             let queue = &mut waiters.queue;
             // Check the word again: room that was returned before the mark is set did not take the lock.
             if queue.is_empty() && self.charge_or_mark(count, max_waiters > 0) {
@@ -307,7 +307,7 @@ impl Account {
             self.pool.wait_began();
             return Ok(RoomRequest::Queued(RoomWait {
                 node_ref,
-                all_failed,
+                failures_before,
             }));
         }
     }
@@ -384,15 +384,15 @@ impl Account {
         self.pool.wait_ended(&wait.node_ref);
         wait.node_ref.give_back();
         match outcome {
-            Outcome::Slots(_) => self.keep_unless_all_failed(wait.all_failed, count),
+            Outcome::Slots(_) => self.keep_unless_failed_since(wait.failures_before, count),
             Outcome::Failed(error) => Err(error),
         }
     }
 
     /// If all waiters were failed after the get had joined, its room goes back to the quota, and the result is the
     /// error.
-    fn keep_unless_all_failed(&self, times: u64, count: usize) -> Result<(), GetBufferError> {
-        let last = self.waiters.lock().all_failed;
+    fn keep_unless_failed_since(&self, times: u64, count: usize) -> Result<(), GetBufferError> {
+        let last = self.waiters.lock().failures;
         if last.times == times {
             return Ok(());
         }
@@ -405,7 +405,7 @@ impl Account {
     pub(crate) fn leave(&self, wait: RoomWait, count: usize) -> Result<bool, GetBufferError> {
         let RoomWait {
             mut node_ref,
-            all_failed,
+            failures_before,
         } = wait;
         let mut waiters = self.waiters.lock();
         let left = waiters.queue.leave(&mut node_ref);
@@ -421,7 +421,7 @@ impl Account {
                 Ok(false)
             }
             LeaveResult::HadOutcome(Outcome::Slots(_)) => {
-                self.keep_unless_all_failed(all_failed, count)?;
+                self.keep_unless_failed_since(failures_before, count)?;
                 Ok(true)
             }
             LeaveResult::HadOutcome(Outcome::Failed(error)) => Err(error),
@@ -484,8 +484,8 @@ impl Account {
     /// Fails all queued waiters, and the gets that were admitted and not polled since. Called under the pool's lock.
     pub(crate) fn fail_all(&self, error: GetBufferError) -> Vec<Waker> {
         let mut waiters = self.waiters.lock();
-        let times = waiters.all_failed.times + 1;
-        waiters.all_failed = AllFailed { times, error };
+        let times = waiters.failures.times + 1;
+        waiters.failures = Failures { times, error };
         let (failed, nothing) = waiters.queue.fail_all(error);
         debug_assert_eq!(nothing.len(), 0, "a get that waits for room has no slots");
         self.unmark_if_empty(&waiters.queue);
