@@ -130,7 +130,7 @@ impl Engine {
     }
 
     /// The samples that users hold, if the pool tracks holders.
-    pub(crate) fn held<'a>(&'a self, shared: &'a Shared) -> impl Iterator<Item = Held> + 'a {
+    pub(crate) fn held<'a>(&'a self, shared: &'a Shared) -> impl Iterator<Item = HeldSlot> + 'a {
         // Kept until the iterator is dropped, so that no new account can have the address of one of them.
         let accounts = self.accounts.in_use().into_iter();
         let accounts: HashMap<_, _> = accounts
@@ -146,7 +146,7 @@ impl Engine {
         })
     }
 
-    fn held_in(&self, index: usize, slot: &Slot) -> Option<Held> {
+    fn held_in(&self, index: usize, slot: &Slot) -> Option<HeldSlot> {
         let generation = slot.generation();
         let references = slot.references();
         let written = slot.len();
@@ -154,7 +154,7 @@ impl Engine {
         // An odd generation means that a user has the slot. The same generation again means that `since` and `location`
         // are of the same user.
         let held = generation % 2 == 1 && slot.generation() == generation;
-        held.then(|| Held {
+        held.then(|| HeldSlot {
             index,
             since: self.born + Duration::from_nanos(since),
             location,
@@ -187,9 +187,9 @@ impl Shared {
     }
 }
 
-/// A sample that a user holds, as its slot's header and record describe it.
+/// A slot whose sample a user holds, as the slot's header and record describe it.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct HeldSlot {
     index: usize,
     pub(crate) since: Instant,
     pub(crate) location: &'static Location<'static>,
@@ -198,15 +198,15 @@ pub(crate) struct Held {
     pub(crate) quota: Option<Arc<str>>,
 }
 
-impl Held {
+impl HeldSlot {
     /// How many handles it has: one until it is shared.
     pub(crate) fn handles(&self) -> usize {
         self.references.max(1)
     }
 }
 
-impl From<Held> for Holder {
-    fn from(held: Held) -> Self {
+impl From<HeldSlot> for Holder {
+    fn from(held: HeldSlot) -> Self {
         Holder {
             index: held.index,
             since: held.since,

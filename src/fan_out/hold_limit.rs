@@ -61,14 +61,14 @@ struct State {
 
 pub(super) struct HeldSamples {
     /// Ordered by when each was first taken. Allocated for `limit` samples; never grows.
-    samples: Vec<Held>,
+    samples: Vec<HeldSample>,
     /// The sample that holders should release, while the limit is reached.
     reclaim: Option<SampleId>,
     /// How many fan-outs have used this limit. The source of their ids.
     fan_outs: u64,
 }
 
-struct Held {
+struct HeldSample {
     sample: SampleId,
     holders: usize,
 }
@@ -165,7 +165,7 @@ impl HoldLimit {
             }
             is_counted = held.samples.len() < self.0.limit;
             if is_counted {
-                held.samples.push(Held { sample, holders: 1 });
+                held.samples.push(HeldSample { sample, holders: 1 });
             } else {
                 let longest_held = held.samples.first().map(|held| held.sample);
                 is_new = held.reclaim != longest_held;

@@ -10,8 +10,8 @@
 //! |-------------------------------|-----------|--------------------------|-----------------------------------------------------|
 //! | stores of `first` and `len`   | `Release` | their loads in `block`   | the mapped blocks; with `len` also `first`          |
 //! | load of `len`, then `first`   | `Acquire` | these stores             | the same                                            |
-//! | `location` in `Record::write` | `Release` | `Record::read`           | `since`, which is written before                    |
-//! | `location` in `Record::read`  | `Acquire` | `Record::write`          | the same                                            |
+//! | `location` in `HolderRecord::write` | `Release` | `HolderRecord::read` | `since`, which is written before                    |
+//! | `location` in `HolderRecord::read`  | `Acquire` | `HolderRecord::write` | the same                                            |
 
 #![allow(unsafe_code, reason = "listed in scripts/layers")]
 
@@ -29,7 +29,7 @@ use std::{
 
 /// Where and when a slot was handed to a user. Kept only if the pool was built to track holders.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub(crate) struct HolderRecord {
     /// Nanoseconds since the pool was made.
     since: StatisticU64,
     /// The caller of the get.
@@ -37,17 +37,17 @@ pub(crate) struct Record {
 }
 
 // SAFETY: zero bytes are the number zero and a null pointer, and neither needs a drop.
-unsafe impl Zeroed for Record {
+unsafe impl Zeroed for HolderRecord {
     #[cfg(all(test, loom))]
     fn zero() -> Self {
-        Record {
+        HolderRecord {
             since: StatisticU64::new(0),
             location: SettingPtr::default(),
         }
     }
 }
 
-impl Record {
+impl HolderRecord {
     /// Writes the record. Called by the slot's owner before it increments the generation and hands the slot to a user.
     pub(crate) fn write(&self, since_nanos: u64, location: &'static Location<'static>) {
         self.since.store(since_nanos, Ordering::Relaxed);
@@ -86,7 +86,7 @@ pub(crate) struct BlockTable {
 #[derive(Debug)]
 struct BlockSet {
     blocks: Mapping<Block>,
-    records: Option<Mapping<Record>>,
+    records: Option<Mapping<HolderRecord>>,
 }
 
 impl BlockTable {
@@ -146,7 +146,7 @@ impl BlockTable {
     }
 
     /// The record of slot `index`; `None` if the pool does not track holders.
-    pub(crate) fn record(&self, index: usize) -> Option<&Record> {
+    pub(crate) fn record(&self, index: usize) -> Option<&HolderRecord> {
         self.sets.get().records.as_ref()?.get(index)
     }
 }

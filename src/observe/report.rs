@@ -6,7 +6,7 @@ use crate::{
     core::{
         engine::{Engine, Shared},
         handle::Pool,
-        look::Held,
+        look::HeldSlot,
     },
     values::{
         escape::escaped,
@@ -98,26 +98,26 @@ impl Pool {
     #[must_use]
     pub fn report(&self) -> Report {
         let engine = self.engine();
-        let seen = Seen::of(engine, &engine.lock());
-        Report::of(seen)
+        let data = ReportData::of(engine, &engine.lock());
+        Report::of(data)
     }
 }
 
 /// The data of a report, as it was read under the lock.
-pub(crate) struct Seen {
+pub(crate) struct ReportData {
     name: Option<Arc<str>>,
     status: Status,
     wait_histogram: Option<WaitHistogram>,
     stride: usize,
     quotas: Vec<QuotaStatus>,
-    held: Option<Vec<Held>>,
+    held: Option<Vec<HeldSlot>>,
     undelivered: Option<Vec<Undelivered>>,
 }
 
-impl Seen {
-    pub(crate) fn of(engine: &Engine, shared: &Shared) -> Seen {
+impl ReportData {
+    pub(crate) fn of(engine: &Engine, shared: &Shared) -> ReportData {
         let tracks = engine.tracks_holders();
-        Seen {
+        ReportData {
             name: engine.shared_name(),
             status: engine.status(shared),
             wait_histogram: engine.wait_histogram(),
@@ -131,14 +131,14 @@ impl Seen {
 
 impl Report {
     /// Groups the data. This needs no lock.
-    pub(crate) fn of(seen: Seen) -> Self {
+    pub(crate) fn of(data: ReportData) -> Self {
         Report {
-            name: seen.name,
-            status: seen.status,
-            wait_histogram: seen.wait_histogram,
-            quotas: seen.quotas,
-            call_sites: seen.held.map(|held| by_call_site(held, seen.stride)),
-            undelivered: seen.undelivered.map(undelivered::by_location),
+            name: data.name,
+            status: data.status,
+            wait_histogram: data.wait_histogram,
+            quotas: data.quotas,
+            call_sites: data.held.map(|held| by_call_site(held, data.stride)),
+            undelivered: data.undelivered.map(undelivered::by_location),
         }
     }
 
@@ -151,10 +151,10 @@ impl Report {
     }
 }
 
-fn by_call_site(mut held: Vec<Held>, stride: usize) -> Vec<CallSite> {
+fn by_call_site(mut held: Vec<HeldSlot>, stride: usize) -> Vec<CallSite> {
     // By value: one call site can have several `Location`s, at several addresses.
-    held.sort_by(|one, next| asked_by(one).cmp(&asked_by(next)));
-    let groups = held.chunk_by(|one, next| asked_by(one) == asked_by(next));
+    held.sort_by(|one, next| call_site_of(one).cmp(&call_site_of(next)));
+    let groups = held.chunk_by(|one, next| call_site_of(one) == call_site_of(next));
     // One reading of the clock for all, so that their ages can be compared.
     let now = Instant::now();
     let call_sites = groups.map(|group| CallSite::of(group, stride, now));
@@ -163,13 +163,13 @@ fn by_call_site(mut held: Vec<Held>, stride: usize) -> Vec<CallSite> {
     call_sites
 }
 
-fn asked_by(held: &Held) -> (&Location<'static>, Option<&str>) {
+fn call_site_of(held: &HeldSlot) -> (&Location<'static>, Option<&str>) {
     (held.location, held.quota.as_deref())
 }
 
 impl CallSite {
     /// The call site of `held`, which one line asked for. There is at least one sample.
-    fn of(held: &[Held], stride: usize, now: Instant) -> Self {
+    fn of(held: &[HeldSlot], stride: usize, now: Instant) -> Self {
         let ages = held
             .iter()
             .map(|held| now.saturating_duration_since(held.since));
@@ -180,7 +180,7 @@ impl CallSite {
             oldest: ages.max().unwrap_or_default(),
             bytes_used: held.iter().map(|held| held.written).sum(),
             bytes_pinned: held.len() * stride,
-            handles: held.iter().map(Held::handles).sum(),
+            handles: held.iter().map(HeldSlot::handles).sum(),
         }
     }
 }

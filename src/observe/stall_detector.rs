@@ -32,7 +32,7 @@ use crate::{
         watches::{JOINED, LEFT},
     },
     observe::{
-        report::{Report, Seen},
+        report::{Report, ReportData},
         stall::Stall,
     },
     sync::user_code::{self, Spare},
@@ -112,7 +112,7 @@ impl Pool {
         StallDetector {
             watch: Watch::begin(self),
             limit: limit.max(LEAST_LIMIT),
-            seen: Vec::new(),
+            known: Vec::new(),
             warned: None,
             timer: None,
             warn,
@@ -126,7 +126,7 @@ pub struct StallDetector<F> {
     watch: Watch,
     limit: Duration,
     /// The head of each queue, as of the last look.
-    seen: Vec<Known>,
+    known: Vec<Known>,
     /// When it reported a stall last.
     warned: Option<Moment>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -166,7 +166,7 @@ struct Found {
     waited: Duration,
     quota: Option<Arc<str>>,
     waiting: usize,
-    seen: Seen,
+    data: ReportData,
 }
 
 // `warn` is never pinned, so the future can move.
@@ -197,27 +197,27 @@ impl<F> StallDetector<F> {
         let before = before.map(Spare::new);
         let now = Moment::now_and_which();
         let heads = first_waiters(engine, &shared, now);
-        self.seen = heads
+        self.known = heads
             .iter()
             .map(|(first, _)| self.known(engine, *first, now))
             .collect();
         let mut oldest: Option<usize> = None;
-        for (at, known) in self.seen.iter().enumerate() {
-            let is_older = |than: usize| known.since.at < self.seen[than].since.at;
+        for (at, known) in self.known.iter().enumerate() {
+            let is_older = |than: usize| known.since.at < self.known[than].since.at;
             if !known.was_warned_of && oldest.is_none_or(is_older) {
                 oldest = Some(at);
             }
         }
         let look = match oldest {
             Some(at) => {
-                let waited = now.since(self.seen[at].since);
+                let waited = now.since(self.known[at].since);
                 let since_warned = self.warned.map(|warned| now.since(warned));
                 // The limit counts from the last report too, so that stalls are not reported more often.
                 let age = since_warned.map_or(waited, |since| since.min(waited));
                 match self.limit.checked_sub(age).filter(|left| !left.is_zero()) {
                     Some(left) => Look::Asleep(Some(left)),
                     None => {
-                        self.seen[at].was_warned_of = true;
+                        self.known[at].was_warned_of = true;
                         self.warned = Some(now);
                         let account = heads[at].1.as_deref();
                         Look::Stall(Box::new(Found {
@@ -225,7 +225,7 @@ impl<F> StallDetector<F> {
                             quota: account.map(|account| account.name().clone()),
                             waiting: account
                                 .map_or(shared.waiting(), |account| account.waiting().0),
-                            seen: Seen::of(engine, &shared),
+                            data: ReportData::of(engine, &shared),
                         }))
                     }
                 }
@@ -264,7 +264,7 @@ impl<F> StallDetector<F> {
 
     /// What the watch knows of a waiter that is now at the head of its queue.
     fn known(&self, engine: &Engine, first: First, now: Moment) -> Known {
-        let known = self.seen.iter().find(|known| known.first == first);
+        let known = self.known.iter().find(|known| known.first == first);
         let joined = engine.moment(first.joined);
         let since = if joined.is_comparable(now) {
             joined
@@ -349,7 +349,7 @@ impl Stall {
             waited: stall.waited,
             quota: stall.quota,
             waiting: stall.waiting,
-            report: Report::of(stall.seen),
+            report: Report::of(stall.data),
         }
     }
 }

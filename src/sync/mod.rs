@@ -20,7 +20,7 @@
 //! | what                                    | why                                                   |
 //! |-----------------------------------------|-------------------------------------------------------|
 //! | `Slot::generation`, `Slot::used`        | [`Status`](crate::Status) and [`Holder`](crate::Holder) report them. A generation is compared only with one of the same slot, and the contract lets it be out of date |
-//! | `Record::since`                         | it is reported; it is read after its location, which the tests see |
+//! | `HolderRecord::since`                   | it is reported; it is read after its location, which the tests see |
 //! | `Engine::misses`, `callback_panics`     | counts that are reported                              |
 //! | the stamp of a wait, `Engine::waits`    | the duration of a wait. The stamp is written under the queue's lock, before the outcome. So if a stall detector sees a stamp too late, it did not find that wait in the queue either |
 //! | the bytes of a sample                   | raw memory: ThreadSanitizer sees them, and in a loom test the slot's properties take their place |
