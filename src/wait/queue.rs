@@ -19,7 +19,7 @@
 //!
 //! # Invariants, true whenever the lock is free
 //!
-//! - **Q1** No slot that a queued waiter may have is free. loom `no_slot_is_home_while_anyone_waits`
+//! - **Q1** No slot that a queued waiter may have is free. loom `no_slot_is_free_while_a_waiter_is_queued`
 //! - **Q2** free + outstanding = committed; gathered and handed slots count as outstanding. `tests/it/model`
 //! - **Q3** No user code runs under the lock: outcomes are stored under it, and wakers are taken out under it and woken
 //!   and dropped after. `reentrancy: *`

@@ -89,7 +89,7 @@ impl Expected {
     fn may_want(&self, payer: Payer, wanted: usize) -> Result<(), GetBufferError> {
         self.serves()?;
         let in_reach = match payer {
-            Payer::Privileged => self.properties.buffers,
+            Payer::HighPriority => self.properties.buffers,
             _ => self.properties.buffers - self.priority_size,
         };
         if wanted > in_reach {
@@ -101,8 +101,8 @@ impl Expected {
     /// How many samples can be taken at once.
     fn available(&self, payer: Payer) -> usize {
         match payer {
-            Payer::Privileged if self.priority_queue.is_empty() => self.free + self.priority_free,
-            Payer::Privileged => 0,
+            Payer::HighPriority if self.priority_queue.is_empty() => self.free + self.priority_free,
+            Payer::HighPriority => 0,
             _ if self.queue.is_empty() && self.priority_queue.is_empty() => self.free,
             _ => 0,
         }
