@@ -20,6 +20,9 @@
 //! a large partial frame. Both release it when another get is queued. Nothing is allocated per sample. The readers get
 //! their samples through a [`PollPool`](crate::PollPool).
 //!
+//! A source that is no `AsyncRead` implements [`ReadSample`]. One that knows where a message ends
+//! [ends the sample](ReadSample::ends_sample) there.
+//!
 //! The methods `next`, `send`, `forward` and so on are those of `StreamExt` and `SinkExt` in the crate `futures`.
 //!
 //! A reader that is no longer polled can still be in the wait queue, and a sample that is handed off to it stays with

@@ -63,7 +63,8 @@ pub trait ReadSample {
         Poll::Ready(Ok(()))
     }
 
-    /// Appends bytes to the sample and returns how many; zero is the end of the source.
+    /// Appends bytes to the sample and returns how many; zero is the end of the source, unless the source
+    /// [ends the sample](ReadSample::ends_sample).
     ///
     /// The sample has spare capacity. When it returns `Pending`, nothing was appended, and the next call may be given
     /// another sample.
@@ -76,6 +77,82 @@ pub trait ReadSample {
         cx: &mut Context<'_>,
         sample: &mut Sample,
     ) -> Poll<io::Result<usize>>;
+
+    /// Returns `true` if the sample ends with the bytes that the last read appended, although it is not full.
+    ///
+    /// A [`SampleReader`](super::SampleReader) that [fills buffers](super::SampleReader::fill_buffers) asks after each
+    /// read, and then yields the sample. So a source that knows where a message ends puts each message into a sample of
+    /// its own, however many reads it takes. Such a sample is exclusive, so a header can be
+    /// [put in front](Sample::prepend). A message that is larger than a buffer goes on in the next sample. A read that
+    /// ends the sample may append nothing; if the sample is empty, nothing is yielded. The provided method returns
+    /// `false`. A [`FrameReader`](super::FrameReader) does not ask.
+    ///
+    /// # Examples
+    ///
+    /// The chunks of an HTTP body, of which each line gets a sample of its own and a length in front:
+    ///
+    /// ```
+    /// use bytes::{BufMut, Bytes};
+    /// use futures::{Stream, StreamExt};
+    /// use sample_pool::{Pool, Sample, stream::{ReadSample, SampleReader}};
+    /// use std::{io, pin::Pin, task::{Context, Poll, ready}};
+    ///
+    /// struct Lines<B> {
+    ///     body: B,
+    ///     chunk: Bytes,
+    ///     ends: bool,
+    /// }
+    ///
+    /// impl<B: Stream<Item = io::Result<Bytes>> + Unpin> ReadSample for Lines<B> {
+    ///     /// Takes no buffer before there are bytes for it.
+    ///     fn poll_readable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    ///         while self.chunk.is_empty() {
+    ///             match ready!(self.body.poll_next_unpin(cx)) {
+    ///                 Some(chunk) => self.chunk = chunk?,
+    ///                 None => break,
+    ///             }
+    ///         }
+    ///         Poll::Ready(Ok(()))
+    ///     }
+    ///
+    ///     fn poll_read_sample(
+    ///         mut self: Pin<&mut Self>,
+    ///         cx: &mut Context<'_>,
+    ///         sample: &mut Sample,
+    ///     ) -> Poll<io::Result<usize>> {
+    ///         ready!(self.as_mut().poll_readable(cx))?;
+    ///         let line_end = self.chunk.iter().position(|&byte| byte == b'\n');
+    ///         let rest = line_end.map_or(self.chunk.len(), |at| at + 1);
+    ///         let bytes = rest.min(sample.spare_capacity());
+    ///         sample.put(self.chunk.split_to(bytes)); // the only copy
+    ///         self.ends = line_end.is_some() && bytes == rest;
+    ///         Poll::Ready(Ok(bytes))
+    ///     }
+    ///
+    ///     fn ends_sample(&self) -> bool {
+    ///         self.ends
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().size(64).prefix(1).build()?;
+    /// let body = futures::stream::iter(["on", "e\ntwo", "\nthe rest"].map(|chunk| Ok(chunk.into())));
+    /// let lines = Lines { body, chunk: Bytes::new(), ends: false };
+    /// let mut lines = SampleReader::new(lines, &pool).fill_buffers(true);
+    /// for expected in ["\x04one\n", "\x04two\n", "\x08the rest"] {
+    ///     let mut line = lines.next().await.expect("three lines")?;
+    ///     let length = u8::try_from(line.len())?;
+    ///     line.prepend(&[length])?;
+    ///     assert_eq!(&line[..], expected.as_bytes());
+    /// }
+    /// assert!(lines.next().await.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn ends_sample(&self) -> bool {
+        false
+    }
 }
 
 /// Reads into the spare capacity. The `AsyncRead` is not shown the bytes that were there before.

@@ -140,8 +140,8 @@ impl<S: ReadSample> SampleReader<S> {
 }
 
 impl<S> SampleReader<S> {
-    /// Sets whether a sample is yielded only when it is full, or when the source ends. The default is `false`: each read
-    /// yields a sample of its own.
+    /// Sets whether a sample is yielded only when it is full, when the source [ends it](ReadSample::ends_sample), or when
+    /// the source ends. The default is `false`: each read yields a sample of its own.
     ///
     /// A few slow sources could hold all buffers with partly filled samples. So when the source has nothing to read, and
     /// another get is queued or the pool drains, the bytes are copied to the heap and the buffer is released. When there is
@@ -274,15 +274,19 @@ impl<S: ReadSample> Stream for SampleReader<S> {
             let read = this.source.as_mut().poll_read_sample(cx, sample);
             // A source is user code. What it appended counts, not what it returned.
             let appended = sample.len() > had;
+            let ends_sample = this.source.ends_sample();
             match read {
                 Poll::Ready(Err(error)) => *this.end = End::Failed(error),
-                Poll::Ready(Ok(_)) if !appended => *this.end = End::Ended,
+                Poll::Ready(Ok(_)) if !appended && !ends_sample => *this.end = End::Ended,
                 Poll::Pending if !appended => {
                     this.wait_for_source(cx);
                     return Poll::Pending;
                 }
                 Poll::Ready(Ok(_)) | Poll::Pending => {
-                    if !*this.fill_buffers || sample.spare_capacity() == 0 {
+                    let is_whole =
+                        !*this.fill_buffers || ends_sample || sample.spare_capacity() == 0;
+                    // A read that ends a sample may have appended nothing, and an empty sample is not yielded.
+                    if is_whole && !sample.is_empty() {
                         return Poll::Ready(this.finish().map(Ok));
                     }
                     // The source can always be ready, and a buffer takes many reads.
