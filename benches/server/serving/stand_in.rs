@@ -6,7 +6,10 @@
 
 use crate::buffers::{self, Buffer, Buffers};
 use bytes::{BufMut, Bytes, BytesMut};
-use std::ops::{Deref, DerefMut};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
 
 /// Where the fan-out looks for what it is built on.
 pub mod sample {
@@ -36,12 +39,14 @@ pub mod values {
 }
 #[path = "../../../src/fan_out/mod.rs"]
 pub mod fan_out;
+#[path = "stand_in_stream.rs"]
+pub mod stream;
 
 pub use original::{
     BufferOverflow, BuildError, GetBufferError, Properties, ReferenceTime, SampleProperties,
 };
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Pool {
     pub(crate) buffers: Buffers,
     properties: Properties,
@@ -65,6 +70,22 @@ impl Pool {
             start: self.properties.prefix,
             properties: SampleProperties::default(),
         })
+    }
+}
+
+/// The buffers of one source. Nothing is counted: what a source holds is bounded by what it fills and its backlog.
+#[derive(Clone, Debug)]
+pub struct Quota(Pool);
+
+impl Pool {
+    pub fn quota(&self, _name: Arc<str>, _most: usize) -> Quota {
+        Quota(self.clone())
+    }
+}
+
+impl Quota {
+    pub async fn get_buffer(&self) -> Result<Sample, GetBufferError> {
+        self.0.get_buffer().await
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     piece::Piece,
 };
 use sample_pool::{
-    Pool, Sample,
+    Pool, Quota, Sample,
     fan_out::{Delivery, FanOut, HoldLimit, Subscriber},
 };
 use std::{
@@ -69,6 +69,7 @@ impl fmt::Display for Unavailable {
 /// All channels, by name.
 #[derive(Debug)]
 pub(crate) struct Channels {
+    pool: Pool,
     /// How many samples they may hold together.
     most: usize,
     /// What viewers of all channels hold.
@@ -160,6 +161,7 @@ pub(crate) struct ChannelStatus {
 impl Channels {
     pub(crate) fn new(pool: &Pool, hold_limit: &HoldLimit) -> Arc<Self> {
         Arc::new(Channels {
+            pool: pool.clone(),
             most: memory::for_channels(pool.properties().buffers),
             hold_limit: hold_limit.clone(),
             by_name: Mutex::default(),
@@ -193,10 +195,19 @@ impl Channels {
             _ => state.live = true,
         }
         drop((state, by_name));
+        let pictures = self.quota(&channel, PICTURE_SAMPLES);
         Ok(Source {
             channels: self.clone(),
             channel,
+            pictures,
         })
+    }
+
+    /// Where a source gets its samples, in the name of its channel. A sample counts until the last viewer has dropped it, so
+    /// beside the share of the channel there is room for what viewers hold: a slow one must not make the source wait.
+    fn quota(&self, channel: &Channel, share: usize) -> Quota {
+        let most = share + self.hold_limit.limit();
+        self.pool.quota(channel.name.clone(), most)
     }
 
     /// Whether there is room for `needed` samples beside what the channels of `others` may hold.
@@ -320,12 +331,18 @@ impl Channel {
 pub(crate) struct Source {
     channels: Arc<Channels>,
     channel: Arc<Channel>,
+    pictures: Quota,
 }
 
 impl Source {
-    /// Says that it will fill fragments, before it takes the first sample for one: it may hold several of them, and those
-    /// of all sources must not be more than there are.
-    pub(crate) fn reserve_fragments(&self) -> Result<(), Unavailable> {
+    /// Where the samples of pictures come from.
+    pub(crate) fn pictures(&self) -> &Quota {
+        &self.pictures
+    }
+
+    /// Where the samples of fragments come from, if there is room for it: it may fill several at a time, and those of all
+    /// sources must not be more than there are.
+    pub(crate) fn reserve_fragments(&self) -> Result<Quota, Unavailable> {
         let by_name = lock(&self.channels.by_name);
         let others = by_name
             .iter()
@@ -336,7 +353,8 @@ impl Source {
             return Err(Unavailable::Removed);
         }
         state.reserved = FRAGMENT_SAMPLES;
-        Ok(())
+        drop((state, by_name));
+        Ok(self.channels.quota(&self.channel, FRAGMENT_SAMPLES))
     }
 
     /// Says what it sends, before the first frame. Ends the viewers of anything else.

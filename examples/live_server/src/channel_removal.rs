@@ -82,7 +82,8 @@ mod tests {
         // What the first still sends goes to no channel.
         first.publish(pool.try_get_buffer().unwrap());
         assert_eq!(first.begin(Kind::Jpeg), Err(Unavailable::Removed));
-        assert_eq!(first.reserve_fragments(), Err(Unavailable::Removed));
+        let reserved = first.reserve_fragments();
+        assert_eq!(reserved.unwrap_err(), Unavailable::Removed);
         drop(first);
         assert_eq!(channels.find("cam").unwrap().removal(), (false, 1));
         let status = channels.status();

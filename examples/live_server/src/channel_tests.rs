@@ -110,7 +110,53 @@ fn sources_that_fill_their_first_fragment_are_counted_with_all_that_they_may_hol
     assert_eq!(channels.open("third").unwrap_err(), no_room);
     drop(first);
     let third = channels.open("third").expect("the first has gone");
-    assert_eq!(third.reserve_fragments(), Ok(()));
+    assert!(third.reserve_fragments().is_ok());
+}
+
+/// A source that keeps what it takes would leave none for the others.
+#[test]
+fn a_source_that_takes_more_than_its_share_waits_and_the_others_go_on() {
+    let pool = pool(64);
+    let channels = channels(&pool);
+    let greedy = channels.open("greedy").unwrap();
+    let [cam, film] = ["cam", "film"].map(|name| channels.open(name).unwrap());
+    let fragments = film.reserve_fragments().unwrap();
+    let viewers = channels.hold_limit.limit();
+    let taken = greedy.pictures().try_get_up_to(64).unwrap();
+    assert_eq!(taken.len(), PICTURE_SAMPLES + viewers);
+    assert!(greedy.pictures().get_buffer().now_or_never().is_none());
+    assert!(cam.pictures().try_get_buffers(PICTURE_SAMPLES).is_ok());
+    let whole = FRAGMENT_SAMPLES + viewers;
+    assert!(fragments.try_get_buffers(whole).is_ok());
+    assert!(fragments.try_get_buffers(whole + 1).is_err());
+    assert_eq!(pool.status().waiting, 0, "it waits for its own quota");
+}
+
+/// A quota of the channel's share alone would let viewers that stall stop the source.
+#[test]
+fn a_source_goes_on_although_viewers_hold_all_that_they_may() {
+    let pool = pool(64);
+    let viewers = 20;
+    let channels = Channels::new(&pool, &HoldLimit::new(viewers));
+    let source = open(&channels, "cam");
+    let get = || source.pictures().try_get_buffer().expect("it has room");
+    source.publish(get());
+    let mut held = Vec::new();
+    for _ in 0..viewers {
+        let mut frames = follow(&channels, "cam");
+        held.push(frames.recv().now_or_never().flatten().unwrap());
+        source.publish(get());
+    }
+    for _ in 0..2 * BACKLOG {
+        source.publish(get());
+    }
+    let filling = get();
+    let [quota] = &pool.quotas()[..] else {
+        panic!("one for the source");
+    };
+    assert_eq!((&*quota.name, quota.in_use), ("cam", quota.limit));
+    drop((filling, held));
+    assert_eq!(source.pictures().status().in_use, BACKLOG);
 }
 
 /// Or anybody who posts nonsense could use up the names.

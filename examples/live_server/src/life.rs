@@ -66,8 +66,7 @@ pub(crate) async fn begin(arguments: &Arguments) -> Result<Begun, Error> {
 
 pub(crate) fn start_test_pattern(server: &Server) -> Result<(), Error> {
     let source = server.channels.open("test").map_err(|no| no.to_string())?;
-    let pool = server.pool.clone();
-    task::spawn(test_pattern::run(pool, source, server.most, server.epoch));
+    task::spawn(test_pattern::run(source, server.most, server.epoch));
     Ok(())
 }
 
@@ -145,8 +144,9 @@ fn tell(server: &Server, out: &mut impl io::Write) -> io::Result<()> {
         "{} of {} samples were returned",
         status.free, status.buffers
     )?;
-    for holder in server.pool.holders() {
-        writeln!(out, "still out: {holder}")?;
+    if status.outstanding > 0 {
+        // By channel and by line, and what was handed to a get that is not polled.
+        writeln!(out, "still out: {}", server.pool.report())?;
     }
     Ok(())
 }

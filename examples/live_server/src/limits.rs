@@ -19,6 +19,7 @@
 //! | what comes before the first picture, bytes | [`crate::jpeg::parser`] | 415 |
 //! | a channel's name | 1 to 32 characters of `a-z`, `0-9`, `_`, `-` | 400 |
 //! | buffers that channels may hold | half of `--buffers`; see [`crate::memory`] | 503 |
+//! | samples that a source takes | the share of its channel and those that viewers hold; see [`crate::memory`] | it waits |
 //! | samples that viewers hold | one each, half of the buffers together | the oldest are closed |
 //! | the rest of a body that was refused | 1 MiB, half a second | closed |
 //! | the end of the server | [`END_TIME`], in which each viewer is sent the rest of its frame | closed |

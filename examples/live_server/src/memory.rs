@@ -1,14 +1,24 @@
 //! The server's memory: one pool, and how its buffers are divided.
 //!
-//! | who                 | holds at most                                                                          |
-//! |---------------------|----------------------------------------------------------------------------------------|
-//! | a channel of JPEG   | its backlog, [`BACKLOG`] pictures, and the one that is being filled                    |
-//! | a channel of MP4    | its backlog, [`MOST_PIECES`] pieces of fragments, and as many that are being filled    |
-//! | all channels        | half of the pool                                                                       |
-//! | all viewers         | the other half: the frames that are on their way to them (see [`crate::viewers`])      |
+//! | who               | holds at most                                                                | limited by            |
+//! |-------------------|------------------------------------------------------------------------------|-----------------------|
+//! | a channel of JPEG | its backlog, [`BACKLOG`] pictures, and the one that is being filled          | fan-out and quota     |
+//! | a channel of MP4  | its backlog, [`MOST_PIECES`] pieces of fragments, and as many being filled   | fan-out and quota     |
+//! | all channels      | half of the pool                                                             | [`crate::channel`]    |
+//! | all viewers       | the other half: the frames that are on their way to them ([`crate::viewers`]) | the fan-outs' hold limit |
 //!
 //! So neither can ever exhaust it, ingest never waits for good, and two sources that fill large fragments
 //! at once cannot wait for each other.
+//!
+//! A source has no pool. It gets its samples from a [`Quota`](sample_pool::Quota) in the name of its channel, so it cannot take
+//! what is another's, and the pool's report and `/status` say how many samples each channel has. A sample counts against the
+//! quota until its last handle is dropped, which may be a viewer's. So the limit of the quota is the share of the channel and,
+//! beside it, all that viewers may hold.
+//!
+//! A quota limits and reserves nothing: the limits of all quotas are more than the pool. That each channel can have its share
+//! is decided when it is opened, or begins to send fragments: the shares are added up, and a source for which there is no room
+//! gets 503. This rule is the server's. The pool would let the source wait, and a source that waits for another channel to be
+//! removed is better told so.
 //!
 //! The backlog is there so that two frames in one packet do not look like a lag; when more come at once, the source waits a
 //! moment for its viewers, with what is counted for it already (see [`crate::pace`]). That of MP4 holds the largest

@@ -2,7 +2,7 @@
 //!
 //! Nothing is counted for it: each answer is made of what the pool, the channels and the viewers tell when they are asked.
 
-use crate::server::Server;
+use crate::{server::Server, status::samples_of};
 use axum::{
     Router,
     extract::State,
@@ -134,6 +134,7 @@ impl Figures {
 
     fn encode_channels(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let channels = self.0.channels.status();
+        let quotas = self.0.pool.quotas();
         let mut family = |name, help, kind, value: &dyn Fn(usize) -> u64| {
             let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
             for (index, channel) in channels.iter().enumerate() {
@@ -156,6 +157,12 @@ impl Figures {
         family("channel_viewers", "Who watches it", gauge, &|index| {
             channels[index].viewers as u64
         })?;
+        family(
+            "channel_samples",
+            "Samples of its sources that are checked out",
+            gauge,
+            &|index| samples_of(&channels[index].name, &quotas) as u64,
+        )?;
         family(
             "channel_frames",
             "Pictures or fragments",

@@ -201,7 +201,6 @@ async fn read(server: &Server, name: &str, body: &mut BodyDataStream) -> Result<
     let mut ending = server.ending.clone();
     let source = server.channels.open(name)?;
     let ingest = Ingest {
-        pool: &server.pool,
         source: &source,
         most: server.most,
         timeout: server.source_timeout,

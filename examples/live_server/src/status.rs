@@ -6,6 +6,7 @@ use crate::{
     server::Server,
 };
 use axum::{Json, Router, extract::State, routing::get};
+use sample_pool::QuotaStatus;
 use serde_json::{Value, json};
 
 /// How many viewers are listed, of those that are furthest behind.
@@ -23,6 +24,8 @@ pub(crate) fn router(server: Server) -> Router {
 async fn status(State(server): State<Server>) -> Json<Value> {
     let status = server.pool.status();
     let channels = server.channels.status();
+    let quotas = server.pool.quotas();
+    let channels = channels.iter().map(|one| channel(one, &quotas));
     let (held_by_viewers, closed_viewers) = server.viewers.status();
     let wait_histogram = server.pool.wait_histogram();
     let wait_histogram = wait_histogram.iter().flat_map(|times| times.iter());
@@ -50,14 +53,21 @@ async fn status(State(server): State<Server>) -> Json<Value> {
         "timed_out": status.timed_out,
         "cancelled": status.cancelled,
         "callback_panics": status.callback_panics,
-        "channels": channels.iter().map(channel).collect::<Vec<_>>(),
+        "channels": channels.collect::<Vec<_>>(),
         "held_by_viewers": held_by_viewers,
         "closed_viewers": closed_viewers,
         "uptime": server.epoch.elapsed().as_secs_f64(),
     }))
 }
 
-fn channel(channel: &ChannelStatus) -> Value {
+/// How many samples came from the sources of a channel and have not returned: its backlog, what is being filled, and what
+/// viewers hold. Each source has a quota in its name.
+pub(crate) fn samples_of(channel: &str, quotas: &[QuotaStatus]) -> usize {
+    let of_channel = quotas.iter().filter(|quota| *quota.name == *channel);
+    of_channel.map(|quota| quota.in_use).sum()
+}
+
+fn channel(channel: &ChannelStatus, quotas: &[QuotaStatus]) -> Value {
     let (kind, media_type) = match &channel.kind {
         None => (None, None),
         Some(Kind::Jpeg) => (Some("jpeg"), Some(part::CONTENT_TYPE)),
@@ -70,6 +80,7 @@ fn channel(channel: &ChannelStatus) -> Value {
         "skipped_bytes": channel.skipped.bytes,
         "skipped_pictures": channel.skipped.pictures,
         "viewers": channel.viewers,
+        "samples": samples_of(&channel.name, quotas),
         "kind": kind,
         "media_type": media_type,
     })
@@ -97,6 +108,7 @@ async fn holders(State(server): State<Server>) -> Json<Value> {
     let call_sites = report.call_sites.iter().flatten().map(|site| {
         json!({
             "where": site.location.to_string(),
+            "channel": site.quota.as_deref(),
             "samples": site.samples,
             "oldest": site.oldest.as_secs_f64(),
             "bytes_used": site.bytes_used,
@@ -145,5 +157,17 @@ mod tests {
         for name in names {
             assert!(shown.get(name).is_some(), "{name}");
         }
+    }
+    /// A source that comes again has another quota of the same name, while viewers still hold samples of the first.
+    #[test]
+    fn a_channel_has_the_samples_of_all_its_sources() {
+        let pool = memory::pool(FEWEST_BUFFERS, 1024).unwrap();
+        let quotas = ["cam", "cam", "film"].map(|name| pool.quota(name, 4));
+        let _taken = quotas
+            .each_ref()
+            .map(|quota| quota.try_get_buffers(2).unwrap());
+        let quotas = pool.quotas();
+        let samples = ["cam", "film", "none"].map(|name| samples_of(name, &quotas));
+        assert_eq!(samples, [4, 2, 0]);
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     ingest,
 };
 use jpeg_encoder::{ColorType, Encoder};
-use sample_pool::{GetBufferError, Pool, Sample};
+use sample_pool::{GetBufferError, Quota, Sample};
 use std::time::{Duration, Instant};
 use tokio::{task, time};
 
@@ -43,7 +43,7 @@ const DIGITS: [[u8; 5]; 10] = [
 ];
 
 /// Feeds the pattern to `source` until its channel is removed, the pool is decommitted, or pictures do not fit its buffers.
-pub(crate) async fn run(pool: Pool, source: Source, most: usize, epoch: Instant) {
+pub(crate) async fn run(source: Source, most: usize, epoch: Instant) {
     let mut ticks = time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(time::MissedTickBehavior::Skip);
     for count in 1.. {
@@ -51,7 +51,7 @@ pub(crate) async fn run(pool: Pool, source: Source, most: usize, epoch: Instant)
             _ = ticks.tick() => {}
             () = source.removed() => return,
         }
-        match next(&pool, count, most, epoch).await {
+        match next(source.pictures(), count, most, epoch).await {
             Ok(Some(sample)) => {
                 // Not before there is one, or its viewers would wait for ever.
                 if count == 1 && source.begin(Kind::Jpeg).is_err() {
@@ -70,12 +70,12 @@ pub(crate) async fn run(pool: Pool, source: Source, most: usize, epoch: Instant)
 
 /// The next picture; `None` if it does not fit.
 async fn next(
-    pool: &Pool,
+    pictures: &Quota,
     count: u64,
     most: usize,
     epoch: Instant,
 ) -> Result<Option<Sample>, GetBufferError> {
-    let mut sample = pool.get_buffer().await?;
+    let mut sample = pictures.get_buffer().await?;
     // Encoding takes milliseconds, so not on a thread that drives tasks.
     let encoded = task::spawn_blocking(move || {
         let pixels = draw(count);
@@ -152,9 +152,9 @@ mod tests {
     #[tokio::test]
     async fn each_picture_is_a_jpeg_of_its_own_and_they_differ() {
         let pool = crate::memory::pool(10, 100_000).unwrap();
-        let epoch = Instant::now();
-        let first = next(&pool, 1, 100_000, epoch).await.unwrap().unwrap();
-        let second = next(&pool, 2, 100_000, epoch).await.unwrap().unwrap();
+        let (quota, epoch) = (pool.quota("test", 2), Instant::now());
+        let first = next(&quota, 1, 100_000, epoch).await.unwrap().unwrap();
+        let second = next(&quota, 2, 100_000, epoch).await.unwrap().unwrap();
         assert_ne!(first[..], second[..]);
         let mut parser = FrameParser::new();
         let mut stream = Bytes::copy_from_slice(&first);
@@ -177,7 +177,8 @@ mod tests {
     #[tokio::test]
     async fn a_picture_that_does_not_fit_is_an_error() {
         let pool = crate::memory::pool(10, 2000).unwrap();
-        let none = next(&pool, 1, 2000, Instant::now()).await.unwrap();
+        let quota = pool.quota("test", 1);
+        let none = next(&quota, 1, 2000, Instant::now()).await.unwrap();
         assert!(none.is_none());
         assert_eq!(pool.free_count(), 10);
     }
@@ -188,7 +189,7 @@ mod tests {
         let pool = memory::pool(FEWEST_BUFFERS, 100_000).unwrap();
         let channels = Channels::new(&pool, &HoldLimit::new(FEWEST_BUFFERS / 2));
         let source = channels.open("test").unwrap();
-        let running = tokio::spawn(run(pool, source, 100_000, Instant::now()));
+        let running = tokio::spawn(run(source, 100_000, Instant::now()));
         // The first picture finds out by itself.
         while channels.status()[0].sequence == 0 {
             time::sleep(INTERVAL / 10).await;

@@ -17,7 +17,7 @@ use many_machines::{
     numbers::Numbers,
     order::{Order, Step},
 };
-use sample_pool::{GetBufferError, ReferenceTime, Sample};
+use sample_pool::{GetBufferError, Quota, ReferenceTime, Sample};
 use std::{sync::Arc, time::Duration};
 use thiserror::Error;
 use tokio::time::Instant;
@@ -81,6 +81,8 @@ const AFTER_THE_ORIGIN: Duration = Duration::from_secs(2);
 pub(crate) struct Incoming {
     /// From the first frame that can be shown: what came twice does not make a channel live.
     source: Option<Source>,
+    /// Where the samples of its fragments come from.
+    fragments: Option<Quota>,
     order: Order,
     /// The frame that is in the making.
     filling: Vec<Sample>,
@@ -95,6 +97,7 @@ impl Incoming {
     pub(crate) fn new() -> Self {
         Incoming {
             source: None,
+            fragments: None,
             order: Order::default(),
             filling: Vec::new(),
             init: None,
@@ -208,11 +211,12 @@ impl Incoming {
             None => server.channels.open(name)?,
         };
         let reserved = match label.kind {
-            label::Kind::Mp4 => source.reserve_fragments(),
-            _ => Ok(()),
+            label::Kind::Mp4 => source.reserve_fragments().map(Some),
+            _ => Ok(None),
         };
         self.source = Some(source);
-        reserved
+        self.fragments = reserved?;
+        Ok(())
     }
 
     /// Copies to the end of the last sample, and goes on in another.
@@ -222,9 +226,10 @@ impl Incoming {
         label: &Label,
         mut from: Bytes,
     ) -> Result<(), Untaken> {
-        let samples = match label.kind {
-            label::Kind::Mp4 => MOST_PIECES,
-            _ => 1,
+        let (samples, quota) = match (&self.fragments, &self.source) {
+            (Some(fragments), _) => (MOST_PIECES, fragments),
+            (None, Some(source)) => (1, source.pictures()),
+            (None, None) => return Err(Untaken::Empty),
         };
         while from.has_remaining() {
             let taken = self.filling.len();
@@ -241,7 +246,7 @@ impl Incoming {
                 let most = samples * server.most;
                 return Err(Untaken::TooLarge { most });
             }
-            let mut sample = server.pool.get_buffer_timeout(SAMPLE_TIME).await?;
+            let mut sample = quota.get_buffer_timeout(SAMPLE_TIME).await?;
             let properties = sample.properties_mut();
             properties.set_time(label.time.map(ReferenceTime), None);
             properties.set_sync_point(true);

@@ -1,23 +1,37 @@
 //! A source's body, frame by frame into samples.
 //!
-//! hyper owns the socket's buffer, so each byte is copied once, here, from hyper's chunk into the sample.
-//! From then on nothing is copied. A sample is taken when there are bytes for it, not before, so a source that
-//! is idle holds none; with no free sample the source waits, and so do hyper and the sender.
+//! hyper owns the socket's buffer, so each byte is copied once, from hyper's chunk into a sample: a [`SampleReader`] takes
+//! the samples from the quota of the source, and [`frames`] says which bytes they get and where each ends. From then on
+//! nothing is copied. A sample is taken when there are bytes for it, not before, so a source that is idle holds none; with
+//! no sample free the source waits, and so do hyper and the sender.
 //!
 //! What a source sends is recognized by its first bytes: [`jpeg`] or [`mp4`].
 
+mod frames;
 mod jpeg;
 mod mp4;
 mod rejected;
 
 pub(crate) use rejected::Rejected;
 
-use crate::{channel::Source, jpeg::parser::Skipped, limits::fragment_time, mp4::looks_like_mp4};
+use crate::{
+    channel::{Kind, Source, Unavailable},
+    jpeg::parser::Skipped,
+    limits::fragment_time,
+    mp4::looks_like_mp4,
+};
 use bytes::{Bytes, BytesMut};
+use frames::{Ended, Found, Frames};
 use futures::{Stream, StreamExt};
-use sample_pool::{Pool, ReferenceTime, Sample};
+use sample_pool::{
+    Quota, ReferenceTime, Sample,
+    stream::{ReadSample, SampleReader},
+};
 use std::{
     fmt,
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::time;
@@ -51,7 +65,6 @@ impl fmt::Display for Ingested {
 
 /// Reads one source.
 pub(crate) struct Ingest<'a> {
-    pub(crate) pool: &'a Pool,
     pub(crate) source: &'a Source,
     /// How many bytes of a sender fit a buffer.
     pub(crate) most: usize,
@@ -61,26 +74,34 @@ pub(crate) struct Ingest<'a> {
     pub(crate) epoch: Instant,
 }
 
-/// What came of a chunk.
-#[derive(Debug, Default)]
-struct Progress {
-    /// How many frames were finished.
-    frames: u64,
-    /// How long it waited for samples and viewers, which is not the source's doing.
-    waited: Duration,
-}
-
-/// What a source sends, and the frame that is in the making.
+/// What a source sends.
 enum Reader {
     Jpeg(jpeg::Pictures),
     Mp4(mp4::Fragments),
 }
 
 impl Reader {
-    async fn read(&mut self, ingest: &Ingest<'_>, chunk: Bytes) -> Result<Progress, Rejected> {
+    /// What comes next; `None` once the chunk is used up.
+    fn find(&mut self, ingest: &Ingest<'_>, chunk: &mut Bytes) -> Result<Option<Found>, Rejected> {
         match self {
-            Reader::Jpeg(pictures) => pictures.read(ingest, chunk).await,
-            Reader::Mp4(fragments) => fragments.read(ingest, chunk).await,
+            Reader::Jpeg(pictures) => pictures.find(ingest, chunk),
+            Reader::Mp4(fragments) => fragments.find(ingest, chunk),
+        }
+    }
+
+    /// Where the samples come from. There is room for all that the source may hold, or it is refused.
+    fn quota(&self, source: &Source) -> Result<Quota, Unavailable> {
+        match self {
+            Reader::Jpeg(_) => Ok(source.pictures().clone()),
+            Reader::Mp4(_) => source.reserve_fragments(),
+        }
+    }
+
+    /// What the channel becomes with a frame that is whole, if it has to be told.
+    fn kind(&mut self, frames_before: u64) -> Option<Kind> {
+        match self {
+            Reader::Jpeg(_) => (frames_before == 0).then_some(Kind::Jpeg),
+            Reader::Mp4(fragments) => fragments.init.take().map(|init| Kind::Mp4(Arc::new(init))),
         }
     }
 
@@ -122,7 +143,9 @@ impl Reader {
             // Line breaks alone.
             Reader::Jpeg(pictures) if pictures.is_between() => Rejected::Empty,
             Reader::Jpeg(_) => Rejected::NothingWhole("picture"),
-            Reader::Mp4(fragments) if fragments.has_init() => Rejected::NothingWhole("fragment"),
+            Reader::Mp4(fragments) if fragments.init.is_some() => {
+                Rejected::NothingWhole("fragment")
+            }
             Reader::Mp4(_) => Rejected::NothingWhole("init segment"),
         }
     }
@@ -146,22 +169,15 @@ impl Ingest<'_> {
         let began = time::Instant::now();
         let beginning = time::timeout_at(began + self.timeout, beginning(&mut body)).await;
         let beginning = beginning.map_err(|_elapsed| Rejected::TooSlow(self.timeout))?;
-        let (mut reader, first) = beginning.ok_or(Rejected::Empty)?;
-        let (limit, mut next) = (reader.limit(self.timeout), Some(first));
-        let mut due = began + limit;
+        let (reader, first) = beginning.ok_or(Rejected::Empty)?;
+        let mut body = Frames::new(self, body, reader, first, began);
+        // Up to the first bytes of a frame: an init segment says how much the source may hold.
+        poll_fn(|cx| Pin::new(&mut body).poll_readable(cx)).await?;
         let mut frames = 0;
-        while let Some(chunk) = next {
-            let progress = reader.read(self, chunk).await?;
-            frames += progress.frames;
-            due = match progress {
-                Progress { frames: 0, waited } => due + waited,
-                _ => time::Instant::now() + limit,
-            };
-            let chunk = time::timeout_at(due, body.next()).await;
-            let chunk = chunk.map_err(|_elapsed| reader.too_slow(self.timeout))?;
-            // How a source leaves is its own affair.
-            next = chunk.and_then(Result::ok);
+        if body.has_found() {
+            (frames, body) = self.publish(body).await?;
         }
+        let reader = body.reader();
         reader.finish()?;
         let cut = !reader.is_between_frames();
         if frames == 0 {
@@ -174,12 +190,44 @@ impl Ingest<'_> {
         })
     }
 
-    /// A fresh sample, and how long it was waited for.
-    async fn sample(&self) -> Result<(Sample, Duration), Rejected> {
-        let asked = time::Instant::now();
-        let mut sample = self.pool.get_buffer().await?;
-        stamp(&mut sample, self.epoch);
-        Ok((sample, asked.elapsed()))
+    /// Reads frames to the end of the body, publishes each, and tells how many there were.
+    async fn publish<'a, B, E>(
+        &'a self,
+        body: Frames<'a, B>,
+    ) -> Result<(u64, Frames<'a, B>), Rejected>
+    where
+        B: Stream<Item = Result<Bytes, E>> + Unpin,
+    {
+        let quota = body.reader().quota(self.source)?;
+        let mut samples = SampleReader::new(body, &quota).fill_buffers(true);
+        let mut pieces = Vec::new();
+        let mut frames = 0;
+        while let Some(sample) = samples.next().await {
+            let sample = sample?;
+            match samples.get_ref().ended() {
+                Some(Ended::Full) => pieces.push(sample),
+                Some(Ended::Frame { sync }) => {
+                    pieces.push(sample);
+                    let body = samples.get_mut();
+                    if let Some(kind) = body.reader_mut().kind(frames) {
+                        // Not before the first whole frame: who sends nonsense must not end a channel's viewers.
+                        self.source.begin(kind)?;
+                    }
+                    self.source.room(pieces.len()).await;
+                    match body.reader() {
+                        Reader::Jpeg(_) => {
+                            pieces.drain(..).for_each(|one| self.source.publish(one))
+                        }
+                        Reader::Mp4(_) => self.source.publish_fragment(pieces.drain(..), sync),
+                    }
+                    frames += 1;
+                    body.restart();
+                }
+                // Of a frame of which nothing more comes.
+                Some(Ended::Abandoned) | None => pieces.clear(),
+            }
+        }
+        Ok((frames, samples.into_inner()))
     }
 }
 

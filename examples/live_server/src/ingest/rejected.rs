@@ -5,8 +5,8 @@ use crate::{
     jpeg::parser::FrameError,
     mp4::{Mp4Error, SHORTER},
 };
-use sample_pool::GetBufferError;
-use std::{fmt, time::Duration};
+use sample_pool::stream::ReadError;
+use std::{error::Error, fmt, io, time::Duration};
 
 #[derive(Debug)]
 pub(crate) enum Rejected {
@@ -89,8 +89,18 @@ impl From<Unavailable> for Rejected {
     }
 }
 
-impl From<GetBufferError> for Rejected {
-    fn from(_not_committed: GetBufferError) -> Self {
-        Rejected::Ending
+impl Error for Rejected {}
+
+/// What [`frames`](super::frames) refused. No other error comes of it.
+impl From<io::Error> for Rejected {
+    fn from(error: io::Error) -> Self {
+        error.downcast().unwrap_or(Rejected::Ending)
+    }
+}
+
+/// Or the pool is decommitted.
+impl From<ReadError> for Rejected {
+    fn from(error: ReadError) -> Self {
+        io::Error::from(error).into()
     }
 }

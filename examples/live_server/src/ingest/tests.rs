@@ -9,7 +9,7 @@ use crate::{
     piece::Piece,
 };
 use futures::FutureExt;
-use sample_pool::fan_out::HoldLimit;
+use sample_pool::{Pool, fan_out::HoldLimit};
 use std::convert::Infallible;
 
 const MOST: usize = 1024;
@@ -23,7 +23,6 @@ async fn send(pool: &Pool, chunks: &[&[u8]]) -> (Result<Ingested, Rejected>, Vec
     let channels = Channels::new(pool, &HoldLimit::new(1));
     let source = channels.open("cam").unwrap();
     let ingest = Ingest {
-        pool,
         source: &source,
         most: MOST,
         timeout: SOURCE_TIMEOUT,
@@ -148,7 +147,6 @@ async fn what_is_skipped_is_counted_and_its_buffer_is_free_for_the_next_picture(
     let channels = Channels::new(&pool, &HoldLimit::new(1));
     let source = channels.open("cam").unwrap();
     let ingest = Ingest {
-        pool: &pool,
         source: &source,
         most: MOST,
         timeout: SOURCE_TIMEOUT,
@@ -182,7 +180,6 @@ async fn a_source_that_finishes_no_frame_in_time_is_turned_away_and_leaves_no_sa
     let channels = Channels::new(&pool, &HoldLimit::new(1));
     let source = channels.open("cam").unwrap();
     let ingest = Ingest {
-        pool: &pool,
         source: &source,
         most: MOST,
         timeout: SOURCE_TIMEOUT,
@@ -215,6 +212,77 @@ async fn with_no_free_sample_the_source_waits_and_the_status_shows_it() {
     assert_eq!(pool.status().waiting, 1);
     drop(held);
     assert_eq!(sending.await.0.unwrap().frames, 1);
+}
+
+/// It has taken a sample and sends no more: the last one, which another source needs.
+#[tokio::test]
+async fn a_source_that_is_slow_inside_a_picture_holds_no_sample_that_another_waits_for() {
+    let pool = pool();
+    let channels = Channels::new(&pool, &HoldLimit::new(1));
+    let source = channels.open("slow").unwrap();
+    let ingest = Ingest {
+        source: &source,
+        most: MOST,
+        timeout: SOURCE_TIMEOUT,
+        epoch: Instant::now(),
+    };
+    let held = pool.try_get_buffers(FEWEST_BUFFERS - 1).unwrap();
+    let (chunks, body) = futures::channel::mpsc::unbounded();
+    let send = |bytes: &'static [u8]| {
+        let chunk = Ok::<_, Infallible>(Bytes::from_static(bytes));
+        chunks.unbounded_send(chunk).unwrap();
+    };
+    let mut reading = std::pin::pin!(ingest.read(body));
+    let (begun, rest) = PART.split_at(PART.len() - 4);
+    send(begun);
+    assert!((&mut reading).now_or_never().is_none());
+    assert_eq!(pool.free_count(), 0);
+    let mut other = std::pin::pin!(pool.get_buffer());
+    assert!((&mut other).now_or_never().is_none());
+    assert!((&mut reading).now_or_never().is_none());
+    let taken = (&mut other)
+        .now_or_never()
+        .expect("the slow one let go of it");
+    send(rest);
+    assert!(
+        (&mut reading).now_or_never().is_none(),
+        "now this one waits"
+    );
+    drop((taken, held));
+    assert!((&mut reading).now_or_never().is_none());
+    let mut frames = channels.find("slow").unwrap().follow().unwrap().frames;
+    let picture = frames.recv().now_or_never().flatten().unwrap();
+    let header = usize::from(Piece::of(picture.properties()).header);
+    assert_eq!(picture[header..][..4], *b"\xff\xd8\xff\xd9");
+    drop((picture, chunks));
+    assert_eq!(reading.await.unwrap().to_string(), "1 frames");
+}
+
+/// It would be turned away for what others have taken.
+#[tokio::test(start_paused = true)]
+async fn what_a_source_waits_for_a_sample_is_not_counted_as_its_own_time() {
+    let pool = pool();
+    let held = pool.try_get_buffers(FEWEST_BUFFERS).unwrap();
+    let later = async {
+        time::sleep(SOURCE_TIMEOUT * 2).await;
+        drop(held);
+    };
+    let channels = Channels::new(&pool, &HoldLimit::new(1));
+    let source = channels.open("cam").unwrap();
+    let ingest = Ingest {
+        source: &source,
+        most: MOST,
+        timeout: SOURCE_TIMEOUT,
+        epoch: Instant::now(),
+    };
+    let (begun, rest) = PART.split_at(PART.len() - 4);
+    let body = futures::stream::iter([begun, rest]).then(async |piece| {
+        time::sleep(SOURCE_TIMEOUT / 3).await;
+        Ok::<_, Infallible>(Bytes::from_static(piece))
+    });
+    let body = std::pin::pin!(body);
+    let (answer, ()) = tokio::join!(ingest.read(body), later);
+    assert_eq!(answer.unwrap().frames, 1);
 }
 
 /// Two fragments of some 2.5 KiB.
@@ -324,7 +392,6 @@ async fn a_source_is_refused_before_its_first_fragment_if_there_is_no_room_for_i
     let _pictures = channels.open("cam").unwrap();
     let source = channels.open("film").unwrap();
     let ingest = Ingest {
-        pool: &pool,
         source: &source,
         most: MOST,
         timeout: SOURCE_TIMEOUT,
@@ -359,7 +426,6 @@ async fn a_source_may_be_silent_for_as_long_as_the_server_was_configured() {
         let channels = Channels::new(&pool, &HoldLimit::new(1));
         let source = channels.open("timelapse").unwrap();
         let ingest = Ingest {
-            pool: &pool,
             source: &source,
             most: MOST,
             timeout: Duration::from_secs(seconds),
@@ -391,7 +457,6 @@ async fn fragments_have_more_time_than_pictures() {
         let channels = Channels::new(&pool, &HoldLimit::new(1));
         let source = channels.open("film").unwrap();
         let ingest = Ingest {
-            pool: &pool,
             source: &source,
             most: MOST,
             timeout: SOURCE_TIMEOUT,

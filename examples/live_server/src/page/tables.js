@@ -20,7 +20,7 @@ export function showViewers({ all, viewers }) {
 export function showHolders({ call_sites: sites, text }) {
   const rows = sites.map(site => [
     // The folder says nothing that the file does not.
-    site.where.replace(/^.*live_server[/\\](src[/\\])?/, ""),
+    site.where.replace(/^.*live_server[/\\](src[/\\])?/, "") + (site.channel ? ` (${site.channel})` : ""),
     count(site.samples),
     duration(site.oldest),
     bytes(site.bytes_used),

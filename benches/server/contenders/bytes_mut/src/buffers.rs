@@ -5,7 +5,7 @@ use original::GetBufferError;
 
 pub(crate) type Buffer = BytesMut;
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Buffers {
     capacity: usize,
 }

@@ -7,7 +7,7 @@ use original::GetBufferError;
 
 pub(crate) type Buffer = Object<BytesMut>;
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Buffers {
     pool: Pool<BytesMut>,
 }
