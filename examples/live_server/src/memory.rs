@@ -18,7 +18,7 @@
 //! A quota limits and reserves nothing: the limits of all quotas are more than the pool. That each channel can have its share
 //! is decided when it is opened, or begins to send fragments: the shares are added up, and a source for which there is no room
 //! gets 503. This rule is the server's. The pool would let the source wait, and a source that waits for another channel to be
-//! removed is better told so.
+//! removed is better answered at once.
 //!
 //! The backlog is there so that two frames in one packet do not look like a lag; when more come at once, the source waits a
 //! moment for its viewers, with what is counted for it already (see [`crate::pace`]). That of MP4 holds the largest

@@ -108,7 +108,7 @@ fn a_read_that_ends_a_sample_may_append_nothing() {
     }
 }
 
-/// A message larger than a buffer, whose end is told with its last bytes, or after the sample was yielded because it is full.
+/// A message larger than a buffer, whose end comes with its last bytes, or after the sample was yielded because it is full.
 #[test]
 fn a_message_that_fills_its_buffer_ends_once() {
     for end in [

@@ -97,7 +97,7 @@ impl Reader {
         }
     }
 
-    /// What the channel becomes with a frame that is whole, if it has to be told.
+    /// What the channel becomes with a frame that is whole, if that has changed.
     fn kind(&mut self, frames_before: u64) -> Option<Kind> {
         match self {
             Reader::Jpeg(_) => (frames_before == 0).then_some(Kind::Jpeg),

@@ -242,7 +242,7 @@ async fn a_source_that_is_slow_inside_a_picture_holds_no_sample_that_another_wai
     assert!((&mut reading).now_or_never().is_none());
     let taken = (&mut other)
         .now_or_never()
-        .expect("the slow one let go of it");
+        .expect("the slow one dropped it");
     send(rest);
     assert!(
         (&mut reading).now_or_never().is_none(),
