@@ -1,13 +1,15 @@
 //! The command: what is asked for on the command line.
 
 use crate::{
+    limit,
     process::OtherProcess,
     report,
     run::{self, Effort},
     scenarios::{self, memory},
+    table::Table,
 };
 use lexopt::prelude::*;
-use std::{error::Error, time::Duration};
+use std::{error::Error, path::PathBuf, time::Duration};
 
 const FULL: Effort = Effort {
     rounds: 7,
@@ -18,6 +20,14 @@ const QUICK: Effort = Effort {
     each: Duration::from_millis(8),
 };
 
+/// The word that stands for all patterns at the limit.
+const LIMIT: &str = "limit";
+const LIMIT_ROUNDS: usize = 15;
+const LIMIT_EACH: Duration = Duration::from_millis(30);
+/// How many patterns are drawn: for the page, and for half a minute.
+const DRAWN: usize = 40;
+const FEW_DRAWN: usize = 7;
+
 /// What is asked for.
 #[derive(Default)]
 struct Arguments {
@@ -25,6 +35,11 @@ struct Arguments {
     check: bool,
     scenario: Option<String>,
     memory: Option<String>,
+    rounds: Option<usize>,
+    seed: Option<u64>,
+    only: Vec<String>,
+    before: Option<PathBuf>,
+    save: Option<PathBuf>,
 }
 
 fn arguments() -> Result<Arguments, lexopt::Error> {
@@ -36,6 +51,11 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
             Long("bench") => {}
             Long("quick") => asked.quick = true,
             Long("check") => asked.check = true,
+            Long("rounds") => asked.rounds = Some(given.value()?.parse()?),
+            Long("seed") => asked.seed = Some(given.value()?.parse()?),
+            Long("only") => asked.only.push(given.value()?.string()?),
+            Long("before") => asked.before = Some(given.value()?.into()),
+            Long("save") => asked.save = Some(given.value()?.into()),
             Value(value) if value == memory::ARGUMENT => {
                 asked.memory = Some(given.value()?.string()?)
             }
@@ -46,6 +66,40 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
     Ok(asked)
 }
 
+impl Arguments {
+    fn is_limit(&self) -> bool {
+        self.scenario.as_deref() == Some(LIMIT)
+    }
+
+    /// The tables that are asked for, without the patterns at the limit.
+    fn tables(&self) -> Result<Vec<Table>, String> {
+        let mut tables = scenarios::all();
+        if self.is_limit() {
+            tables.clear();
+        } else if let Some(part) = &self.scenario {
+            tables.retain(|table| format!("{}, {}", table.scenario, table.case).contains(part));
+            if tables.is_empty() {
+                return Err(format!("no scenario is called {part}"));
+            }
+        }
+        Ok(tables)
+    }
+
+    /// The patterns at the limit, if they are asked for.
+    fn limit(&self) -> Option<limit::Plan> {
+        let wanted = self.is_limit() || self.scenario.is_none();
+        wanted.then(|| limit::Plan {
+            effort: Effort {
+                rounds: self.rounds.unwrap_or(LIMIT_ROUNDS).max(1),
+                each: LIMIT_EACH,
+            },
+            drawn: if self.quick { FEW_DRAWN } else { DRAWN },
+            seed: self.seed.unwrap_or_else(limit::new_seed),
+            only: self.only.clone(),
+        })
+    }
+}
+
 /// Runs the command; `other_process` is the program with the other allocator.
 ///
 /// # Errors
@@ -53,27 +107,17 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
 /// What is wrong with the command line, or with a process or file that it needs.
 pub fn command(other_process: &str) -> Result<(), Box<dyn Error>> {
     let asked = arguments()?;
-    if let Some(case) = asked.memory {
-        return memory::measure(&case);
+    if let Some(case) = &asked.memory {
+        return memory::measure(case);
     }
-    let mut tables = scenarios::all();
-    if let Some(part) = &asked.scenario {
-        tables.retain(|table| format!("{}, {}", table.scenario, table.case).contains(part));
-        if tables.is_empty() {
-            return Err(format!("no scenario is called {part}").into());
-        }
-    }
+    let tables = asked.tables()?;
+    let limit = asked.limit();
+    // Before anything is measured: a file that cannot be read would be noticed minutes later.
+    let before = asked.before.as_deref().map(limit::Results::read);
+    let before = before.transpose()?;
     let mut other = OtherProcess::start(other_process)?;
     if asked.check {
-        let rows: usize = tables.iter().map(|table| table.rows.len()).sum();
-        for table in &tables {
-            run::check(table, &mut other)?;
-        }
-        println!(
-            "{} tables with {rows} rows gave the right answers",
-            tables.len()
-        );
-        return Ok(());
+        return check(&tables, limit.as_ref(), &mut other);
     }
     let effort = if asked.quick { QUICK } else { FULL };
     let mut all = Vec::new();
@@ -82,8 +126,44 @@ pub fn command(other_process: &str) -> Result<(), Box<dyn Error>> {
         print!("{}", report::as_text(&measured));
         all.push(measured);
     }
+    let Some(plan) = limit else { return Ok(()) };
+    let at_the_limit = limit::measure(&plan, &mut other)?;
+    if let Some(file) = &asked.save {
+        at_the_limit.save(file)?;
+    }
     if !asked.quick && asked.scenario.is_none() {
-        println!("\nwritten to {}", report::write(&all, &effort)?.display());
+        let limit = report::Limit {
+            now: &at_the_limit,
+            before: before.as_ref(),
+        };
+        let file = report::write(&all, &limit, &effort)?;
+        println!("\nwritten to {}", file.display());
+    }
+    Ok(())
+}
+
+/// Runs everything for what it asserts.
+fn check(
+    tables: &[Table],
+    limit: Option<&limit::Plan>,
+    other: &mut OtherProcess,
+) -> Result<(), Box<dyn Error>> {
+    for table in tables {
+        run::check(table, other)?;
+    }
+    if !tables.is_empty() {
+        let rows: usize = tables.iter().map(|table| table.rows.len()).sum();
+        println!(
+            "{} tables with {rows} rows gave the right answers",
+            tables.len()
+        );
+    }
+    if let Some(plan) = limit {
+        let patterns = limit::check(plan, other)?;
+        println!(
+            "{patterns} patterns at the limit gave the right answers, with seed {}",
+            plan.seed
+        );
     }
     Ok(())
 }

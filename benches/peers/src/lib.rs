@@ -6,6 +6,7 @@
 
 mod command;
 mod contenders;
+mod limit;
 mod process;
 mod report;
 mod run;

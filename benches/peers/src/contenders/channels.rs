@@ -2,7 +2,7 @@
 //!
 //! A buffer is returned without waiting, as the drop of a guard would: the channel has room for all of them.
 
-use super::Contender;
+use super::{Contender, Limited};
 
 /// Buffers in a bounded channel of kanal.
 pub(crate) struct Kanal {
@@ -32,6 +32,17 @@ impl Contender for Kanal {
 
     fn assert_all_free(&self) {
         assert_eq!(self.receiver.len(), self.receiver.capacity());
+    }
+}
+
+impl Limited for Kanal {
+    #[inline]
+    fn try_get(&self) -> Option<Vec<u8>> {
+        self.receiver.try_recv().expect("open")
+    }
+
+    fn blocking_get(&self) -> Vec<u8> {
+        self.receiver.as_sync().recv().expect("open")
     }
 }
 

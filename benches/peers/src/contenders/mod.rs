@@ -23,6 +23,17 @@ pub(crate) use self::commonware::Commonware;
 
 use std::future::Future;
 
+/// What a pool counted since it was made.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Counters {
+    /// Buffers that were taken.
+    pub(crate) taken: u64,
+    /// Gets that waited.
+    pub(crate) waited: u64,
+    /// Gets that may not wait and found no buffer.
+    pub(crate) missed: u64,
+}
+
 /// A pool of buffers, as its users see it.
 pub(crate) trait Contender: Send + Sync + 'static {
     /// What stands for one buffer that is out.
@@ -44,6 +55,30 @@ pub(crate) trait Contender: Send + Sync + 'static {
 
     /// How many buffers were taken so far, if it counts them.
     fn gets(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// A pool that bounds how many buffers are held: at the limit a get waits or fails.
+pub(crate) trait Limited: Contender {
+    /// Takes a buffer if one is free.
+    fn try_get(&self) -> Option<Self::Buffer<'_>>;
+
+    /// Takes a buffer, and blocks the thread until there is one.
+    fn blocking_get(&self) -> Self::Buffer<'_> {
+        futures_executor::block_on(self.get())
+    }
+
+    /// Gives all of these back and keeps the allocation of the list.
+    #[inline]
+    fn give_back_all<'a>(&'a self, buffers: &mut Vec<Self::Buffer<'a>>) {
+        for buffer in buffers.drain(..) {
+            self.give_back(buffer);
+        }
+    }
+
+    /// What it counted, if it counts.
+    fn counters(&self) -> Option<Counters> {
         None
     }
 }

@@ -1,6 +1,6 @@
 //! Other crates that call themselves pools.
 
-use super::Contender;
+use super::{Contender, Limited};
 use deadpool::unmanaged;
 use object_pool::Reusable;
 use opool::{PoolAllocator, RefGuard};
@@ -30,6 +30,13 @@ impl Contender for Deadpool {
     fn assert_all_free(&self) {
         let status = self.0.status();
         assert_eq!(status.available, status.size);
+    }
+}
+
+impl Limited for Deadpool {
+    #[inline]
+    fn try_get(&self) -> Option<unmanaged::Object<Vec<u8>>> {
+        self.0.try_get().ok()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The crate itself.
 
-use super::Contender;
+use super::{Contender, Counters, Limited};
 use sample_pool::{Pool, Sample};
 
 /// A pool whose gets borrow it.
@@ -32,5 +32,25 @@ impl Contender for SamplePool {
 
     fn gets(&self) -> Option<u64> {
         Some(self.0.status().acquired)
+    }
+}
+
+impl Limited for SamplePool {
+    #[inline]
+    fn try_get(&self) -> Option<Sample> {
+        self.0.try_get_buffer().ok()
+    }
+
+    fn blocking_get(&self) -> Sample {
+        self.0.blocking_get_buffer().expect("the pool is committed")
+    }
+
+    fn counters(&self) -> Option<Counters> {
+        let status = self.0.status();
+        Some(Counters {
+            taken: status.acquired,
+            waited: status.waited,
+            missed: status.exhausted,
+        })
     }
 }

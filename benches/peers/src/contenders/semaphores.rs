@@ -3,7 +3,7 @@
 //! A permit is forgotten when it is taken and added again by hand, which costs what the drop of a guard costs and lets
 //! a buffer travel to another task without a counted semaphore.
 
-use super::{ArrayQueuePool, Contender};
+use super::{ArrayQueuePool, Contender, Limited};
 use bytes::BytesMut;
 use tokio::sync::Semaphore;
 
@@ -76,6 +76,14 @@ impl Contender for SemaphoreAndQueue {
     fn assert_all_free(&self) {
         self.semaphore.assert_all_free();
         self.queue.assert_all_free();
+    }
+}
+
+impl Limited for SemaphoreAndQueue {
+    #[inline]
+    fn try_get(&self) -> Option<Vec<u8>> {
+        self.semaphore.semaphore.try_acquire().ok()?.forget();
+        Some(self.queue.pop())
     }
 }
 

@@ -1,11 +1,14 @@
 //! What is written of the figures: `docs/benchmarks.md` and its charts.
 
 mod chart;
+mod limit;
 mod load;
 mod losses;
 mod machine;
 mod tables;
 mod versions;
+
+pub(crate) use limit::Limit;
 
 use crate::run::{Effort, Measured};
 use std::{
@@ -27,18 +30,26 @@ fn root() -> PathBuf {
 }
 
 /// Writes `docs/benchmarks.md` and the charts, and says where.
-pub(crate) fn write(all: &[Measured], effort: &Effort) -> Result<PathBuf, Box<dyn Error>> {
+pub(crate) fn write(
+    all: &[Measured],
+    limit: &Limit<'_>,
+    effort: &Effort,
+) -> Result<PathBuf, Box<dyn Error>> {
     let charts = root().join("docs").join(CHARTS);
     fs::create_dir_all(&charts)?;
-    for picture in chart::all(all) {
+    for picture in chart::all(all).into_iter().chain([chart::of_limit(limit)]) {
         fs::write(charts.join(&picture.file), picture.svg)?;
     }
     let file = root().join("docs/benchmarks.md");
-    fs::write(&file, document(all, effort)?)?;
+    fs::write(&file, document(all, limit, effort)?)?;
     Ok(file.canonicalize()?)
 }
 
-fn document(all: &[Measured], effort: &Effort) -> Result<String, Box<dyn Error>> {
+fn document(
+    all: &[Measured],
+    limit: &Limit<'_>,
+    effort: &Effort,
+) -> Result<String, Box<dyn Error>> {
     let sections = [
         "# Benchmarks\n\nWritten by the command below. Compare the ratios and not the digits.\n"
             .to_owned(),
@@ -47,6 +58,7 @@ fn document(all: &[Measured], effort: &Effort) -> Result<String, Box<dyn Error>>
         versions::section(),
         tables::targets(all),
         tables::section(all),
+        limit::section(limit),
         load::section()?,
         WHAT_IS_MEASURED.to_owned(),
         format!("{}\n{WHERE_WE_LOSE}", losses::section(all)),

@@ -122,7 +122,7 @@ fn beside(measured: &Measured, figures: &Figures) -> String {
 }
 
 /// Three digits and no more.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     let decimals = match value.abs() {
         value if value < 10.0 => 2,
         value if value < 100.0 => 1,

@@ -13,6 +13,8 @@ mod pipeline;
 mod sharing;
 mod two_threads;
 
+pub(crate) use hand_over::runtime;
+
 use crate::table::Table;
 
 /// All tables, in the order in which they are measured and printed.

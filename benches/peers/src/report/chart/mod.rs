@@ -1,8 +1,10 @@
 //! Charts as SVG, readable on light and on dark paper: one for each scenario.
 
 mod bars;
+mod dots;
 mod lines;
 
+use super::Limit;
 use crate::{run::Measured, table::Unit};
 
 /// One chart.
@@ -66,17 +68,31 @@ pub(super) fn of_scenario(all: &[Measured], scenario: &str) -> Option<Picture> {
             }
         })
         .collect();
-    let svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
-         width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"{0}\">{STYLE}\n\
-         <text class=\"title\" x=\"8\" y=\"20\">{0}</text>\n{body}</svg>\n",
-        escaped(&title)
-    );
-    Some(Picture {
-        file: format!("{file}.svg"),
-        title,
-        svg,
-    })
+    Some(Picture::new(format!("{file}.svg"), title, &body, height))
+}
+
+/// The chart of the patterns at the limit.
+pub(super) fn of_limit(limit: &Limit<'_>) -> Picture {
+    let (body, height) = dots::draw(limit);
+    let before = if limit.before.is_some() {
+        "; rings are what was found before"
+    } else {
+        ""
+    };
+    let title = format!("at the limit: the others' time divided by ours, more is better{before}");
+    Picture::new("at_the_limit.svg".to_owned(), title, &body, height)
+}
+
+impl Picture {
+    fn new(file: String, title: String, body: &str, height: f64) -> Self {
+        let svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
+             width=\"{WIDTH}\" height=\"{height}\" role=\"img\" aria-label=\"{0}\">{STYLE}\n\
+             <text class=\"title\" x=\"8\" y=\"20\">{0}</text>\n{body}</svg>\n",
+            escaped(&title)
+        );
+        Picture { file, title, svg }
+    }
 }
 
 fn figure(value: f64) -> String {

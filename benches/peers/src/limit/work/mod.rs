@@ -1,0 +1,81 @@
+//! What is done at the limit. Each pattern takes a number of buffers in all and returns how long that took.
+
+pub(super) mod pipe;
+pub(super) mod saw;
+pub(super) mod walk;
+
+use crate::{
+    contenders::{Contender, Counters, Limited},
+    table::Outcome,
+};
+use std::{
+    future::Future,
+    ops::AddAssign,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::runtime::Runtime;
+
+/// What the threads or tasks counted themselves.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tally {
+    pub(super) taken: u64,
+    pub(super) missed: u64,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.taken += other.taken;
+        self.missed += other.missed;
+    }
+}
+
+/// A measurement of `work` on `pool`; what the pool counted meanwhile is passed to `counted`.
+///
+/// The value is the time for each buffer that was taken. A get that misses is part of that time and counts for nothing,
+/// so a pool does not gain by missing.
+pub(super) fn measurement<C: Limited>(
+    pool: C,
+    counted: impl Fn(Counters),
+    work: impl Fn(&Arc<C>, u64) -> (Tally, Duration),
+) -> impl FnMut(u64) -> Outcome {
+    let pool = Arc::new(pool);
+    move |operations| {
+        let before = pool.counters();
+        let (tally, elapsed) = work(&pool, operations);
+        assert!(tally.taken >= operations, "as many as were asked for");
+        pool.assert_all_home();
+        if let (Some(before), Some(after)) = (before, pool.counters()) {
+            let new = Counters {
+                taken: after.taken - before.taken,
+                waited: after.waited - before.waited,
+                missed: after.missed - before.missed,
+            };
+            assert_eq!((new.taken, new.missed), (tally.taken, tally.missed));
+            counted(new);
+        }
+        Outcome::per_operation(elapsed, tally.taken)
+    }
+}
+
+/// Runs the tasks to their end.
+fn on_tasks<F>(runtime: &Runtime, tasks: impl Iterator<Item = F>) -> (Tally, Duration)
+where
+    F: Future<Output = Tally> + Send + 'static,
+{
+    let begin = Instant::now();
+    let tally = runtime.block_on(async {
+        let running: Vec<_> = tasks.map(tokio::spawn).collect();
+        let mut all = Tally::default();
+        for task in running {
+            all += task.await.expect("a task that is measured");
+        }
+        all
+    });
+    (tally, begin.elapsed())
+}
+
+/// A contender whose buffers can travel from task to task.
+pub(super) trait Travelling<B>: Limited + for<'a> Contender<Buffer<'a> = B> {}
+
+impl<C, B> Travelling<B> for C where C: Limited + for<'a> Contender<Buffer<'a> = B> {}

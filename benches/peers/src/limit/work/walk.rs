@@ -1,0 +1,59 @@
+//! *Walk*: each task holds 1 to 4 buffers, takes and drops at random, and waits when the pool is exhausted.
+
+use super::{Tally, on_tasks};
+use crate::{contenders::Limited, limit::random::Random};
+use std::{sync::Arc, time::Duration};
+use tokio::runtime::Runtime;
+
+pub(in crate::limit) const MOST: usize = 4;
+
+pub(in crate::limit) fn by_tasks<C: Limited>(
+    pool: &Arc<C>,
+    runtime: &Runtime,
+    tasks: usize,
+    gets: u64,
+) -> (Tally, Duration) {
+    let each = gets.div_ceil(tasks as u64);
+    // The same walks for every contender, in every round.
+    let tasks = (0..tasks).map(|number| walk(Arc::clone(pool), Random::new(number as u64), each));
+    on_tasks(runtime, tasks)
+}
+
+async fn walk<C: Limited>(pool: Arc<C>, mut random: Random, gets: u64) -> Tally {
+    let mut tally = Tally::default();
+    let mut held = Vec::with_capacity(MOST);
+    while tally.taken < gets {
+        let wanted = 1 + random.below(MOST);
+        while held.len() < wanted {
+            if !held.is_empty() {
+                if let Some(buffer) = pool.try_get() {
+                    held.push(buffer);
+                    tally.taken += 1;
+                    continue;
+                }
+                tally.missed += 1;
+            }
+            // A task that waits holds nothing, or all could wait for each other.
+            let exhausted = !held.is_empty();
+            pool.give_back_all(&mut held);
+            held.push(pool.get().await);
+            tally.taken += 1;
+            if exhausted {
+                // One is enough for now. To ask for more at once can go on for ever: the tasks that hold the others
+                // may wait for this worker.
+                break;
+            }
+        }
+        // With one worker the others run only now.
+        if random.below(4) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let kept = random.below(held.len());
+        while held.len() > kept {
+            let dropped = held.swap_remove(random.below(held.len()));
+            pool.give_back(dropped);
+        }
+    }
+    pool.give_back_all(&mut held);
+    tally
+}

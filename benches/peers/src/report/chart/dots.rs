@@ -1,0 +1,85 @@
+//! Dots: the others' time in units of ours, one line for each pattern at the limit.
+
+use super::{WIDTH, escaped};
+use crate::{
+    limit::{Found, GOALS},
+    report::Limit,
+};
+use std::fmt::Write;
+
+/// Readable on light and on dark paper, in the order of [`GOALS`].
+const COLOURS: [&str; 3] = ["#388bfd", "#3fb950", "#db6d28"];
+
+const LABELS: f64 = 390.0;
+const RIGHT: f64 = 30.0;
+const ROW: f64 = 18.0;
+const TOP: f64 = 34.0;
+/// Where the scale ends: who takes longer than that is drawn here.
+const MOST: f64 = 3.0;
+
+/// The dots of all patterns, and where the chart ends.
+pub(in crate::report) fn draw(limit: &Limit<'_>) -> (String, f64) {
+    let mut svg = String::new();
+    let top = TOP + ROW * 2.0;
+    let bottom = top + ROW * limit.now.found.len() as f64;
+    for (number, (name, goal)) in GOALS.into_iter().enumerate() {
+        let left = 20.0 + 230.0 * number as f64;
+        let colour = COLOURS[number];
+        let _ = writeln!(
+            svg,
+            "<circle fill=\"{colour}\" cx=\"{left}\" cy=\"{0}\" r=\"5\"/>\
+             <text x=\"{1}\" y=\"{2}\">{name}, at least {goal}</text>",
+            TOP + 9.0,
+            left + 12.0,
+            TOP + 14.0,
+        );
+        let _ = writeln!(
+            svg,
+            "<line stroke=\"{colour}\" stroke-dasharray=\"2 3\" x1=\"{0:.1}\" y1=\"{top}\" x2=\"{0:.1}\" y2=\"{bottom}\"/>",
+            x(goal),
+        );
+    }
+    for value in [0.0, 1.0, 2.0, MOST] {
+        let _ = writeln!(
+            svg,
+            "<line class=\"axis\" x1=\"{0:.1}\" y1=\"{top}\" x2=\"{0:.1}\" y2=\"{bottom}\"/>\
+             <text class=\"quiet\" x=\"{0:.1}\" y=\"{1}\" text-anchor=\"middle\">{value}</text>",
+            x(value),
+            bottom + 16.0,
+        );
+    }
+    for (number, found) in limit.now.found.iter().enumerate() {
+        let y = top + ROW * number as f64 + ROW / 2.0;
+        let _ = writeln!(
+            svg,
+            "<text class=\"quiet\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+            LABELS - 10.0,
+            y + 4.0,
+            escaped(&found.pattern),
+        );
+        dots(&mut svg, limit.before(found), found, y);
+    }
+    (svg, bottom + 26.0)
+}
+
+/// A ring is what was found before, and a dot what is found now.
+fn dots(svg: &mut String, before: Option<&Found>, now: &Found, y: f64) {
+    for (at, colour) in COLOURS.into_iter().enumerate() {
+        if let Some(before) = before {
+            let _ = writeln!(
+                svg,
+                "<circle fill=\"none\" stroke=\"{colour}\" cx=\"{:.1}\" cy=\"{y}\" r=\"4\"/>",
+                x(before.ratios[at]),
+            );
+        }
+        let _ = writeln!(
+            svg,
+            "<circle fill=\"{colour}\" cx=\"{:.1}\" cy=\"{y}\" r=\"4\"/>",
+            x(now.ratios[at]),
+        );
+    }
+}
+
+fn x(ratio: f64) -> f64 {
+    LABELS + ratio.min(MOST) / MOST * (WIDTH - LABELS - RIGHT)
+}
