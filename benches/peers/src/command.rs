@@ -40,6 +40,7 @@ struct Arguments {
     only: Vec<String>,
     before: Option<PathBuf>,
     save: Option<PathBuf>,
+    processor: bool,
 }
 
 fn arguments() -> Result<Arguments, lexopt::Error> {
@@ -55,6 +56,7 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
             Long("seed") => asked.seed = Some(given.value()?.parse()?),
             Long("only") => asked.only.push(given.value()?.string()?),
             Long("before") => asked.before = Some(given.value()?.into()),
+            Long("processor") => asked.processor = true,
             Long("save") => asked.save = Some(given.value()?.into()),
             Value(value) if value == memory::ARGUMENT => {
                 asked.memory = Some(given.value()?.string()?)
@@ -92,6 +94,11 @@ impl Arguments {
             effort: Effort {
                 rounds: self.rounds.unwrap_or(LIMIT_ROUNDS).max(1),
                 each: LIMIT_EACH,
+            },
+            clock: if self.processor {
+                limit::Clock::Processor
+            } else {
+                limit::Clock::Wall
             },
             drawn: if self.quick { FEW_DRAWN } else { DRAWN },
             seed: self.seed.unwrap_or_else(limit::new_seed),

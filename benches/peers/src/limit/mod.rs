@@ -10,6 +10,7 @@ mod sets;
 mod work;
 
 pub(crate) use results::{Found, GOALS, Results};
+pub(crate) use work::Clock;
 
 use crate::{
     contenders::Counters,
@@ -28,6 +29,7 @@ use std::{
 /// What is measured, and for how long.
 pub(crate) struct Plan {
     pub(crate) effort: Effort,
+    pub(crate) clock: Clock,
     /// How many patterns are drawn beside the fixed ones.
     pub(crate) drawn: usize,
     pub(crate) seed: u64,
@@ -71,7 +73,7 @@ pub(crate) fn measure(plan: &Plan, other: &mut OtherProcess) -> Result<Results, 
     let mut all = Vec::new();
     for pattern in patterns {
         let counted = Counted::default();
-        let measured = run::measure(pattern.table(&counted), &plan.effort, other)?;
+        let measured = run::measure(pattern.table(plan.clock, &counted), &plan.effort, other)?;
         let ours = measured.row(OURS);
         let Counters {
             taken,
@@ -102,7 +104,7 @@ pub(crate) fn measure(plan: &Plan, other: &mut OtherProcess) -> Result<Results, 
 pub(crate) fn check(plan: &Plan, other: &mut OtherProcess) -> Result<usize, Box<dyn Error>> {
     let patterns = plan.patterns()?;
     for pattern in &patterns {
-        run::check(&pattern.table(&Counted::default()), other)?;
+        run::check(&pattern.table(plan.clock, &Counted::default()), other)?;
     }
     Ok(patterns.len())
 }

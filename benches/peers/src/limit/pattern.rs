@@ -1,7 +1,7 @@
 //! The patterns: what is done with how many buffers, by how many threads or tasks.
 
 use super::work::{
-    Travelling, measurement, pipe,
+    Clock, Travelling, measurement, pipe,
     saw::{self, First},
     walk,
 };
@@ -52,12 +52,12 @@ pub(crate) type Counted = Rc<Cell<Counters>>;
 
 impl Pattern {
     /// The table of all contenders; what ours counts is added to `counted`.
-    pub(crate) fn table(self, counted: &Counted) -> Table {
+    pub(crate) fn table(self, clock: Clock, counted: &Counted) -> Table {
         let counted = Rc::clone(counted);
         Table::new(SCENARIO, self.to_string())
             .row(OURS, move || {
                 let counted = Rc::clone(&counted);
-                self.measured::<SamplePool, _>(move |new| {
+                self.measured::<SamplePool, _>(clock, move |new| {
                     let old = counted.get();
                     counted.set(Counters {
                         taken: old.taken + new.taken,
@@ -67,14 +67,17 @@ impl Pattern {
                 })
             })
             .row(SEMAPHORE, move || {
-                self.measured::<SemaphoreAndQueue, _>(|_| {})
+                self.measured::<SemaphoreAndQueue, _>(clock, |_| {})
             })
-            .row(DEADPOOL, move || self.measured::<Deadpool, _>(|_| {}))
-            .row(KANAL, move || self.measured::<Kanal, _>(|_| {}))
+            .row(DEADPOOL, move || {
+                self.measured::<Deadpool, _>(clock, |_| {})
+            })
+            .row(KANAL, move || self.measured::<Kanal, _>(clock, |_| {}))
     }
 
     fn measured<C: Travelling<B>, B: Send + 'static>(
         self,
+        clock: Clock,
         counted: impl Fn(Counters) + 'static,
     ) -> Measurement {
         match self {
@@ -85,6 +88,7 @@ impl Pattern {
                 first,
             } => Box::new(measurement(
                 C::with_buffers(buffers, SIZE),
+                clock,
                 counted,
                 move |pool, gets| saw::on_threads(&**pool, threads, take, first, gets),
             )),
@@ -97,6 +101,7 @@ impl Pattern {
                 let runtime = runtime(workers);
                 Box::new(measurement(
                     C::with_buffers(buffers, SIZE),
+                    clock,
                     counted,
                     move |pool, gets| saw::by_tasks(pool, &runtime, tasks, take, gets),
                 ))
@@ -109,6 +114,7 @@ impl Pattern {
                 let runtime = runtime(workers);
                 Box::new(measurement(
                     C::with_buffers(buffers, SIZE),
+                    clock,
                     counted,
                     move |pool, gets| walk::by_tasks(pool, &runtime, tasks, gets),
                 ))
@@ -123,6 +129,7 @@ impl Pattern {
                 let runtime = runtime(workers);
                 Box::new(measurement(
                     C::with_buffers(buffers, SIZE),
+                    clock,
                     counted,
                     move |pool, gets| {
                         pipe::by_tasks(pool, &runtime, producers, consumers, burst, gets)

@@ -8,6 +8,7 @@ use crate::{
     contenders::{Contender, Counters, Limited},
     table::Outcome,
 };
+use nix::time::{ClockId, clock_gettime};
 use std::{
     future::Future,
     ops::AddAssign,
@@ -30,19 +31,40 @@ impl AddAssign for Tally {
     }
 }
 
+/// What is measured.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Clock {
+    /// The time that passes.
+    Wall,
+    /// The time for which the process has a processor, all threads together. It says something on a machine that others
+    /// use as well, and does not see a thread that waits.
+    Processor,
+}
+
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+        .expect("Linux has this clock")
+        .into()
+}
+
 /// A measurement of `work` on `pool`; what the pool counted meanwhile is passed to `counted`.
 ///
 /// The value is the time for each buffer that was taken. A get that misses is part of that time and counts for nothing,
 /// so a pool does not gain by missing.
 pub(super) fn measurement<C: Limited>(
     pool: C,
+    clock: Clock,
     counted: impl Fn(Counters),
     work: impl Fn(&Arc<C>, u64) -> (Tally, Duration),
 ) -> impl FnMut(u64) -> Outcome {
     let pool = Arc::new(pool);
     move |operations| {
         let before = pool.counters();
-        let (tally, elapsed) = work(&pool, operations);
+        let used = processor_time();
+        let (tally, mut elapsed) = work(&pool, operations);
+        if clock == Clock::Processor {
+            elapsed = processor_time() - used;
+        }
         assert!(tally.taken >= operations, "as many as were asked for");
         pool.assert_all_home();
         if let (Some(before), Some(after)) = (before, pool.counters()) {

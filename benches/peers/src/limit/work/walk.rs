@@ -23,37 +23,32 @@ async fn walk<C: Limited>(pool: Arc<C>, mut random: Random, gets: u64) -> Tally 
     let mut tally = Tally::default();
     let mut held = Vec::with_capacity(MOST);
     while tally.taken < gets {
-        let wanted = 1 + random.below(MOST);
-        while held.len() < wanted {
-            if !held.is_empty() {
-                if let Some(buffer) = pool.try_get() {
-                    held.push(buffer);
-                    tally.taken += 1;
-                    continue;
-                }
-                tally.missed += 1;
-            }
+        if held.is_empty() {
             // A task that waits holds nothing, or all could wait for each other.
-            let exhausted = !held.is_empty();
-            pool.give_back_all(&mut held);
             held.push(pool.get().await);
             tally.taken += 1;
-            if exhausted {
-                // One is enough for now. To ask for more at once can go on for ever: the tasks that hold the others
-                // may wait for this worker.
-                break;
+        } else if held.len() < MOST && random.below(2) == 0 {
+            if let Some(buffer) = pool.try_get() {
+                held.push(buffer);
+                tally.taken += 1;
+            } else {
+                tally.missed += 1;
+                drop_one(&*pool, &mut held, &mut random);
             }
+        } else {
+            drop_one(&*pool, &mut held, &mut random);
         }
-        // With one worker the others run only now.
+        // The others run while this one holds what it holds; with one worker, only now.
         if random.below(4) == 0 {
             tokio::task::yield_now().await;
-        }
-        let kept = random.below(held.len());
-        while held.len() > kept {
-            let dropped = held.swap_remove(random.below(held.len()));
-            pool.give_back(dropped);
         }
     }
     pool.give_back_all(&mut held);
     tally
+}
+
+#[inline]
+fn drop_one<'a, C: Limited>(pool: &'a C, held: &mut Vec<C::Buffer<'a>>, random: &mut Random) {
+    let dropped = held.swap_remove(random.below(held.len()));
+    pool.give_back(dropped);
 }
