@@ -3,9 +3,10 @@
 use crate::{
     limit,
     process::OtherProcess,
+    profile::{self, Profile},
     report,
     run::{self, Effort},
-    scenarios::{self, memory},
+    scenarios::memory,
     table::Table,
 };
 use lexopt::prelude::*;
@@ -40,6 +41,7 @@ struct Arguments {
     only: Vec<String>,
     before: Option<PathBuf>,
     save: Option<PathBuf>,
+    thin: Option<PathBuf>,
     processor: bool,
 }
 
@@ -56,6 +58,7 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
             Long("seed") => asked.seed = Some(given.value()?.parse()?),
             Long("only") => asked.only.push(given.value()?.string()?),
             Long("before") => asked.before = Some(given.value()?.into()),
+            Long("thin") => asked.thin = Some(given.value()?.into()),
             Long("processor") => asked.processor = true,
             Long("save") => asked.save = Some(given.value()?.into()),
             Value(value) if value == memory::ARGUMENT => {
@@ -75,7 +78,7 @@ impl Arguments {
 
     /// The tables that are asked for, without the patterns at the limit.
     fn tables(&self) -> Result<Vec<Table>, String> {
-        let mut tables = scenarios::all();
+        let mut tables = profile::tables();
         if self.is_limit() {
             tables.clear();
         } else if let Some(part) = &self.scenario {
@@ -89,7 +92,8 @@ impl Arguments {
 
     /// The patterns at the limit, if they are asked for.
     fn limit(&self) -> Option<limit::Plan> {
-        let wanted = self.is_limit() || self.scenario.is_none();
+        let whole = self.scenario.is_none() && Profile::THIS == Profile::Release;
+        let wanted = self.is_limit() || whole;
         wanted.then(|| limit::Plan {
             effort: Effort {
                 rounds: self.rounds.unwrap_or(LIMIT_ROUNDS).max(1),
@@ -122,6 +126,8 @@ pub fn command(other_process: &str) -> Result<(), Box<dyn Error>> {
     // Before anything is measured: a file that cannot be read would be noticed minutes later.
     let before = asked.before.as_deref().map(limit::Results::read);
     let before = before.transpose()?;
+    let thin = asked.thin.as_deref().map(profile::read_thin);
+    let thin = thin.transpose()?.unwrap_or_default();
     let mut other = OtherProcess::start(other_process)?;
     if asked.check {
         return check(&tables, limit.as_ref(), &mut other);
@@ -133,7 +139,12 @@ pub fn command(other_process: &str) -> Result<(), Box<dyn Error>> {
         print!("{}", report::as_text(&measured));
         all.push(measured);
     }
-    let Some(plan) = limit else { return Ok(()) };
+    let Some(plan) = limit else {
+        return match &asked.save {
+            Some(file) => profile::save(&all, file),
+            None => Ok(()),
+        };
+    };
     let at_the_limit = limit::measure(&plan, &mut other)?;
     if let Some(file) = &asked.save {
         at_the_limit.save(file)?;
@@ -143,6 +154,7 @@ pub fn command(other_process: &str) -> Result<(), Box<dyn Error>> {
             now: &at_the_limit,
             before: before.as_ref(),
         };
+        let all = profile::beside(all, thin);
         let file = report::write(&all, &limit, &effort)?;
         println!("\nwritten to {}", file.display());
     }

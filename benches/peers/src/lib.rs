@@ -8,6 +8,7 @@ mod command;
 mod contenders;
 mod limit;
 mod process;
+mod profile;
 mod report;
 mod run;
 mod scenarios;

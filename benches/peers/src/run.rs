@@ -67,8 +67,7 @@ impl Measured {
             .expect("a row of the crate's own")
     }
 
-    /// A table as if it had been measured.
-    #[cfg(test)]
+    /// A table that was measured elsewhere.
     pub(crate) fn with_rounds(table: Table, rounds: Vec<Vec<f64>>) -> Self {
         let rows = table.rows.iter().map(Figures::of).zip(rounds);
         let rows = rows

@@ -1,5 +1,6 @@
 //! A table: one scenario at one parameter, who is measured in it, and what must be reached.
 
+use crate::profile::Profile;
 use hdrhistogram::Histogram;
 use std::time::Duration;
 
@@ -84,8 +85,6 @@ pub(crate) enum Base {
 pub(crate) enum Bound {
     /// At most so many times the base's value.
     AtMost(f64),
-    /// At least so many times the throughput of the base, which is one thread, on so many.
-    Throughput { threads: usize, at_least: f64 },
 }
 
 /// What a row of a table must reach.
@@ -93,6 +92,8 @@ pub(crate) struct Target {
     pub(crate) subject: &'static str,
     pub(crate) base: Base,
     pub(crate) bound: Bound,
+    /// The build for which it counts.
+    pub(crate) profile: Profile,
 }
 
 /// One scenario at one parameter.
@@ -106,6 +107,8 @@ pub(crate) struct Table {
     pub(crate) unit: Unit,
     pub(crate) rows: Vec<Row>,
     pub(crate) targets: Vec<Target>,
+    /// Whether it is measured with thin LTO as well.
+    pub(crate) thin: bool,
 }
 
 /// The name of the crate's own row, and the beginning of its others.
@@ -123,6 +126,7 @@ impl Table {
             unit: Unit::Nanoseconds,
             rows: Vec::new(),
             targets: Vec::new(),
+            thin: false,
         }
     }
 
@@ -197,8 +201,26 @@ impl Table {
             subject,
             base,
             bound,
+            profile: Profile::Release,
         });
         self
+    }
+
+    /// Measured with thin LTO as well.
+    pub(crate) fn also_thin(mut self) -> Self {
+        self.thin = true;
+        self
+    }
+
+    /// A target of the crate's own row that counts for the build with thin LTO.
+    pub(crate) fn at_most_thin(mut self, times: f64, base: &'static str) -> Self {
+        self.targets.push(Target {
+            subject: OURS,
+            base: Base::Row(base),
+            bound: Bound::AtMost(times),
+            profile: Profile::Thin,
+        });
+        self.also_thin()
     }
 
     /// Short for a target of the crate's own row against one other.

@@ -3,10 +3,11 @@
 use crate::{contenders::Contender, table::Outcome};
 use std::{
     future::Future,
-    sync::Barrier,
+    sync::{Arc, Barrier},
     thread,
     time::{Duration, Instant},
 };
+use tokio::task::LocalSet;
 
 /// Runs `work` on each of `threads` threads at once, each pinned to a core of its own, and gives the time that it took
 /// them, counted from when all were ready: the mean of the threads.
@@ -77,6 +78,25 @@ pub(crate) fn repeat<C: Contender>(
                 threads as u64 * (operations + warm_up(operations))
             );
         }
+        Outcome::per_operation(elapsed, operations)
+    }
+}
+
+/// A measurement of `work` in a task, which has Tokio's cooperative budget as any other.
+pub(crate) fn repeat_in_task<C: Contender, F: Future<Output = ()> + 'static>(
+    pool: C,
+    work: impl Fn(Arc<C>, u64) -> F + Sync,
+) -> impl FnMut(u64) -> Outcome {
+    let pool = Arc::new(pool);
+    move |operations| {
+        let elapsed = time_on_threads(1, operations, |operations| {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let task = work(Arc::clone(&pool), operations);
+            let running = async { tokio::task::spawn_local(task).await };
+            let done = LocalSet::new().block_on(&runtime.expect("a runtime"), running);
+            done.expect("a task that is measured");
+        });
+        pool.assert_all_home();
         Outcome::per_operation(elapsed, operations)
     }
 }

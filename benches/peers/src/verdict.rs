@@ -27,20 +27,11 @@ impl Verdict {
                 (ratio, format!("the fastest of the others, here {peer}"))
             }
         };
-        match target.bound {
-            Bound::AtMost(times) => Verdict {
-                met: ratio <= times,
-                asked: format!("at most {times} times {base}"),
-                found: format!("{ratio:.2} times"),
-            },
-            Bound::Throughput { threads, at_least } => {
-                let throughput = threads as f64 / ratio;
-                Verdict {
-                    met: throughput >= at_least,
-                    asked: format!("at least {at_least} times the throughput of {base}"),
-                    found: format!("{throughput:.2} times"),
-                }
-            }
+        let Bound::AtMost(times) = target.bound;
+        Verdict {
+            met: ratio <= times,
+            asked: format!("at most {times} times {base}"),
+            found: format!("{ratio:.2} times"),
         }
     }
 }
@@ -51,7 +42,7 @@ pub(crate) fn ratio_to(subject: &Figures, base: &Figures) -> f64 {
 }
 
 /// The peer that the crate looks worst beside, each held against the crate with the same allocator.
-fn fastest_peer(measured: &Measured) -> (f64, &str) {
+pub(crate) fn fastest_peer(measured: &Measured) -> (f64, &str) {
     let peers = measured.peers().map(|peer| {
         (
             ratio_to(measured.ours_beside(peer), peer),
@@ -66,16 +57,19 @@ fn fastest_peer(measured: &Measured) -> (f64, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::{OURS, Outcome, Table};
+    use crate::{
+        profile::Profile,
+        table::{OURS, Outcome, Table},
+    };
 
     const PEER: &str = "peer";
     const SLOW: &str = "slow";
-    const ONE_THREAD: &str = "one thread";
+    const REFERENCE: &str = "reference";
 
     fn measured() -> Measured {
         let nothing = || |_| Outcome::constant(0.0);
         let table = Table::new("scenario", "case")
-            .reference(ONE_THREAD, nothing)
+            .reference(REFERENCE, nothing)
             .row(OURS, nothing)
             .row(PEER, nothing)
             .row(SLOW, nothing);
@@ -95,6 +89,7 @@ mod tests {
                 subject: OURS,
                 base,
                 bound,
+                profile: Profile::THIS,
             },
         )
     }
@@ -110,18 +105,7 @@ mod tests {
         );
     }
 
-    /// Each of two threads that takes 1.2 times as long leaves 1.67 times the throughput.
-    #[test]
-    fn throughput_counts_all_threads() {
-        let bound = |at_least| Bound::Throughput {
-            threads: 2,
-            at_least,
-        };
-        assert!(verdict(Base::Row(ONE_THREAD), bound(1.6)).met);
-        assert!(!verdict(Base::Row(ONE_THREAD), bound(1.7)).met);
-    }
-
-    /// Being faster than the slowest is not enough, and a reference is no rival.
+    /// Being faster than the slowest is not enough, and a reference is nobody's rival.
     #[test]
     fn the_fastest_peer_is_the_one_that_counts() {
         let verdict = verdict(Base::FastestPeer, Bound::AtMost(1.0));

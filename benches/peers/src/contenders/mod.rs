@@ -15,7 +15,7 @@ pub(crate) use self::{
     pools::{Deadpool, ObjectPool, Opool, ZeroPool},
     queue::ArrayQueuePool,
     sample_pool::SamplePool,
-    semaphores::{BareSemaphore, SemaphoreAndBytesMut, SemaphoreAndQueue},
+    semaphores::{BareSemaphore, OwnedPermitAndQueue, SemaphoreAndBytesMut, SemaphoreAndQueue},
 };
 
 #[cfg(feature = "commonware")]

@@ -5,7 +5,8 @@
 
 use super::{ArrayQueuePool, Contender, Limited};
 use bytes::BytesMut;
-use tokio::sync::Semaphore;
+use std::{mem, sync::Arc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The semaphore alone: it hands off the right to go on, and no buffer.
 pub(crate) struct BareSemaphore {
@@ -117,5 +118,53 @@ impl Contender for SemaphoreAndBytesMut {
 
     fn assert_all_free(&self) {
         self.semaphore.assert_all_free();
+    }
+}
+
+/// Permits that own their semaphore, for the buffers of a queue.
+#[derive(Clone)]
+pub(crate) struct OwnedPermitAndQueue {
+    semaphore: Arc<Semaphore>,
+    queue: Arc<ArrayQueuePool>,
+    buffers: usize,
+}
+
+/// A buffer that owns what it returns to.
+pub(crate) struct OwnedBuffer {
+    buffer: Vec<u8>,
+    queue: Arc<ArrayQueuePool>,
+    /// Dropped after the buffer is in the queue.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for OwnedBuffer {
+    #[inline]
+    fn drop(&mut self) {
+        self.queue.give_back(mem::take(&mut self.buffer));
+    }
+}
+
+impl OwnedPermitAndQueue {
+    pub(crate) fn with_buffers(buffers: usize, size: usize) -> Self {
+        OwnedPermitAndQueue {
+            semaphore: Arc::new(Semaphore::new(buffers)),
+            queue: Arc::new(ArrayQueuePool::with_buffers(buffers, size)),
+            buffers,
+        }
+    }
+
+    #[inline]
+    pub(crate) async fn get(&self) -> OwnedBuffer {
+        let permit = Arc::clone(&self.semaphore).acquire_owned().await;
+        OwnedBuffer {
+            _permit: permit.expect("open"),
+            buffer: self.queue.pop(),
+            queue: Arc::clone(&self.queue),
+        }
+    }
+
+    pub(crate) fn assert_all_home(&self) {
+        assert_eq!(self.semaphore.available_permits(), self.buffers);
+        self.queue.assert_all_home();
     }
 }

@@ -19,6 +19,7 @@ pub(crate) fn tables() -> Vec<Table> {
                 .reference(FLOOR, move || floor(threads))
                 .row(OURS, move || with_a_callback(threads))
                 .at_most(2.5, FLOOR)
+                .also_thin()
         })
         .into()
 }

@@ -29,7 +29,7 @@ pub(crate) fn tables() -> Vec<Table> {
                     .expect("committed");
             })
         })
-        .target(AT_ONCE, Base::Row(ONE_BY_ONE), Bound::AtMost(0.6));
+        .target(AT_ONCE, Base::Row(ONE_BY_ONE), Bound::AtMost(0.75));
     vec![table]
 }
 

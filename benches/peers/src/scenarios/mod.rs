@@ -12,6 +12,7 @@ mod owned_get;
 mod pipeline;
 mod sharing;
 mod two_threads;
+mod ways_to_get;
 
 pub(crate) use hand_over::runtime;
 
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Table> {
         miss::tables(),
         callback::tables(),
         owned_get::tables(),
+        ways_to_get::tables(),
         memory::tables(),
     ];
     scenarios.into_iter().flatten().collect()

@@ -34,16 +34,10 @@ pub(crate) fn tables() -> Vec<Table> {
         .row_for_each_allocator(OURS, || convert_ours(2))
         .row_for_each_allocator("Vec into Bytes", || convert_vec(2));
     [get_and_drop, share, convert]
-        .map(held_against_one_thread)
+        .map(beside_the_fastest)
         .into()
 }
 
-fn held_against_one_thread(table: Table) -> Table {
-    let throughput = Bound::Throughput {
-        threads: 2,
-        at_least: 1.8,
-    };
-    table
-        .target(OURS, Base::Row(ONE_THREAD), throughput)
-        .target(OURS, Base::FastestPeer, Bound::AtMost(1.0))
+fn beside_the_fastest(table: Table) -> Table {
+    table.target(OURS, Base::FastestPeer, Bound::AtMost(1.0))
 }
