@@ -42,6 +42,7 @@ struct Arguments {
     before: Option<PathBuf>,
     save: Option<PathBuf>,
     thin: Option<PathBuf>,
+    page: Option<PathBuf>,
     processor: bool,
 }
 
@@ -59,6 +60,7 @@ fn arguments() -> Result<Arguments, lexopt::Error> {
             Long("only") => asked.only.push(given.value()?.string()?),
             Long("before") => asked.before = Some(given.value()?.into()),
             Long("thin") => asked.thin = Some(given.value()?.into()),
+            Long("page") => asked.page = Some(given.value()?.into()),
             Long("processor") => asked.processor = true,
             Long("save") => asked.save = Some(given.value()?.into()),
             Value(value) if value == memory::ARGUMENT => {
@@ -149,13 +151,14 @@ pub fn command(other_process: &str) -> Result<(), Box<dyn Error>> {
     if let Some(file) = &asked.save {
         at_the_limit.save(file)?;
     }
-    if !asked.quick && asked.scenario.is_none() {
+    let docs = (!asked.quick && !asked.processor).then(report::docs);
+    if let Some(folder) = asked.page.or(docs).filter(|_| asked.scenario.is_none()) {
         let limit = report::Limit {
             now: &at_the_limit,
             before: before.as_ref(),
         };
         let all = profile::beside(all, thin);
-        let file = report::write(&all, &limit, &effort)?;
+        let file = report::write(&folder, &all, &limit, &effort)?;
         println!("\nwritten to {}", file.display());
     }
     Ok(())

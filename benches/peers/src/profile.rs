@@ -20,6 +20,9 @@ impl Profile {
     };
 }
 
+/// Ends the name of a table that was measured with thin LTO.
+const THIN: &str = ", thin LTO";
+
 /// The tables that this build measures, with the targets that count for it.
 pub(crate) fn tables() -> Vec<Table> {
     of(Profile::THIS)
@@ -69,8 +72,13 @@ pub(crate) fn beside(all: Vec<Measured>, thin: Vec<Measured>) -> Vec<Measured> {
     both
 }
 
+/// Whether a table is from the build with thin LTO.
+pub(crate) fn is_thin(measured: &Measured) -> bool {
+    measured.table.case.ends_with(THIN)
+}
+
 fn with_thin(case: &str) -> String {
-    format!("{case}, thin LTO")
+    format!("{case}{THIN}")
 }
 
 fn to_text(all: &[Measured]) -> String {

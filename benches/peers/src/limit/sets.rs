@@ -125,3 +125,67 @@ fn draw_take(random: &mut Random, buffers: usize) -> usize {
         _ => buffers + 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEEDS: u64 = 200;
+
+    /// A run could not be repeated, or compared with an earlier one.
+    #[test]
+    fn a_seed_draws_the_same_patterns_again_and_another_seed_others() {
+        assert_eq!(Pattern::drawn(7, 40), Pattern::drawn(7, 40));
+        assert_ne!(Pattern::drawn(7, 40), Pattern::drawn(8, 40));
+    }
+
+    /// Consumers that could hold all buffers and wait for more would wait for ever.
+    #[test]
+    fn consumers_of_a_pipe_cannot_hold_all_buffers_and_wait() {
+        for pattern in (0..SEEDS).flat_map(|seed| Pattern::drawn(seed, 8)) {
+            if let Pattern::Pipe {
+                producers,
+                consumers,
+                buffers,
+                burst,
+                ..
+            } = pattern
+            {
+                assert!(burst >= 1 && consumers * (burst - 1) < buffers, "{pattern}");
+                assert!(producers >= consumers, "{pattern}");
+            }
+        }
+    }
+
+    /// A figure is found by the name of its pattern.
+    #[test]
+    fn no_two_patterns_of_a_run_have_the_same_name() {
+        for seed in 0..SEEDS {
+            let all = Pattern::fixed().into_iter().chain(Pattern::drawn(seed, 40));
+            let mut names: Vec<_> = all.map(|pattern| pattern.to_string()).collect();
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), Pattern::fixed().len() + 40, "seed {seed}");
+        }
+    }
+
+    /// Below the limit nothing is exhausted, and above it nothing is free: both belong to what is drawn, and so do
+    /// the sizes between 1 and 1,024.
+    #[test]
+    fn seeds_draw_below_at_and_above_the_limit() {
+        let drawn: Vec<_> = (0..SEEDS)
+            .flat_map(|seed| Pattern::drawn(seed, 4))
+            .collect();
+        let saws = drawn.iter().filter_map(|pattern| match *pattern {
+            Pattern::ThreadSaw { buffers, take, .. } => Some((buffers, take)),
+            _ => None,
+        });
+        let saws: Vec<_> = saws.collect();
+        assert!(saws.iter().any(|(buffers, take)| take < buffers));
+        assert!(saws.iter().any(|(buffers, take)| take == buffers));
+        assert!(saws.iter().any(|(buffers, take)| *take == buffers + 1));
+        assert!(saws.iter().any(|(buffers, _)| *buffers == 1));
+        assert!(saws.iter().any(|(buffers, _)| *buffers > 512));
+        assert!(saws.iter().all(|(buffers, _)| *buffers <= MOST_BUFFERS));
+    }
+}

@@ -25,7 +25,7 @@ fn list(text: &mut String, lines: impl Iterator<Item = String>) {
     }
 }
 
-fn missed(measured: &Measured) -> Vec<String> {
+pub(super) fn missed(measured: &Measured) -> Vec<String> {
     let targets = measured.table.targets.iter();
     let verdicts = targets.map(|target| (target, Verdict::new(measured, target)));
     let missed = verdicts.filter(|(_, verdict)| !verdict.met);
@@ -40,7 +40,7 @@ fn missed(measured: &Measured) -> Vec<String> {
         .collect()
 }
 
-fn faster(measured: &Measured) -> Vec<String> {
+pub(super) fn faster(measured: &Measured) -> Vec<String> {
     let beside = measured
         .peers()
         .map(|peer| (ratio_to(measured.ours_beside(peer), peer), peer));

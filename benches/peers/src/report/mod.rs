@@ -5,6 +5,7 @@ mod limit;
 mod load;
 mod losses;
 mod machine;
+mod summary;
 mod tables;
 mod versions;
 
@@ -29,18 +30,24 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Writes `docs/benchmarks.md` and the charts, and says where.
+/// Where the page belongs.
+pub(crate) fn docs() -> PathBuf {
+    root().join("docs")
+}
+
+/// Writes `benchmarks.md` and the charts into this folder, and says where.
 pub(crate) fn write(
+    folder: &Path,
     all: &[Measured],
     limit: &Limit<'_>,
     effort: &Effort,
 ) -> Result<PathBuf, Box<dyn Error>> {
-    let charts = root().join("docs").join(CHARTS);
+    let charts = folder.join(CHARTS);
     fs::create_dir_all(&charts)?;
     for picture in chart::all(all).into_iter().chain([chart::of_limit(limit)]) {
         fs::write(charts.join(&picture.file), picture.svg)?;
     }
-    let file = root().join("docs/benchmarks.md");
+    let file = folder.join("benchmarks.md");
     fs::write(&file, document(all, limit, effort)?)?;
     Ok(file.canonicalize()?)
 }
@@ -53,6 +60,7 @@ fn document(
     let sections = [
         "# Benchmarks\n\nWritten by the command below. Compare the ratios and not the digits.\n"
             .to_owned(),
+        summary::section(all, limit),
         HOW_TO_RUN.to_owned(),
         machine::section(effort)?,
         versions::section(),

@@ -14,6 +14,7 @@ mod sharing;
 mod two_threads;
 mod ways_to_get;
 
+pub(crate) use get_and_drop::FLOOR;
 pub(crate) use hand_over::runtime;
 
 use crate::table::Table;
