@@ -7,7 +7,7 @@ use crate::{
     run::{Figures, Measured},
     scenarios::FLOOR,
     statistics,
-    table::{Base, Role, Unit},
+    table::{Base, Role, Target, Unit},
     verdict::{fastest_peer, ratio_to},
 };
 use std::fmt::Write;
@@ -70,35 +70,34 @@ fn worst_tables(all: &[Measured]) -> Vec<&Measured> {
     worst
 }
 
-/// Who stands beside which row of ours, and how that is to it: the nearest peer, or what the first target names.
+/// Who stands beside which row of ours, and how that is to it: the nearest peer, or what the first target names, or the
+/// first reference.
 fn beside(measured: &Measured) -> Option<(&Figures, &str, f64)> {
     if measured.peers().next().is_some() {
         let (ratio, peer) = fastest_peer(measured);
         return Some((measured.ours_beside(measured.row(peer)), peer, ratio));
     }
-    let target = measured.table.targets.first()?;
-    let Base::Row(base) = target.base else {
-        return None;
+    let row = |role| measured.rows.iter().find(|row| row.role == role);
+    let (ours, base) = match measured.table.targets.first() {
+        Some(Target {
+            subject,
+            base: Base::Row(base),
+            ..
+        }) => (measured.row(subject), measured.row(base)),
+        _ => (row(Role::Ours)?, row(Role::Reference)?),
     };
-    let ours = measured.row(target.subject);
-    Some((ours, base, ratio_to(ours, measured.row(base))))
+    Some((ours, &base.name, ratio_to(ours, base)))
 }
 
 fn line(measured: &Measured) -> String {
-    let beside = beside(measured);
-    let first = measured.rows.iter().find(|row| row.role == Role::Ours);
-    let Some(ours) = beside.map(|(ours, ..)| ours).or(first) else {
+    let Some((ours, other, ratio)) = beside(measured) else {
         return String::new();
     };
     let ns = tables::number(statistics::median(&ours.rounds));
     let floor = measured.rows.iter().find(|row| row.name == FLOOR);
     let floor = floor.map_or_else(String::new, |floor| format!("{:.2}", ratio_to(ours, floor)));
-    let beside = beside.map_or_else(
-        || " | ".to_owned(),
-        |(_, other, ratio)| format!("{other} | {ratio:.2} times"),
-    );
     let (scenario, case) = (measured.table.scenario, &measured.table.case);
-    format!("| {scenario}: {case} | {ns} | {floor} | {beside} |\n")
+    format!("| {scenario}: {case} | {ns} | {floor} | {other} | {ratio:.2} times |\n")
 }
 
 fn worst_pattern<'a>(kind: &str, found: impl Iterator<Item = &'a Found>) -> Option<String> {
