@@ -96,7 +96,7 @@ pub(crate) fn repeat_in_task<C: Contender, F: Future<Output = ()> + 'static>(
             let done = LocalSet::new().block_on(&runtime.expect("a runtime"), running);
             done.expect("a task that is measured");
         });
-        pool.assert_all_home();
+        pool.assert_all_free();
         Outcome::per_operation(elapsed, operations)
     }
 }

@@ -105,7 +105,7 @@ mod tests {
         );
     }
 
-    /// Being faster than the slowest is not enough, and a reference is nobody's rival.
+    /// Being faster than the slowest is not enough, and a reference is no rival.
     #[test]
     fn the_fastest_peer_is_the_one_that_counts() {
         let verdict = verdict(Base::FastestPeer, Bound::AtMost(1.0));

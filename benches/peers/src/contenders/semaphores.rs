@@ -163,8 +163,8 @@ impl OwnedPermitAndQueue {
         }
     }
 
-    pub(crate) fn assert_all_home(&self) {
+    pub(crate) fn assert_all_free(&self) {
         assert_eq!(self.semaphore.available_permits(), self.buffers);
-        self.queue.assert_all_home();
+        self.queue.assert_all_free();
     }
 }

@@ -117,7 +117,7 @@ fn second_floor() -> impl FnMut(u64) -> Outcome {
     }
 }
 
-/// Two atomic read-modify-writes of a line that nobody else touches.
+/// Two atomic read-modify-writes of a cache line that no other thread touches.
 pub(crate) fn floor(threads: usize) -> impl FnMut(u64) -> Outcome {
     move |operations| {
         let elapsed = time_on_threads(threads, operations, |operations| {

@@ -15,7 +15,7 @@ mod two_threads;
 mod ways_to_get;
 
 pub(crate) use get_and_drop::FLOOR;
-pub(crate) use hand_over::runtime;
+pub(crate) use hand_off::runtime;
 
 use crate::table::Table;
 

@@ -57,7 +57,7 @@ fn owned_permits(threads: usize) -> impl FnMut(u64) -> Outcome {
                 }
             });
         });
-        pool.assert_all_home();
+        pool.assert_all_free();
         Outcome::per_operation(elapsed, operations)
     }
 }

@@ -19,12 +19,12 @@ use tokio::runtime::Runtime;
 
 /// What the threads or tasks counted themselves.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Tally {
+pub(super) struct Taken {
     pub(super) taken: u64,
     pub(super) missed: u64,
 }
 
-impl AddAssign for Tally {
+impl AddAssign for Taken {
     fn add_assign(&mut self, other: Self) {
         self.taken += other.taken;
         self.missed += other.missed;
@@ -55,46 +55,46 @@ pub(super) fn measurement<C: Limited>(
     pool: C,
     clock: Clock,
     counted: impl Fn(Counters),
-    work: impl Fn(&Arc<C>, u64) -> (Tally, Duration),
+    work: impl Fn(&Arc<C>, u64) -> (Taken, Duration),
 ) -> impl FnMut(u64) -> Outcome {
     let pool = Arc::new(pool);
     move |operations| {
         let before = pool.counters();
         let used = processor_time();
-        let (tally, mut elapsed) = work(&pool, operations);
+        let (taken, mut elapsed) = work(&pool, operations);
         if clock == Clock::Processor {
             elapsed = processor_time() - used;
         }
-        assert!(tally.taken >= operations, "as many as were asked for");
-        pool.assert_all_home();
+        assert!(taken.taken >= operations, "as many as were asked for");
+        pool.assert_all_free();
         if let (Some(before), Some(after)) = (before, pool.counters()) {
             let new = Counters {
                 taken: after.taken - before.taken,
                 waited: after.waited - before.waited,
                 missed: after.missed - before.missed,
             };
-            assert_eq!((new.taken, new.missed), (tally.taken, tally.missed));
+            assert_eq!((new.taken, new.missed), (taken.taken, taken.missed));
             counted(new);
         }
-        Outcome::per_operation(elapsed, tally.taken)
+        Outcome::per_operation(elapsed, taken.taken)
     }
 }
 
 /// Runs the tasks to their end.
-fn on_tasks<F>(runtime: &Runtime, tasks: impl Iterator<Item = F>) -> (Tally, Duration)
+fn on_tasks<F>(runtime: &Runtime, tasks: impl Iterator<Item = F>) -> (Taken, Duration)
 where
-    F: Future<Output = Tally> + Send + 'static,
+    F: Future<Output = Taken> + Send + 'static,
 {
     let begin = Instant::now();
-    let tally = runtime.block_on(async {
+    let taken = runtime.block_on(async {
         let running: Vec<_> = tasks.map(tokio::spawn).collect();
-        let mut all = Tally::default();
+        let mut all = Taken::default();
         for task in running {
             all += task.await.expect("a task that is measured");
         }
         all
     });
-    (tally, begin.elapsed())
+    (taken, begin.elapsed())
 }
 
 /// A contender whose buffers can travel from task to task.

@@ -1,6 +1,6 @@
 //! *Pipe*: producers get a buffer and send it; consumers drop what they receive, one by one or in bursts.
 
-use super::{Tally, Travelling};
+use super::{Taken, Travelling};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -20,7 +20,7 @@ pub(in crate::limit) fn by_tasks<C: Travelling<B>, B: Send + 'static>(
     consumers: usize,
     burst: usize,
     gets: u64,
-) -> (Tally, Duration) {
+) -> (Taken, Duration) {
     let each = gets.div_ceil(producers as u64);
     let begin = Instant::now();
     let received = runtime.block_on(async {
@@ -45,11 +45,11 @@ pub(in crate::limit) fn by_tasks<C: Travelling<B>, B: Send + 'static>(
     });
     let elapsed = begin.elapsed();
     assert_eq!(received, each * producers as u64);
-    let tally = Tally {
+    let taken = Taken {
         taken: received,
         missed: 0,
     };
-    (tally, elapsed)
+    (taken, elapsed)
 }
 
 async fn produce<C: Travelling<B>, B>(pool: Arc<C>, sender: UnboundedSender<B>, gets: u64) {

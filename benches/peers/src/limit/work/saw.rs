@@ -2,7 +2,7 @@
 //!
 //! Only the first get of a tooth may wait: who holds buffers and waits for more can wait for ever. A miss ends the tooth.
 
-use super::{Tally, on_tasks};
+use super::{Taken, on_tasks};
 use crate::contenders::Limited;
 use crossbeam_utils::Backoff;
 use std::{
@@ -28,7 +28,7 @@ pub(in crate::limit) fn on_threads<C: Limited>(
     take: usize,
     first: First,
     gets: u64,
-) -> (Tally, Duration) {
+) -> (Taken, Duration) {
     let cores = core_affinity::get_core_ids().unwrap_or_default();
     let each = gets.div_ceil(threads as u64);
     let ready = Barrier::new(threads);
@@ -42,30 +42,30 @@ pub(in crate::limit) fn on_threads<C: Limited>(
                     }
                     ready.wait();
                     let begin = Instant::now();
-                    let tally = teeth(pool, take, first, each);
-                    (begin, Instant::now(), tally)
+                    let taken = teeth(pool, take, first, each);
+                    (begin, Instant::now(), taken)
                 })
             })
             .collect();
         let ended = running.into_iter().map(|thread| thread.join());
         ended.collect::<Result<_, _>>().expect("no thread panics")
     });
-    let mut all = Tally::default();
-    ended.iter().for_each(|(_, _, tally)| all += *tally);
+    let mut all = Taken::default();
+    ended.iter().for_each(|(_, _, taken)| all += *taken);
     let begin = ended.iter().map(|(begin, ..)| *begin).min();
     let end = ended.iter().map(|(_, end, _)| *end).max();
     (all, end.expect("a thread") - begin.expect("a thread"))
 }
 
-fn teeth<C: Limited>(pool: &C, take: usize, first: First, gets: u64) -> Tally {
-    let mut tally = Tally::default();
+fn teeth<C: Limited>(pool: &C, take: usize, first: First, gets: u64) -> Taken {
+    let mut taken = Taken::default();
     let mut held = Vec::with_capacity(take);
     let dry = Backoff::new();
-    while tally.taken < gets {
+    while taken.taken < gets {
         if first == First::Blocks {
             held.push(pool.blocking_get());
         }
-        rest_of_tooth(pool, take, &mut held, &mut tally);
+        rest_of_tooth(pool, take, &mut held, &mut taken);
         if held.is_empty() {
             // The holder may wait for this core, and more misses would only disturb it.
             dry.snooze();
@@ -74,7 +74,7 @@ fn teeth<C: Limited>(pool: &C, take: usize, first: First, gets: u64) -> Tally {
         }
         pool.give_back_all(&mut held);
     }
-    tally
+    taken
 }
 
 /// Tasks: each holds its buffers while it lets the others run once.
@@ -84,22 +84,22 @@ pub(in crate::limit) fn by_tasks<C: Limited>(
     tasks: usize,
     take: usize,
     gets: u64,
-) -> (Tally, Duration) {
+) -> (Taken, Duration) {
     let each = gets.div_ceil(tasks as u64);
     let tasks = (0..tasks).map(|_| teeth_of_task(Arc::clone(pool), take, each));
     on_tasks(runtime, tasks)
 }
 
-async fn teeth_of_task<C: Limited>(pool: Arc<C>, take: usize, gets: u64) -> Tally {
-    let mut tally = Tally::default();
+async fn teeth_of_task<C: Limited>(pool: Arc<C>, take: usize, gets: u64) -> Taken {
+    let mut taken = Taken::default();
     let mut held = Vec::with_capacity(take);
-    while tally.taken < gets {
+    while taken.taken < gets {
         held.push(pool.get().await);
-        rest_of_tooth(&*pool, take, &mut held, &mut tally);
+        rest_of_tooth(&*pool, take, &mut held, &mut taken);
         tokio::task::yield_now().await;
         pool.give_back_all(&mut held);
     }
-    tally
+    taken
 }
 
 /// Takes up to `take` buffers, together with those that are held, without waiting.
@@ -108,16 +108,16 @@ fn rest_of_tooth<'a, C: Limited>(
     pool: &'a C,
     take: usize,
     held: &mut Vec<C::Buffer<'a>>,
-    tally: &mut Tally,
+    taken: &mut Taken,
 ) {
     while held.len() < take {
         match pool.try_get() {
             Some(buffer) => held.push(buffer),
             None => {
-                tally.missed += 1;
+                taken.missed += 1;
                 break;
             }
         }
     }
-    tally.taken += held.len() as u64;
+    taken.taken += held.len() as u64;
 }

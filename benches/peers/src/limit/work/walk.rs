@@ -1,6 +1,6 @@
 //! *Walk*: each task holds 1 to 4 buffers, takes and drops at random, and waits when the pool is exhausted.
 
-use super::{Tally, on_tasks};
+use super::{Taken, on_tasks};
 use crate::{contenders::Limited, limit::random::Random};
 use std::{sync::Arc, time::Duration};
 use tokio::runtime::Runtime;
@@ -12,27 +12,27 @@ pub(in crate::limit) fn by_tasks<C: Limited>(
     runtime: &Runtime,
     tasks: usize,
     gets: u64,
-) -> (Tally, Duration) {
+) -> (Taken, Duration) {
     let each = gets.div_ceil(tasks as u64);
     // The same walks for every contender, in every round.
     let tasks = (0..tasks).map(|number| walk(Arc::clone(pool), Random::new(number as u64), each));
     on_tasks(runtime, tasks)
 }
 
-async fn walk<C: Limited>(pool: Arc<C>, mut random: Random, gets: u64) -> Tally {
-    let mut tally = Tally::default();
+async fn walk<C: Limited>(pool: Arc<C>, mut random: Random, gets: u64) -> Taken {
+    let mut taken = Taken::default();
     let mut held = Vec::with_capacity(MOST);
-    while tally.taken < gets {
+    while taken.taken < gets {
         if held.is_empty() {
             // A task that waits holds nothing, or all could wait for each other.
             held.push(pool.get().await);
-            tally.taken += 1;
+            taken.taken += 1;
         } else if held.len() < MOST && random.below(2) == 0 {
             if let Some(buffer) = pool.try_get() {
                 held.push(buffer);
-                tally.taken += 1;
+                taken.taken += 1;
             } else {
-                tally.missed += 1;
+                taken.missed += 1;
                 drop_one(&*pool, &mut held, &mut random);
             }
         } else {
@@ -44,7 +44,7 @@ async fn walk<C: Limited>(pool: Arc<C>, mut random: Random, gets: u64) -> Tally 
         }
     }
     pool.give_back_all(&mut held);
-    tally
+    taken
 }
 
 #[inline]
