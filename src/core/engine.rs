@@ -14,14 +14,13 @@ use crate::{
         wait_times::Waits,
         watches::{Interest, Watches},
     },
-    free_list::{
-        parked::{ParkedWords, Totals},
-        priority::PriorityBuffers,
-        striped::FreeList,
-    },
+    free_list::{parked::ParkedWords, priority::PriorityBuffers, striped::FreeList, used::Totals},
     memory::slot_memory::Relock,
     slot::{bytes::Geometry, owned::OwnedSlot},
-    sync::{AtomicPtr, Changed, Lock, LockGuard, Ordering, SettingU8, StatisticU64},
+    sync::{
+        AtomicPtr, Changed, Lock, LockGuard, Ordering, SettingU8, StatisticU64,
+        spread_count::SpreadCount,
+    },
     values::{error::GetBufferError, properties::Properties, status::State},
     wait::{
         clock::{Moment, Stamp},
@@ -93,8 +92,8 @@ pub(crate) struct Engine {
     pub(super) accounts: Accounts,
     /// Notified when [`Shared::busy`] ends.
     pub(super) not_busy: Changed,
-    /// Gets that failed without the lock because the pool was empty.
-    pub(super) misses: CachePadded<StatisticU64>,
+    /// Gets that failed because the pool was empty.
+    pub(super) misses: SpreadCount,
     pub(super) callback_panics: StatisticU64,
     /// Gets that had to wait for room in a quota. They do so without the pool's lock.
     pub(super) waited_for_room: StatisticU64,
@@ -156,7 +155,6 @@ pub(crate) struct Counters {
     /// The sums of the commits that have ended.
     pub(super) totals: Totals,
     pub(super) waited: u64,
-    pub(super) exhausted: u64,
     pub(super) timed_out: u64,
     pub(super) cancelled: u64,
 }
@@ -197,7 +195,7 @@ impl Engine {
             })),
             accounts: Accounts::default(),
             not_busy: Changed::new(),
-            misses: CachePadded::new(StatisticU64::new(0)),
+            misses: SpreadCount::new(),
             callback_panics: StatisticU64::new(0),
             waited_for_room: StatisticU64::new(0),
         })
@@ -242,6 +240,7 @@ impl Engine {
     }
 
     /// Whether gets are served. Exact for a thread that is ordered after the change, by the lock for example.
+    #[inline]
     pub(crate) fn serves_gets(&self) -> bool {
         self.gate.load(Ordering::Relaxed) == Gate::Open as u8
     }
@@ -284,6 +283,14 @@ impl Shared {
             && self.queue.is_empty()
             && self.released.is_empty()
             && engine.handles.any()
+    }
+
+    /// Adds what the slots counted since the commit to the sums of all commits. Every slot is free.
+    pub(crate) fn add_to_totals(&mut self, totals: Totals) {
+        self.counters.totals.acquired += totals.acquired;
+        self.counters.totals.released += totals.released;
+        self.counters.totals.used = totals.used;
+        self.parked.reset_totals();
     }
 
     /// Hands a slot off to the waiter at the head of the queue, or puts it. Returns the waker of a waiter that has all

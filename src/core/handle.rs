@@ -75,7 +75,7 @@ const _: () = {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let engine = self.engine();
-        let status = engine.status(&engine.lock());
+        let status = engine.status();
         f.debug_struct("Pool")
             .field("state", &status.state)
             .field("buffers", &status.buffers)

@@ -25,6 +25,7 @@ use crate::{
     free_list::{
         parked::{CommitPlan, Layout},
         priority::PriorityBuffers,
+        used::Totals,
     },
     memory::slot_memory::{GivenBack, Region, Relock},
     slot::{header::Owner, word::Word},
@@ -262,10 +263,11 @@ impl Engine {
             GivenBack::Locked(relock) => (Some(relock), None),
             GivenBack::Failed(reason) => (None, Some(MemoryKept { bytes, reason })),
         };
+        let totals = self.final_totals();
         let mut shared = self.lock();
         shared.relock = relock;
         shared.memory_kept = kept.as_ref().map_or(0, |kept| kept.bytes);
-        self.add_to_totals(&mut shared);
+        shared.add_to_totals(totals);
         shared.state = State::Configured;
         shared.busy = false;
         self.not_busy.announce();
@@ -275,13 +277,11 @@ impl Engine {
         kept
     }
 
-    /// Adds what the slots counted since the commit to the totals. Every slot is free.
-    fn add_to_totals(&self, shared: &mut Shared) {
-        let totals = shared.parked.totals(&self.free_list);
-        shared.counters.totals.acquired += totals.acquired;
-        shared.counters.totals.released += totals.released;
-        shared.counters.totals.used = totals.used;
-        shared.parked.reset_totals();
+    /// What the slots counted since the commit. Every slot is free, and none is taken any more, so all are read while
+    /// the lock is free.
+    fn final_totals(&self) -> Totals {
+        let used = self.lock().parked.used().into_owned();
+        used.totals(&self.free_list)
     }
 
     pub(crate) fn drained(&self) -> Listener {
@@ -360,6 +360,7 @@ impl Engine {
 
     /// Takes out everything that must not be dropped under the lock, before the pool is freed.
     pub(crate) fn end(&self) {
+        let totals = self.final_totals();
         let mut shared = self.lock();
         let callback = shared.callback.take();
         let retired = mem::take(&mut shared.retired);
@@ -367,7 +368,7 @@ impl Engine {
         let memory = shared.parked.memory().cloned();
         self.put_priority_buffers(&mut shared);
         // Metrics may still read the counts after this, so they are added to the totals.
-        self.add_to_totals(&mut shared);
+        shared.add_to_totals(totals);
         shared.parked.abandon(&self.free_list);
         shared.state = State::Unconfigured;
         let forgotten = mem::take(&mut shared.forgotten_wakers);

@@ -4,8 +4,9 @@
 
 use crate::{
     core::engine::{Engine, Shared},
+    free_list::used::{Totals, UsedWords},
     slot::{header::Slot, owned::OwnedSlot},
-    sync::Ordering,
+    sync::{LockGuard, Ordering},
     values::{
         properties::Properties,
         quota_status::QuotaStatus,
@@ -42,8 +43,8 @@ impl Engine {
     }
 
     pub(crate) fn free_count(&self) -> usize {
-        let shared = self.lock();
-        shared.properties.buffers - self.outstanding(&shared)
+        let (out, shared) = self.survey(|used| used.out(&self.free_list));
+        shared.properties.buffers - Engine::outstanding(&shared, out)
     }
 
     /// The lengths of the waits that have ended, if waits are measured.
@@ -65,8 +66,8 @@ impl Engine {
     /// Whether a handle is left, and the status. The counts of a freed pool are right: they are in the totals.
     #[cfg(feature = "metrics")]
     pub(crate) fn lives(&self) -> (bool, Status) {
-        let shared = self.lock();
-        (self.has_handle(&shared), self.status(&shared))
+        let (counted, shared) = self.survey(|used| self.counted(used));
+        (self.has_handle(&shared), self.status_of(&shared, counted))
     }
 
     /// The quotas in use.
@@ -82,9 +83,44 @@ impl Engine {
         self.accounts.longest(self.stamp(now))
     }
 
-    /// How many samples are outstanding. In the free list, priority buffers count as outstanding too.
-    fn outstanding(&self, shared: &Shared) -> usize {
-        shared.parked.out(&self.free_list) - shared.priority_buffers.len()
+    /// Reads what the slots say, with `read`. Returns what it found, and the lock.
+    ///
+    /// If there are many slots, they are read while the lock is free: a hand-off must not wait for an observer. So it
+    /// may be called again, if the slots began to count from 0 in between.
+    pub(crate) fn survey<T>(
+        &self,
+        mut read: impl FnMut(&UsedWords<'_>) -> T,
+    ) -> (T, LockGuard<'_, Shared>) {
+        loop {
+            let shared = self.lock();
+            let used = shared.parked.used();
+            if used.are_few() {
+                let found = read(&used);
+                return (found, shared);
+            }
+            let used = used.into_owned();
+            drop(shared);
+            let found = read(&used);
+            let shared = self.lock();
+            if shared.parked.is_of_this_commit(&used) {
+                return (found, shared);
+            }
+        }
+    }
+
+    /// Counts what the slots say.
+    fn counted(&self, used: &UsedWords<'_>) -> Counted {
+        Counted {
+            out: used.out(&self.free_list),
+            totals: used.totals(&self.free_list),
+        }
+    }
+
+    /// How many samples are outstanding, of `out` slots that are checked out. In the free list, priority buffers count
+    /// as checked out too. Those that were kept since `out` was counted may make it too small by their number.
+    fn outstanding(shared: &Shared, out: usize) -> usize {
+        out.saturating_sub(shared.priority_buffers.len())
+            .min(shared.properties.buffers)
     }
 
     /// Records who takes a slot.
@@ -96,10 +132,15 @@ impl Engine {
         }
     }
 
-    pub(crate) fn status(&self, shared: &Shared) -> Status {
+    pub(crate) fn status(&self) -> Status {
+        let (counted, shared) = self.survey(|used| self.counted(used));
+        self.status_of(&shared, counted)
+    }
+
+    fn status_of(&self, shared: &Shared, counted: Counted) -> Status {
         let buffers = shared.properties.buffers;
-        let outstanding = self.outstanding(shared);
-        let now = shared.parked.totals(&self.free_list);
+        let outstanding = Engine::outstanding(shared, counted.out);
+        let now = counted.totals;
         let counters = shared.counters;
         let waits = self.waits.as_ref();
         Status {
@@ -122,28 +163,42 @@ impl Engine {
             waited: counters.waited + self.waited_for_room.load(Ordering::Relaxed),
             wait_time: waits.map(|waits| waits.total()),
             max_wait: waits.map(|waits| waits.longest()),
-            exhausted: counters.exhausted + self.misses.load(Ordering::Relaxed),
+            exhausted: self.misses.sum(),
             timed_out: counters.timed_out,
             cancelled: counters.cancelled,
             callback_panics: self.callback_panics.load(Ordering::Relaxed),
         }
     }
 
-    /// The samples that users hold, if the pool tracks holders.
-    pub(crate) fn held<'a>(&'a self, shared: &'a Shared) -> impl Iterator<Item = HeldSlot> + 'a {
+    fn held_in_all(&self, used: &UsedWords<'_>) -> Vec<HeldSlot> {
         // Kept until the iterator is dropped, so that no new account can have the address of one of them.
         let accounts = self.accounts.in_use().into_iter();
         let accounts: HashMap<_, _> = accounts
             .map(|one| (slot_account::address(&one), one))
             .collect();
-        let slots = shared.parked.used_slots();
-        slots.filter_map(move |index| {
-            let slot = shared.parked.slot(&self.free_list, index)?;
+        let slots = used.slots(&self.free_list);
+        let held = slots.filter_map(|(index, slot)| {
             let mut held = self.held_in(index, slot)?;
             let account = accounts.get(&slot.account());
             held.quota = account.map(|account| account.name().clone());
             Some(held)
-        })
+        });
+        held.collect()
+    }
+
+    /// The samples that users hold, if the pool tracks holders.
+    pub(crate) fn held(&self) -> Vec<HeldSlot> {
+        self.survey(|used| self.held_in_all(used)).0
+    }
+
+    /// The status, the samples that users hold, if the pool tracks holders, and the lock.
+    pub(crate) fn status_and_held(&self) -> (Status, Option<Vec<HeldSlot>>, LockGuard<'_, Shared>) {
+        let tracks = self.tracks_holders();
+        let ((counted, held), shared) = self.survey(|used| {
+            let held = tracks.then(|| self.held_in_all(used));
+            (self.counted(used), held)
+        });
+        (self.status_of(&shared, counted), held, shared)
     }
 
     fn held_in(&self, index: usize, slot: &Slot) -> Option<HeldSlot> {
@@ -163,6 +218,13 @@ impl Engine {
             quota: None,
         })
     }
+}
+
+/// What the slots said when they were read.
+struct Counted {
+    /// How many were checked out.
+    out: usize,
+    totals: Totals,
 }
 
 impl Shared {
@@ -215,5 +277,68 @@ impl From<HeldSlot> for Holder {
             handles: held.handles(),
             quota: held.quota,
         }
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use crate::Pool;
+    use std::{
+        cell::RefCell,
+        thread,
+        time::{Duration, Instant},
+    };
+
+    /// A pool whose slots are too many to be read under the lock, and all were used.
+    fn large_pool() -> Pool {
+        let pool = Pool::builder().buffers(2000).size(64).build().unwrap();
+        drop(pool.try_get_buffers(2000).unwrap());
+        pool
+    }
+
+    /// At a million slots a hand-off would wait for milliseconds.
+    #[test]
+    fn many_slots_are_read_while_the_lock_is_free() {
+        let pool = large_pool();
+        let held: RefCell<Vec<_>> = RefCell::new(pool.try_get_buffers(1501).unwrap());
+        let (out, shared) = pool.engine().survey(|used| {
+            let sample = held.borrow_mut().pop().unwrap();
+            let other = pool.clone();
+            let thread = thread::spawn(move || {
+                drop(other.engine().lock());
+                drop(sample);
+            });
+            let begun = Instant::now();
+            while !thread.is_finished() {
+                assert!(
+                    begun.elapsed() < Duration::from_secs(10),
+                    "the lock is held"
+                );
+                thread::yield_now();
+            }
+            used.out(&pool.engine().free_list)
+        });
+        drop(shared);
+        assert_eq!(out, 1500);
+        drop(held);
+    }
+
+    /// The counts of one commit and the sums of the earlier ones would be added up wrongly.
+    #[test]
+    fn a_survey_over_a_new_commit_is_made_again() {
+        let pool = large_pool();
+        let mut surveys = 0;
+        let (out, shared) = pool.engine().survey(|used| {
+            surveys += 1;
+            if surveys == 1 {
+                pool.decommit();
+                pool.commit().unwrap();
+            }
+            used.out(&pool.engine().free_list)
+        });
+        drop(shared);
+        assert_eq!((surveys, out), (2, 0));
+        let status = pool.status();
+        assert_eq!((status.acquired, status.released), (2000, 2000));
     }
 }

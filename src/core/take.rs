@@ -6,12 +6,18 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests;
+
 use crate::{
     core::engine::{Engine, Shared},
-    free_list::striped::Miss,
+    free_list::{
+        stripe,
+        striped::{FirstMiss, Miss},
+    },
     slot::{list::SlotList, owned::OwnedSlot},
     sync::{
-        LockGuard, Ordering, events,
+        LockGuard, events,
         user_code::{self, Spare},
     },
     values::error::GetBufferError,
@@ -39,14 +45,24 @@ impl Engine {
     /// Takes a slot if one is free and no waiter is queued.
     #[inline]
     pub(crate) fn try_take(&self) -> Result<OwnedSlot, GetBufferError> {
-        match self.free_list.take() {
+        self.free_list
+            .take_at_cursor()
+            .or_else(|first| self.try_take_elsewhere(first))
+    }
+
+    /// In one function with all that a get does in an empty pool, so that it costs little.
+    #[cold]
+    #[inline(never)]
+    fn try_take_elsewhere(&self, first: FirstMiss) -> Result<OwnedSlot, GetBufferError> {
+        match self.free_list.take_after(first) {
             Ok(slot) => Ok(slot),
             // No word has a free slot, and the pool serves gets. So it is empty, and a look under the lock would find
             // no slot either.
-            Err(Miss::Empty) if self.serves_gets() => {
-                self.misses.fetch_add(1, Ordering::Relaxed);
-                events::exhausted(self.name(), 1);
-                Err(GetBufferError::Exhausted)
+            Err(Miss::Empty) if self.serves_gets() => Err(self.exhausted(1)),
+            // The words stay open, so the releases that follow need no lock either. Not always: if gets go on to fail,
+            // parking the words makes each further miss a single load.
+            Err(Miss::NoneSeen) if self.serves_gets() && !stripe::parks_at_this_miss() => {
+                Err(self.exhausted(1))
             }
             Err(_) => self.try_take_one(Rank::Ordinary),
         }
@@ -68,13 +84,11 @@ impl Engine {
         if self.takes_all(&mut shared, wanted, true, &mut gathered) {
             return Ok(gathered);
         }
-        shared.counters.exhausted += 1;
         drop(shared);
         // After the unlock, because `put_back` takes the lock. A get of high priority may have gathered slots while
         // others wait, and these slots may serve some of them now.
         self.put_back(gathered);
-        events::exhausted(self.name(), wanted.slots);
-        Err(GetBufferError::Exhausted)
+        Err(self.exhausted(wanted.slots))
     }
 
     /// Takes up to the `wanted` number of free slots, if no waiter goes before this rank. It may take none.
@@ -99,9 +113,9 @@ impl Engine {
     }
 
     /// Counts a get that found no slot and may not wait, and returns its error.
-    #[cold]
+    #[inline]
     pub(crate) fn exhausted(&self, wanted: usize) -> GetBufferError {
-        self.lock().counters.exhausted += 1;
+        self.misses.increment();
         events::exhausted(self.name(), wanted);
         GetBufferError::Exhausted
     }

@@ -5,7 +5,7 @@
 use std::collections::TryReserveError;
 
 /// A set of small numbers, with one bit for each number that it may have.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct BitSet {
     bits: Vec<u64>,
     len: usize,

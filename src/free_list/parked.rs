@@ -36,17 +36,25 @@
 
 use super::{bit_set::BitSet, striped::FreeList};
 use crate::{
-    free_list::{stripe, table::BlockTable},
+    free_list::{stripe, table::BlockTable, used::UsedWords},
     memory::slot_memory::Region,
     slot::{
         block_ref::BlockRef,
-        header::{Owner, SetUp, Slot},
+        header::{Owner, SetUp},
         owned::OwnedSlot,
         word::{SLOTS_PER_WORD, Word, absent},
     },
     sync::Ordering,
 };
-use std::{io, mem, sync::Arc};
+use std::{borrow::Cow, io, mem, sync::Arc};
+
+/// The least number of slots of a word, unless the pool has fewer.
+#[cfg(not(all(test, loom)))]
+const MIN_PER_WORD: usize = 4;
+
+/// With one, a loom test of two slots has two words.
+#[cfg(all(test, loom))]
+const MIN_PER_WORD: usize = 1;
 
 /// What the free list needs to know of a commit.
 #[derive(Debug)]
@@ -77,8 +85,9 @@ impl Layout {
     /// busy, so no other thread does this at the same time.
     pub(crate) fn make(list: &FreeList, slots: usize, records: bool) -> io::Result<Self> {
         let words = slots.div_ceil(SLOTS_PER_WORD);
-        // At least one word for each stripe, if there are as many slots, so that busy threads find words of their own.
-        let words = words.max(slots.min(stripe::count()));
+        // One word for each stripe, so that busy threads find words of their own; but no word of very few slots. Where
+        // many processors are idle, a thread would sweep over as many words and then need the lock.
+        let words = words.max((slots / MIN_PER_WORD).clamp(1, stripe::count()));
         // Spread evenly, and counted again, because rounding up may leave the last words without slots.
         let per_word = slots.div_ceil(words);
         let words = slots.div_ceil(per_word);
@@ -93,19 +102,6 @@ impl Layout {
         list.table.grow(words, slots, records)?;
         Ok(layout)
     }
-}
-
-/// What the headers of the slots counted since the commit, added up.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Totals {
-    /// How often a sample was handed to a user.
-    pub(crate) acquired: u64,
-    /// How often a user released a sample.
-    pub(crate) released: u64,
-    /// How many slots were checked out at some time.
-    pub(crate) used: usize,
-    /// How many bytes the samples that users have now contain.
-    pub(crate) written: usize,
 }
 
 /// Which words are open, and what the parked words count. See the module's documentation.
@@ -125,6 +121,8 @@ pub(crate) struct ParkedWords {
     parked_out: usize,
     /// How many callback references of parked words are held (F3).
     parked_callback_refs: usize,
+    /// Goes up when the slots begin to count from 0 again.
+    commits: u64,
     /// Whether words are opened with `NOTIFY`, so that each release takes a callback reference.
     pub(crate) notify: bool,
     /// Whether words stay parked because a callback reference may still use a replaced callback. All words stay parked,
@@ -152,6 +150,7 @@ impl ParkedWords {
         mem::swap(&mut self.used, &mut layout.used);
         mem::swap(&mut self.with_free, &mut layout.with_free);
         self.plan = Some(plan);
+        self.commits += 1;
         self.publish_reachable(list);
     }
 
@@ -207,13 +206,6 @@ impl ParkedWords {
     /// Whether every word is parked.
     pub(crate) fn all_parked(&self) -> bool {
         self.open_words.len() == 0
-    }
-
-    /// How many slots are checked out now. Slots of open words may be taken and freed during the count.
-    pub(crate) fn out(&self, list: &FreeList) -> usize {
-        let open = self.open_words.iter();
-        let open = open.map(|index| block(&list.table, index).out(self.absent(index)));
-        self.parked_out + open.sum::<usize>()
     }
 
     /// Parks every word, and returns how many slots are free. The number does not change while the caller holds the
@@ -359,39 +351,26 @@ impl ParkedWords {
         self.used.insert(index);
     }
 
-    /// The numbers of the slots that may have been used since the commit.
-    pub(crate) fn used_slots(&self) -> impl Iterator<Item = usize> {
-        self.used.iter().flat_map(|index| {
-            let first = index * self.per_word;
-            first..first + self.members(index)
-        })
-    }
-
-    /// The header of slot `index`.
-    pub(crate) fn slot<'a>(&self, list: &'a FreeList, index: usize) -> Option<&'a Slot> {
-        block(&list.table, index / self.per_word).slot(index % self.per_word)
-    }
-
-    /// What the headers of the slots counted since the commit, added up.
-    pub(crate) fn totals(&self, list: &FreeList) -> Totals {
-        let mut totals = Totals::default();
-        let slots = self.used_slots().filter_map(|index| self.slot(list, index));
-        for slot in slots {
-            // It grows by one at each get and at each release, get first. So half of it, rounded up, is the number of
-            // gets.
-            let generation = slot.generation();
-            totals.acquired += generation.div_ceil(2);
-            totals.released += generation / 2;
-            totals.used += usize::from(slot.was_used());
-            totals.written += slot.written();
+    /// The words whose slots were set up since the commit.
+    pub(crate) fn used(&self) -> UsedWords<'_> {
+        UsedWords {
+            words: Cow::Borrowed(&self.used),
+            slots: self.slots(),
+            per_word: self.per_word,
+            commit: self.commits,
         }
-        totals
     }
 
-    /// Makes [`totals`](ParkedWords::totals) start from 0. Every slot is free. No word counts as set up any more, so
+    /// Whether no other commit has begun since `used` was read: then it is still right, or a part of what is.
+    pub(crate) fn is_of_this_commit(&self, used: &UsedWords<'_>) -> bool {
+        self.commits == used.commit
+    }
+
+    /// Makes the [`totals`](UsedWords::totals) start from 0. Every slot is free. No word counts as set up any more, so
     /// the next use of each word resets the counts of its slots.
     pub(crate) fn reset_totals(&mut self) {
         self.used.clear();
+        self.commits += 1;
     }
 
     /// Publishes the number of words that may have a free slot.

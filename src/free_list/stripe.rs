@@ -11,7 +11,7 @@
 
 #[cfg(not(all(test, loom)))]
 use crate::sync::Once;
-use crate::sync::STRIPE;
+use crate::sync::{MISSES, STRIPE};
 
 /// The stripe of this thread. The caller reduces it to the number of stripes of its pool.
 #[inline]
@@ -22,6 +22,25 @@ pub(crate) fn current() -> usize {
 /// Moves this thread to the next stripe, because another thread was active at this one.
 pub(crate) fn move_on() {
     STRIPE.with(|stripe| stripe.set(stripe.get().wrapping_add(1)));
+}
+
+/// How many gets of a thread may find no free slot before one of them parks the words.
+pub(crate) const MISSES_TO_PARK: u32 = if cfg!(all(test, any(loom, shuttle))) {
+    2
+} else {
+    32
+};
+
+/// Whether the get of this thread that has just seen no free slot goes under the lock and parks the words: one of
+/// several does.
+///
+/// Parking pays if gets go on to fail, because then each of them is a single load. It costs each word's next release
+/// the lock. Which of both comes is not known, so both have a bounded share of the cost.
+pub(crate) fn parks_at_this_miss() -> bool {
+    MISSES.with(|misses| {
+        misses.set((misses.get() + 1) % MISSES_TO_PARK);
+        misses.get() == 0
+    })
 }
 
 /// The largest number of stripes of a pool: a power of two from 4 to 64. Up to that limit it is at least twice the

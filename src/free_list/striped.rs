@@ -9,8 +9,9 @@
 //!
 //! 1. If no word is open and no parked word has free slots, it fails as empty. One load shows that, whatever the number
 //!    of slots.
-//! 2. It looks at a few words, from its own stripe's on ([`SWEEP`]).
-//! 3. It goes under the lock, where [`ParkedWords`](crate::free_list::parked::ParkedWords) knows which words have
+//! 2. It looks at a few words: its own stripe's, and those from the cursor on ([`SWEEP`]).
+//! 3. If these are all that can have a free slot and none has one, a try fails ([`Miss::NoneSeen`]).
+//! 4. It goes under the lock, where [`ParkedWords`](crate::free_list::parked::ParkedWords) knows which words have
 //!    slots.
 //!
 //! # Orderings
@@ -27,7 +28,12 @@
 
 use crate::{
     free_list::{stripe, table::BlockTable},
-    slot::{block_ref::BlockRef, list::SlotList, owned::OwnedSlot, word::Word},
+    slot::{
+        block_ref::BlockRef,
+        list::SlotList,
+        owned::OwnedSlot,
+        word::{Availability, Word},
+    },
     sync::{AtomicUsize, Ordering},
 };
 use crossbeam_utils::CachePadded;
@@ -41,8 +47,18 @@ const SWEEP: usize = 16;
 pub(crate) enum Miss {
     /// No word has a free slot.
     Empty,
+    /// Each word had no free slot when it was read. They were not read at one moment: a slot may have been freed in a
+    /// word that was read already.
+    NoneSeen,
     /// Some word may have a free slot: look under the lock.
     Unsure,
+}
+
+/// Why the first word of a get gave no slot.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FirstMiss {
+    /// Whether another thread was active there. Otherwise it had no free slot, or is parked.
+    contended: bool,
 }
 
 /// The words and slots, and the number of words that may have a free slot.
@@ -66,13 +82,18 @@ impl FreeList {
     /// Takes a free slot without the lock.
     #[inline]
     pub(crate) fn take(&self) -> Result<OwnedSlot, Miss> {
+        // The fast path: one word, one exchange. Everything else is in functions that are not inlined.
+        self.take_at_cursor()
+            .or_else(|first| self.take_elsewhere(first))
+    }
+
+    /// Takes a free slot of the word at which this thread starts.
+    #[inline]
+    pub(crate) fn take_at_cursor(&self) -> Result<OwnedSlot, FirstMiss> {
         match self.cursor(self.stripe()) {
-            // The fast path: one word, one exchange. Everything else is in functions that are not inlined.
-            Some(word) => word
-                .take()
-                .or_else(|contended| self.take_elsewhere(contended)),
+            Some(word) => word.take().map_err(|contended| FirstMiss { contended }),
             // No such block: the pool was never committed, or the cursor is out of date.
-            None => Err(Miss::Unsure),
+            None => Err(FirstMiss { contended: false }),
         }
     }
 
@@ -92,11 +113,17 @@ impl FreeList {
         }
     }
 
-    /// Goes on after the first word: `contended` says whether another thread was active there, or it had no free slot.
+    /// Goes on after the first word.
     #[cold]
     #[inline(never)]
-    fn take_elsewhere(&self, contended: bool) -> Result<OwnedSlot, Miss> {
-        if contended {
+    fn take_elsewhere(&self, first: FirstMiss) -> Result<OwnedSlot, Miss> {
+        self.take_after(first)
+    }
+
+    /// Goes on after the first word, inlined into functions that are not.
+    #[inline]
+    pub(crate) fn take_after(&self, first: FirstMiss) -> Result<OwnedSlot, Miss> {
+        if first.contended {
             // The thread keeps the new stripe, so the two threads do not meet again at the next get.
             stripe::move_on();
         } else if self.reachable.load(Ordering::Acquire) == 0 {
@@ -110,31 +137,56 @@ impl FreeList {
     #[inline(never)]
     fn take_from_another_word(&self) -> Result<OwnedSlot, Miss> {
         let stripe = self.stripe();
-        if let Some(own) = self.table.block(stripe).filter(|own| own.cursor() == 0) {
-            if !own.is_open() {
+        let Some(own) = self.table.block(stripe) else {
+            return Err(Miss::Unsure);
+        };
+        let start = match own.cursor() {
+            0 if !own.is_open() => {
                 // Under the lock this word is opened, if it has free slots. Taking the lock once costs less than to
                 // share a word with other threads from now on.
                 return Err(Miss::Unsure);
             }
-        }
-        // The stripe may have changed since the first attempt, so its start comes first again.
-        if let Some(slot) = self.cursor(stripe).and_then(|word| word.take().ok()) {
-            return Ok(slot);
-        }
-        // The first `SWEEP` words from the stripe on. A contended word is passed over like an empty one: the next one
-        // may have no other thread.
-        for (index, word) in self.sweep(stripe) {
-            if let Ok(slot) = word.take() {
-                // The words before this one had no free slot or another thread was active there, so the next get of
-                // this stripe starts here.
-                self.look_here_next(index);
-                return Ok(slot);
+            elsewhere => stripe ^ elsewhere,
+        };
+        // The stripe's own word first: its slots are the lowest ones of this thread, and some may be free again. Then
+        // from the word on where the last slot was found, because those before it had none.
+        let words = self.table.word_count.load(Ordering::Relaxed);
+        let mut without_free = 0;
+        let (mut index, mut next) = (stripe, start);
+        for _ in 0..words.min(SWEEP) {
+            // No such block: the number of words is out of date after a reconfiguration. A word that the present
+            // configuration does not use is parked.
+            let Some(word) = self.table.block(index) else {
+                break;
+            };
+            // A contended word is passed over like an empty one: the next one may have no other thread.
+            match word.availability() {
+                Availability::Parked => {}
+                Availability::NoneFree => without_free += 1,
+                Availability::SomeFree => {
+                    if let Ok(slot) = word.take() {
+                        // The next get of this stripe starts here.
+                        own.set_cursor(index ^ stripe);
+                        return Ok(slot);
+                    }
+                }
             }
+            if next == stripe {
+                next += 1;
+            }
+            if next >= words {
+                // Word 0 comes after the last one, and was the first one if it is the stripe's own.
+                next = usize::from(stripe == 0);
+            }
+            index = next;
+            next += 1;
         }
-        // Loaded again, because the last word may have been parked since. If it is not 0, only a look under the lock is
-        // exact: the sweep did not read all words at one moment, and there may be more words than it read.
+        // Loaded after the sweep, because the last word may have been parked since.
         Err(match self.reachable.load(Ordering::Acquire) {
             0 => Miss::Empty,
+            // Every word that can have a free slot was open and had none when this thread came to it.
+            reachable if reachable == without_free => Miss::NoneSeen,
+            // Only a look under the lock is exact.
             _ => Miss::Unsure,
         })
     }
@@ -229,6 +281,19 @@ mod tests {
         let own = second.join().unwrap().map(|index| index / per_word);
         assert_eq!(first.index() / per_word, 0);
         assert!(own.iter().all(|&word| word > 0), "words {own:?}");
+    }
+
+    /// The slots that were freed behind the thread are the lowest ones, and their memory is in the cache.
+    #[test]
+    fn a_sweep_begins_with_the_own_word() {
+        let pool = pool(64);
+        let mut held: Vec<_> = (0..40).map(|_| pool.try_get_buffer().unwrap()).collect();
+        // Low ones, then all others of the words that were reached: the next get has to go on to another word.
+        held.drain(0..4);
+        held.extend((0..28).map(|_| pool.try_get_buffer().unwrap()));
+        let mut indices: Vec<_> = held.iter().map(|sample| sample.index()).collect();
+        indices.sort_unstable();
+        assert!(indices.iter().copied().eq(0..64), "{indices:?}");
     }
 
     /// A get under the lock whose stripe has an open word must not be directed to another thread's word: all later gets

@@ -3,11 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    core::{
-        engine::{Engine, Shared},
-        handle::Pool,
-        look::HeldSlot,
-    },
+    core::{engine::Engine, handle::Pool, look::HeldSlot},
     values::{
         escape::escaped,
         quota_status::QuotaStatus,
@@ -97,13 +93,11 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn report(&self) -> Report {
-        let engine = self.engine();
-        let data = ReportData::of(engine, &engine.lock());
-        Report::of(data)
+        Report::of(ReportData::of(self.engine()))
     }
 }
 
-/// The data of a report, as it was read under the lock.
+/// The data of a report, as it was read.
 pub(crate) struct ReportData {
     name: Option<Arc<str>>,
     status: Status,
@@ -115,16 +109,18 @@ pub(crate) struct ReportData {
 }
 
 impl ReportData {
-    pub(crate) fn of(engine: &Engine, shared: &Shared) -> ReportData {
-        let tracks = engine.tracks_holders();
+    pub(crate) fn of(engine: &Engine) -> ReportData {
+        // The accounts have locks of their own, which are not taken under the pool's.
+        let quotas = engine.quotas();
+        let (status, held, shared) = engine.status_and_held();
         ReportData {
             name: engine.shared_name(),
-            status: engine.status(shared),
+            status,
             wait_histogram: engine.wait_histogram(),
             stride: shared.stride(),
-            quotas: engine.quotas(),
-            held: tracks.then(|| engine.held(shared).collect()),
-            undelivered: tracks.then(|| shared.undelivered()),
+            quotas,
+            undelivered: held.as_ref().map(|_held| shared.undelivered()),
+            held,
         }
     }
 }

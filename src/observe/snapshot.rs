@@ -80,8 +80,7 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn status(&self) -> Status {
-        let engine = self.engine();
-        engine.status(&engine.lock())
+        self.engine().status()
     }
 
     /// Returns the lengths of all waits for a sample or for room in a [quota](crate::Quota), as a histogram.
@@ -130,9 +129,8 @@ impl Pool {
     /// ```
     #[must_use]
     pub fn holders(&self) -> Vec<Holder> {
-        let engine = self.engine();
-        let shared = engine.lock();
-        engine.held(&shared).map(Holder::from).collect()
+        let held = self.engine().held().into_iter();
+        held.map(Holder::from).collect()
     }
 
     /// Returns the name that [`Builder::name`](crate::Builder::name) set.

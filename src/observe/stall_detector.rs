@@ -166,7 +166,6 @@ struct Found {
     waited: Duration,
     quota: Option<Arc<str>>,
     waiting: usize,
-    data: ReportData,
 }
 
 // `warn` is never pinned, so the future can move.
@@ -225,7 +224,6 @@ impl<F> StallDetector<F> {
                             quota: account.map(|account| account.name().clone()),
                             waiting: account
                                 .map_or(shared.waiting(), |account| account.waiting().0),
-                            data: ReportData::of(engine, &shared),
                         }))
                     }
                 }
@@ -325,7 +323,7 @@ impl<F: FnMut(Stall)> Future for StallDetector<F> {
             match this.look(cx.waker()) {
                 Look::Gone => return Poll::Ready(()),
                 Look::Stall(stall) => {
-                    let wait = Stall::of(*stall);
+                    let wait = Stall::of(*stall, this.watch.pool.engine());
                     #[cfg(feature = "tracing")]
                     crate::observe::stall_events::long_wait(&wait);
                     (this.warn)(wait);
@@ -344,12 +342,13 @@ impl<F: FnMut(Stall)> Future for StallDetector<F> {
 }
 
 impl Stall {
-    fn of(stall: Found) -> Self {
+    /// The report is read after the stall was found, without the lock that was held for that.
+    fn of(stall: Found, engine: &Engine) -> Self {
         Stall {
             waited: stall.waited,
             quota: stall.quota,
             waiting: stall.waiting,
-            report: Report::of(stall.data),
+            report: Report::of(ReportData::of(engine)),
         }
     }
 }

@@ -87,6 +87,17 @@ pub(crate) enum Take {
     Contended,
 }
 
+/// The result of [`Word::availability`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Availability {
+    /// The word is parked. Whether it has a free slot is known under the lock.
+    Parked,
+    /// The word is open and no slot is free.
+    NoneFree,
+    /// The word is open and a slot is free.
+    SomeFree,
+}
+
 /// The result of [`Word::put`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Put {
@@ -195,6 +206,16 @@ impl Word {
     /// Whether the word is open. Without the pool's lock the answer may be out of date at once.
     pub(crate) fn is_open(&self) -> bool {
         self.bits.load(Ordering::Relaxed) & OPEN != 0
+    }
+
+    /// What a get without the pool's lock finds here now.
+    pub(crate) fn availability(&self) -> Availability {
+        let seen = self.bits.load(Ordering::Relaxed);
+        match seen & OPEN {
+            0 => Availability::Parked,
+            _ if !seen & SLOTS == 0 => Availability::NoneFree,
+            _ => Availability::SomeFree,
+        }
     }
 
     /// How many slots can be taken without the pool's lock: the free slots of an open word, and 0 for a parked one.

@@ -17,6 +17,8 @@ use std::sync::atomic::Ordering;
 
 loom::thread_local! {
     pub(crate) static STRIPE: std::cell::Cell<u32> = std::cell::Cell::new(0);
+    /// How many gets of this thread saw no free slot; see [`crate::free_list::stripe`].
+    pub(crate) static MISSES: std::cell::Cell<u32> = std::cell::Cell::new(0);
 }
 
 /// A second atomic beside each atomic.

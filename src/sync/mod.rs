@@ -58,6 +58,7 @@ pub(crate) mod events;
 #[cfg(not(feature = "tracing"))]
 #[path = "events/silent.rs"]
 pub(crate) mod events;
+pub(crate) mod spread_count;
 pub(crate) mod user_code;
 
 #[cfg(all(test, loom))]

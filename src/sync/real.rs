@@ -18,6 +18,8 @@ pub(crate) use locks::{Changed, Lock, LockGuard, Once};
 thread_local! {
     /// The stripe number of this thread; see [`crate::free_list::stripe`].
     pub(crate) static STRIPE: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    /// How many gets of this thread saw no free slot; see [`crate::free_list::stripe`].
+    pub(crate) static MISSES: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
 }
 
 /// Does nothing. In a loom test it detects an object that is never dropped.

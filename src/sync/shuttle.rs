@@ -16,6 +16,8 @@ use std::{cell::UnsafeCell, sync::atomic::Ordering};
 
 shuttle::thread_local! {
     pub(crate) static STRIPE: std::cell::Cell<u32> = std::cell::Cell::new(0);
+    /// How many gets of this thread saw no free slot; see [`crate::free_list::stripe`].
+    pub(crate) static MISSES: std::cell::Cell<u32> = std::cell::Cell::new(0);
 }
 
 /// A switch point: shuttle can continue with another thread here.

@@ -152,10 +152,10 @@ fn address_space() -> usize {
     1024 * kib.and_then(|n| n.parse::<usize>().ok()).expect("a number")
 }
 
-/// Frees 4 MiB in the middle of the heap, so that the small heap allocations of a thousand pools need no memory
+/// Frees 5 MiB in the middle of the heap, so that the small heap allocations of a thousand pools need no memory
 /// from the system.
 fn warm_the_heap() {
-    let small: Vec<Box<[u8]>> = (0..8192).map(|_| vec![0; 512].into()).collect();
+    let small: Vec<Box<[u8]>> = (0..10240).map(|_| vec![0; 512].into()).collect();
     let roof: Box<[u8]> = vec![0; 512].into();
     drop(small);
     Box::leak(hint::black_box(roof));

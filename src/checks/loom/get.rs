@@ -3,7 +3,8 @@
 //! Guarantees: 13, 15
 
 use super::{spawn, use_exclusively};
-use crate::checks::shared::{assert_all_free, pool};
+use crate::checks::shared::{assert_all_free, poll_once, pool};
+use std::task::Poll;
 
 /// Two threads take and release the only slot without waiting.
 #[test]
@@ -57,6 +58,35 @@ fn a_get_that_finds_no_slot_meets_a_release() {
         }
         thread.join().unwrap();
         assert!(pool.try_get_buffer().is_ok(), "it is free, and found");
+        assert_all_free(&pool);
+    });
+}
+
+/// A try that sees no free slot leaves the words open, so the release does not take the lock. A get that waits after
+/// it parks them, and must not miss the release.
+#[test]
+fn a_try_that_sees_no_slot_and_a_get_that_waits_meet_a_release() {
+    loom::model(|| {
+        let pool = pool(2);
+        drop(pool.try_get_buffers(2).unwrap());
+        let held = [(); 2].map(|()| pool.try_get_buffer().expect("two are free"));
+        let [kept, released] = held;
+        let thread = spawn(move || drop(released));
+        let tried = pool.try_get_buffer();
+        let was_free = tried.is_ok();
+        drop(tried);
+        let mut get = pool.get_buffer();
+        let first = poll_once(&mut get);
+        thread.join().unwrap();
+        let sample = match first {
+            Poll::Pending => poll_once(&mut get),
+            ready => ready,
+        };
+        let Poll::Ready(Ok(mut sample)) = sample else {
+            panic!("the release was missed; the try had found it: {was_free}");
+        };
+        use_exclusively(&mut sample);
+        drop((sample, kept, get));
         assert_all_free(&pool);
     });
 }

@@ -1,0 +1,132 @@
+//! A count that many threads add to and that is rarely read.
+//!
+//! With one counter, each addition would move its cache line from one processor to another, and would be an atomic
+//! read-modify-write, which costs more than all the rest of a get that fails. Here a thread claims a counter at its
+//! first addition. From then on it alone writes that counter, with a load and a store. A counter stays with its thread
+//! for as long as the count lives. Threads that find their counter claimed share one.
+
+use crate::sync::{Ordering, StatisticU64};
+use crossbeam_utils::CachePadded;
+use std::{cell::Cell, thread::LocalKey};
+
+/// How many counters can be claimed.
+const COUNTERS: usize = 8;
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub(crate) struct SpreadCount {
+    claimed: [CachePadded<Counter>; COUNTERS],
+    /// The additions of all other threads.
+    shared: CachePadded<StatisticU64>,
+}
+
+#[derive(Debug)]
+struct Counter {
+    /// The number of the thread that writes `count`, and 0 until one does.
+    thread: StatisticU64,
+    count: StatisticU64,
+}
+
+impl SpreadCount {
+    pub(crate) fn new() -> Self {
+        let counter = || Counter {
+            thread: StatisticU64::new(0),
+            count: StatisticU64::new(0),
+        };
+        SpreadCount {
+            claimed: std::array::from_fn(|_| CachePadded::new(counter())),
+            shared: CachePadded::new(StatisticU64::new(0)),
+        }
+    }
+
+    /// Adds one.
+    #[inline]
+    pub(crate) fn increment(&self) {
+        let thread = thread_number();
+        let counter = &self.claimed[thread as usize % COUNTERS];
+        if counter.thread.load(Ordering::Relaxed) == thread || counter.claim(thread) {
+            // Not one atomic step: no other thread writes this counter, now or later.
+            let count = counter.count.load(Ordering::Relaxed) + 1;
+            counter.count.store(count, Ordering::Relaxed);
+        } else {
+            self.shared.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The sum. Additions at the same time may be missing.
+    pub(crate) fn sum(&self) -> u64 {
+        let claimed = self.claimed.iter();
+        let claimed = claimed.map(|counter| counter.count.load(Ordering::Relaxed));
+        claimed.sum::<u64>() + self.shared.load(Ordering::Relaxed)
+    }
+}
+
+impl Counter {
+    /// Makes this the counter of `thread`, unless it is that of another thread.
+    #[cold]
+    fn claim(&self, thread: u64) -> bool {
+        self.thread
+            .compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+}
+
+/// The number of this thread, from 1 on. No two threads have the same one, also if one of them has ended.
+#[inline]
+fn thread_number() -> u64 {
+    thread_local! {
+        // No destructor, so this works while the thread is being torn down.
+        static NUMBER: Cell<u64> = const { Cell::new(0) };
+    }
+    match NUMBER.get() {
+        0 => number_thread(&NUMBER),
+        number => number,
+    }
+}
+
+#[cold]
+fn number_thread(number: &'static LocalKey<Cell<u64>>) -> u64 {
+    static LAST: StatisticU64 = StatisticU64::new(0);
+    number.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+    number.get()
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    /// More threads than counters, at the same time and one after the other: a counter that two threads write loses
+    /// additions.
+    #[test]
+    fn no_addition_of_many_threads_is_lost() {
+        const EACH: u64 = 10_000;
+        let count = SpreadCount::new();
+        for _ in 0..4 {
+            thread::scope(|scope| {
+                for _ in 0..COUNTERS + 2 {
+                    scope.spawn(|| (0..EACH).for_each(|_| count.increment()));
+                }
+            });
+        }
+        assert_eq!(count.sum(), 4 * (COUNTERS as u64 + 2) * EACH);
+    }
+
+    /// Threads that share a counter share its cache line, and the count would cost them more than what is counted.
+    #[test]
+    fn a_few_threads_have_counters_of_their_own() {
+        let count = SpreadCount::new();
+        let threads = (0..COUNTERS).map(|_| thread_number_of_a_new_thread());
+        // Other tests number threads of theirs in between, so these are not in a row.
+        let mut counters: Vec<_> = threads.map(|number| number as usize % COUNTERS).collect();
+        count.increment();
+        counters.sort_unstable();
+        counters.dedup();
+        assert!(counters.len() > 1, "{counters:?}");
+        assert_eq!(count.shared.load(Ordering::Relaxed), 0);
+    }
+
+    fn thread_number_of_a_new_thread() -> u64 {
+        thread::spawn(thread_number).join().expect("no panic")
+    }
+}
