@@ -64,6 +64,7 @@
 //! | [`fan_out`] | one producer, many subscribers, and a limit on what they hold together |
 //! | [`Quota`] | a limit for each consumer, so that none of them can take all buffers |
 //! | [`Pool::priority_quota`], [`Builder::priority_buffers`] | buffers that only high-priority gets can take |
+//! | [`Sample::into_part`] | several owners of disjoint ranges of one buffer: [`SamplePart`] |
 //! | [`SharedSample::into_bytes_or_copy`] | copies a small slice, so that it does not keep its buffer in use |
 #![cfg_attr(
     feature = "stream",
@@ -163,6 +164,7 @@ pub use pool::configure::Drained;
 pub use quota::Quota;
 pub use quota::poll_pool::PollPool;
 pub use sample::exclusive::Sample;
+pub use sample::part::SamplePart;
 pub use sample::shared::SharedSample;
 pub use values::error::{
     BufferOverflow, BuildError, CommitError, GetBufferError, SetPropertiesError,
@@ -195,6 +197,8 @@ mod pages {
     struct Cookbook;
     #[doc = include_str!("../docs/guide/exhaustion.md")]
     struct Exhaustion;
+    #[doc = include_str!("../docs/guide/parts.md")]
+    struct Parts;
     #[doc = include_str!("../docs/guide/sizing.md")]
     struct Sizing;
 }

@@ -92,7 +92,16 @@ fn operation(bytes: &mut Unstructured<'_>) -> Result<Operation> {
             false => Happening::Drain,
         })
     }
-    Ok(match bytes.int_in_range(0..=20)? {
+    // The highest values choose the operations that came last, so that the inputs of the corpus mean what they meant.
+    let number: u8 = bytes.arbitrary()?;
+    if number >= 210 {
+        return Ok(match number % 3 {
+            0 => Operation::Divide(choice(bytes)?),
+            1 => Operation::Split(choice(bytes)?, choice(bytes)?, choice(bytes)?),
+            _ => Operation::Join(choice(bytes)?, choice(bytes)?),
+        });
+    }
+    Ok(match number % 21 {
         0 => Operation::Begin(payer(bytes)?, ask(bytes)?),
         1 => Operation::Poll(choice(bytes)?),
         2 => Operation::Abandon(choice(bytes)?),

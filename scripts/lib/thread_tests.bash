@@ -1,5 +1,5 @@
 # The modules of tests/it/ in which threads meet, or user code calls the pool again.
-threads=(stress lifetime notify release_order second_waker sharing reentrancy panics cancellation many fifo quotas
+threads=(stress lifetime notify release_order second_waker sharing parts reentrancy panics cancellation many fifo quotas
     cooperative_budget priority_buffers waits status lifecycle bytes)
 # These forget something on purpose, or make the pool forget what cannot be dropped.
 leaks='a_forgotten_|the_payload_of_a_panic_may_panic'

@@ -90,7 +90,7 @@
 //! - **Any size.** A packet of 100 bytes takes a whole buffer, and a packet that is larger than a buffer does not fit:
 //!   `put_slice` panics where `BytesMut` would grow. Check [`spare_capacity`](crate::Sample::spare_capacity), or use
 //!   `stream::SampleReader`, which checks it (feature `stream`).
-//! - **`BytesMut` itself**: no `split_to` while the buffer is being filled, no `reserve`, no `unsplit`. A codec of
+//! - **`BytesMut` itself**: no `reserve`. `split_to`, `split_off` and `unsplit` need [`into_part`](crate::Sample::into_part). A codec of
 //!   `tokio_util::codec` requires a `BytesMut` and cannot use a sample. `stream::FrameReader` has its own trait, whose
 //!   methods get slices.
 //! - **Permits for other things**, such as bytes or requests. A pool counts only its buffers.

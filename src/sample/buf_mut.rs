@@ -1,8 +1,8 @@
-//! The parts of [`Sample`] that need `unsafe`: [`BufMut`], and a length that is not checked.
+//! What needs `unsafe` in [`Sample`] and [`SamplePart`]: [`BufMut`], and a length that is not checked.
 
 #![allow(unsafe_code, reason = "listed in scripts/layers")]
 
-use crate::sample::exclusive::Sample;
+use crate::sample::{exclusive::Sample, part::SamplePart};
 use bytes::{BufMut, buf::UninitSlice};
 
 impl Sample {
@@ -36,6 +36,70 @@ impl Sample {
 /// [`remaining_mut`](BufMut::remaining_mut) first.
 // SAFETY: `chunk_mut` returns all the spare bytes, and `advance_mut` counts them as written.
 unsafe impl BufMut for Sample {
+    #[inline]
+    fn remaining_mut(&self) -> usize {
+        self.spare_capacity()
+    }
+
+    #[inline]
+    unsafe fn advance_mut(&mut self, count: usize) {
+        let spare = self.spare_capacity();
+        assert!(
+            count <= spare,
+            "cannot advance by {count} bytes, only {spare} are spare"
+        );
+        // SAFETY: the caller has written this many bytes, and at most as many are spare (S4).
+        unsafe { self.bytes_mut().advance(count) };
+    }
+
+    #[inline]
+    fn chunk_mut(&mut self) -> &mut UninitSlice {
+        UninitSlice::uninit(self.bytes_mut().spare_mut())
+    }
+
+    #[inline]
+    fn put_slice(&mut self, from: &[u8]) {
+        let spare = self.spare_capacity();
+        assert!(
+            from.len() <= spare,
+            "{} bytes do not fit into {spare}",
+            from.len()
+        );
+        let _all = self.bytes_mut().append(from);
+    }
+}
+
+impl SamplePart {
+    /// Sets the length without touching the bytes, for memory that a device or other code has filled.
+    ///
+    /// # Safety
+    ///
+    /// `len` is at most the part's [`capacity`](SamplePart::capacity), and the first `len` bytes were written since the
+    /// sample was taken from the pool.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let pool = sample_pool::Pool::builder().build().unwrap();
+    /// let mut part = pool.try_get_buffer()?.into_part();
+    /// for (spare, byte) in part.spare_capacity_mut().iter_mut().zip(*b"data") {
+    ///     spare.write(byte);
+    /// }
+    /// // SAFETY: four bytes were written just now.
+    /// unsafe { part.set_len_unchecked(4) };
+    /// assert_eq!(&part[..], b"data");
+    /// # Ok::<(), sample_pool::GetBufferError>(())
+    /// ```
+    pub unsafe fn set_len_unchecked(&mut self, len: usize) {
+        // SAFETY: the caller promises what this function requires (S4).
+        unsafe { self.bytes_mut().set_len_unchecked(len) };
+    }
+}
+
+/// Appends to the bytes that were written. The `put_*` methods panic if the spare capacity is too small; check
+/// [`remaining_mut`](BufMut::remaining_mut) first.
+// SAFETY: `chunk_mut` returns all the spare bytes, and `advance_mut` counts them as written.
+unsafe impl BufMut for SamplePart {
     #[inline]
     fn remaining_mut(&self) -> usize {
         self.spare_capacity()

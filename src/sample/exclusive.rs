@@ -20,8 +20,9 @@ use std::{
 ///
 /// It derefs to the bytes that were written so far. Fill it through [`BufMut`](bytes::BufMut) or [`io::Write`], or with
 /// [`set_len`](Sample::set_len). Put a header before the bytes with [`prepend`](Sample::prepend). To send it to many
-/// readers without a copy, [`freeze`](Sample::freeze) it or make [`Bytes`](Sample::into_bytes). When the last handle to
-/// any of its bytes is dropped, the buffer is returned to the pool.
+/// readers without a copy, [`freeze`](Sample::freeze) it or make [`Bytes`](Sample::into_bytes). To give ranges of it to
+/// several owners who write them, make it a [part](Sample::into_part). When the last handle to any of its bytes is
+/// dropped, the buffer is returned to the pool.
 ///
 /// A sample does not grow. When it is full, `put_*` panics and `write_all` fails; check
 /// [`spare_capacity`](Sample::spare_capacity) first.

@@ -3,4 +3,6 @@
 pub(crate) mod buf_mut;
 pub(crate) mod convert;
 pub(crate) mod exclusive;
+pub(crate) mod part;
+pub(crate) mod part_split;
 pub(crate) mod shared;

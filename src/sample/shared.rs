@@ -54,6 +54,10 @@ impl SharedSample {
         SharedSample { bytes }
     }
 
+    pub(crate) fn bytes(&self) -> &SharedBytes {
+        &self.bytes
+    }
+
     pub(crate) fn bytes_mut(&mut self) -> &mut SharedBytes {
         &mut self.bytes
     }

@@ -87,6 +87,21 @@ impl<R: Release> OwnedBytes<R> {
         OwnedBytes::new(slot)
     }
 
+    /// The sample of a slot that was shared, with the `len` written bytes from `start`. The bytes before them become
+    /// headroom, and the bytes after them become spare.
+    pub(super) fn lay_out(
+        mut slot: OwnedSlot,
+        start: NonNull<u8>,
+        len: usize,
+        geometry: impl FnOnce(&OwnedSlot) -> &Geometry,
+    ) -> Self {
+        let before = start.addr().get() - slot.bytes().addr();
+        let geometry = geometry(&slot);
+        let spare = geometry.prefix() + geometry.size() - before - len;
+        slot.lay_out(start.as_ptr(), len, spare);
+        OwnedBytes::new(slot)
+    }
+
     #[inline]
     pub(crate) fn slot(&self) -> &OwnedSlot {
         &self.slot
@@ -182,19 +197,7 @@ impl<R: Release> OwnedBytes<R> {
         &mut self,
         fill: impl FnOnce(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let (start, spare) = (self.end(), self.spare());
-        // SAFETY: `spare` bytes after the last one are the slot's, and its owner is borrowed mutably (S1, S4).
-        unsafe { start.write_bytes(0, spare) };
-        // SAFETY: as above, and the bytes were initialised just now.
-        let shown = unsafe { std::slice::from_raw_parts_mut(start, spare) };
-        let count = fill(shown)?;
-        // `fill` is safe code of the user, which may return any number.
-        if count > spare {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("the reader reported {count} bytes, more than the {spare} spare bytes"),
-            ));
-        }
+        let count = fill_zeroed(self.spare_mut(), fill)?;
         // SAFETY: all spare bytes were zeroed, or written by `fill`.
         unsafe { self.advance(count) };
         Ok(count)
@@ -289,6 +292,32 @@ impl<R: Release> OwnedBytes<R> {
     }
 }
 
+/// Zeroes the spare bytes of an owner, lets `fill` write there, and returns how many bytes `fill` says it has written,
+/// which is at most as many as there are.
+///
+/// # Errors
+///
+/// The error of `fill`, or `InvalidData` if `fill` returns more than there are spare bytes.
+pub(super) fn fill_zeroed(
+    spare: &mut [MaybeUninit<u8>],
+    fill: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    spare.fill(MaybeUninit::new(0));
+    let shown = ptr::from_mut(spare) as *mut [u8];
+    // SAFETY: the spare bytes are borrowed mutably from their owner (S1, S3), and all were initialised just now.
+    let shown = unsafe { &mut *shown };
+    let spare = shown.len();
+    let count = fill(shown)?;
+    // `fill` is safe code of the user, which may return any number.
+    if count > spare {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the reader reported {count} bytes, more than the {spare} spare bytes"),
+        ));
+    }
+    Ok(count)
+}
+
 /// A range of a slot's bytes, held by one of its shared handles.
 #[derive(Debug)]
 pub(crate) struct SharedBytes {
@@ -311,8 +340,14 @@ impl SharedBytes {
         // `freeze`.
         let start = unsafe { NonNull::new_unchecked(slot.start()) };
         let len = slot.len();
+        SharedBytes::of(SharedSlot::share(slot), start, len)
+    }
+
+    /// The `len` bytes from `start`, which were written, and which no handle of the slot writes any more (S3, S4).
+    #[inline]
+    pub(super) fn of(slot: SharedSlot, start: NonNull<u8>, len: usize) -> Self {
         SharedBytes {
-            slot: Some(SharedSlot::share(slot)),
+            slot: Some(slot),
             start,
             len,
         }
@@ -380,6 +415,21 @@ impl SharedBytes {
         self.len = self.len.min(len);
     }
 
+    /// Appends the bytes of `next`, if it is of the same slot and begins where these end. `next` is no handle then any
+    /// more. Otherwise returns `false` and changes nothing.
+    pub(crate) fn try_unsplit(&mut self, next: &mut SharedBytes) -> bool {
+        // SAFETY: `len` bytes from `start` lie within the slot (S4).
+        let end = unsafe { self.start.add(self.len) };
+        // The end of one slot is the start of the next one, so adjacent addresses alone do not make one range (S3).
+        if !self.slot().is_same(next.slot()) || end != next.start {
+            return false;
+        }
+        self.len += next.len;
+        let last = next.take_last();
+        debug_assert!(last.is_none(), "these bytes are a handle of the slot too");
+        true
+    }
+
     /// Drops this handle, and returns the slot if it was the last one.
     #[inline]
     pub(crate) fn take_last(&mut self) -> Option<OwnedSlot> {
@@ -394,13 +444,7 @@ impl SharedBytes {
         geometry: impl FnOnce(&OwnedSlot) -> &Geometry,
     ) -> Option<OwnedBytes<R>> {
         match self.slot.take()?.into_owned() {
-            Ok(mut slot) => {
-                let before = self.start.addr().get() - slot.bytes().addr();
-                let geometry = geometry(&slot);
-                let spare = geometry.prefix() + geometry.size() - before - self.len;
-                slot.lay_out(self.start.as_ptr(), self.len, spare);
-                Some(OwnedBytes::new(slot))
-            }
+            Ok(slot) => Some(OwnedBytes::lay_out(slot, self.start, self.len, geometry)),
             Err(slot) => {
                 self.slot = Some(slot);
                 None

@@ -3,8 +3,8 @@
 //! A header lies beside the sample's bytes and not inside them, so that the bytes stay aligned and can be passed to a
 //! device. It has two cache lines: the fields that a get and a release touch, and the properties.
 //!
-//! All accesses here are `Relaxed`. Only the owner of a slot writes its header, and ownership is passed on with an
-//! ordering: by the word (see `word.rs`), by the count of shared handles (see `shared.rs`), or under the pool's lock.
+//! All accesses here are `Relaxed`. Only the owner of a slot writes its header (but for `len`, to which parts add, and
+//! which is only reported), and ownership is passed on with an ordering: by the word (see `word.rs`), by the count of shared handles (see `shared.rs`), or under the pool's lock.
 //! The status reads some fields of slots that it does not own; those are statistics, and may be out of date.
 
 use crate::{
@@ -39,10 +39,11 @@ pub(crate) struct Slot {
     /// Grows by one each time that the slot is handed to a user and each time that a user releases it. So it is odd
     /// while a user has the slot. Written by the owner only, and read by the pool's status.
     pub(super) generation: StatisticU64,
-    /// How many shared handles there are: 0 while the slot is not shared.
+    /// How many shared handles and parts there are: 0 while the slot is not shared.
     pub(super) references: AtomicUsize,
-    /// In a user's sample, the address of its first byte. In a slot of a [`SlotList`](crate::slot::list::SlotList), the
-    /// address of the next slot. Written by the owner only, like the two fields below.
+    /// In a user's sample, the address of its first byte, or null if it is in parts. In a slot of a
+    /// [`SlotList`](crate::slot::list::SlotList), the address of the next slot. Written by the owner only, like the two
+    /// fields below, but for a sample in parts: see `part.rs`.
     pub(super) start: SettingPtr<()>,
     /// How many bytes of the sample were written.
     pub(super) len: Setting,
@@ -152,12 +153,13 @@ impl Slot {
         self.generation() > 0 || self.used.load(Ordering::Relaxed)
     }
 
-    /// How many shared handles there are: 0 while the slot is not shared.
+    /// How many shared handles and parts there are: 0 while the slot is not shared.
     pub(crate) fn references(&self) -> usize {
         self.references.load(Ordering::Relaxed)
     }
 
-    /// How many bytes of the sample were written. It does not change once the sample is shared.
+    /// How many bytes of the sample were written. Once the sample is shared it does not change, unless it is in parts:
+    /// then it grows by what each part wrote when it is frozen.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len.load(Ordering::Relaxed)

@@ -3,7 +3,7 @@
 //! | token        | meaning                                               | becomes                      |
 //! |--------------|-------------------------------------------------------|------------------------------|
 //! | [`OwnedSlot`] | one owner, which may write (S1)                      | [`SharedSlot`](crate::slot::shared::SharedSlot), or free |
-//! | `SharedSlot` | one of `references` readers (S3)                      | [`OwnedSlot`] again, by the last reader |
+//! | `SharedSlot` | one of `references` readers and parts (S3)            | [`OwnedSlot`] again, by the last of them |
 //! | [`SlotList`](crate::slot::list::SlotList) | several owned slots, linked through their headers | owned slots |
 
 use crate::{

@@ -1,10 +1,11 @@
-//! A slot that is shared by several readers: the count of its handles, and how the last one becomes the owner again.
+//! A slot that is shared by several readers and parts: the count of its handles, and how the last one becomes the owner
+//! again.
 //!
 //! # Orderings
 //!
 //! | access                            | ordering  | pairs with             | carries                                                  |
 //! |-----------------------------------|-----------|------------------------|----------------------------------------------------------|
-//! | decrement of `references`         | `Release` | the two loads below    | the reads of the handle that is dropped                  |
+//! | decrement of `references`         | `Release` | the two loads below    | the accesses of the handle that is dropped               |
 //! | load in `is_only`                 | `Acquire` | the decrements         | the same, to the only handle, which may write then       |
 //! | load after the last decrement     | `Acquire` | the decrements         | the same, to the last handle, which may write then       |
 //!
@@ -27,7 +28,8 @@ use std::{process, ptr::NonNull};
 #[must_use = "a handle that is not dropped with `last` keeps the slot checked out"]
 pub(crate) struct SharedSlot(NonNull<Slot>);
 
-// SAFETY: shared handles only read the slot, and count themselves atomically (S3).
+// SAFETY: through this handle the slot is only read, and the handles count themselves atomically; what a part writes is
+// its own (S3).
 unsafe impl Send for SharedSlot {}
 // SAFETY: as above.
 unsafe impl Sync for SharedSlot {}
@@ -74,9 +76,34 @@ impl SharedSlot {
         SharedSlot(self.0)
     }
 
+    /// The same handle, for the one who drops or keeps it in place of `self`, which must not be used again (S3).
+    #[inline]
+    pub(super) fn take_over(&mut self) -> SharedSlot {
+        SharedSlot(self.0)
+    }
+
+    /// Whether both are handles of one slot.
+    #[inline]
+    pub(super) fn is_same(&self, other: &SharedSlot) -> bool {
+        self.0 == other.0
+    }
+
+    /// Adds to the sample's length what is frozen and was not counted before: a slot in parts.
+    ///
+    /// The frozen bytes are the `len` ones from the address `start`. What was written before the sample became a part
+    /// is counted already: it ends at the address in `spare`.
+    #[inline]
+    pub(super) fn count_written(&self, start: usize, len: usize) {
+        let slot = self.slot();
+        let counted_to = slot.spare.load(Ordering::Relaxed).max(start);
+        if let Some(new @ 1..) = (start + len).checked_sub(counted_to) {
+            slot.len.fetch_add(new, Ordering::Relaxed);
+        }
+    }
+
     /// Whether this is the only handle. If so no other handle can be made, because handles are made from handles.
     #[inline]
-    fn is_only(&self) -> bool {
+    pub(crate) fn is_only(&self) -> bool {
         self.slot().references.load(Ordering::Acquire) == 1
     }
 
@@ -96,12 +123,12 @@ impl SharedSlot {
     #[inline]
     fn was_last(&self) -> bool {
         let references = &self.slot().references;
-        // `Release`: the reads of this handle come before the last handle's `Acquire`. After this line the slot may
+        // `Release`: the accesses of this handle come before the last handle's `Acquire`. After this line the slot may
         // have another owner, so only the last handle goes on.
         if references.fetch_sub(1, Ordering::Release) != 1 {
             return false;
         }
-        // Pairs with the `Release` of each other handle: their reads come before the writes of the next owner (S3).
+        // Pairs with the `Release` of each other handle: their accesses come before the writes of the next owner (S3).
         let _none = references.load(Ordering::Acquire);
         true
     }

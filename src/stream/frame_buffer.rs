@@ -4,11 +4,11 @@
 //! |-----------|------------------------------------|----------------------------------------------------------|
 //! | `Empty`   | there are none                     | a buffer: `Filling`                                      |
 //! | `Filling` | in a sample, at its end            | a frame is split off: `Parsing` or `Empty`; the source has nothing to read: `OnHeap` |
-//! | `Parsing` | in a sample that frames were split off | more is to be read: `Filling` or `OnHeap`; the source has nothing to read: `OnHeap` |
+//! | `Parsing` | in a part, behind frames that were split off its sample | more is read behind them: `Parsing`; more is to be read: `Filling` or `OnHeap`; the source has nothing to read: `OnHeap` |
 //! | `OnHeap`  | on the heap                        | a buffer: `Filling`                                      |
 //!
-//! If the frames that were split off are dropped, the rest stays in its sample, and is moved to the front when there is
-//! no space behind it. Otherwise it is moved to another sample.
+//! The rest stays where it is, and more is read behind it, in the same buffer. If the frame does not fit there, the rest is
+//! moved: to the front of the sample if the frames that were split off are dropped, and otherwise to another sample.
 //!
 //! # When the bytes are copied to the heap
 //!
@@ -24,7 +24,7 @@
 use super::heap_copy::HeapCopy;
 use crate::{
     quota::poll_pool::PollPool,
-    sample::{exclusive::Sample, shared::SharedSample},
+    sample::{exclusive::Sample, part::SamplePart, shared::SharedSample},
     values::{error::GetBufferError, sample_properties::EMPTY, status::State},
 };
 use bytes::{Buf, BufMut, Bytes};
@@ -49,7 +49,7 @@ pub(super) struct FrameBuffer {
 enum Storage {
     Empty,
     Filling(Sample),
-    Parsing(SharedSample),
+    Parsing(SamplePart),
     OnHeap,
 }
 
@@ -113,16 +113,37 @@ impl FrameBuffer {
             "a frame consumes {consumed} bytes of {found}"
         );
         let mut rest = match mem::replace(&mut self.storage, Storage::Empty) {
-            Storage::Filling(sample) => sample.freeze(),
+            Storage::Filling(sample) => sample.into_part(),
             Storage::Parsing(rest) => rest,
             Storage::Empty | Storage::OnHeap => unreachable!("frames are decoded only in samples"),
         };
-        let mut first = rest.split_to(consumed);
+        let mut first = rest.split_to(consumed).freeze();
         if !rest.is_empty() {
             self.storage = Storage::Parsing(rest);
         }
         first.advance(frame.start);
         first.split_to(frame.len())
+    }
+
+    /// Returns the part that contains the bytes, if frames before them are held and there is space behind them until
+    /// there are `needed`.
+    pub(super) fn part_with_space(&mut self, needed: usize) -> Option<&mut SamplePart> {
+        self.take_sample_back();
+        match &mut self.storage {
+            Storage::Parsing(part) if needed <= part.capacity() => Some(part),
+            _ => None,
+        }
+    }
+
+    /// Makes the part a sample again, if no frame of it is held.
+    fn take_sample_back(&mut self) {
+        self.storage = match mem::replace(&mut self.storage, Storage::Empty) {
+            Storage::Parsing(rest) => match rest.try_into_sample() {
+                Ok(sample) => Storage::Filling(sample),
+                Err(rest) => Storage::Parsing(rest),
+            },
+            storage => storage,
+        };
     }
 
     /// Returns a sample that contains the bytes and has space until there are `needed`, which is more than there are now.
@@ -131,13 +152,7 @@ impl FrameBuffer {
         needed: usize,
         cx: &mut Context<'_>,
     ) -> Poll<Result<&mut Sample, NoSpace>> {
-        self.storage = match mem::replace(&mut self.storage, Storage::Empty) {
-            Storage::Parsing(rest) => match rest.try_into_sample() {
-                Ok(sample) => Storage::Filling(sample),
-                Err(rest) => Storage::Parsing(rest),
-            },
-            storage => storage,
-        };
+        self.take_sample_back();
         match &mut self.storage {
             Storage::Filling(sample) => {
                 if needed > sample.len() + sample.spare_capacity() {

@@ -23,8 +23,10 @@ use tokio::task::coop;
 /// Reads frames: a [`Stream`] of [`SharedSample`]s, each a slice of the sample that it was read into.
 ///
 /// One read can bring many frames. They share one buffer, which is returned to the pool when the last of them is dropped.
-/// The start of the next frame stays in the buffer if the frames before it are dropped; it is moved to the front if there
-/// is no space behind it. Otherwise it is moved to the start of another buffer.
+/// The start of the next frame stays where it is, and more is read behind it, also while the frames before it are held. It
+/// is moved only if the frame does not fit there: to the front of the buffer if the frames before it are dropped, and
+/// otherwise to the start of another buffer. A source that [cannot fill parts](ReadSample::poll_read_part) is always
+/// given another buffer while such frames are held.
 ///
 /// When the pool is exhausted, the reader waits in the wait queue and reads nothing. This is backpressure for the source.
 ///
@@ -276,22 +278,31 @@ impl<S: ReadSample, D: DecodeFrame> Stream for FrameReader<S, D> {
                     Poll::Pending => return this.wait_for_source(cx),
                 }
             }
-            let sample = match ready!(this.buffer.poll_space(*this.needed, cx)) {
-                Ok(sample) => sample,
-                Err(NoSpace::GetBuffer(error)) => {
-                    // The pool spent budget for the error. Without this, the drop of `proceed` would restore it.
-                    proceed.made_progress();
-                    return Poll::Ready(Some(Err(error.into())));
-                }
-                Err(NoSpace::TooLarge { buffer }) => {
-                    let frame = *this.needed;
-                    return this.fail(FrameError::TooLarge { frame, buffer });
-                }
-            };
-            let had = sample.len();
-            let read = this.source.as_mut().poll_read_sample(cx, sample);
             // A source is user code. What it appended counts, not what it returned.
-            let appended = sample.len() > had;
+            let in_part = this.buffer.part_with_space(*this.needed).and_then(|part| {
+                let had = part.len();
+                let read = this.source.as_mut().poll_read_part(cx, part)?;
+                Some((read, part.len() > had))
+            });
+            let (read, appended) = match in_part {
+                Some(in_part) => in_part,
+                None => match ready!(this.buffer.poll_space(*this.needed, cx)) {
+                    Ok(sample) => {
+                        let had = sample.len();
+                        let read = this.source.as_mut().poll_read_sample(cx, sample);
+                        (read, sample.len() > had)
+                    }
+                    Err(NoSpace::GetBuffer(error)) => {
+                        // The pool spent budget for the error. Without this, the drop of `proceed` would restore it.
+                        proceed.made_progress();
+                        return Poll::Ready(Some(Err(error.into())));
+                    }
+                    Err(NoSpace::TooLarge { buffer }) => {
+                        let frame = *this.needed;
+                        return this.fail(FrameError::TooLarge { frame, buffer });
+                    }
+                },
+            };
             match read {
                 Poll::Ready(Err(error)) => return this.fail(error.into()),
                 Poll::Ready(Ok(_)) | Poll::Pending if appended => proceed.made_progress(),

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`SampleReader`] | an `AsyncRead` as a `Stream` of samples |
 //! | [`FrameReader`] | an `AsyncRead` as a `Stream` of frames, which are slices of the samples that they were read into |
+//! | [`LengthDelimited`], [`Lines`] | decoders for it; [`DecodeFrame`] is for other protocols |
 //! | [`SampleWriter`] | an `AsyncWrite` as a `Sink` of samples or `Bytes`, with vectored writes |
 #![cfg_attr(
     feature = "net",
@@ -33,6 +34,8 @@ mod decode_frame;
 mod frame_buffer;
 mod frame_reader;
 mod heap_copy;
+mod length_delimited;
+mod lines;
 mod read_sample;
 #[cfg(all(
     feature = "net",
@@ -55,6 +58,8 @@ mod udp_readiness;
 
 pub use decode_frame::{DecodeFrame, Decoded, FrameError};
 pub use frame_reader::FrameReader;
+pub use length_delimited::{LengthDelimited, LengthError};
+pub use lines::{LineTooLong, Lines};
 pub use read_sample::{ReadError, ReadSample};
 pub use sample_reader::SampleReader;
 pub use sample_writer::SampleWriter;

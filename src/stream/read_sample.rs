@@ -2,7 +2,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::{sample::exclusive::Sample, values::error::GetBufferError};
+use crate::{
+    sample::{exclusive::Sample, part::SamplePart},
+    values::error::GetBufferError,
+};
 use std::{
     io,
     pin::Pin,
@@ -153,6 +156,24 @@ pub trait ReadSample {
     fn ends_sample(&self) -> bool {
         false
     }
+
+    /// Appends bytes to a part, as [`poll_read_sample`](ReadSample::poll_read_sample) does to a sample.
+    ///
+    /// A [`FrameReader`](super::FrameReader) calls it to read behind frames that are still held, in the same buffer. The
+    /// provided method returns `None`: the source fills whole samples only, for example because it sets their
+    /// properties, which those of a part cannot be. Then the reader moves the start of the next frame to another buffer.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_read_sample`](ReadSample::poll_read_sample).
+    fn poll_read_part(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        part: &mut SamplePart,
+    ) -> Option<Poll<io::Result<usize>>> {
+        let _ = (cx, part);
+        None
+    }
 }
 
 /// Reads into the spare capacity. The `AsyncRead` is not shown the bytes that were there before.
@@ -163,6 +184,14 @@ impl<R: AsyncRead> ReadSample for R {
         sample: &mut Sample,
     ) -> Poll<io::Result<usize>> {
         poll_read_buf(self, cx, sample)
+    }
+
+    fn poll_read_part(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        part: &mut SamplePart,
+    ) -> Option<Poll<io::Result<usize>>> {
+        Some(poll_read_buf(self, cx, part))
     }
 }
 

@@ -3,11 +3,11 @@
 #![forbid(unsafe_code)]
 
 use super::read_sample::ReadSample;
-use crate::sample::exclusive::Sample;
+use crate::sample::{exclusive::Sample, part::SamplePart};
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 use tokio::net::{TcpStream, tcp};
 #[cfg(unix)]
@@ -38,6 +38,18 @@ pub trait ReadReady {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is nothing to read. Then
     /// [`poll_read_ready`](ReadReady::poll_read_ready) must wait. Otherwise the errors of the socket.
     fn try_read_sample(&self, sample: &mut Sample) -> io::Result<usize>;
+
+    /// Appends the bytes that are there to a part, as [`try_read_sample`](ReadReady::try_read_sample) does to a sample.
+    ///
+    /// The provided method returns `None`: see [`ReadSample::poll_read_part`].
+    ///
+    /// # Errors
+    ///
+    /// As [`try_read_sample`](ReadReady::try_read_sample).
+    fn try_read_part(&self, part: &mut SamplePart) -> Option<io::Result<usize>> {
+        let _ = part;
+        None
+    }
 }
 
 macro_rules! ready_sockets {
@@ -51,6 +63,10 @@ macro_rules! ready_sockets {
 
             fn try_read_sample(&self, sample: &mut Sample) -> io::Result<usize> {
                 self.try_read_buf(sample)
+            }
+
+            fn try_read_part(&self, part: &mut SamplePart) -> Option<io::Result<usize>> {
+                Some(self.try_read_buf(part))
             }
         }
     )*};
@@ -137,17 +153,42 @@ impl<S: ReadReady + Unpin> ReadSample for ReadableFirst<S> {
         cx: &mut Context<'_>,
         sample: &mut Sample,
     ) -> Poll<io::Result<usize>> {
-        loop {
-            // A socket is user code. It may be ready at each poll and never have anything to read.
-            let proceed = ready!(coop::poll_proceed(cx));
-            match self.socket.try_read_sample(sample) {
-                // The readiness was wrong or is outdated.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.socket.poll_read_ready(cx))?;
-                    proceed.made_progress();
+        let socket = &self.socket;
+        let read = poll_read(socket, cx, || Some(socket.try_read_sample(sample)));
+        read.expect("the socket fills samples")
+    }
+
+    fn poll_read_part(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        part: &mut SamplePart,
+    ) -> Option<Poll<io::Result<usize>>> {
+        let socket = &self.socket;
+        poll_read(socket, cx, || socket.try_read_part(part))
+    }
+}
+
+/// Reads until there is nothing more to read; `None` if `read` returns that it cannot.
+fn poll_read(
+    socket: &impl ReadReady,
+    cx: &mut Context<'_>,
+    mut read: impl FnMut() -> Option<io::Result<usize>>,
+) -> Option<Poll<io::Result<usize>>> {
+    loop {
+        // A socket is user code. It may be ready at each poll and never have anything to read.
+        let Poll::Ready(proceed) = coop::poll_proceed(cx) else {
+            return Some(Poll::Pending);
+        };
+        match read()? {
+            // The readiness was wrong or is outdated.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                match socket.poll_read_ready(cx) {
+                    Poll::Ready(Ok(())) => proceed.made_progress(),
+                    Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
+                    Poll::Pending => return Some(Poll::Pending),
                 }
-                result => return Poll::Ready(result),
             }
+            result => return Some(Poll::Ready(result)),
         }
     }
 }

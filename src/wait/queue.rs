@@ -222,7 +222,9 @@ impl WaitQueue {
 
     /// Takes a queue slot whose last future has given its node back, if one of the first [`LOOK_AT`] is such a one. The
     /// oldest is checked first, because it was most likely given back by now.
-    #[inline]
+    // `always`: with `inline` alone it depends on code elsewhere in the crate whether each get that queues makes a call,
+    // which costs 12 instructions.
+    #[inline(always)]
     fn pop_given_back(&mut self) -> Option<QueueIndex> {
         for _ in 0..LOOK_AT {
             let index = self.without_waiter.pop_front(&mut self.queue_slots)?;

@@ -30,6 +30,7 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
     moves::<WeakPool>();
     moves::<Builder>();
     moves::<Sample>();
+    moves::<SamplePart>();
     moves::<SharedSample>();
     moves::<SampleProperties>();
     moves::<MediaType>();
@@ -55,7 +56,7 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
         fan_out::Subscriber,
         fan_out::Delivery,
     )>();
-    owns::<(Pool, WeakPool, Builder, Sample, SharedSample)>();
+    owns::<(Pool, WeakPool, Builder, Sample, SamplePart, SharedSample)>();
     owns::<(SampleProperties, MediaType, NotifyGuard, Status, Holder)>();
     owns::<(Report, CallSite, WaitHistogram, Stall)>();
     owns::<(GetBufferOwned, GetBufferOwned<Quota>)>();
@@ -77,6 +78,9 @@ fn every_adapter_goes_to_other_threads_with_what_it_adapts() {
     moves::<ReadError>();
     moves::<FrameError<std::convert::Infallible>>();
     moves::<Decoded>();
+    moves::<(Lines, LengthDelimited)>();
+    is_error::<LineTooLong>();
+    is_error::<LengthError>();
     moves::<Datagram>();
     moves::<ReceiveMany<'_>>();
     is_future::<ReceiveMany<'_>>();
@@ -154,13 +158,16 @@ fn every_future_moves_between_threads_and_needs_no_pinning() {
 fn samples_have_the_traits_of_buffers() {
     fn fills<T: BufMut + Write + DerefMut<Target = [u8]> + AsRef<[u8]> + AsMut<[u8]>>() {}
     fills::<Sample>();
+    fills::<SamplePart>();
     fn reads<T: Buf + Clone + Deref<Target = [u8]> + AsRef<[u8]> + Eq + Hash>() {}
     reads::<SharedSample>();
     fn converts<T: Into<Bytes>>() {}
     converts::<Sample>();
+    converts::<SamplePart>();
     converts::<SharedSample>();
     fn shares<T: Into<SharedSample>>() {}
     shares::<Sample>();
+    shares::<SamplePart>();
     fn copies<T: Clone>() {}
     copies::<Pool>();
     copies::<WeakPool>();
@@ -193,6 +200,8 @@ fn handles_are_a_few_words() {
     assert_eq!(size_of::<Option<Sample>>(), size_of::<Sample>());
     assert_eq!(size_of::<Result<Sample, GetBufferError>>(), 2 * WORD);
     assert_eq!(size_of::<SharedSample>(), 3 * WORD);
+    assert_eq!(size_of::<SamplePart>(), 4 * WORD);
+    assert_eq!(size_of::<Option<SamplePart>>(), 4 * WORD);
     assert_eq!(size_of::<Option<SharedSample>>(), 3 * WORD);
     assert_eq!(size_of::<Pool>(), WORD);
     assert_eq!(size_of::<Option<Pool>>(), WORD);

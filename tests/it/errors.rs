@@ -80,7 +80,7 @@ fn of_streams() -> Vec<Shown> {
 
 #[cfg(feature = "stream")]
 fn of_streams() -> Vec<Shown> {
-    use sample_pool::stream::{FrameError, ReadError};
+    use sample_pool::stream::{DecodeFrame, FrameError, LengthError, Lines, ReadError};
     let io_error = || io::Error::from(io::ErrorKind::ConnectionReset);
     let refused = GetBufferError::Flushing;
     let frame_errors = [
@@ -96,7 +96,14 @@ fn of_streams() -> Vec<Shown> {
     let read_errors = [ReadError::from(io_error()), ReadError::from(refused)];
     let read = read_errors.map(|error| ("ReadError", error.into()));
     let frames = frame_errors.map(|error| ("FrameError", error.into()));
-    read.into_iter().chain(frames).collect()
+    let too_long = Lines::new().max_length(1).decode(b"ab").unwrap_err();
+    let length_errors = [
+        LengthError::TooLong { limit: 1 },
+        LengthError::TooSmall { length: 1 },
+    ];
+    let lengths = length_errors.map(|error| ("LengthError", error.into()));
+    let all = read.into_iter().chain(frames).chain(lengths);
+    all.chain([("LineTooLong", too_long.into())]).collect()
 }
 
 /// What an error reporter prints: the error, and each of its sources.
@@ -345,7 +352,7 @@ fn no_error_type_of_the_crate_is_left_out() {
         .map(|(name, _)| name.to_owned())
         .collect();
     if cfg!(not(feature = "stream")) {
-        known.extend(["ReadError", "FrameError"].map(str::to_owned));
+        known.extend(["ReadError", "FrameError", "LengthError", "LineTooLong"].map(str::to_owned));
     }
     let all = declared("enum").into_iter().chain(declared("struct"));
     let errors = all.filter(|(_, attributes, _)| {

@@ -36,6 +36,7 @@ mod model;
 mod moved_futures;
 mod notify;
 mod panics;
+mod parts;
 mod poll_pool;
 mod priority_buffers;
 mod properties;

@@ -255,7 +255,12 @@ fn zero_on_release_wipes_the_prefix_and_the_whole_size() {
         assert_eq!(memory_of(&pool), [STALE; 2 * (PREFIX + SIZE)]);
         let shared = written.remove(0).freeze();
         drop(shared.slice(3..5).into_bytes());
-        drop((shared, written));
+        let mut part = written.remove(0).into_part();
+        let rest = part.split_off(5);
+        drop(part);
+        let all = [STALE; 2 * (PREFIX + SIZE)];
+        assert_eq!(memory_of(&pool), all, "a handle to each is left");
+        drop((shared, rest));
         let left = if wipes { 0 } else { STALE };
         assert_eq!(memory_of(&pool), [left; 2 * (PREFIX + SIZE)]);
     }

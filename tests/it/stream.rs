@@ -5,6 +5,7 @@
 mod begun_frames;
 mod begun_samples;
 mod datagrams;
+mod decoders;
 mod ended_samples;
 mod frames;
 mod parts;

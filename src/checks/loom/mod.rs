@@ -13,6 +13,7 @@ mod get;
 mod lifetime;
 mod notify;
 mod owned;
+mod parts;
 mod queue;
 mod quota;
 mod reclaim;
@@ -83,6 +84,6 @@ fn with_two_preemptions(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-fn spawn(f: impl FnOnce() + 'static) -> thread::JoinHandle<()> {
+fn spawn<T: 'static>(f: impl FnOnce() -> T + 'static) -> thread::JoinHandle<T> {
     thread::spawn(f)
 }

@@ -2,8 +2,8 @@
 
 use bytes::{BufMut, Bytes};
 use proptest::{prelude::*, test_runner::TestCaseResult};
-use sample_pool::{Properties, Sample, SampleProperties, SharedSample};
-use std::collections::HashMap;
+use sample_pool::{Properties, Sample, SamplePart, SampleProperties, SharedSample};
+use std::{cell::Cell, collections::HashMap, rc::Rc};
 
 /// Fills every byte that a user does not mean to show. No user may ever read it.
 const CANARY: u8 = 0xC5;
@@ -11,6 +11,7 @@ const CANARY: u8 = 0xC5;
 #[derive(Debug)]
 enum Handle {
     Owned(Sample),
+    Part(SamplePart),
     Shared(SharedSample),
     Bytes(Bytes),
 }
@@ -31,8 +32,17 @@ pub(crate) struct Held {
     /// How far from the start of the slot the bytes begin.
     start: usize,
     bytes: Vec<u8>,
-    /// How many bytes the sample had when it was shared.
-    shared: usize,
+    /// How far from the start of the slot the bytes end that only this handle may write.
+    end: usize,
+    /// The bytes that the pool counts for the sample, once it is shared or in parts.
+    counted: Rc<Cell<Counted>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    bytes: usize,
+    /// How far from the start of the slot the bytes end that were counted when the sample was shared.
+    to: usize,
 }
 
 /// `count` bytes that are neither zero nor the canary.
@@ -60,8 +70,9 @@ impl Held {
             handle: Handle::Owned(sample),
             properties,
             start: properties.prefix,
+            end: properties.prefix + properties.size,
             bytes: Vec::new(),
-            shared: 0,
+            counted: Rc::default(),
         })
     }
 
@@ -69,11 +80,11 @@ impl Held {
         self.slot
     }
 
-    /// How many bytes the sample has, however many of them this handle shows.
+    /// How many bytes the pool counts for the sample, however many of them this handle shows.
     pub(crate) fn in_sample(&self) -> usize {
         match &self.handle {
             Handle::Owned(_) => self.bytes.len(),
-            Handle::Shared(_) | Handle::Bytes(_) => self.shared,
+            Handle::Part(_) | Handle::Shared(_) | Handle::Bytes(_) => self.counted.get().bytes,
         }
     }
 
@@ -81,6 +92,7 @@ impl Held {
     pub(crate) fn check(&self) -> TestCaseResult {
         let (bytes, properties) = match &self.handle {
             Handle::Owned(sample) => (&sample[..], sample.properties()),
+            Handle::Part(part) => (&part[..], part.properties()),
             Handle::Shared(shared) => (&shared[..], shared.properties()),
             Handle::Bytes(bytes) => (&bytes[..], &SampleProperties::default()),
         };
@@ -92,32 +104,39 @@ impl Held {
             prop_assert_eq!(sample.headroom(), self.start);
             prop_assert_eq!(sample.spare_capacity(), self.spare());
         }
+        if let Handle::Part(part) = &self.handle {
+            prop_assert_eq!(part.spare_capacity(), self.spare());
+        }
         Ok(())
     }
 
     fn spare(&self) -> usize {
-        self.properties.prefix + self.properties.size - self.start - self.bytes.len()
+        self.end - self.start - self.bytes.len()
     }
 
     pub(crate) fn edit(&mut self, edit: Edit) -> TestCaseResult {
         let spare = self.spare();
-        let Handle::Owned(sample) = &mut self.handle else {
-            return Ok(());
-        };
-        match edit {
-            Edit::Append(count) => {
-                let more = pattern(count.min(spare));
-                sample.put_slice(&more);
-                self.bytes.extend(more);
+        match (&mut self.handle, edit) {
+            (Handle::Shared(_) | Handle::Bytes(_), _) => return Ok(()),
+            (Handle::Owned(sample), Edit::Append(count)) => {
+                append(sample, count.min(spare), &mut self.bytes);
             }
-            Edit::SetLen(len) => {
+            (Handle::Part(part), Edit::Append(count)) => {
+                append(part, count.min(spare), &mut self.bytes);
+            }
+            (handle, Edit::SetLen(len)) => {
+                let set = match handle {
+                    Handle::Part(part) => part.set_len(len),
+                    Handle::Owned(sample) => sample.set_len(len),
+                    _ => return Ok(()),
+                };
                 let fits = len <= self.bytes.len() + spare;
-                prop_assert_eq!(sample.set_len(len).is_ok(), fits);
+                prop_assert_eq!(set.is_ok(), fits);
                 if fits {
                     self.bytes.resize(len, 0);
                 }
             }
-            Edit::Prepend(count) => {
+            (Handle::Owned(sample), Edit::Prepend(count)) => {
                 let before = pattern(count);
                 let fits = count <= self.start;
                 prop_assert_eq!(sample.prepend(&before).is_ok(), fits);
@@ -126,16 +145,23 @@ impl Held {
                     self.bytes.splice(..0, before);
                 }
             }
-            Edit::Clear => {
+            (Handle::Part(_), Edit::Prepend(_)) => {}
+            (Handle::Owned(sample), Edit::Clear) => {
                 sample.clear();
                 self.start = self.properties.prefix;
                 self.bytes.clear();
             }
+            (Handle::Part(part), Edit::Clear) => {
+                part.clear();
+                self.bytes.clear();
+            }
         }
         // Bytes that are not shown are canaries again, for the next length that uncovers them.
-        let unseen = sample.chunk_mut();
-        let canaries = vec![CANARY; unseen.len()];
-        unseen.copy_from_slice(&canaries);
+        match &mut self.handle {
+            Handle::Owned(sample) => cover(sample),
+            Handle::Part(part) => cover(part),
+            Handle::Shared(_) | Handle::Bytes(_) => {}
+        }
         Ok(())
     }
 
@@ -143,9 +169,23 @@ impl Held {
         Held { handle, ..self }
     }
 
+    /// The handle, which is about to become one of another kind.
     fn take(&mut self) -> Handle {
-        self.shared = self.in_sample();
+        if let Handle::Owned(_) = self.handle {
+            self.counted = Rc::new(Cell::new(Counted {
+                bytes: self.bytes.len(),
+                to: self.start + self.bytes.len(),
+            }));
+        }
         std::mem::replace(&mut self.handle, Handle::Bytes(Bytes::new()))
+    }
+
+    /// Counts what a part wrote, now that it is frozen.
+    fn count(&self) {
+        let Counted { bytes, to } = self.counted.get();
+        let written = (self.start + self.bytes.len()).saturating_sub(to.max(self.start));
+        let bytes = bytes + written;
+        self.counted.set(Counted { bytes, to });
     }
 
     /// Whether this handle shows no bytes.
@@ -156,6 +196,10 @@ impl Held {
     pub(crate) fn share(mut self) -> Self {
         let handle = match self.take() {
             Handle::Owned(sample) => Handle::Shared(sample.freeze()),
+            Handle::Part(part) => {
+                self.count();
+                Handle::Shared(part.freeze())
+            }
             other => other,
         };
         self.with(handle)
@@ -164,6 +208,10 @@ impl Held {
     pub(crate) fn into_bytes(mut self) -> Self {
         let handle = match self.take() {
             Handle::Owned(sample) => Handle::Bytes(sample.into_bytes()),
+            Handle::Part(part) => {
+                self.count();
+                Handle::Bytes(part.into_bytes())
+            }
             Handle::Shared(shared) => Handle::Bytes(shared.into_bytes()),
             other => other,
         };
@@ -181,8 +229,94 @@ impl Held {
             handle: Handle::Shared(shared.slice(from..to)),
             start: self.start + from,
             bytes: self.bytes[from..to].to_vec(),
+            counted: self.counted.clone(),
             ..*self
         })
+    }
+
+    pub(crate) fn divide(mut self) -> Self {
+        let handle = match self.take() {
+            Handle::Owned(sample) => Handle::Part(sample.into_part()),
+            other => other,
+        };
+        self.with(handle)
+    }
+
+    /// Splits a part in one of the three ways, and returns the other part.
+    pub(crate) fn split(&mut self, way: usize, at: usize) -> Option<Self> {
+        let (len, capacity) = (self.bytes.len(), self.end - self.start);
+        let Handle::Part(part) = &mut self.handle else {
+            return None;
+        };
+        let at = match way % 3 {
+            0 => at % (capacity + 1),
+            1 => at % (len + 1),
+            _ => len,
+        };
+        let middle = self.start + at;
+        let rest = self.bytes.split_off(at.min(len));
+        let mut other = Held {
+            handle: Handle::Bytes(Bytes::new()),
+            start: middle,
+            end: self.end,
+            bytes: rest,
+            counted: self.counted.clone(),
+            ..*self
+        };
+        self.end = middle;
+        let first = match way % 3 {
+            0 => {
+                other.handle = Handle::Part(part.split_off(at));
+                return Some(other);
+            }
+            1 => Handle::Part(part.split_to(at)),
+            _ => Handle::Shared(part.split_written()),
+        };
+        // The first bytes are the other handle's, and this one keeps the rest.
+        std::mem::swap(&mut self.bytes, &mut other.bytes);
+        std::mem::swap(&mut self.start, &mut other.start);
+        std::mem::swap(&mut self.end, &mut other.end);
+        if let Handle::Shared(_) = first {
+            other.count();
+        }
+        other.handle = first;
+        Some(other)
+    }
+
+    /// Joins two parts or two shared handles; `Some` is the other handle if they cannot be joined.
+    pub(crate) fn join(&mut self, mut next: Self) -> Result<Option<Self>, TestCaseError> {
+        let of_one = self.slot == next.slot;
+        let no_gap = self.spare() == 0 || next.bytes.is_empty();
+        match (&mut self.handle, next.take_unchanged()) {
+            (Handle::Part(part), Handle::Part(other)) => match part.try_join(other) {
+                Ok(()) => {
+                    prop_assert!(of_one && no_gap && self.end == next.start);
+                    self.end = next.end;
+                }
+                Err(other) => {
+                    prop_assert!(!(of_one && no_gap && self.end == next.start));
+                    return Ok(Some(next.with(Handle::Part(other))));
+                }
+            },
+            (Handle::Shared(shared), Handle::Shared(other)) => {
+                let touch = of_one && self.start + self.bytes.len() == next.start;
+                match shared.try_unsplit(other) {
+                    Ok(()) => prop_assert!(touch),
+                    Err(other) => {
+                        prop_assert!(!touch);
+                        return Ok(Some(next.with(Handle::Shared(other))));
+                    }
+                }
+            }
+            (_, other) => return Ok(Some(next.with(other))),
+        }
+        self.bytes.append(&mut next.bytes);
+        Ok(None)
+    }
+
+    /// The handle, with nothing counted.
+    fn take_unchanged(&mut self) -> Handle {
+        std::mem::replace(&mut self.handle, Handle::Bytes(Bytes::new()))
     }
 
     /// Only a sole handle to a slot becomes writable again.
@@ -191,19 +325,40 @@ impl Held {
         handles: &HashMap<usize, usize>,
     ) -> Result<Self, TestCaseError> {
         let only = handles.get(&self.slot) == Some(&1);
-        let handle = match self.take() {
-            Handle::Shared(shared) => match shared.try_into_sample() {
-                Ok(sample) => {
-                    prop_assert!(only, "another handle can read what is writable now");
-                    Handle::Owned(sample)
+        let whole = self.properties.prefix + self.properties.size;
+        let handle = match self.take_unchanged() {
+            Handle::Shared(shared) => {
+                prop_assert_eq!(shared.is_unique(), only);
+                match shared.try_into_sample() {
+                    Ok(sample) => Handle::Owned(sample),
+                    Err(shared) => Handle::Shared(shared),
                 }
-                Err(shared) => {
-                    prop_assert!(!only, "no other handle is left");
-                    Handle::Shared(shared)
-                }
+            }
+            Handle::Part(part) => match part.try_into_sample() {
+                Ok(sample) => Handle::Owned(sample),
+                Err(part) => Handle::Part(part),
             },
-            other => other,
+            other => return Ok(self.with(other)),
         };
+        let became = matches!(handle, Handle::Owned(_));
+        prop_assert_eq!(became, only, "only the last handle becomes writable");
+        if became {
+            self.end = whole;
+        }
         Ok(self.with(handle))
     }
+}
+
+/// Appends to a sample or part, and to the bytes that it must have.
+fn append(to: &mut impl BufMut, count: usize, bytes: &mut Vec<u8>) {
+    let more = pattern(count);
+    to.put_slice(&more);
+    bytes.extend(more);
+}
+
+/// Fills the bytes that are not shown with canaries.
+fn cover(sample: &mut impl BufMut) {
+    let unseen = sample.chunk_mut();
+    let canaries = vec![CANARY; unseen.len()];
+    unseen.copy_from_slice(&canaries);
 }

@@ -69,6 +69,11 @@ pub(crate) enum Operation {
     Share(usize),
     Duplicate(usize, usize, usize),
     Unshare(usize),
+    /// Makes a sample a part.
+    Divide(usize),
+    /// A part, the way to split it, and where.
+    Split(usize, usize, usize),
+    Join(usize, usize),
     IntoBytes(usize),
     Release(usize),
     Notify(bool),

@@ -76,6 +76,10 @@ fn operations() -> impl Strategy<Value = Operation> {
         6 => (choice(), choice(), choice())
             .prop_map(|(which, from, len)| Operation::Duplicate(which, from, len)),
         4 => choice().prop_map(Operation::Unshare),
+        8 => choice().prop_map(Operation::Divide),
+        14 => (choice(), choice(), choice())
+            .prop_map(|(which, way, at)| Operation::Split(which, way, at)),
+        12 => (choice(), choice()).prop_map(|(one, two)| Operation::Join(one, two)),
         2 => choice().prop_map(Operation::IntoBytes),
         20 => choice().prop_map(Operation::Release),
         4 => any::<bool>().prop_map(Operation::Notify),

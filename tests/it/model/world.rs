@@ -187,6 +187,11 @@ impl<'a> World<'a> {
                 let handles = self.handles.clone();
                 self.replace(choice, |held| held.unshare(&handles))?;
             }
+            Operation::Divide(choice) => {
+                self.replace(choice, |held| Ok(held.divide()))?;
+            }
+            Operation::Split(choice, way, at) => self.split(choice, way, at),
+            Operation::Join(one, two) => self.join(one, two)?,
             Operation::IntoBytes(choice) => self.make_bytes(choice)?,
             Operation::Release(choice) => drop(self.release(choice)),
             Operation::Notify(set) => self.notify(set)?,
@@ -316,6 +321,39 @@ impl<'a> World<'a> {
             *self.handles.entry(another.slot()).or_default() += 1;
             self.held.push(another);
         }
+    }
+
+    fn split(&mut self, choice: usize, way: usize, at: usize) {
+        let count = self.held.len().max(1);
+        let held = self.held.get_mut(choice % count);
+        if let Some(another) = held.and_then(|held| held.split(way, at)) {
+            *self.handles.entry(another.slot()).or_default() += 1;
+            self.held.push(another);
+        }
+    }
+
+    /// Joins a handle with another one. One handle less is no release, because the other one is left.
+    fn join(&mut self, one: usize, two: usize) -> TestCaseResult {
+        if self.held.len() < 2 {
+            return Ok(());
+        }
+        let mut first = self.held.swap_remove(one % self.held.len());
+        let of_slot = |&held: &usize| self.held[held].slot() == first.slot();
+        let all = 0..self.held.len();
+        // Mostly one of the same slot: two that are chosen from all handles are rarely neighbours.
+        let among: Vec<_> = all.clone().filter(of_slot).collect();
+        let next = match two % 4 {
+            1.. if !among.is_empty() => among[two % among.len()],
+            _ => two % all.len(),
+        };
+        let next = self.held.swap_remove(next);
+        let slot = next.slot();
+        match first.join(next)? {
+            Some(refused) => self.held.push(refused),
+            None => *self.handles.entry(slot).or_default() -= 1,
+        }
+        self.held.push(first);
+        Ok(())
     }
 
     /// Counts a handle as released. The caller drops it.

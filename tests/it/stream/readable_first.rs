@@ -3,7 +3,7 @@
 use super::pool;
 use crate::polling::Polled;
 use futures::StreamExt;
-use sample_pool::stream::{ReadReady, ReadSample, ReadableFirst, SampleReader};
+use sample_pool::stream::{FrameReader, Lines, ReadReady, ReadSample, ReadableFirst, SampleReader};
 use socket2::SockRef;
 use std::{io, time::Duration};
 use tokio::{
@@ -61,6 +61,23 @@ async fn a_socket_that_was_read_empty_gives_the_buffer_back() {
     drop(held);
     drop(client);
     assert!(reader.next().await.is_none(), "the client has gone");
+}
+
+/// The provided method of `ReadReady` fills no part, so each socket must override it.
+#[tokio::test]
+async fn a_frame_of_a_socket_is_read_on_behind_a_held_one() {
+    let pool = pool(2, 8);
+    let (mut client, socket) = connection().await;
+    let mut lines = FrameReader::new(ReadableFirst::new(socket), &pool, Lines::new());
+    client.write_all(b"one\ntw").await.expect("it is open");
+    let one = lines.next().await.expect("it is open").expect("no error");
+    client.write_all(b"o\n").await.expect("it is open");
+    let socket = lines.get_ref().get_ref();
+    socket.peek(&mut [0]).await.expect("it arrives");
+    let two = lines.next().await.expect("it is open").expect("no error");
+    assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]));
+    assert_eq!(two.as_ptr() as usize - one.as_ptr() as usize, 4);
+    assert_eq!(pool.free_count(), 1);
 }
 
 async fn reads<S: ReadReady + Unpin>(socket: S)
