@@ -8,7 +8,7 @@
 //!
 //! The guard runs each operation with two counts and divides the difference, so code before and after the loop
 //! does not count. Nothing is timed here, and there is only one thread. The pool has so many buffers that each
-//! of its words is full, whatever the number of processors.
+//! of its words is full, whatever the number of processors. Small pools are counted with several numbers of processors.
 
 use bytes::BufMut;
 use sample_pool::{GetBufferError, Pool, Sample};
@@ -31,6 +31,10 @@ const SIZE: usize = 2048;
 const TASKS: usize = 8;
 const SHARED: usize = 2;
 
+/// The buffers of a small pool, and of one that is exhausted again and again.
+const SMALL: usize = 64;
+const FEW: usize = 8;
+
 /// How many samples `get_32_and_release` takes at once.
 const MANY: usize = 32;
 
@@ -40,7 +44,7 @@ const AS_A_TEST: usize = 1000;
 /// The name of an operation, and the function that runs it `count` times.
 type Operation = (&'static str, fn(count: usize));
 
-const OPERATIONS: [Operation; 11] = [
+const OPERATIONS: [Operation; 17] = [
     ("get_and_release", get_and_release),
     ("apart", apart),
     (
@@ -55,6 +59,22 @@ const OPERATIONS: [Operation; 11] = [
     ("get_32_and_release", get_32_and_release),
     ("miss", miss),
     ("hand_off", hand_off),
+    ("get_while_2_are_out", |count| {
+        get_while_others_are_out(count, 2)
+    }),
+    ("get_while_16_are_out", |count| {
+        get_while_others_are_out(count, 16)
+    }),
+    ("get_while_32_are_out", |count| {
+        get_while_others_are_out(count, 32)
+    }),
+    ("get_while_48_are_out", |count| {
+        get_while_others_are_out(count, 48)
+    }),
+    ("get_while_64_are_out", |count| {
+        get_while_others_are_out(count, 64)
+    }),
+    ("exhaust_and_refill", exhaust_and_refill),
 ];
 
 /// Not operations of this crate. They are counted only to compare.
@@ -213,6 +233,34 @@ fn miss(count: usize) {
     assert_free(&pool, BUFFERS);
 }
 
+/// Gets and releases a sample of a small pool by a thread that has the others of the `out` samples.
+fn get_while_others_are_out(count: usize, out: usize) {
+    let pool = pool(SMALL);
+    let others: Vec<_> = (1..out)
+        .map(|_| pool.try_get_buffer().expect("one is free"))
+        .collect();
+    for _ in 0..count {
+        let sample = ready(pool.get_buffer()).expect("committed");
+        black_box(&sample);
+    }
+    drop(others);
+    assert_free(&pool, count + out - 1);
+}
+
+/// Takes all samples of a small pool, tries to take one more, and releases all. One operation is the share of a sample.
+fn exhaust_and_refill(count: usize) {
+    let pool = pool(FEW);
+    let mut samples = Vec::with_capacity(FEW);
+    for _ in 0..count / FEW {
+        while let Ok(sample) = black_box(&pool).try_get_buffer() {
+            samples.push(sample);
+        }
+        assert_eq!(samples.len(), FEW);
+        samples.clear();
+    }
+    assert_free(&pool, count / FEW * FEW);
+}
+
 /// Runs `TASKS` tasks that do `count` operations together, on one thread.
 fn share<F: Future<Output = ()> + Send + 'static>(count: usize, work: impl Fn(usize) -> F) {
     assert_eq!(count % TASKS, 0);
@@ -269,6 +317,11 @@ fn main() -> ExitCode {
         for (name, _) in OPERATIONS.iter().chain(&BESIDE) {
             println!("{name}");
         }
+        return ExitCode::SUCCESS;
+    }
+    if asked.iter().any(|argument| argument == "--processors") {
+        let processors = std::thread::available_parallelism();
+        println!("{}", processors.expect("the system says"));
         return ExitCode::SUCCESS;
     }
     let words: Vec<_> = asked.iter().filter(|word| !word.starts_with('-')).collect();

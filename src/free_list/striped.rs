@@ -198,11 +198,14 @@ impl FreeList {
     pub(crate) fn take_many(&self, wanted: usize) -> SlotList {
         // Counted before anything is taken: otherwise other gets would find the pool empty because of a request that
         // cannot be served.
-        let words = self.words_to_look_at();
-        if words.map(|word| Word::free(&word)).sum::<usize>() < wanted {
-            return SlotList::default();
+        let mut free = 0;
+        for word in self.words_to_look_at() {
+            free += Word::free(&word);
+            if free >= wanted {
+                return self.take_up_to(wanted);
+            }
         }
-        self.take_up_to(wanted)
+        SlotList::default()
     }
 
     /// Takes up to `wanted` slots without the lock, from the words that a get looks at.

@@ -239,43 +239,53 @@ impl Word {
     /// Frees the slot of `bit`, if the word is open.
     #[inline]
     pub(crate) fn put(&self, bit: u32) -> Put {
-        let mut seen = self.bits.load(Ordering::Relaxed);
-        loop {
-            // One test for the common case: the word is open and no callback is set.
-            if seen & (OPEN | NOTIFY) != OPEN {
-                return self.put_with_callback_ref(bit, seen);
-            }
-            // The exchange fails if the word is parked by then or a callback is set by then, so a release cannot miss
-            // either. `Release` publishes the reset slot to its next owner. No `Acquire`: after it this thread reads
-            // nothing of the pool.
-            match self.exchange(seen, seen & !(1 << bit), Ordering::Release) {
-                // Touch nothing of the pool from here on: the slot was what kept it alive (S2).
-                Ok(_) => return Put::Free,
-                Err(_) => seen = self.seen_after_a_pause(),
-            }
+        let seen = self.bits.load(Ordering::Relaxed);
+        // One test for the common case: the word is open and no callback is set.
+        if seen & (OPEN | NOTIFY) != OPEN {
+            let done = self.try_put(bit, seen);
+            return done.unwrap_or_else(|| self.put_after_a_pause(bit));
+        }
+        // The exchange fails if the word is parked by then or a callback is set by then, so a release cannot miss
+        // either. `Release` publishes the reset slot to its next owner. No `Acquire`: after it this thread reads nothing
+        // of the pool.
+        match self.exchange(seen, seen & !(1 << bit), Ordering::Release) {
+            // Touch nothing of the pool from here on: the slot was what kept it alive (S2).
+            Ok(_) => Put::Free,
+            Err(_) => self.put_after_a_pause(bit),
         }
     }
 
-    /// [`put`](Word::put) for every state of the word, with `seen` as the first guess.
+    /// One attempt of [`put`](Word::put), for every state of the word, with `seen` as the guess. `None` if another thread
+    /// has changed the word.
     #[inline]
-    fn put_with_callback_ref(&self, bit: u32, mut seen: u64) -> Put {
+    fn try_put(&self, bit: u32, seen: u64) -> Option<Put> {
+        // In a parked word the slot is counted under the lock, so it must be freed there. With the count at its limit,
+        // one more reference would carry into `NOTIFY`.
+        if seen & OPEN == 0 || seen & CALLBACK_REFS == CALLBACK_REF_LIMIT {
+            return Some(Put::NeedsLock);
+        }
+        // Decided anew for each `seen`: the callback may have been removed since the last load, and a reference that is
+        // never dropped would keep the pool alive for ever.
+        let (callback_ref, done) = match seen & NOTIFY {
+            0 => (0, Put::Free),
+            _ => (CALLBACK_REF, Put::CallbackDue),
+        };
+        // The slot is freed and the reference is taken in one step. Between two steps neither would keep the pool alive.
+        // `Acquire` pairs with `open`: the callback pointer that was set before the word was opened is seen.
+        let new = (seen & !(1 << bit)) + callback_ref;
+        self.exchange(seen, new, Ordering::AcqRel).ok()?;
+        Some(done)
+    }
+
+    /// [`put`](Word::put) after another thread changed the word at the same time. The fast path ends with this call, so
+    /// it saves no registers for it.
+    #[cold]
+    #[inline(never)]
+    fn put_after_a_pause(&self, bit: u32) -> Put {
         loop {
-            // In a parked word the slot is counted under the lock, so it must be freed there. With the count at its
-            // limit, one more reference would carry into `NOTIFY`.
-            if seen & OPEN == 0 || seen & CALLBACK_REFS == CALLBACK_REF_LIMIT {
-                return Put::NeedsLock;
-            }
-            // Decided anew for each `seen`: the callback may have been removed since the last load, and a reference
-            // that is never dropped would keep the pool alive for ever.
-            let (callback_ref, done) = match seen & NOTIFY {
-                0 => (0, Put::Free),
-                _ => (CALLBACK_REF, Put::CallbackDue),
-            };
-            // The slot is freed and the reference is taken in one step. Between two steps neither would keep the pool
-            // alive. `Acquire` pairs with `open`: the callback pointer that was set before the word was opened is seen.
-            match self.exchange(seen, (seen & !(1 << bit)) + callback_ref, Ordering::AcqRel) {
-                Ok(_) => return done,
-                Err(_) => seen = self.seen_after_a_pause(),
+            back_off();
+            if let Some(done) = self.try_put(bit, self.bits.load(Ordering::Relaxed)) {
+                return done;
             }
         }
     }
@@ -284,23 +294,31 @@ impl Word {
     /// drop it under the pool's lock.
     #[inline]
     pub(crate) fn drop_callback_ref(&self) -> bool {
-        let mut seen = self.bits.load(Ordering::Relaxed);
-        while seen & OPEN != 0 {
-            // `Release` pairs with `park`: the call of the callback ends before the lock's holder drops the callback.
-            match self.exchange(seen, seen - CALLBACK_REF, Ordering::Release) {
-                Ok(_) => return true,
-                Err(_) => seen = self.seen_after_a_pause(),
-            }
-        }
-        false
+        let dropped = self.try_drop_callback_ref();
+        dropped.unwrap_or_else(|| self.drop_callback_ref_after_a_pause())
     }
 
-    /// The next guess, after another thread changed the word at the same time.
+    /// One attempt of [`drop_callback_ref`](Word::drop_callback_ref). `None` if another thread has changed the word.
+    #[inline]
+    fn try_drop_callback_ref(&self) -> Option<bool> {
+        let seen = self.bits.load(Ordering::Relaxed);
+        if seen & OPEN == 0 {
+            return Some(false);
+        }
+        // `Release` pairs with `park`: the call of the callback ends before the lock's holder drops the callback.
+        let dropped = self.exchange(seen, seen - CALLBACK_REF, Ordering::Release);
+        dropped.is_ok().then_some(true)
+    }
+
     #[cold]
     #[inline(never)]
-    fn seen_after_a_pause(&self) -> u64 {
-        back_off();
-        self.bits.load(Ordering::Relaxed)
+    fn drop_callback_ref_after_a_pause(&self) -> bool {
+        loop {
+            back_off();
+            if let Some(dropped) = self.try_drop_callback_ref() {
+                return dropped;
+            }
+        }
     }
 
     /// A compare-exchange. `Relaxed` on failure, because the value is only the next guess.
