@@ -368,7 +368,9 @@ impl Engine {
         let memory = shared.parked.memory().cloned();
         self.put_priority_buffers(&mut shared);
         // Metrics may still read the counts after this, so they are added to the totals.
-        shared.add_to_totals(totals);
+        if let State::Committed | State::Draining = shared.state {
+            shared.add_to_totals(totals);
+        }
         shared.parked.abandon(&self.free_list);
         shared.state = State::Unconfigured;
         let forgotten = mem::take(&mut shared.forgotten_wakers);

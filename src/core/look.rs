@@ -119,6 +119,11 @@ impl Engine {
     /// How many samples are outstanding, of `out` slots that are checked out. In the free list, priority buffers count
     /// as checked out too. Those that were kept since `out` was counted may make it too small by their number.
     fn outstanding(shared: &Shared, out: usize) -> usize {
+        // If every word is parked, the number is known now. So no sample is shown as free beside a waiter.
+        let out = match shared.parked.all_parked() {
+            true => shared.parked.parked_out(),
+            false => out,
+        };
         out.saturating_sub(shared.priority_buffers.len())
             .min(shared.properties.buffers)
     }
@@ -321,6 +326,17 @@ mod tests {
         drop(shared);
         assert_eq!(out, 1500);
         drop(held);
+    }
+
+    /// The number that a pool had last is what its metrics go on to show.
+    #[test]
+    fn a_pool_that_is_freed_after_a_drain_keeps_its_high_water_mark() {
+        let pool = large_pool();
+        pool.decommit();
+        let weak = pool.downgrade();
+        assert_eq!(pool.status().high_water, 2000);
+        drop(pool);
+        assert_eq!(weak.engine().status().high_water, 2000);
     }
 
     /// The counts of one commit and the sums of the earlier ones would be added up wrongly.

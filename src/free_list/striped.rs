@@ -32,7 +32,7 @@ use crate::{
         block_ref::BlockRef,
         list::SlotList,
         owned::OwnedSlot,
-        word::{Availability, Word},
+        word::{self, Availability, Word},
     },
     sync::{AtomicUsize, Ordering},
 };
@@ -126,16 +126,19 @@ impl FreeList {
         if first.contended {
             // The thread keeps the new stripe, so the two threads do not meet again at the next get.
             stripe::move_on();
-        } else if self.reachable.load(Ordering::Acquire) == 0 {
-            // No word may have a free slot, so looking at any would be wasted.
-            return Err(Miss::Empty);
+            word::back_off();
         }
-        self.take_from_another_word()
+        match self.reachable.load(Ordering::Acquire) {
+            // No word may have a free slot, so looking at any would be wasted.
+            0 => Err(Miss::Empty),
+            reachable => self.take_from_another_word(reachable),
+        }
     }
 
     /// Looks at the other words. In a function of its own, so that an empty pool costs no more than the one load above.
+    /// `reachable` was loaded before.
     #[inline(never)]
-    fn take_from_another_word(&self) -> Result<OwnedSlot, Miss> {
+    fn take_from_another_word(&self, reachable: usize) -> Result<OwnedSlot, Miss> {
         let stripe = self.stripe();
         let Some(own) = self.table.block(stripe) else {
             return Err(Miss::Unsure);
@@ -181,11 +184,13 @@ impl FreeList {
             index = next;
             next += 1;
         }
-        // Loaded after the sweep, because the last word may have been parked since.
+        // Loaded again, because the last word may have been parked since.
         Err(match self.reachable.load(Ordering::Acquire) {
             0 => Miss::Empty,
-            // Every word that can have a free slot was open and had none when this thread came to it.
-            reachable if reachable == without_free => Miss::NoneSeen,
+            // Every word that can have a free slot was open and had none when this thread came to it. The number must be
+            // right before the sweep and after it. Otherwise a word that was counted and then parked could stand for one
+            // that was parked all the time and has free slots.
+            after if after == without_free && reachable == without_free => Miss::NoneSeen,
             // Only a look under the lock is exact.
             _ => Miss::Unsure,
         })

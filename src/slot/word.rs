@@ -406,8 +406,9 @@ pub(crate) fn absent(members: usize) -> u64 {
 /// Lets the thread that changed the word do several operations on it while the cache line is in its processor.
 ///
 /// Two threads that retry at once take the line from each other at each operation, and each transfer costs more than
-/// all the rest. The pause is a microsecond or two, and comes only after an exchange that failed.
-fn back_off() {
+/// all the rest. The pause takes a microsecond or a few, and comes only after an exchange that failed, and never under the
+/// lock.
+pub(crate) fn back_off() {
     for _ in 0..PAUSES {
         hint::spin_loop();
     }
@@ -418,7 +419,6 @@ fn back_off() {
 #[cold]
 #[inline(never)]
 fn contended() -> Take {
-    back_off();
     Take::Contended
 }
 

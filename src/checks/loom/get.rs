@@ -91,6 +91,22 @@ fn a_try_that_sees_no_slot_and_a_get_that_waits_meet_a_release() {
     });
 }
 
+/// A slot is free all the while, in a word that is parked. The other thread parks the word that is full, so that there
+/// are as many words that can have a free slot as there were words without one.
+#[test]
+fn a_try_finds_the_free_slot_while_words_are_parked() {
+    loom::model(|| {
+        let pool = pool(2);
+        let held = pool.try_get_buffer().expect("two are free");
+        let other = pool.clone();
+        let thread = spawn(move || drop(other.released()));
+        let sample = pool.try_get_buffer().expect("one is free all the while");
+        thread.join().unwrap();
+        drop((held, sample));
+        assert_all_free(&pool);
+    });
+}
+
 /// The request takes free slots without the lock, and then takes the lock for the rest, while a slot is
 /// released.
 #[test]

@@ -132,7 +132,8 @@ fn a_release_takes_no_callback_reference_if_the_callback_was_removed_since_its_l
     let seen = word.bits.load(Ordering::Relaxed);
     word.park(absent(2));
     word.open(absent(2), false);
-    assert_eq!(word.put_with_callback_ref(0, seen), Put::Free);
+    assert_eq!(word.try_put(0, seen), None);
+    assert_eq!(word.put_after_a_pause(0), Put::Free);
     assert!(!word.has_callback_refs());
     assert_eq!(word.free(), 2);
 }
