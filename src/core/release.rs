@@ -3,13 +3,14 @@
 //! 1. The sample is reset: its properties are cleared, its bytes are overwritten if the pool wipes, and it no longer
 //!    counts against its quota.
 //! 2. Its slot is free, or
-//! 3. it is handed off to the waiter at the head of the queue. For other threads, 2 and 3 are one step.
+//! 3. it is handed off to the waiter at the head of the queue. Whichever of 2 and 3 happens is one step for other threads.
 //! 4. If the pool drains and this was the last outstanding sample, the decommit completes.
 //! 5. `released()` futures are notified.
 //! 6. The callback that is set now is called. A waker of step 3, a `tracing` subscriber in step 4, a listener of
 //!    step 5, or another thread may have set, removed or replaced it since step 2. So the lookup is the last step
 //!    before the call.
-//! 7. If no handle and no sample is left, the pool is freed.
+//! 7. If no handle and no sample is left, the pool is freed: [`ReleaseGuard`] is dropped last, and `Engine::claim_end`
+//!    decides.
 //!
 //! In the common case steps 2 to 7 are one compare-exchange. After it nothing of the pool is touched, because another
 //! thread may free the pool at that moment. If a callback is set and there is nothing else to do, the same

@@ -77,6 +77,7 @@ impl Engine {
     /// Takes the `wanted` slots if as many are free and no waiter goes before this rank; otherwise none.
     pub(crate) fn try_take_many(&self, wanted: Wanted) -> Result<SlotList, GetBufferError> {
         let mut gathered = self.take_without_the_lock(wanted);
+        // A get of no slot goes on: only the lock tells whether the pool serves gets at all.
         if gathered.len() == wanted.slots && wanted.slots > 0 {
             return Ok(gathered);
         }

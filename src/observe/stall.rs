@@ -19,7 +19,7 @@ pub struct Stall {
     pub quota: Option<Arc<str>>,
     /// How many gets wait in the same queue: for room in that quota, or for a sample.
     pub waiting: usize,
-    /// The status of the pool at this moment, and the holders of its samples if
+    /// The status of the pool shortly after the stall was noticed, and the holders of its samples if
     /// [`Builder::track_holders`](crate::Builder::track_holders) was set.
     pub report: Report,
 }

@@ -1,5 +1,8 @@
 //! The admission of a get: it first reserves room in the quota for the samples that the get asks for, or waits for it.
 //!
+//! The rule, how many samples fit and which get is next, is in [`quota_account`](crate::wait::quota_account). Here are the
+//! states of one get that waits for it.
+//!
 //! | state     | owns                    | left by                                                                  |
 //! |-----------|-------------------------|--------------------------------------------------------------------------|
 //! | `New`     | nothing                 | first poll: `Done` with a [`Charge`] or an error, `Failed` without budget, else `Queued` |

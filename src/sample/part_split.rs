@@ -37,7 +37,7 @@ impl Sample {
 impl SamplePart {
     /// Splits off the first `at` bytes and returns them. `self` keeps the rest, and all the spare capacity.
     ///
-    /// It is [`BytesMut::split_to`](bytes::BytesMut::split_to). The first part has no spare capacity.
+    /// It is [`BytesMut::split_to`](bytes::BytesMut::split_to). The returned part has no spare capacity.
     ///
     /// # Panics
     ///
@@ -148,7 +148,7 @@ impl SamplePart {
     /// Returns `next`, and changes nothing, unless
     ///
     /// - both are parts of the same sample;
-    /// - `next` begins where this part ends, with its spare capacity;
+    /// - `next` begins at the end of this part's spare capacity;
     /// - and this part is full, or `next` is empty. Otherwise unwritten bytes would lie between written ones.
     ///   To join such parts, fill this one first, for example with zeroes by
     ///   [`set_len(capacity)`](SamplePart::set_len).

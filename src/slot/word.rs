@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!  bit 63   62       61 .. 56        55 ........................................ 0
-//!     OPEN  NOTIFY   callback refs   slots: 1 = checked out (or no such slot), 0 = free
+//!     OPEN  NOTIFY   callback refs   slots: 1 = checked out, 0 = free
 //! ```
+//!
+//! A bit that has no slot is 1 while the word is open and 0 while it is parked.
 //!
 //! The flags are in the same word as the slots. So one compare-exchange takes or frees a slot *and* sees what else the
 //! caller has to do. A release reads nothing after the exchange: once its slot is free it owns nothing, and another

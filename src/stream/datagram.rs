@@ -1,4 +1,4 @@
-//! A datagram, and the system call that receives it.
+//! A datagram, and how it becomes a sample.
 
 #![forbid(unsafe_code)]
 

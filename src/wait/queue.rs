@@ -14,7 +14,7 @@
 //!
 //! Queue slots are recycled. The queue keeps a bounded number of unused ones, which is more than most pools ever need. One
 //! that becomes unused beyond that is removed, and its node then belongs to the future that waited there.
-//! So many waiters at a time leave no memory behind, and a wait allocates only if the queue is longer than it ever was,
+//! Therefore a burst of waiters leaves no memory behind, and a wait allocates only if the queue is longer than it ever was,
 //! or has more waiters than it keeps queue slots.
 //!
 //! # Invariants, true whenever the lock is free
@@ -32,7 +32,7 @@
 //! One `Notify` for all waiters stores one permit, so two releases between a waiter's check and its registration wake
 //! one waiter only. Later requests overtake, and a woken task that finds no slot joins at the tail again. A `Notify`
 //! for each waiter has none of these defects, but each poll and each wake-up takes its lock, which is a quarter of the
-//! cost of a hand-off. That lock guards a waker that can be in the queue slot, under the lock that is held anyway. A
+//! cost of a hand-off. Here the waker is in the queue slot, which the pool's lock guards already. A
 //! `Semaphore` takes its lock on every release, also without a waiter, and cannot hand off a particular slot. Here the
 //! waiter owns the slot before it is woken.
 //!
@@ -257,7 +257,8 @@ impl WaitQueue {
     }
 
     /// Takes back what the head of the ordinary queue has gathered beyond `most` slots. For a get of high priority that
-    /// joins: both together must not want more than there is, or each would wait for the other for ever.
+    /// joins: what the head has and what this get wants must fit in the pool together, or each would wait for the other for
+    /// ever.
     #[cold]
     #[inline(never)]
     pub(crate) fn leave_to_others(&mut self, most: usize) -> SlotList {
