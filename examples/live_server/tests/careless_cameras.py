@@ -60,6 +60,11 @@ class Server:
 
     def shown(self, name, first, stream, count):
         """What the server says of a stream, and the pictures of it that a viewer is sent that was there before."""
+        end = time.monotonic() + 10
+        # The viewer of an earlier stream of this channel may not have left yet.
+        while (channel := self.channel(name)) and channel["viewers"] > 0:
+            assert time.monotonic() < end, f"an earlier viewer of {name} is still there"
+            time.sleep(0.01)
         assert self.send(name, first)[0] == 200
         # With what was sent before it came.
         command = ["curl", "-sfN", "--max-time", "20", f"{self.url}/live/{name}?limit={count + 1}"]
@@ -75,6 +80,9 @@ class Server:
             viewer.kill()
         pictures = parts(sent)
         assert pictures[:1] == [first], f"{name}: the viewer began with something else"
+        # 18: the server closed the connection; 28: the pictures did not come in time.
+        ended = f"{name}: {len(pictures) - 1} of {count} pictures, and curl ended with {viewer.returncode}; {self.ask('GET', '/status')[1]}"
+        assert viewer.returncode == 0, ended
         return code, said, pictures[1:]
 
     def end(self):
