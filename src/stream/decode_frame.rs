@@ -51,7 +51,7 @@ pub trait DecodeFrame {
     /// Looks for the first frame in `bytes`.
     ///
     /// `bytes` is not empty and starts after the bytes that the last frame consumed. After [`Decoded::Incomplete`], the
-    /// next call gets the same bytes with more appended.
+    /// next call gets the same bytes with more appended, unless [`restart`](DecodeFrame::restart) is called before it.
     ///
     /// # Errors
     ///
@@ -68,6 +68,14 @@ pub trait DecodeFrame {
     fn decode_eof(&mut self, bytes: &[u8]) -> Result<Decoded, Self::Error> {
         self.decode(bytes)
     }
+
+    /// Forgets what earlier calls found in the bytes of an incomplete frame: the next call may get other bytes.
+    ///
+    /// A [`FrameReader`](super::FrameReader) calls it before it first uses a decoder, and again after a call of
+    /// [`decoder_mut`](super::FrameReader::decoder_mut), because the decoder may have been used for another source. The
+    /// provided method does nothing. Implement it for a decoder that remembers something about an incomplete frame, such
+    /// as how many bytes it has searched. What the decoder knows from complete frames it may keep.
+    fn restart(&mut self) {}
 }
 
 /// The result of a [`DecodeFrame`].

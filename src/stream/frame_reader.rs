@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::{Stream, stream::FusedStream};
 use pin_project::pin_project;
 use std::{
-    fmt,
+    fmt, mem,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
@@ -72,6 +72,8 @@ pub struct FrameReader<S, D> {
     #[pin]
     source: S,
     decoder: D,
+    /// The decoder may remember bytes of another source.
+    restart: bool,
     buffer: FrameBuffer,
     /// How many bytes must be there before the decoder is called again.
     needed: usize,
@@ -96,6 +98,7 @@ impl<S: ReadSample, D: DecodeFrame> FrameReader<S, D> {
         FrameReader {
             source,
             decoder,
+            restart: true,
             buffer: FrameBuffer::new(pool.into()),
             needed: 1,
             end: End::NotYet,
@@ -175,8 +178,10 @@ impl<S, D> FrameReader<S, D> {
         &self.decoder
     }
 
-    /// Returns a mutable reference to the decoder.
+    /// Returns a mutable reference to the decoder. It is [restarted](DecodeFrame::restart) before the reader uses it again,
+    /// because another decoder may be put in its place.
     pub fn decoder_mut(&mut self) -> &mut D {
+        self.restart = true;
         &mut self.decoder
     }
 
@@ -246,6 +251,9 @@ impl<S: ReadSample, D: DecodeFrame> Stream for FrameReader<S, D> {
             let bytes = this.buffer.bytes();
             let before = bytes.len();
             if before > 0 && (before >= *this.needed || *this.end == End::Source) {
+                if mem::take(this.restart) {
+                    this.decoder.restart();
+                }
                 let decoded = match this.end {
                     End::NotYet => this.decoder.decode(bytes),
                     End::Source | End::Stream => this.decoder.decode_eof(bytes),

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::decode_frame::{DecodeFrame, Decoded};
+use std::mem;
 use thiserror::Error;
 
 /// Decodes lines: each frame is a line without its end, which is `\n` or `\r\n`.
@@ -29,10 +30,10 @@ use thiserror::Error;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Lines {
     max_length: usize,
-    /// How many of the bytes, which did not end a line, were searched for its end.
+    /// How many of the bytes that the last call got were searched for a line end, and have none.
     searched: usize,
 }
 
@@ -80,8 +81,7 @@ impl Lines {
     }
 
     /// The line of `len` bytes, which may end with the first byte of a line end.
-    fn line(&mut self, bytes: &[u8], len: usize, consumed: usize) -> Result<Decoded, LineTooLong> {
-        self.searched = 0;
+    fn line(&self, bytes: &[u8], len: usize, consumed: usize) -> Result<Decoded, LineTooLong> {
         let len = len - usize::from(bytes[..len].ends_with(b"\r"));
         if len > self.max_length {
             return Err(self.too_long());
@@ -99,6 +99,14 @@ impl Lines {
     }
 }
 
+/// A clone has the same limit, and starts with a line.
+impl Clone for Lines {
+    fn clone(&self) -> Self {
+        // The clone gets other bytes, which were not searched.
+        Lines::new().max_length(self.max_length)
+    }
+}
+
 impl Default for Lines {
     fn default() -> Self {
         Lines::new()
@@ -109,32 +117,38 @@ impl DecodeFrame for Lines {
     type Error = LineTooLong;
 
     fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, LineTooLong> {
+        // Remembered only if the line is incomplete: after a line or an error, the next call gets other bytes.
+        let mut searched = mem::take(&mut self.searched);
+        if searched > bytes.len() {
+            // The caller passes other bytes than those of the last call.
+            searched = 0;
+        }
         // What was searched before is not searched again: the time for a line that arrives byte by byte would be
         // quadratic.
-        if self.searched > bytes.len() {
-            // The decoder was moved to another source in the middle of a line.
-            self.searched = 0;
-        }
-        if let Some(at) = bytes[self.searched..]
-            .iter()
-            .position(|&byte| byte == b'\n')
-        {
-            let len = self.searched + at;
+        if let Some(at) = bytes[searched..].iter().position(|&byte| byte == b'\n') {
+            let len = searched + at;
             return self.line(bytes, len, len + 1);
         }
-        self.searched = bytes.len();
         // The last byte may be the first one of a line end.
         let least = bytes.len() - usize::from(bytes.ends_with(b"\r"));
         if least > self.max_length {
             return Err(self.too_long());
         }
+        self.searched = bytes.len();
         Ok(Decoded::Incomplete { needed: None })
     }
 
     fn decode_eof(&mut self, bytes: &[u8]) -> Result<Decoded, LineTooLong> {
         match self.decode(bytes)? {
-            Decoded::Incomplete { .. } => self.line(bytes, bytes.len(), bytes.len()),
+            Decoded::Incomplete { .. } => {
+                self.searched = 0;
+                self.line(bytes, bytes.len(), bytes.len())
+            }
             line @ Decoded::Frame { .. } => Ok(line),
         }
+    }
+
+    fn restart(&mut self) {
+        self.searched = 0;
     }
 }

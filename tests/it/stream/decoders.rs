@@ -7,7 +7,7 @@ use super::{
 use crate::polling::at_once;
 use futures::StreamExt;
 use sample_pool::stream::{
-    DecodeFrame, FrameError, FrameReader, LengthDelimited, LengthError, Lines,
+    DecodeFrame, Decoded, FrameError, FrameReader, LengthDelimited, LengthError, Lines,
 };
 use std::fmt::Debug;
 
@@ -17,9 +17,18 @@ fn frames<D: DecodeFrame<Error: Debug>>(
     size: usize,
     decoder: D,
 ) -> (Vec<Vec<u8>>, Option<FrameError<D::Error>>) {
-    let pool = pool(2, 32);
+    frames_of(reader(bytes, size, decoder))
+}
+
+/// A reader of `bytes`, which arrive in pieces of `size`.
+fn reader<D: DecodeFrame>(bytes: &'static [u8], size: usize, decoder: D) -> FrameReader<Script, D> {
     let pieces = bytes.chunks(size).map(Step::Bytes);
-    let mut reader = FrameReader::new(Script::new(pieces), &pool, decoder);
+    FrameReader::new(Script::new(pieces), &pool(2, 32), decoder)
+}
+
+fn frames_of<D: DecodeFrame<Error: Debug>>(
+    mut reader: FrameReader<Script, D>,
+) -> (Vec<Vec<u8>>, Option<FrameError<D::Error>>) {
     let mut found = Vec::new();
     loop {
         match at_once(reader.next()) {
@@ -69,13 +78,48 @@ fn a_line_beyond_the_limit_is_an_error_and_one_at_the_limit_is_not() {
     }
 }
 
-/// A decoder that searched one source is given another one.
+/// A decoder that searched `begun` in vain: its source failed in the middle of a line.
+fn used(begun: &'static [u8]) -> Lines {
+    let script = Script::new([Step::Bytes(begun), Step::Error]);
+    let mut reader = FrameReader::new(script, &pool(1, 32), Lines::new());
+    let failed = at_once(reader.next()).expect("not at the end");
+    assert!(matches!(failed, Err(FrameError::Read(_))));
+    reader.into_parts().1
+}
+
+/// What was searched of one source says nothing about the bytes of another: two lines would be joined.
 #[test]
 fn a_decoder_that_is_moved_in_the_middle_of_a_line_finds_the_next_line() {
+    let (bytes, expected) = (b"x\nfoo\n", [&b"x"[..], b"foo"]);
+    for begun in [&b"a"[..], b"abc", b"a long beginning"] {
+        for size in 1..=bytes.len() {
+            let (found, _) = frames(bytes, size, used(begun));
+            assert_eq!(found, expected, "pieces of {size}");
+            let mut replaced = reader(b"first\nx\nfoo\n", size, Lines::new());
+            let first = at_once(replaced.next()).expect("not at the end");
+            assert_eq!(&first.expect("no error")[..], b"first");
+            *replaced.decoder_mut() = used(begun);
+            assert_eq!(frames_of(replaced).0, expected, "pieces of {size}");
+        }
+    }
+}
+
+/// As above, without a reader: the decoder is called by the user.
+#[test]
+fn a_decoder_searches_from_the_start_in_a_clone_and_after_an_error() {
+    let found = Ok(Decoded::Frame {
+        frame: 0..1,
+        consumed: 2,
+    });
+    let incomplete = Ok(Decoded::Incomplete { needed: None });
     let mut lines = Lines::new();
-    let _incomplete = lines.decode(b"a long beginning").expect("no limit");
-    let (found, _) = frames(b"a\nb\n", 2, lines);
-    assert_eq!(found, [b"a", b"b"]);
+    assert_eq!(lines.decode(b"abc"), incomplete);
+    assert_eq!(lines.clone().decode(b"x\nfoo\n"), found);
+    let mut fewer = lines;
+    assert_eq!(fewer.decode(b"x\n"), found, "fewer bytes than before");
+    let mut limited = Lines::new().max_length(2);
+    let _too_long = limited.decode(b"abc").expect_err("beyond the limit");
+    assert_eq!(limited.decode(b"x\nfoo\n"), found);
 }
 
 #[test]
