@@ -289,8 +289,13 @@ impl<S: ReadSample, D: DecodeFrame> Stream for FrameReader<S, D> {
             // A source is user code. What it appended counts, not what it returned.
             let in_part = this.buffer.part_with_space(*this.needed).and_then(|part| {
                 let had = part.len();
-                let read = this.source.as_mut().poll_read_part(cx, part)?;
-                Some((read, part.len() > had))
+                let read = this.source.as_mut().poll_read_part(cx, part);
+                let appended = part.len() > had;
+                match read {
+                    None if !appended => None,
+                    // Moving the rest now could leave a complete frame on the heap, where none can be split off.
+                    read => Some((read.unwrap_or(Poll::Pending), appended)),
+                }
             });
             let (read, appended) = match in_part {
                 Some(in_part) => in_part,

@@ -162,6 +162,7 @@ pub trait ReadSample {
     /// A [`FrameReader`](super::FrameReader) calls it to read behind frames that are still held, in the same buffer. The
     /// provided method returns `None`: the source fills whole samples only, for example because it sets their
     /// properties, which those of a part cannot be. Then the reader moves the start of the next frame to another buffer.
+    /// `None` means that nothing was appended.
     ///
     /// # Errors
     ///

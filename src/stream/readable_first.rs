@@ -41,7 +41,7 @@ pub trait ReadReady {
 
     /// Appends the bytes that are there to a part, as [`try_read_sample`](ReadReady::try_read_sample) does to a sample.
     ///
-    /// The provided method returns `None`: see [`ReadSample::poll_read_part`].
+    /// The provided method returns `None`, which means that nothing was appended: see [`ReadSample::poll_read_part`].
     ///
     /// # Errors
     ///

@@ -8,9 +8,10 @@ use crate::polling::{Polled, at_once};
 use bytes::BufMut;
 use futures::StreamExt;
 use sample_pool::{
-    Sample,
+    Sample, SamplePart,
     stream::{
-        DecodeFrame, Decoded, FrameReader, ReadReady, ReadSample, ReadableFirst, SampleReader,
+        DecodeFrame, Decoded, FrameError, FrameReader, ReadReady, ReadSample, ReadableFirst,
+        SampleReader,
     },
 };
 use std::{
@@ -182,6 +183,75 @@ fn what_a_source_appended_counts_for_samples_too() {
                 Poll::Ready(_) => assert!(at_once(reader.next()).is_none(), "{says:?}"),
             }
             assert_eq!(pool.free_count(), 1);
+        }
+    }
+}
+
+/// Reads a sentence and the start of the next one into a sample. Then it appends bytes to a part, and returns another
+/// result. Then it ends.
+struct Parts {
+    sample: Option<&'static [u8]>,
+    part: Option<&'static [u8]>,
+    says: Option<Poll<usize>>,
+}
+
+impl ReadSample for Parts {
+    fn poll_read_sample(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        sample: &mut Sample,
+    ) -> Poll<io::Result<usize>> {
+        let bytes = self.sample.take().unwrap_or_default();
+        sample.put_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_read_part(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        part: &mut SamplePart,
+    ) -> Option<Poll<io::Result<usize>>> {
+        let bytes = self.part.take()?;
+        part.put_slice(bytes);
+        Some(self.says?.map(Ok))
+    }
+}
+
+/// As above, behind a frame that is held. `None` after bytes were appended would move them where no frame is split off.
+#[test]
+fn what_a_source_appended_to_a_part_counts_too() {
+    for says in [
+        None,
+        Some(Poll::Ready(0)),
+        Some(Poll::Ready(3)),
+        Some(Poll::Ready(usize::MAX)),
+        Some(Poll::Pending),
+    ] {
+        for buffers in [1, 2] {
+            let pool = pool(buffers, 8);
+            let source = |part| Parts {
+                sample: Some(b"one.t"),
+                part: Some(part),
+                says,
+            };
+            let mut frames = FrameReader::new(source(b"wo."), &pool, Sentences);
+            let one = at_once(frames.next()).expect("a frame").expect("no error");
+            let two = at_once(frames.next()).expect("a frame").expect("no error");
+            assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]), "{says:?}");
+            drop((one, two));
+            assert!(at_once(frames.next()).is_none());
+
+            let mut frames = FrameReader::new(source(b""), &pool, Sentences);
+            let one = at_once(frames.next()).expect("a frame").expect("no error");
+            match (says, buffers) {
+                (Some(Poll::Pending), _) | (None, 1) => drop(Polled::waiting(frames.next())),
+                _ => assert!(matches!(
+                    at_once(frames.next()),
+                    Some(Err(FrameError::UnexpectedEof { bytes: 1 }))
+                )),
+            }
+            drop((one, frames));
+            assert_eq!(pool.free_count(), buffers);
         }
     }
 }
