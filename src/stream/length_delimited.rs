@@ -9,7 +9,9 @@ use thiserror::Error;
 ///
 /// The settings are those of `tokio_util`'s `LengthDelimitedCodec`, with the same defaults: a number of four bytes, big
 /// endian, at the start, which counts the bytes that follow it. The frame is what follows the number. A frame has at
-/// most 8 MiB, and must fit into a buffer together with what is before it.
+/// most 8 MiB, and must fit into a buffer together with what is before it. One thing differs: `tokio_util` compares the
+/// number with [`max_frame_length`](LengthDelimited::max_frame_length) before it adds
+/// [`length_adjustment`](LengthDelimited::length_adjustment), and this decoder compares the sum.
 ///
 /// # Examples
 ///

@@ -9,9 +9,14 @@ use thiserror::Error;
 /// Decodes lines: each frame is a line without its end, which is `\n` or `\r\n`.
 ///
 /// At the end of the source, what follows the last line end is a line too, unless it is empty. The bytes need not be
-/// UTF-8. A line must fit into a buffer; [`max_length`](Lines::max_length) sets a lower limit.
+/// UTF-8. A line and its end must fit into a buffer, and a last line without an end must be shorter than the buffer.
+/// [`max_length`](Lines::max_length) sets a lower limit.
 ///
-/// It is `tokio_util`'s `LinesCodec` for bytes.
+/// It is like `tokio_util`'s `LinesCodec`, except:
+///
+/// - A lone `\r` at the end of the source is an empty line.
+/// - A line that is too long ends the stream.
+/// - The limit does not count the `\r` of a line end.
 ///
 /// # Examples
 ///
