@@ -295,10 +295,12 @@ impl SharedSample {
         self.bytes_mut().truncate(len);
     }
 
-    /// Returns `true` if this is the only handle to its buffer: no other handle, slice, part or `Bytes` is left.
+    /// Returns `true` if this is the only handle to its buffer: no other handle, slice, part or `Bytes` is left, and
+    /// [`try_into_sample`](SharedSample::try_into_sample) would succeed.
     ///
-    /// Then no other can appear, and [`try_into_sample`](SharedSample::try_into_sample) succeeds. If it returns
-    /// `false`, another thread may drop the other handle at any moment.
+    /// The result may be out of date at once if another thread clones this handle during the call. With exclusive access
+    /// (`&mut SharedSample`), `true` remains valid until you make another handle. `false` can become out of date in each
+    /// case, because another thread may drop its handle.
     ///
     /// # Examples
     ///

@@ -101,7 +101,8 @@ impl SharedSlot {
         }
     }
 
-    /// Whether this is the only handle. If so no other handle can be made, because handles are made from handles.
+    /// Whether this is the only handle. If so, and only while the caller has exclusive access to it, no other handle can
+    /// be made, because handles are made from handles.
     #[inline]
     pub(crate) fn is_only(&self) -> bool {
         self.slot().references.load(Ordering::Acquire) == 1
