@@ -7,8 +7,9 @@
 //! | `Parsing` | in a part, behind frames that were split off its sample | more is read behind them: `Parsing`; more is to be read: `Filling` or `OnHeap`; the source has nothing to read: `OnHeap` |
 //! | `OnHeap`  | on the heap                        | a buffer: `Filling`                                      |
 //!
-//! The rest stays where it is, and more is read behind it, in the same buffer. If the frame does not fit there, the rest is
-//! moved: to the front of the sample if the frames that were split off are dropped, and otherwise to another sample.
+//! The rest stays where it is, and more is read behind it, in the same buffer. It is moved only if the frame does not fit
+//! there, or if the source cannot fill parts or has nothing to read meanwhile (see below): to the front of the sample if it
+//! is still there and the frames that were split off are dropped, and otherwise to another sample.
 //!
 //! # When the bytes are copied to the heap
 //!

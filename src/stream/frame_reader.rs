@@ -24,9 +24,15 @@ use tokio::task::coop;
 ///
 /// One read can bring many frames. They share one buffer, which is returned to the pool when the last of them is dropped.
 /// The start of the next frame stays where it is, and more is read behind it, also while the frames before it are held. It
-/// is moved only if the frame does not fit there: to the front of the buffer if the frames before it are dropped, and
-/// otherwise to the start of another buffer. A source that [cannot fill parts](ReadSample::poll_read_part) is always
-/// given another buffer while such frames are held.
+/// is moved only in these cases:
+///
+/// - The frame does not fit there: to the front of the buffer if the frames before it are dropped, and otherwise to the
+///   start of another buffer.
+/// - The source has nothing to read meanwhile: to the heap, as described [below](#partial-frames), and from there to
+///   another buffer.
+/// - The source [cannot fill parts](ReadSample::poll_read_part), and frames before it are held: to another buffer.
+///
+/// So a caller that holds frames while it waits for the next one needs one buffer more than those that they are in.
 ///
 /// When the pool is exhausted, the reader waits in the wait queue and reads nothing. This is backpressure for the source.
 ///

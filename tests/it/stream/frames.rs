@@ -128,6 +128,32 @@ fn a_frame_that_crosses_is_read_on_in_its_place_while_earlier_ones_are_held() {
     assert_eq!(pool.free_count(), 1);
 }
 
+/// While the source has nothing to read, only the held frames keep a buffer. So the rest leaves it, and needs another one.
+#[test]
+fn a_frame_that_crosses_is_moved_when_the_source_has_nothing_to_read_meanwhile() {
+    for buffers in [1, 2] {
+        let pool = pool(buffers, 8);
+        let steps = [Step::Bytes(b"one\ntw"), Step::Pending, Step::Bytes(b"o\n")];
+        let mut lines = FrameReader::new(Script::new(steps), &pool, Lines);
+        let one = next(&mut lines);
+        drop(Polled::waiting(lines.next()));
+        let first = one.index();
+        let held = if buffers == 1 {
+            // There is no other one before the frame is dropped.
+            drop(Polled::waiting(lines.next()));
+            drop(one);
+            None
+        } else {
+            Some(one)
+        };
+        let two = next(&mut lines);
+        assert_eq!(&two[..], b"two");
+        assert_eq!(two.index() != first, held.is_some());
+        assert!(held.as_ref().is_none_or(|one| *one == *b"one"));
+        assert_eq!(pool.free_count(), 0);
+    }
+}
+
 /// Its first bytes must not be overwritten while the frame before it is still read.
 #[test]
 fn a_frame_that_does_not_fit_behind_held_ones_is_moved() {
