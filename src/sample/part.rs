@@ -27,7 +27,7 @@ use std::{
 /// [Reading into a sample](crate::Sample#reading-into-a-sample).
 ///
 /// All parts of a sample and everything that was frozen of it are handles to one buffer. It is returned to the pool, and
-/// counts against its quota, until the last of them is dropped. A small part that is kept keeps the whole buffer.
+/// stops counting against its quota, when the last of them is dropped. A small part that is kept keeps the whole buffer.
 /// The [properties](crate::Sample::properties) are those that the sample had when it became a part: every part and
 /// every frozen piece shows them, and none can change them. A part has no headroom.
 ///

@@ -8,6 +8,7 @@
 //! | decrement of `references`         | `Release` | the two loads below    | the accesses of the handle that is dropped               |
 //! | load in `is_only`                 | `Acquire` | the decrements         | the same, to the only handle, which may write then       |
 //! | load after the last decrement     | `Acquire` | the decrements         | the same, to the last handle, which may write then       |
+//! | `fetch_add` on `len`              | `Relaxed` | none                   | nothing; it precedes the same handle's decrement         |
 //!
 //! All other accesses of `references` are `Relaxed`: they are made by the slot's owner, or by a handle that makes
 //! another one of itself.
@@ -28,8 +29,8 @@ use std::{process, ptr::NonNull};
 #[must_use = "a handle that is not dropped with `last` keeps the slot checked out"]
 pub(crate) struct SharedSlot(NonNull<Slot>);
 
-// SAFETY: through this handle the slot is only read, and the handles count themselves atomically; what a part writes is
-// its own (S3).
+// SAFETY: through this handle the slot is only read, the handles count themselves atomically, and `len` is added to
+// atomically; what a part writes is its own (S3).
 unsafe impl Send for SharedSlot {}
 // SAFETY: as above.
 unsafe impl Sync for SharedSlot {}

@@ -89,8 +89,9 @@ pub struct Status {
     ///
     /// For a sample that is being filled or taken at the moment, it may be the length of shortly before. The pool does
     /// not know how much of a sample a slice or a [`Bytes`](bytes::Bytes) shows. It counts the whole sample, so this is
-    /// an upper bound, and the bytes that are really in use can be far fewer. Of a sample in parts it counts what was
-    /// written before it became a [part](crate::SamplePart), and what each part wrote when it is frozen.
+    /// an upper bound, and the bytes that are really in use can be far fewer. Samples in [parts](crate::SamplePart) are
+    /// the exception: what was written before the sample became a part is counted, and what a part writes is not counted
+    /// before that part is frozen.
     pub bytes_used: usize,
     /// How many bytes of buffers the outstanding samples occupy: [`outstanding`] times
     /// [`Region::stride`](crate::Region::stride), which includes the prefix and the bytes that the alignment added.
@@ -184,7 +185,8 @@ pub struct Holder {
     /// [`since`](Self::since).
     pub location: &'static Location<'static>,
     /// How many bytes the sample contains; a slice may show fewer. `None` until the sample is frozen or in parts, because
-    /// the number can change at any moment. [`Status::bytes_used`] counts the bytes of such a sample too.
+    /// the number can change at any moment. [`Status::bytes_used`] counts the bytes of such a sample too. The number of a
+    /// sample in parts grows as parts are frozen.
     pub len: Option<usize>,
     /// How many handles to the sample exist: one until it is frozen, then its clones, slices and parts. It may be out
     /// of date at once. A [`Bytes`](bytes::Bytes) counts once, together with all its own clones.
