@@ -35,7 +35,7 @@ const SHARED: usize = 2;
 const SMALL: usize = 64;
 const FEW: usize = 8;
 
-/// How many samples `get_32_and_release` takes at once.
+/// How many samples `get_32_and_release` and `get_32_and_release_all` take at once.
 const MANY: usize = 32;
 
 /// The count when all operations run as a test.
@@ -44,7 +44,7 @@ const AS_A_TEST: usize = 1000;
 /// The name of an operation, and the function that runs it `count` times.
 type Operation = (&'static str, fn(count: usize));
 
-const OPERATIONS: [Operation; 17] = [
+const OPERATIONS: [Operation; 18] = [
     ("get_and_release", get_and_release),
     ("apart", apart),
     (
@@ -57,6 +57,7 @@ const OPERATIONS: [Operation; 17] = [
     ("get_owned_and_release", get_owned_and_release),
     ("get_of_a_quota_and_release", get_of_a_quota_and_release),
     ("get_32_and_release", get_32_and_release),
+    ("get_32_and_release_all", get_32_and_release_all),
     ("miss", miss),
     ("hand_off", hand_off),
     ("get_while_2_are_out", |count| {
@@ -208,16 +209,24 @@ fn get_of_a_quota_and_release(count: usize) {
     assert_free(&pool, count);
 }
 
-/// One operation takes all [`MANY`] samples, and releases them.
-fn get_32_and_release(count: usize) {
+/// One operation takes all [`MANY`] samples, and releases them with `release`.
+fn get_32_and(release: impl Fn(&mut Vec<Sample>), count: usize) {
     let pool = pool(BUFFERS);
     let mut samples = Vec::with_capacity(MANY);
     for _ in 0..count {
         ready(pool.get_buffers_into(&mut samples, MANY)).expect("committed");
         assert_eq!(black_box(&samples).len(), MANY);
-        samples.clear();
+        release(&mut samples);
     }
     assert_free(&pool, count * MANY);
+}
+
+fn get_32_and_release(count: usize) {
+    get_32_and(Vec::clear, count);
+}
+
+fn get_32_and_release_all(count: usize) {
+    get_32_and(Sample::release_all, count);
 }
 
 /// A `try_get_buffer` that finds the pool exhausted and no waiter queued.

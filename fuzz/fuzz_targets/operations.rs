@@ -94,6 +94,10 @@ fn operation(bytes: &mut Unstructured<'_>) -> Result<Operation> {
     }
     // The highest values choose the operations that came last, so that the inputs of the corpus mean what they meant.
     let number: u8 = bytes.arbitrary()?;
+    if number >= 250 {
+        let most = bytes.int_in_range(1..=9)?;
+        return Ok(Operation::ReleaseAll(choice(bytes)?, most));
+    }
     if number >= 210 {
         return Ok(match number % 3 {
             0 => Operation::Divide(choice(bytes)?),

@@ -31,6 +31,7 @@ use crate::{
         bytes::{self, Release},
         list::SlotList,
         owned::OwnedSlot,
+        set::SlotSet,
     },
     sync::{Ordering, events, user_code},
     wait::slot_account,
@@ -39,11 +40,101 @@ use crate::{
 /// Releases a slot that a user had.
 #[inline]
 pub(crate) fn release(mut slot: OwnedSlot) {
+    end_use(&mut slot);
+    put(slot);
+}
+
+/// Releases slots that users had, of any pools. What user code can see is the same as if each were released alone, in
+/// this order.
+///
+/// Neighbours of one word are freed by one exchange, while that is all there is to do for each of them. A slot that needs
+/// more, because its word is parked, a callback is set, or its sample counts against a quota, is released alone, and
+/// after all slots before it: its release may run user code, which must see those free.
+pub(crate) fn release_all(mut slots: impl Iterator<Item = OwnedSlot>) {
+    let mut unfreed: Option<SlotSet> = None;
+    let mut next = slots.next();
+    while let Some(slot) = next {
+        unfreed = add_or_release(unfreed, slot);
+        next = match &mut unfreed {
+            Some(set) => add_neighbours(set, &mut slots),
+            None => slots.next(),
+        };
+    }
+    put_set(unfreed);
+}
+
+/// Adds slots of the same word that need no reset. Returns the first other slot.
+///
+/// It calls nothing that is not inlined, so the compiler keeps the position of `slots` in a register. In memory it would
+/// make a step wait for the one before it.
+#[inline]
+fn add_neighbours(
+    set: &mut SlotSet,
+    slots: &mut impl Iterator<Item = OwnedSlot>,
+) -> Option<OwnedSlot> {
+    for slot in slots {
+        if !set.accepts(&slot) || slot.needs_reset() {
+            return Some(slot);
+        }
+        slot.increment_generation();
+        set.add(slot);
+    }
+    None
+}
+
+/// Releases the next slot, or adds it to those that are not freed yet. Returns these.
+#[inline(never)]
+fn add_or_release(unfreed: Option<SlotSet>, mut slot: OwnedSlot) -> Option<SlotSet> {
+    match unfreed {
+        Some(mut set) if set.accepts(&slot) && !slot.has_account() => {
+            end_use(&mut slot);
+            set.add(slot);
+            Some(set)
+        }
+        unfreed => {
+            // First, because the release of this slot may run user code.
+            put_set(unfreed);
+            if slot.has_account() || !slot.may_be_put_with_others() {
+                release(slot);
+                return None;
+            }
+            end_use(&mut slot);
+            Some(SlotSet::of(slot))
+        }
+    }
+}
+
+/// Frees slots that no user has any more.
+#[inline]
+fn put_set(slots: Option<SlotSet>) {
+    // Nothing of the pool may be touched after the exchange that freed them, so a set that was put is gone.
+    if let Some(slots) = slots.and_then(SlotSet::put) {
+        put_one_by_one(slots);
+    }
+}
+
+/// Another thread parked the word, or set a callback, after the first slot of the set was added.
+#[cold]
+#[inline(never)]
+fn put_one_by_one(mut slots: SlotSet) {
+    while let Some(slot) = slots.pop() {
+        put(slot);
+    }
+}
+
+/// Step 1, and the end of the user's ownership.
+#[inline]
+fn end_use(slot: &mut OwnedSlot) {
     if slot.needs_reset() {
-        reset(&mut slot);
+        reset(slot);
     }
     // Before the put: after it the slot belongs to another thread, and the generation must say that no user has it.
     slot.increment_generation();
+}
+
+/// Steps 2 to 7.
+#[inline]
+fn put(slot: OwnedSlot) {
     match handle::put_free(slot) {
         PutOutcome::Done => {}
         PutOutcome::CallbackDue(callback_ref) => call_with(&callback_ref),

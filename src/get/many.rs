@@ -63,6 +63,7 @@ impl Pool {
     /// Waits for `count` samples and appends them to `samples`, all or nothing.
     ///
     /// As [`get_buffers`](Pool::get_buffers), but it allocates nothing if the `Vec` has enough spare capacity.
+    /// [`Sample::release_all`] empties the `Vec` again, for less than the drop of each sample costs.
     ///
     /// # Errors
     ///
@@ -85,7 +86,7 @@ impl Pool {
     /// let mut batch = Vec::with_capacity(4);
     /// for _ in 0..3 {
     ///     pool.get_buffers_into(&mut batch, 4).await?;
-    ///     batch.clear(); // returns all four to the pool
+    ///     sample_pool::Sample::release_all(&mut batch); // returns all four to the pool
     /// }
     /// # Ok(())
     /// # }

@@ -5,4 +5,5 @@ pub(crate) mod convert;
 pub(crate) mod exclusive;
 pub(crate) mod part;
 pub(crate) mod part_split;
+pub(crate) mod release_all;
 pub(crate) mod shared;

@@ -24,7 +24,7 @@ use std::{
 #[cfg_attr(not(all(test, loom)), repr(align(8192)))]
 #[cfg_attr(all(test, loom), repr(align(4096)))]
 pub(crate) struct Block {
-    /// The word has a cache line of its own, because the alignment of `Slot` makes the slots begin on another one.
+    /// The first field, as `slot_of` requires. It has a cache line of its own, because the alignment of `Slot` makes the slots begin on another one.
     pub(super) word: Word,
     pub(super) slots: [Slot; SLOTS_PER_WORD],
 }
@@ -49,6 +49,19 @@ pub(crate) fn word_of(slot: NonNull<Slot>) -> NonNull<Word> {
     let word = slot.as_ptr().map_addr(block_address).cast();
     // SAFETY: a slot lies in a block, which does not begin at address zero.
     unsafe { NonNull::new_unchecked(word) }
+}
+
+/// The slot that has `bit` in a word.
+///
+/// # Safety
+///
+/// The word lies in a block that stays alive, `word` may be used to reach all of that block, and it has a slot of this
+/// bit.
+#[inline]
+pub(super) unsafe fn slot_of(word: NonNull<Word>, bit: u32) -> NonNull<Slot> {
+    let offset = offset_of!(Block, slots) + bit as usize * size_of::<Slot>();
+    // SAFETY: the word is the first field of its block, and the slot lies in the same block.
+    unsafe { word.cast::<u8>().add(offset) }.cast()
 }
 
 /// The bit that a slot has in its word.

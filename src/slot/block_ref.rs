@@ -116,7 +116,10 @@ mod tests {
     use super::*;
     use crate::{
         memory::mapping::Mapping,
-        slot::block::{bit_of, word_of},
+        slot::{
+            block::{bit_of, word_of},
+            set::SlotSet,
+        },
     };
 
     #[test]
@@ -133,5 +136,28 @@ mod tests {
                 assert_eq!(block.owned(bit).into_address(), slot);
             }
         }
+    }
+
+    #[test]
+    fn a_slot_set_has_the_slots_of_one_word_lowest_first() {
+        let blocks = Mapping::<Block>::new(2).expect("16 KiB");
+        let first = NonNull::from(&*blocks).cast::<Block>();
+        // SAFETY: the mapping has two blocks, and they stay until the end of the test.
+        let [block, other] = [0, 1].map(|index| unsafe { BlockRef::at(first, index) });
+        let last = SLOTS_PER_WORD as u32 - 1;
+        let mut set = SlotSet::of(block.owned(last));
+        let of_another_word = other.owned(1);
+        assert!(!set.accepts(&of_another_word));
+        for bit in [0, 7] {
+            let slot = block.owned(bit);
+            assert!(set.accepts(&slot));
+            set.add(slot);
+        }
+        // The word is parked, because it was never opened.
+        let mut kept = set.put().expect("a parked word");
+        for bit in [0, 7, last] {
+            assert_eq!(kept.pop(), Some(block.owned(bit)));
+        }
+        assert_eq!(kept.pop(), None);
     }
 }

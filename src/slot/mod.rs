@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | **M1** | A [`Mapping`](crate::memory::mapping::Mapping) of `n` elements is `n` elements of zeroed memory of its own, for a type whose zero bytes are a value. | `memory::mapping::tests` |
 //! | **M2** | A [`Region`](crate::memory::slot_memory::Region)'s bytes are reached through raw pointers only, and slot `i` is the `stride` bytes at `base + i * stride`; no two slots overlap. | `tests/it/stale_bytes.rs`, `tests/it/properties.rs` |
-//! | **S1** | A slot whose bit says *checked out* has exactly one owner: an [`OwnedSlot`](crate::slot::owned::OwnedSlot), a [`SlotList`](crate::slot::list::SlotList), an outcome in a waiter, or the shared handles and parts together. Only the owner touches its bytes and its properties. | loom `a_slot_has_one_owner` |
+//! | **S1** | A slot whose bit says *checked out* has exactly one owner: an [`OwnedSlot`](crate::slot::owned::OwnedSlot), a [`SlotList`](crate::slot::list::SlotList), a [`SlotSet`](crate::slot::set::SlotSet), an outcome in a waiter, or the shared handles and parts together. Only the owner touches its bytes and its properties. | loom `a_slot_has_one_owner` |
 //! | **S2** | An owned slot keeps its pool alive: the pool is freed only when every slot is free or in the priority buffers, which belong to no user, and no callback reference, release guard or handle is left. | loom `the_last_sample_frees_the_pool_once` |
 //! | **S3** | The handles that share a slot only read, or have ranges that no other handle reaches: a [`PartBytes`](part::PartBytes) writes `start .. start + len + spare` of its slot. The handle that saw the count fall from one is the slot's owner again. | loom `the_last_of_two_handles_releases`, `checks::loom::parts`; `tests/it/parts.rs` under ThreadSanitizer |
 //! | **S4** | In an [`OwnedBytes`](bytes::OwnedBytes) and a [`PartBytes`](part::PartBytes), `start .. start + len + spare` lies within the slot, and `start .. start + len` was written by its present owner, or zeroed. | `tests/it/stale_bytes.rs`, `tests/it/parts.rs`, `tests/it/model` |
@@ -30,5 +30,6 @@ pub(crate) mod header;
 pub(crate) mod list;
 pub(crate) mod owned;
 pub(crate) mod part;
+pub(crate) mod set;
 pub(crate) mod shared;
 pub(crate) mod word;

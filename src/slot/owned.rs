@@ -5,6 +5,7 @@
 //! | [`OwnedSlot`] | one owner, which may write (S1)                      | [`SharedSlot`](crate::slot::shared::SharedSlot), or free |
 //! | `SharedSlot` | one of `references` readers and parts (S3)            | [`OwnedSlot`] again, by the last of them |
 //! | [`SlotList`](crate::slot::list::SlotList) | several owned slots, linked through their headers | owned slots |
+//! | [`SlotSet`](crate::slot::set::SlotSet) | several owned slots of one word | free, all in one step, or owned slots |
 
 use crate::{
     slot::{
@@ -128,6 +129,19 @@ impl OwnedSlot {
     #[inline]
     pub(crate) fn needs_reset(&self) -> bool {
         self.slot().reset.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether the sample counts against a quota.
+    #[inline]
+    pub(crate) fn has_account(&self) -> bool {
+        self.slot().reset.load(Ordering::Relaxed) & CHARGED != 0
+    }
+
+    /// Whether the slot's word now lets several slots be freed in one step.
+    #[inline]
+    pub(crate) fn may_be_put_with_others(&self) -> bool {
+        // SAFETY: the word is part of the pool, which the slot keeps alive (S2).
+        unsafe { self.word().as_ref() }.accepts_many()
     }
 
     /// Whether the pool overwrites released bytes with zeros.

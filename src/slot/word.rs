@@ -35,8 +35,9 @@
 //! | [`Word::open`]            | `Release` | `take`, and `put` when it takes a callback reference | the slots' set-up, the owner, the callback |
 //! | [`Word::park`]            | `AcqRel`  | `put`, [`Word::drop_callback_ref`]             | the end of a call of the callback          |
 //!
-//! [`Word::take_many`] is ordered as `take` is, and [`Word::put_locked`] as `put` is. [`Word::drop_callback_ref`] is
-//! the `Release` that pairs with `park`; [`Word::drop_parked_callback_ref`] does the same under the lock, as `AcqRel`.
+//! [`Word::take_many`] is ordered as `take` is, and [`Word::put_many`] and [`Word::put_locked`] as `put` is.
+//! [`Word::drop_callback_ref`] is the `Release` that pairs with `park`; [`Word::drop_parked_callback_ref`] does the same
+//! under the lock, as `AcqRel`.
 //! Successive exchanges of one word are one release sequence: a `take` that reads the word after other gets and
 //! releases changed it still sees everything that an earlier `put` or `open` published.
 
@@ -243,7 +244,7 @@ impl Word {
     pub(crate) fn put(&self, bit: u32) -> Put {
         let seen = self.bits.load(Ordering::Relaxed);
         // One test for the common case: the word is open and no callback is set.
-        if seen & (OPEN | NOTIFY) != OPEN {
+        if !accepts_many(seen) {
             let done = self.try_put(bit, seen);
             return done.unwrap_or_else(|| self.put_after_a_pause(bit));
         }
@@ -255,6 +256,32 @@ impl Word {
             Ok(_) => Put::Free,
             Err(_) => self.put_after_a_pause(bit),
         }
+    }
+
+    /// Whether [`put_many`](Word::put_many) would free slots now: the word is open, and no callback is set.
+    #[inline]
+    pub(crate) fn accepts_many(&self) -> bool {
+        accepts_many(self.bits.load(Ordering::Relaxed))
+    }
+
+    /// Frees all slots of `mask` in one step, if the word is open and no callback is set. Otherwise returns `false`, and
+    /// the caller still owns them all.
+    pub(crate) fn put_many(&self, mask: u64) -> bool {
+        let mut seen = self.bits.load(Ordering::Relaxed);
+        // Checked again after each failed exchange, as in `put`: each of the slots may now be due to a waiter, or owe a
+        // call of the callback.
+        while accepts_many(seen) {
+            // All or none of them. `Release` publishes each of the reset slots to its next owner.
+            match self.exchange(seen, seen & !mask, Ordering::Release) {
+                // Touch nothing of the pool from here on: the slots were what kept it alive (S2).
+                Ok(_) => return true,
+                Err(_) => {
+                    back_off();
+                    seen = self.bits.load(Ordering::Relaxed);
+                }
+            }
+        }
+        false
     }
 
     /// One attempt of [`put`](Word::put), for every state of the word, with `seen` as the guess. `None` if another thread
@@ -422,6 +449,12 @@ pub(crate) fn back_off() {
 #[inline(never)]
 fn contended() -> Take {
     Take::Contended
+}
+
+/// Whether a release has nothing to do but to free its slot: the word is open, and no callback is set.
+#[inline]
+fn accepts_many(bits: u64) -> bool {
+    bits & (OPEN | NOTIFY) == OPEN
 }
 
 /// The bit of the lowest free slot; `None` if the word is parked or no slot is free.

@@ -43,6 +43,7 @@ mod properties;
 mod quotas;
 mod reentrancy;
 mod refusals;
+mod release_all;
 mod release_order;
 mod removed_callbacks;
 mod report;

@@ -266,6 +266,25 @@ fn zero_on_release_wipes_the_prefix_and_the_whole_size() {
     }
 }
 
+/// A batch frees several buffers in one step, and must wipe each of them before it.
+#[test]
+fn zero_on_release_wipes_each_buffer_of_a_batch() {
+    for wipes in [false, true] {
+        let builder = Pool::builder().buffers(3).size(SIZE).prefix(PREFIX);
+        let builder = builder.align(1).zero_on_release(wipes);
+        let pool = builder.build().expect("small");
+        drop(pool.try_get_buffers(3).expect("free"));
+        let mut samples = pool.try_get_buffers(3).expect("free");
+        for sample in &mut samples {
+            fill(sample, STALE);
+        }
+        assert_eq!(memory_of(&pool), [STALE; 3 * (PREFIX + SIZE)]);
+        Sample::release_all(&mut samples);
+        let left = if wipes { 0 } else { STALE };
+        assert_eq!(memory_of(&pool), [left; 3 * (PREFIX + SIZE)]);
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Put(Vec<u8>),

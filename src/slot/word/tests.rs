@@ -51,6 +51,32 @@ fn many_slots_are_taken_in_one_step_lowest_first() {
     assert_eq!(word.take_many(3), 0);
 }
 
+/// A slot that is checked out and not in the mask stays checked out.
+#[test]
+fn many_slots_are_freed_in_one_step() {
+    let word = open_word(5, false);
+    word.take_many(4);
+    assert!(word.accepts_many());
+    assert!(word.put_many(0b1010));
+    assert_eq!(word.out(absent(5)), 2);
+    assert_eq!(word.take_many(5), 0b1_1010);
+}
+
+/// The slots of a parked word are due to waiters, and those of a word with a callback each owe a call.
+#[test]
+fn a_word_that_is_parked_or_has_a_callback_refuses_to_free_many() {
+    let parked_word = Word::zero();
+    assert_eq!(parked_word.take_parked(0), Some(0));
+    let with_callback = open_word(5, true);
+    assert_eq!(with_callback.take(), Take::Bit(0));
+    for word in [parked_word, with_callback] {
+        assert!(!word.accepts_many());
+        assert!(!word.put_many(1));
+        assert_eq!(word.out(absent(5)), 1);
+        assert!(!word.has_callback_refs());
+    }
+}
+
 #[test]
 fn a_release_takes_a_callback_reference_only_while_a_callback_is_set() {
     let word = open_word(2, true);

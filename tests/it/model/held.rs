@@ -193,6 +193,21 @@ impl Held {
         self.bytes.is_empty()
     }
 
+    /// Drops handles in their order, and releases the exclusive samples between two others as a batch.
+    pub(crate) fn release_all(all: Vec<Held>) {
+        let mut batch = Vec::new();
+        for mut held in all {
+            match held.take() {
+                Handle::Owned(sample) => batch.push(sample),
+                other => {
+                    Sample::release_all(&mut batch);
+                    drop(other);
+                }
+            }
+        }
+        Sample::release_all(&mut batch);
+    }
+
     pub(crate) fn share(mut self) -> Self {
         let handle = match self.take() {
             Handle::Owned(sample) => Handle::Shared(sample.freeze()),

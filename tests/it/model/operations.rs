@@ -76,6 +76,8 @@ pub(crate) enum Operation {
     Join(usize, usize),
     IntoBytes(usize),
     Release(usize),
+    /// Releases up to so many handles. Exclusive samples that follow one another are a batch.
+    ReleaseAll(usize, usize),
     Notify(bool),
     Listen(Happening),
     PollEvent(usize),

@@ -82,6 +82,8 @@ fn operations() -> impl Strategy<Value = Operation> {
         12 => (choice(), choice()).prop_map(|(one, two)| Operation::Join(one, two)),
         2 => choice().prop_map(Operation::IntoBytes),
         20 => choice().prop_map(Operation::Release),
+        6 => (choice(), 1..10_usize)
+            .prop_map(|(which, most)| Operation::ReleaseAll(which, most)),
         4 => any::<bool>().prop_map(Operation::Notify),
         5 => happening.prop_map(Operation::Listen),
         8 => choice().prop_map(Operation::PollEvent),

@@ -194,6 +194,10 @@ impl<'a> World<'a> {
             Operation::Join(one, two) => self.join(one, two)?,
             Operation::IntoBytes(choice) => self.make_bytes(choice)?,
             Operation::Release(choice) => drop(self.release(choice)),
+            Operation::ReleaseAll(choice, most) => {
+                let all = (0..most).filter_map(|_| self.release(choice));
+                Held::release_all(all.collect());
+            }
             Operation::Notify(set) => self.notify(set)?,
             Operation::Listen(to) => self.listen(to),
             Operation::PollEvent(choice) => self.poll_event(choice)?,

@@ -45,6 +45,11 @@ impl Limited for SamplePool {
         self.0.blocking_get_buffer().expect("the pool is committed")
     }
 
+    #[inline]
+    fn give_back_all(&self, buffers: &mut Vec<Sample>) {
+        Sample::release_all(buffers);
+    }
+
     fn counters(&self) -> Option<Counters> {
         let status = self.0.status();
         Some(Counters {
