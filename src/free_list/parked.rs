@@ -49,11 +49,11 @@ use crate::{
 use std::{borrow::Cow, io, mem, sync::Arc};
 
 /// The least number of slots of a word, unless the pool has fewer.
-#[cfg(not(all(test, loom)))]
+#[cfg(not(all(test, any(loom, shuttle))))]
 const MIN_PER_WORD: usize = 4;
 
-/// With one, a loom test of two slots has two words.
-#[cfg(all(test, loom))]
+/// With one, a loom test or a shuttle test of two slots has two words.
+#[cfg(all(test, any(loom, shuttle)))]
 const MIN_PER_WORD: usize = 1;
 
 /// What the free list needs to know of a commit.
