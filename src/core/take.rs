@@ -50,14 +50,23 @@ impl Engine {
             .or_else(|first| self.try_take_elsewhere(first))
     }
 
-    /// In one function with all that a get does in an empty pool, so that it costs little.
+    /// Goes on after the first word. In one function with all that a get does in an empty pool, so that it costs little.
     #[cold]
     #[inline(never)]
     fn try_take_elsewhere(&self, first: FirstMiss) -> Result<OwnedSlot, GetBufferError> {
+        // No word has a free slot, and the pool serves gets. So it is empty, and a look under the lock would find no slot
+        // either.
+        if first.is_of_an_empty_word() && self.free_list.is_empty() && self.serves_gets() {
+            return Err(self.exhausted(1));
+        }
+        self.try_take_from_another_word(first)
+    }
+
+    #[inline(never)]
+    fn try_take_from_another_word(&self, first: FirstMiss) -> Result<OwnedSlot, GetBufferError> {
         match self.free_list.take_after(first) {
             Ok(slot) => Ok(slot),
-            // No word has a free slot, and the pool serves gets. So it is empty, and a look under the lock would find
-            // no slot either.
+            // As above, since then.
             Err(Miss::Empty) if self.serves_gets() => Err(self.exhausted(1)),
             // The words stay open, so the releases that follow need no lock either. Not always: if gets go on to fail,
             // parking the words makes each further miss a single load.

@@ -61,6 +61,14 @@ pub(crate) struct FirstMiss {
     contended: bool,
 }
 
+impl FirstMiss {
+    /// Whether the word had no free slot, or is parked.
+    #[inline]
+    pub(crate) fn is_of_an_empty_word(self) -> bool {
+        !self.contended
+    }
+}
+
 /// The words and slots, and the number of words that may have a free slot.
 #[derive(Debug)]
 pub(crate) struct FreeList {
@@ -231,6 +239,7 @@ impl FreeList {
     }
 
     /// Whether no slot can be taken, because no word may have a free one.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.reachable.load(Ordering::Acquire) == 0
     }

@@ -11,6 +11,7 @@
 //! | stores of `first` and `len`   | `Release` | their loads in `block`   | the mapped blocks; with `len` also `first`          |
 //! | load of `len`, then `first`   | `Acquire` | these stores             | the same                                            |
 //! | `location` in `HolderRecord::write` | `Release` | `HolderRecord::read` | `since`, which is written before                    |
+//! | `since` in `HolderRecord::write`    | `Release` | `HolderRecord::read` | the generation as the writer found it: who reads the generation after the record sees that it has changed |
 //! | `location` in `HolderRecord::read`  | `Acquire` | `HolderRecord::write` | the same                                            |
 
 #![allow(unsafe_code, reason = "listed in scripts/layers")]
@@ -50,7 +51,7 @@ unsafe impl Zeroed for HolderRecord {
 impl HolderRecord {
     /// Writes the record. Called by the slot's owner before it increments the generation and hands the slot to a user.
     pub(crate) fn write(&self, since_nanos: u64, location: &'static Location<'static>) {
-        self.since.store(since_nanos, Ordering::Relaxed);
+        self.since.store(since_nanos, Ordering::Release);
         let location = std::ptr::from_ref(location).cast_mut();
         // After `since`, so that a reader of this location reads no earlier time.
         self.location.store(location, Ordering::Release);
@@ -61,7 +62,7 @@ impl HolderRecord {
         let location = NonNull::new(self.location.load(Ordering::Acquire))?;
         // SAFETY: only `write` stores here, and it stores a `'static` reference.
         let location = unsafe { location.as_ref() };
-        Some((self.since.load(Ordering::Relaxed), location))
+        Some((self.since.load(Ordering::Acquire), location))
     }
 }
 

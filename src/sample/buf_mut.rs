@@ -32,43 +32,6 @@ impl Sample {
     }
 }
 
-/// Appends to the bytes that were written. The `put_*` methods panic if the spare capacity is too small; check
-/// [`remaining_mut`](BufMut::remaining_mut) first.
-// SAFETY: `chunk_mut` returns all the spare bytes, and `advance_mut` counts them as written.
-unsafe impl BufMut for Sample {
-    #[inline]
-    fn remaining_mut(&self) -> usize {
-        self.spare_capacity()
-    }
-
-    #[inline]
-    unsafe fn advance_mut(&mut self, count: usize) {
-        let spare = self.spare_capacity();
-        assert!(
-            count <= spare,
-            "cannot advance by {count} bytes, only {spare} are spare"
-        );
-        // SAFETY: the caller has written this many bytes, and at most as many are spare (S4).
-        unsafe { self.bytes_mut().advance(count) };
-    }
-
-    #[inline]
-    fn chunk_mut(&mut self) -> &mut UninitSlice {
-        UninitSlice::uninit(self.bytes_mut().spare_mut())
-    }
-
-    #[inline]
-    fn put_slice(&mut self, from: &[u8]) {
-        let spare = self.spare_capacity();
-        assert!(
-            from.len() <= spare,
-            "{} bytes do not fit into {spare}",
-            from.len()
-        );
-        let _all = self.bytes_mut().append(from);
-    }
-}
-
 impl SamplePart {
     /// Sets the length without touching the bytes, for memory that a device or other code has filled.
     ///
@@ -96,39 +59,47 @@ impl SamplePart {
     }
 }
 
-/// Appends to the bytes that were written. The `put_*` methods panic if the spare capacity is too small; check
-/// [`remaining_mut`](BufMut::remaining_mut) first.
-// SAFETY: `chunk_mut` returns all the spare bytes, and `advance_mut` counts them as written.
-unsafe impl BufMut for SamplePart {
-    #[inline]
-    fn remaining_mut(&self) -> usize {
-        self.spare_capacity()
-    }
+/// The same for both: they differ in where the start and the lengths are kept.
+macro_rules! append_by_buf_mut {
+    ($owner:ty) => {
+        /// Appends to the bytes that were written. The `put_*` methods panic if the spare capacity is too small; check
+        /// [`remaining_mut`](BufMut::remaining_mut) first.
+        // SAFETY: `chunk_mut` returns all the spare bytes, and `advance_mut` counts them as written.
+        unsafe impl BufMut for $owner {
+            #[inline]
+            fn remaining_mut(&self) -> usize {
+                self.spare_capacity()
+            }
 
-    #[inline]
-    unsafe fn advance_mut(&mut self, count: usize) {
-        let spare = self.spare_capacity();
-        assert!(
-            count <= spare,
-            "cannot advance by {count} bytes, only {spare} are spare"
-        );
-        // SAFETY: the caller has written this many bytes, and at most as many are spare (S4).
-        unsafe { self.bytes_mut().advance(count) };
-    }
+            #[inline]
+            unsafe fn advance_mut(&mut self, count: usize) {
+                let spare = self.spare_capacity();
+                assert!(
+                    count <= spare,
+                    "cannot advance by {count} bytes, only {spare} are spare"
+                );
+                // SAFETY: the caller has written this many bytes, and at most as many are spare (S4).
+                unsafe { self.bytes_mut().advance(count) };
+            }
 
-    #[inline]
-    fn chunk_mut(&mut self) -> &mut UninitSlice {
-        UninitSlice::uninit(self.bytes_mut().spare_mut())
-    }
+            #[inline]
+            fn chunk_mut(&mut self) -> &mut UninitSlice {
+                UninitSlice::uninit(self.bytes_mut().spare_mut())
+            }
 
-    #[inline]
-    fn put_slice(&mut self, from: &[u8]) {
-        let spare = self.spare_capacity();
-        assert!(
-            from.len() <= spare,
-            "{} bytes do not fit into {spare}",
-            from.len()
-        );
-        let _all = self.bytes_mut().append(from);
-    }
+            #[inline]
+            fn put_slice(&mut self, from: &[u8]) {
+                let spare = self.spare_capacity();
+                assert!(
+                    from.len() <= spare,
+                    "{} bytes do not fit into {spare}",
+                    from.len()
+                );
+                let _all = self.bytes_mut().append(from);
+            }
+        }
+    };
 }
+
+append_by_buf_mut!(Sample);
+append_by_buf_mut!(SamplePart);

@@ -7,7 +7,7 @@
 
 use crate::sync::{Ordering, StatisticU64};
 use crossbeam_utils::CachePadded;
-use std::{cell::Cell, thread::LocalKey};
+use std::cell::Cell;
 
 /// How many counters can be claimed.
 const COUNTERS: usize = 8;
@@ -42,15 +42,32 @@ impl SpreadCount {
     /// Adds one.
     #[inline]
     pub(crate) fn increment(&self) {
+        let thread = NUMBER.get();
+        let counter = self.counter_of(thread);
+        if counter.thread.load(Ordering::Relaxed) == thread {
+            counter.increment();
+        } else {
+            self.increment_slowly();
+        }
+    }
+
+    /// The first addition of a thread, and each one of a thread whose counter another one has claimed. Not inlined, and
+    /// the last step of its caller, which so need not save registers for it.
+    #[cold]
+    #[inline(never)]
+    fn increment_slowly(&self) {
         let thread = thread_number();
-        let counter = &self.claimed[thread as usize % COUNTERS];
+        let counter = self.counter_of(thread);
         if counter.thread.load(Ordering::Relaxed) == thread || counter.claim(thread) {
-            // Not one atomic step: no other thread writes this counter, now or later.
-            let count = counter.count.load(Ordering::Relaxed) + 1;
-            counter.count.store(count, Ordering::Relaxed);
+            counter.increment();
         } else {
             self.shared.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    #[inline]
+    fn counter_of(&self, thread: u64) -> &Counter {
+        &self.claimed[thread as usize % COUNTERS]
     }
 
     /// The sum. Additions at the same time may be missing.
@@ -62,8 +79,15 @@ impl SpreadCount {
 }
 
 impl Counter {
+    /// Adds one. Called by the thread whose counter it is.
+    #[inline]
+    fn increment(&self) {
+        // Not one atomic step: no other thread writes this counter, now or later.
+        let count = self.count.load(Ordering::Relaxed) + 1;
+        self.count.store(count, Ordering::Relaxed);
+    }
+
     /// Makes this the counter of `thread`, unless it is that of another thread.
-    #[cold]
     fn claim(&self, thread: u64) -> bool {
         self.thread
             .compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed)
@@ -71,24 +95,21 @@ impl Counter {
     }
 }
 
-/// The number of this thread, from 1 on. No two threads have the same one, also if one of them has ended.
-#[inline]
-fn thread_number() -> u64 {
-    thread_local! {
-        // No destructor, so this works while the thread is being torn down.
-        static NUMBER: Cell<u64> = const { Cell::new(0) };
-    }
-    match NUMBER.get() {
-        0 => number_thread(&NUMBER),
-        number => number,
-    }
+/// Of a thread that has no number yet. It is the number of no thread, and no counter's.
+const NO_NUMBER: u64 = u64::MAX;
+
+thread_local! {
+    // No destructor, so this works while the thread is being torn down.
+    static NUMBER: Cell<u64> = const { Cell::new(NO_NUMBER) };
 }
 
-#[cold]
-fn number_thread(number: &'static LocalKey<Cell<u64>>) -> u64 {
+/// The number of this thread, from 1 on. No two threads have the same one, also if one of them has ended.
+fn thread_number() -> u64 {
     static LAST: StatisticU64 = StatisticU64::new(0);
-    number.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
-    number.get()
+    if NUMBER.get() == NO_NUMBER {
+        NUMBER.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+    }
+    NUMBER.get()
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]

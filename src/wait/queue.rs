@@ -293,7 +293,8 @@ impl WaitQueue {
 
     /// Takes a waiter out of the queue, and stores the outcome that `outcome` makes of the slots that it gathered.
     /// Returns its waker, which the caller wakes once the lock is free.
-    #[inline]
+    // `always`: this is half of a hand-off, and it returns large values.
+    #[inline(always)]
     fn vacate(
         &mut self,
         index: QueueIndex,
