@@ -304,13 +304,24 @@ mod tests {
     #[test]
     fn a_sweep_begins_with_the_own_word() {
         let pool = pool(64);
-        let mut held: Vec<_> = (0..40).map(|_| pool.try_get_buffer().unwrap()).collect();
-        // Low ones, then all others of the words that were reached: the next get has to go on to another word.
-        held.drain(0..4);
-        held.extend((0..28).map(|_| pool.try_get_buffer().unwrap()));
-        let mut indices: Vec<_> = held.iter().map(|sample| sample.index()).collect();
-        indices.sort_unstable();
-        assert!(indices.iter().copied().eq(0..64), "{indices:?}");
+        let take = |count| -> Vec<_> {
+            let samples = (0..count).map(|_| pool.try_get_buffer().unwrap());
+            samples.collect()
+        };
+        // Opens all words, so that the releases below change no cursor.
+        drop(take(64));
+        let mut held = take(40);
+        let word_of = |index| index / 64_usize.div_ceil(stripe::count().min(64 / 4));
+        let at_the_cursor = held.iter().map(|sample| word_of(sample.index())).max();
+        held.retain(|sample| sample.index() >= 4);
+        let next = take(28);
+        let indices: Vec<_> = next.iter().map(|sample| sample.index()).collect();
+        let low = indices.iter().position(|&index| index < 4).unwrap();
+        let before = indices[..low].iter().map(|&index| word_of(index));
+        assert!(
+            before.into_iter().all(|word| Some(word) == at_the_cursor),
+            "{indices:?}"
+        );
     }
 
     /// A get under the lock whose stripe has an open word must not be directed to another thread's word: all later gets
