@@ -4,7 +4,9 @@
 //! another thread is active at the same word. So a single busy thread uses the lowest slots, whose bytes are in the
 //! cache, and threads that are busy at the same time end up on different cache lines.
 //!
-//! The number is in a thread-local without a destructor, because a sample can be released while its thread is being
+//! A thread-local counts too how many gets of the thread saw no free slot, which decides when one of them parks the words.
+//!
+//! Both numbers are in thread-locals without a destructor, because a sample can be released while its thread is being
 //! torn down.
 
 #![forbid(unsafe_code)]
