@@ -16,10 +16,10 @@ use crate::{
         wait_histogram::WaitHistogram,
     },
     wait::{
+        charge,
         clock::{Moment, Stamp},
         quota_account::Account,
         slab::WaiterNumber,
-        slot_account,
     },
 };
 use std::{
@@ -178,9 +178,7 @@ impl Engine {
     fn held_in_all(&self, used: &UsedWords<'_>) -> Vec<HeldSlot> {
         // Kept until the iterator is dropped, so that no new account can have the address of one of them.
         let accounts = self.accounts.in_use().into_iter();
-        let accounts: HashMap<_, _> = accounts
-            .map(|one| (slot_account::address(&one), one))
-            .collect();
+        let accounts: HashMap<_, _> = accounts.map(|one| (charge::address(&one), one)).collect();
         let slots = used.slots(&self.free_list);
         let held = slots.filter_map(|(index, slot)| {
             let mut held = self.held_in(index, slot)?;

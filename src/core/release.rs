@@ -34,7 +34,7 @@ use crate::{
         set::SlotSet,
     },
     sync::{Ordering, events, user_code},
-    wait::slot_account,
+    wait::charge,
 };
 
 /// Releases a slot that a user had.
@@ -162,9 +162,7 @@ fn reset(slot: &mut OwnedSlot) {
         bytes::wipe(slot, prefix, size);
     }
     // Last, because it may run wakers, and a task that is woken can take another sample at once.
-    if let Some(account) = slot_account::take(slot) {
-        account.give_back(1);
-    }
+    drop(charge::take(slot));
 }
 
 /// Calls the callback for a slot that is free. No user code has run since the put, so the lookup in the callback

@@ -18,14 +18,16 @@ use crate::{
     get::acquire::Acquire,
     sample::exclusive::Sample,
     slot::list::SlotList,
+    sync::user_code,
     values::error::GetBufferError,
     wait::{
+        charge::Charge,
         node::Timer,
         request::{Rank, Wanted},
     },
 };
 use std::{
-    fmt,
+    fmt, mem,
     panic::Location,
     slice,
     task::{Context, Poll, ready},
@@ -70,6 +72,12 @@ pub(crate) trait SealedSource: Clone + Unpin + fmt::Debug {
     /// Whether the source limits its samples. If not, the steps for the room are compiled away.
     const HAS_ROOM: bool;
 
+    /// Reserves room for one sample, if there is some and the get has none yet.
+    fn try_room(&self, room: &Self::Room) -> Option<Charge>;
+
+    /// Keeps room that was reserved.
+    fn keep_room(room: &mut Self::Room, charge: Charge);
+
     fn pool(&self) -> &Pool;
 
     fn rank(&self) -> Rank;
@@ -98,6 +106,14 @@ impl SealedSource for Pool {
     type Room = ();
 
     const HAS_ROOM: bool = false;
+
+    #[inline]
+    fn try_room(&self, _room: &()) -> Option<Charge> {
+        None
+    }
+
+    #[inline]
+    fn keep_room(_room: &mut (), _charge: Charge) {}
 
     #[inline]
     fn pool(&self) -> &Pool {
@@ -172,24 +188,47 @@ impl<S: SealedSource> Get<S> {
         source: &S,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sample, GetBufferError>> {
-        if S::HAS_ROOM {
-            ready!(self.poll_room(source, cx))?;
+        if !S::HAS_ROOM {
+            return self.pool.poll_one(source.pool().engine(), cx);
         }
-        let polled = self.pool.poll_one(source.pool().engine(), cx);
-        // The result of a get of a pool is returned unchanged.
-        match S::HAS_ROOM {
-            true => self.use_room(polled),
-            false => polled,
+        match self.poll_fast(source, cx) {
+            Some(sample) => Poll::Ready(Ok(sample)),
+            None => self.poll_with_room(source, cx),
         }
     }
 
-    /// Moves the room to the sample, or returns it to the quota on an error.
-    #[inline]
-    fn use_room(
+    /// The fast path of the first poll: a sample, if the source has room and a slot is free. After `None` the get has
+    /// what it was given.
+    #[inline(always)]
+    fn poll_fast(&mut self, source: &S, cx: &mut Context<'_>) -> Option<Sample> {
+        let Acquire::New(_) = self.pool.acquire else {
+            return None;
+        };
+        let charge = source.try_room(&self.room)?;
+        let Get { room, pool } = self;
+        let engine = source.pool().engine();
+        let poll = || pool.acquire.poll_fast(engine, cx);
+        // A waker that panics must not lose the room: the drop of the get returns it.
+        let (charge, slot) = user_code::holding(charge, poll, |charge| S::keep_room(room, charge));
+        let Some(slot) = slot else {
+            S::keep_room(room, charge);
+            return None;
+        };
+        let mut sample = Sample::new(engine, slot, pool.location);
+        sample.charge_to(charge);
+        pool.acquire.finish();
+        Some(sample)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn poll_with_room(
         &mut self,
-        polled: Poll<Result<Sample, GetBufferError>>,
+        source: &S,
+        cx: &mut Context<'_>,
     ) -> Poll<Result<Sample, GetBufferError>> {
-        match ready!(polled) {
+        ready!(self.poll_room(source, cx))?;
+        match ready!(self.pool.poll_one(source.pool().engine(), cx)) {
             Ok(mut sample) => {
                 S::charge(&mut self.room, slice::from_mut(&mut sample));
                 Poll::Ready(Ok(sample))
@@ -263,6 +302,17 @@ impl<S: SealedSource> Get<S> {
             self.give_room_back();
         }
         given_up
+    }
+
+    /// Moves the get out, and leaves one that is over.
+    pub(crate) fn take(&mut self) -> Self {
+        Get {
+            room: mem::take(&mut self.room),
+            pool: PoolGet {
+                acquire: mem::replace(&mut self.pool.acquire, Acquire::Done),
+                location: self.pool.location,
+            },
+        }
     }
 
     pub(crate) fn is_done(&self) -> bool {

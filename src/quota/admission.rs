@@ -15,9 +15,11 @@
 #![forbid(unsafe_code)]
 
 use super::Quota;
-use crate::wait::quota_account::{Account, RoomRequest, RoomWait};
+use crate::wait::{
+    charge::{AccountHandle, Charge},
+    quota_account::RoomWait,
+};
 use crate::{
-    sample::exclusive::Sample,
     sync::coop::spend,
     values::error::GetBufferError,
     wait::{node::Timer, request::Why},
@@ -26,82 +28,14 @@ use std::{
     future::Future,
     mem,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
-
-/// Room in a quota for samples that are still to come. Dropping it returns the room.
-#[derive(Debug)]
-#[must_use = "dropping this returns the room to the quota"]
-pub(crate) struct Charge {
-    /// `None` once the samples carry the room.
-    account: Option<Arc<Account>>,
-    count: usize,
-}
-
-impl Charge {
-    /// The charge for room that the account has already counted as in use.
-    #[inline]
-    pub(super) fn of(account: &Arc<Account>, count: usize) -> Self {
-        Charge {
-            account: Some(account.clone()),
-            count,
-        }
-    }
-
-    /// Moves the room to the sample, whose release returns it.
-    #[inline]
-    pub(super) fn onto(mut self, mut sample: Sample) -> Sample {
-        debug_assert_eq!(self.count, 1);
-        if let Some(account) = self.account.take() {
-            sample.charge_to(account);
-        }
-        sample
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.count
-    }
-
-    /// Keeps the room for `count` samples, and returns the rest.
-    pub(super) fn keep(&mut self, count: usize) {
-        let surplus = self.count - count;
-        if let Some(account) = self.account.as_ref().filter(|_| surplus > 0) {
-            account.give_back(surplus);
-        }
-        self.count = count;
-    }
-
-    /// Moves the room to the samples: each carries its part, which its release returns.
-    #[inline]
-    pub(super) fn onto_each(mut self, samples: &mut [Sample]) {
-        debug_assert_eq!(self.count, samples.len());
-        if let Some(account) = self.account.take() {
-            let Some((last, others)) = samples.split_last_mut() else {
-                return;
-            };
-            // The last sample takes this reference to the account, so that one clone less is made.
-            for sample in others {
-                sample.charge_to(account.clone());
-            }
-            last.charge_to(account);
-        }
-    }
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        if let Some(account) = self.account.take() {
-            account.give_back(self.count);
-        }
-    }
-}
 
 /// A future that waits until a quota has room.
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
 pub(crate) struct Admission {
-    account: Arc<Account>,
+    account: AccountHandle,
     count: usize,
     stage: Stage,
 }
@@ -133,12 +67,12 @@ impl Admission {
         // can panic in them, before room is counted or the get is queued, so nothing is left to give back then. A get
         // that queues or fails changes the stage again.
         self.stage = Stage::Done;
-        if self.account.try_charge(self.count) {
-            return Poll::Ready(Ok(self.charged()));
+        if let Some(charge) = self.account.try_charge(self.count) {
+            return Poll::Ready(Ok(charge));
         }
         match self.account.charge_or_join(self.count, cx.waker()) {
-            Ok(RoomRequest::Charged) => Poll::Ready(Ok(self.charged())),
-            Ok(RoomRequest::Queued(wait)) => {
+            Ok(Ok(charge)) => Poll::Ready(Ok(charge)),
+            Ok(Err(wait)) => {
                 self.stage = Stage::Queued(wait);
                 Poll::Pending
             }
@@ -170,11 +104,6 @@ impl Admission {
         }
     }
 
-    /// The charge for the room that the account has counted for this admission.
-    fn charged(&self) -> Charge {
-        Charge::of(&self.account, self.count)
-    }
-
     /// Ends the wait because of the timeout. An admission that was admitted before returns its charge, and one that has
     /// failed before returns that error.
     pub(super) fn time_out(&mut self) -> Result<Charge, GetBufferError> {
@@ -189,8 +118,7 @@ impl Admission {
             Stage::Failed(error) => return Some(Err(error)),
             Stage::New | Stage::Done => return None,
         };
-        let admitted = self.account.leave(wait, self.count);
-        let charge = admitted.map(|was_charged| was_charged.then(|| self.charged()));
+        let charge = self.account.leave(wait, self.count);
         // As for a get of the pool: one that has failed was neither cancelled nor too late, and one that was admitted
         // did not time out.
         let counts = match (&charge, why) {
@@ -222,12 +150,13 @@ impl Future for Admission {
         let Some(outcome) = this.account.wait_on(wait, cx.waker()) else {
             return Poll::Pending;
         };
-        if let Stage::Queued(wait) = mem::replace(&mut this.stage, Stage::Done) {
-            if let Err(error) = this.account.end_wait(wait, outcome, this.count) {
-                return this.fail(error, cx);
-            }
+        let Stage::Queued(wait) = mem::replace(&mut this.stage, Stage::Done) else {
+            unreachable!("an admission that has an outcome is queued");
+        };
+        match this.account.end_wait(wait, outcome, this.count) {
+            Ok(charge) => Poll::Ready(Ok(charge)),
+            Err(error) => this.fail(error, cx),
         }
-        Poll::Ready(Ok(this.charged()))
     }
 }
 

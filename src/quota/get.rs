@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::Quota;
-use crate::quota::admission::Charge;
+use crate::wait::charge::Charge;
 use crate::{
     get::{
         many::{self, GetBuffers, GetBuffersInto},
@@ -170,7 +170,9 @@ impl Quota {
             Some(slot) => slot,
             None => engine.try_take_one(self.account.rank())?,
         };
-        Ok(charge.onto(Sample::new(engine, slot, location)))
+        let mut sample = Sample::new(engine, slot, location);
+        sample.charge_to(charge);
+        Ok(sample)
     }
 
     /// As [`get_buffer`](Quota::get_buffer), and blocks the current thread until it has a sample.
@@ -293,7 +295,7 @@ impl Quota {
         let location = Location::caller();
         let charge = self.try_charge(count)?;
         let mut samples = many::try_get(&self.pool, count, self.account.rank(), location)?;
-        charge.onto_each(&mut samples);
+        charge_each(charge, &mut samples);
         Ok(samples)
     }
 
@@ -335,9 +337,10 @@ impl Quota {
     /// As [`many::try_get_one_more`], if the quota has room for a sample.
     #[cfg(feature = "net")]
     pub(crate) fn try_get_one_more(&self, location: &'static Location<'static>) -> Option<Sample> {
-        let charge = self.charge_at_once(1)?;
-        let sample = many::try_get_one_more(&self.pool, self.account.rank(), location)?;
-        Some(charge.onto(sample))
+        let charge = self.account.try_charge(1)?;
+        let mut sample = many::try_get_one_more(&self.pool, self.account.rank(), location)?;
+        sample.charge_to(charge);
+        Some(sample)
     }
 
     /// Appends free samples, at most as many as `charge` is for. The rest of the charge is returned to the quota.
@@ -350,29 +353,21 @@ impl Quota {
         let first = samples.len();
         let rank = self.account.rank();
         let taken = many::try_get_up_to(&self.pool, samples, charge.count(), rank, location)?;
-        charge.keep(taken);
-        charge.onto_each(&mut samples[first..]);
+        charge_each(charge.split_off(taken), &mut samples[first..]);
         Ok(taken)
     }
 
     /// Reserves room for up to `count` samples: for at least one, unless `count` is zero.
     fn try_charge_up_to(&self, count: usize) -> Result<Charge, GetBufferError> {
         match self.account.try_charge_up_to(count) {
-            0 => self.try_charge(count.min(1)),
-            room => Ok(Charge::of(&self.account, room)),
+            None => self.try_charge(count.min(1)),
+            Some(charge) => Ok(charge),
         }
-    }
-
-    /// Reserves room for `count` samples, if there is that much. Zero samples need no room.
-    #[inline]
-    pub(super) fn charge_at_once(&self, count: usize) -> Option<Charge> {
-        let charged = count == 0 || self.account.try_charge(count);
-        charged.then(|| Charge::of(&self.account, count))
     }
 
     /// Reserves room for `count` samples, or returns the error that says why not.
     fn try_charge(&self, count: usize) -> Result<Charge, GetBufferError> {
-        if let Some(charge) = self.charge_at_once(count) {
+        if let Some(charge) = self.account.try_charge(count) {
             return Ok(charge);
         }
         // No room. The errors of the pool come first, then those of the quota: the order that `get_buffers` documents.
@@ -383,5 +378,14 @@ impl Quota {
             return Err(GetBufferError::TooMany);
         }
         Err(engine.exhausted(count))
+    }
+}
+
+/// Moves the room to the samples: each carries its part, which its release returns.
+#[inline]
+pub(super) fn charge_each(mut charge: Charge, samples: &mut [Sample]) {
+    debug_assert_eq!(charge.count(), samples.len());
+    for sample in samples {
+        sample.charge_to(charge.split_off(1));
     }
 }

@@ -25,7 +25,7 @@ pub(crate) mod registration;
 mod room;
 
 use crate::values::quota_status::QuotaStatus;
-use crate::wait::quota_account::Account;
+use crate::wait::charge::AccountHandle;
 
 use crate::{core::handle::Pool, quota::registration::Registration, wait::request::Rank};
 use std::{fmt, sync::Arc};
@@ -98,7 +98,7 @@ impl Pool {
         let account = self.engine().add_account(of_pool, name, limit, rank);
         Quota {
             pool: self.clone(),
-            account,
+            account: AccountHandle::new(account),
         }
     }
 
@@ -167,7 +167,7 @@ impl Pool {
 pub struct Quota {
     /// No public method returns it: a quota is a boundary.
     pool: Pool,
-    account: Arc<Account>,
+    account: AccountHandle,
 }
 
 impl Quota {

@@ -9,13 +9,16 @@
 #![forbid(unsafe_code)]
 
 use super::Quota;
-use crate::quota::admission::{Admission, Charge};
 use crate::{
     core::handle::Pool,
     get::source::SealedSource,
     sample::exclusive::Sample,
     values::error::GetBufferError,
     wait::{node::Timer, request::Rank},
+};
+use crate::{
+    quota::{admission::Admission, get::charge_each},
+    wait::charge::Charge,
 };
 use std::{
     future::Future,
@@ -72,6 +75,19 @@ impl SealedSource for Quota {
     const HAS_ROOM: bool = true;
 
     #[inline]
+    fn try_room(&self, room: &Room) -> Option<Charge> {
+        match room {
+            Room::None => self.account.try_charge(1),
+            Room::Waiting(_) | Room::Charged(_) => None,
+        }
+    }
+
+    #[inline]
+    fn keep_room(room: &mut Room, charge: Charge) {
+        *room = Room::Charged(charge);
+    }
+
+    #[inline]
     fn pool(&self) -> &Pool {
         &self.pool
     }
@@ -89,7 +105,7 @@ impl SealedSource for Quota {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), GetBufferError>> {
         if let Room::None = room {
-            if let Some(charge) = self.charge_at_once(count) {
+            if let Some(charge) = self.account.try_charge(count) {
                 // Stored in the future, and not on the stack, so that the drop of the future returns it if a waker
                 // panics.
                 *room = Room::Charged(charge);
@@ -117,7 +133,7 @@ impl SealedSource for Quota {
     #[inline]
     fn charge(room: &mut Room, samples: &mut [Sample]) {
         if let Room::Charged(charge) = mem::take(room) {
-            charge.onto_each(samples);
+            charge_each(charge, samples);
         }
     }
 }

@@ -6,14 +6,13 @@ use crate::{
     core::{engine::Engine, handle, release::ToPool},
     slot::{bytes::OwnedBytes, owned::OwnedSlot},
     values::{error::BufferOverflow, sample_properties::SampleProperties},
-    wait::{quota_account::Account, slot_account},
+    wait::charge::Charge,
 };
 use std::{
     fmt, io,
     mem::MaybeUninit,
     ops::{Deref, DerefMut},
     panic::{Location, RefUnwindSafe, UnwindSafe},
-    sync::Arc,
 };
 
 /// A buffer of a pool, owned exclusively. It starts empty, is filled, and is then frozen.
@@ -113,8 +112,8 @@ impl Sample {
     }
 
     /// Makes the sample count against the quota of `account` until it is released.
-    pub(crate) fn charge_to(&mut self, account: Arc<Account>) {
-        slot_account::charge(self.bytes.slot_mut(), account);
+    pub(crate) fn charge_to(&mut self, charge: Charge) {
+        charge.carry(self.bytes.slot_mut());
     }
 
     /// Moves the bytes to the start of the buffer, so that all the spare capacity is behind them.
@@ -429,6 +428,7 @@ impl UnwindSafe for Sample {}
 impl RefUnwindSafe for Sample {}
 
 impl AsRef<[u8]> for Sample {
+    #[inline]
     fn as_ref(&self) -> &[u8] {
         self
     }

@@ -49,7 +49,7 @@ pub(crate) struct Slot {
     pub(super) len: Setting,
     /// How many more bytes can be written after them.
     pub(super) spare: Setting,
-    /// The quota account that the sample counts against: an address, which only [`slot_account`](crate::wait::slot_account)
+    /// The quota account that the sample counts against: an address, which only [`charge`](crate::wait::charge)
     /// dereferences. Written by the owner only; others only compare it.
     pub(super) account: SettingPtr<()>,
     /// Initialised only while `reset` has [`DESCRIBED`].

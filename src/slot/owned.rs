@@ -108,6 +108,12 @@ impl OwnedSlot {
         self.slot().spare.store(spare, Ordering::Relaxed);
     }
 
+    /// Sets how many handles are reported: 1 while the sample is shared, as an owner of `Bytes` is, and 0 otherwise.
+    #[inline]
+    pub(crate) fn set_references(&mut self, references: usize) {
+        self.slot().references.store(references, Ordering::Relaxed);
+    }
+
     /// The first byte of the slot, its prefix included.
     #[inline]
     pub(crate) fn bytes(&self) -> *mut u8 {
@@ -193,7 +199,7 @@ impl OwnedSlot {
     ///
     /// # Safety
     ///
-    /// `account` stands for one reference, which [`take_account`](OwnedSlot::take_account) takes back (S5).
+    /// `account` stands for one charge, which [`take_account`](OwnedSlot::take_account) takes back (S5).
     pub(crate) unsafe fn set_account(&mut self, account: NonNull<()>) {
         let slot = self.slot();
         let reset = slot.reset.load(Ordering::Relaxed);

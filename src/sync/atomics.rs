@@ -81,6 +81,11 @@ macro_rules! arithmetic {
                 self.companion.before_exchange();
                 self.inner.fetch_and(value, order)
             }
+
+            pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                self.companion.before_exchange();
+                self.inner.fetch_or(value, order)
+            }
         }
     };
 }

@@ -7,15 +7,17 @@
 //! | [`queue`]          | the wait queue: order of service, hand-off                                      |
 //! | [`slab`]           | the queue slots, and the links between them                                     |
 //! | [`node`]           | the node of a waiter: its outcome and its timer                                 |
+//! | [`charge`]         | room in a quota, which a get and then its samples have                          |
+//! | [`quota_word`]     | the word of an account: how much is in use                                      |
 //! | [`quota_account`]  | a quota's account: what is in use, and the queue for room                       |
 //! | [`quota_pool`]     | what an account needs of its pool                                               |
 //! | [`quota_accounts`] | all accounts of a pool                                                          |
 //! | [`registry`]       | weak entries of the accounts that are in use                                    |
-//! | [`slot_account`]   | the reference of a slot to the account against which it counts                  |
 //! | [`event`]          | futures that resolve at the next release or the next completed drain            |
 //! | [`reclaim`]        | wakers of tasks that keep a buffer until a get is queued                        |
 //! | [`clock`]          | the clock that waits are measured by                                            |
 
+pub(crate) mod charge;
 pub(crate) mod clock;
 pub(crate) mod event;
 pub(crate) mod node;
@@ -23,8 +25,8 @@ pub(crate) mod queue;
 pub(crate) mod quota_account;
 pub(crate) mod quota_accounts;
 pub(crate) mod quota_pool;
+mod quota_word;
 pub(crate) mod reclaim;
 pub(crate) mod registry;
 pub(crate) mod request;
 pub(crate) mod slab;
-pub(crate) mod slot_account;

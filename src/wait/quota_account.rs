@@ -6,8 +6,8 @@
 //! | the waiters                                                 | a wait queue of the account's own, under a lock of its own |
 //!
 //! Without a waiter, reserving room and returning it are one atomic operation each, of a cache line that only the users
-//! of this quota write. A get that finds no room takes the lock, and sets the mark [`WAITED_FOR`] in the same exchange
-//! that checks the word. From then on every return takes the lock, and finds the waiter.
+//! of this quota write: [`quota_word`](super::quota_word). A get that finds no room takes the lock, and sets a mark in the
+//! same exchange that checks the word. From then on every return takes the lock, and finds the waiter.
 //!
 //! The account's lock is taken under the pool's when a decommit or a flush fails all waiters. So the pool's lock is
 //! never taken under the account's.
@@ -20,17 +20,12 @@
 //!   `a_waiter_that_leaves_lets_the_waiters_behind_it_pass`
 //! - **A3** No more is in use than the limit. `quotas: *`, loom `a_quota_is_not_exceeded`
 //!
-//! The users of an account own it: handles, gets and samples. Its queue has no waiter when it is dropped, because a get
-//! is a user, also a get that was forgotten.
+//! The handles of a quota own its account, and what is in use keeps it alive: see [`charge`](super::charge). Its queue has
+//! no waiter when it is dropped, because a get has a handle, also a get that was forgotten.
 //!
 //! A get that was admitted and not polled since has nothing of the pool. So a decommit or a flush fails it as it fails
 //! the queued ones, and with the last error. For this the account counts how often it has failed all waiters, and the
 //! get compares the count when it is polled.
-//!
-//! # Orderings
-//!
-//! All accesses of the word are `Relaxed`. It is a number; the slots that it counts are published by the free list, and
-//! the waiters by the account's lock.
 
 #![forbid(unsafe_code)]
 
@@ -39,7 +34,7 @@ use crate::values::quota_status::QuotaStatus;
 use crate::{
     slot::list::SlotList,
     sync::{
-        AtomicUsize, Lock, Ordering,
+        Lock,
         user_code::{self, Spare},
     },
     values::error::GetBufferError,
@@ -48,12 +43,12 @@ use crate::{
         node::{NodeRef, Outcome, Timer},
         queue::{KEPT_BY_A_QUOTA, LeaveResult, WaitQueue},
         quota_pool::QuotaPool,
+        quota_word::{MAX_LIMIT, QuotaWord, Subtracted},
         reclaim::{Key, Reclaim},
         request::{Rank, Wanted},
         slab::WaiterNumber,
     },
 };
-use crossbeam_utils::CachePadded;
 use std::{
     fmt,
     panic::{RefUnwindSafe, UnwindSafe},
@@ -61,11 +56,6 @@ use std::{
     task::Waker,
     time::Duration,
 };
-
-/// The mark: a waiter is queued.
-const WAITED_FOR: usize = 1;
-/// One sample in use. The bit below it is the mark.
-const ONE: usize = 2;
 
 /// See the module's documentation.
 pub(crate) struct Account {
@@ -77,8 +67,7 @@ pub(crate) struct Account {
     limit: usize,
     /// The rank of all gets of this quota. It never changes, so a user of the quota cannot raise it.
     rank: Rank,
-    /// The word: how many samples are in use, times [`ONE`], and the mark [`WAITED_FOR`].
-    charged: CachePadded<AtomicUsize>,
+    pub(super) word: QuotaWord,
     waiters: Lock<Queue>,
 }
 
@@ -88,6 +77,8 @@ struct Queue {
     /// Wakers of tasks that keep a sample of this quota until a get of it is queued.
     reclaim: Reclaim,
     failures: Failures,
+    /// The account itself, for its charges, which are no references that are counted one by one (A4).
+    kept: Option<Arc<Account>>,
 }
 
 /// How often all waiters were failed, by a decommit or a flush, and the last error.
@@ -121,6 +112,10 @@ impl fmt::Debug for Account {
 }
 
 impl RoomWait {
+    pub(super) fn failures_before(&self) -> u64 {
+        self.failures_before
+    }
+
     pub(crate) fn timer(&mut self) -> &mut Option<Timer> {
         self.node_ref.timer()
     }
@@ -128,9 +123,9 @@ impl RoomWait {
 
 /// The result of asking for room under the lock.
 #[derive(Debug)]
-pub(crate) enum RoomRequest {
-    /// The room is reserved.
-    Charged,
+pub(super) enum RoomRequest {
+    /// The room is counted as in use.
+    Counted,
     /// The get is queued.
     Queued(RoomWait),
 }
@@ -147,9 +142,9 @@ impl Account {
             pool,
             _entry: entry,
             name,
-            limit: limit.min(usize::MAX / ONE),
+            limit: limit.min(MAX_LIMIT),
             rank,
-            charged: CachePadded::new(AtomicUsize::new(0)),
+            word: QuotaWord::new(),
             waiters: Lock::new(Queue {
                 queue: WaitQueue::new(KEPT_BY_A_QUOTA),
                 reclaim: Reclaim::default(),
@@ -157,6 +152,7 @@ impl Account {
                     times: 0,
                     error: GetBufferError::NotCommitted,
                 },
+                kept: None,
             }),
         }
     }
@@ -191,7 +187,7 @@ impl Account {
 
     /// How many samples are in use.
     pub(crate) fn charged(&self) -> usize {
-        self.charged.load(Ordering::Relaxed) / ONE
+        self.word.in_use()
     }
 
     /// How many gets are queued, and when the longest waiter joined, if its wait is measured.
@@ -212,51 +208,19 @@ impl Account {
         self.waiters.lock().queue.measure_from(now);
     }
 
-    /// How many samples there is room for, if the word is `charged`.
-    fn room(&self, charged: usize) -> usize {
-        self.limit - charged / ONE
+    /// Counts up to `count` samples as in use, if no waiter is queued. Returns how many.
+    pub(super) fn try_count_up_to(&self, count: usize) -> usize {
+        self.word.try_add_up_to(self.limit, count)
     }
 
-    /// Reserves room for up to `count` samples, if no waiter is queued. Returns for how many.
-    pub(crate) fn try_charge_up_to(&self, count: usize) -> usize {
-        let mut charged = self.charged.load(Ordering::Relaxed);
-        loop {
-            // With the mark set, a waiter comes first.
-            let room = match charged & WAITED_FOR {
-                0 => self.room(charged).min(count),
-                _ => 0,
-            };
-            if room == 0 {
-                return 0;
-            }
-            match self.exchange(charged, charged + room * ONE) {
-                Ok(_) => return room,
-                Err(now) => charged = now,
-            }
-        }
-    }
-
-    /// Reserves room for `count` samples, if there is that much and no waiter is queued.
+    /// Counts `count` samples as in use, if there is room for them and no waiter is queued.
     #[inline]
-    pub(crate) fn try_charge(&self, count: usize) -> bool {
-        let mut charged = self.charged.load(Ordering::Relaxed);
-        while charged & WAITED_FOR == 0 && count <= self.room(charged) {
-            match self.exchange(charged, charged + count * ONE) {
-                Ok(_) => return true,
-                Err(now) => charged = now,
-            }
-        }
-        false
+    pub(super) fn try_count(&self, count: usize) -> bool {
+        self.word.try_add(self.limit, count)
     }
 
-    #[inline]
-    fn exchange(&self, seen: usize, new: usize) -> Result<usize, usize> {
-        self.charged
-            .compare_exchange_weak(seen, new, Ordering::Relaxed, Ordering::Relaxed)
-    }
-
-    /// Reserves room for `count` samples, or joins the account's queue.
-    pub(crate) fn charge_or_join(
+    /// Counts `count` samples as in use, or joins the account's queue.
+    pub(super) fn count_or_join(
         &self,
         count: usize,
         waker: &Waker,
@@ -281,8 +245,8 @@ impl Account {
             let failures_before = waiters.failures.times;
             let queue = &mut waiters.queue;
             // Check the word again: room that was returned before the mark is set did not take the lock.
-            if queue.is_empty() && self.charge_or_mark(count, max_waiters > 0) {
-                return Ok(RoomRequest::Charged);
+            if queue.is_empty() && self.word.add_or_mark(self.limit, count, max_waiters > 0) {
+                return Ok(RoomRequest::Counted);
             }
             if queue.len() >= max_waiters {
                 // No get may queue, so only this wakes the tasks that keep a sample, as in `take_or_join`.
@@ -331,26 +295,6 @@ impl Account {
         self.waiters.lock().reclaim.remove(key)
     }
 
-    /// Reserves room for `count` samples, if there is that much. Otherwise sets the mark, if the get `may_wait`. Called
-    /// under the lock, while no waiter is queued.
-    fn charge_or_mark(&self, count: usize, may_wait: bool) -> bool {
-        let mut charged = self.charged.load(Ordering::Relaxed);
-        loop {
-            let has_room = count <= self.room(charged);
-            let new = match (has_room, may_wait) {
-                (true, _) => charged + count * ONE,
-                (false, true) => charged | WAITED_FOR,
-                (false, false) => return false,
-            };
-            // One exchange checks for room and sets the mark: a return between the two would not take the lock, and the
-            // waiter would miss it.
-            match self.exchange(charged, new) {
-                Ok(_) => return has_room,
-                Err(now) => charged = now,
-            }
-        }
-    }
-
     /// Takes the outcome, if there is one. Otherwise stores `waker` as the waker of the waiter.
     pub(crate) fn wait_on(&self, wait: &mut RoomWait, waker: &Waker) -> Option<Outcome> {
         let node_ref = &mut wait.node_ref;
@@ -373,40 +317,21 @@ impl Account {
         node_ref.take_outcome()
     }
 
-    /// Ends the wait of a get that has its `outcome`. `Ok` if the get has its room. If all waiters were failed since it
-    /// was admitted, its room goes back to the quota, and the result is the error.
-    pub(crate) fn end_wait(
-        &self,
-        wait: RoomWait,
-        outcome: Outcome,
-        count: usize,
-    ) -> Result<(), GetBufferError> {
+    /// Ends the wait of a get that has its outcome.
+    pub(super) fn end_wait(&self, wait: RoomWait) {
         self.pool.wait_ended(&wait.node_ref);
         wait.node_ref.give_back();
-        match outcome {
-            Outcome::Slots(_) => self.keep_unless_failed_since(wait.failures_before, count),
-            Outcome::Failed(error) => Err(error),
-        }
     }
 
-    /// If all waiters were failed after the get had joined, its room goes back to the quota, and the result is the
-    /// error.
-    fn keep_unless_failed_since(&self, times: u64, count: usize) -> Result<(), GetBufferError> {
+    /// The last error, if all waiters were failed since they had been failed so many `times`.
+    pub(super) fn failure_since(&self, times: u64) -> Option<GetBufferError> {
         let last = self.waiters.lock().failures;
-        if last.times == times {
-            return Ok(());
-        }
-        self.give_back(count);
-        Err(last.error)
+        (last.times != times).then_some(last.error)
     }
 
-    /// Leaves the account's queue. The result is whether the get was admitted before, or the error with which it
-    /// failed. If it was admitted and has failed since, its room goes back to the quota.
-    pub(crate) fn leave(&self, wait: RoomWait, count: usize) -> Result<bool, GetBufferError> {
-        let RoomWait {
-            mut node_ref,
-            failures_before,
-        } = wait;
+    /// Leaves the account's queue. Returns the outcome, if the get had one before.
+    pub(super) fn leave(&self, wait: RoomWait) -> Option<Outcome> {
+        let mut node_ref = wait.node_ref;
         let mut waiters = self.waiters.lock();
         let left = waiters.queue.leave(&mut node_ref);
         // If it was the head, the waiters behind it may want less than there is room for (A2).
@@ -418,37 +343,44 @@ impl Account {
         match left {
             LeaveResult::WasQueued(_, waker) => {
                 user_code::quietly(|| drop(waker));
-                Ok(false)
+                None
             }
-            LeaveResult::HadOutcome(Outcome::Slots(_)) => {
-                self.keep_unless_failed_since(failures_before, count)?;
-                Ok(true)
-            }
-            LeaveResult::HadOutcome(Outcome::Failed(error)) => Err(error),
+            LeaveResult::HadOutcome(outcome) => Some(outcome),
         }
     }
 
-    /// Gives the room of `count` samples back, and admits waiters for which there is room now.
-    #[inline]
-    pub(crate) fn give_back(&self, count: usize) {
-        let mut charged = self.charged.load(Ordering::Relaxed);
-        // Without the mark there is no waiter to admit, so the lock is not needed.
-        while charged & WAITED_FOR == 0 {
-            match self.exchange(charged, charged - count * ONE) {
-                Ok(_) => return,
-                Err(now) => charged = now,
-            }
-        }
-        self.give_back_under_the_lock(count);
-    }
-
-    #[cold]
-    fn give_back_under_the_lock(&self, count: usize) {
+    /// Gives the room of `count` samples back, and admits waiters for which there is room now. Returns what keeps the
+    /// account alive, if nothing is in use and no handle is left.
+    pub(super) fn give_back(&self, count: usize) -> Option<Arc<Account>> {
         let mut waiters = self.waiters.lock();
-        self.charged.fetch_sub(count * ONE, Ordering::Relaxed);
+        let kept = match self.word.subtract(count) {
+            Subtracted::Last => waiters.kept.take(),
+            Subtracted::Done | Subtracted::NeedsLock => None,
+        };
         let admitted = self.admit(&mut waiters.queue);
         drop(waiters);
         self.wake_from(admitted);
+        kept
+    }
+
+    /// Keeps the account alive until it is taken out again (A4).
+    pub(super) fn keep(&self, account: Arc<Account>) {
+        self.waiters.lock().kept = Some(account);
+    }
+
+    /// The reference that keeps the account alive.
+    pub(super) fn kept(&self) -> Option<Arc<Account>> {
+        self.waiters.lock().kept.clone()
+    }
+
+    /// Takes out the reference that keeps the account alive (A4).
+    pub(super) fn forget(&self) -> Option<Arc<Account>> {
+        self.waiters.lock().kept.take()
+    }
+
+    /// The last handle was dropped. Returns what keeps the account alive, if nothing is in use.
+    pub(super) fn end_handles(&self) -> Option<Arc<Account>> {
+        self.word.end_handles().then(|| self.forget()).flatten()
     }
 
     /// Wakes a waiter that was admitted, then admits the next: one in each hold of the lock, so that no list of wakers
@@ -465,10 +397,9 @@ impl Account {
     fn admit(&self, queue: &mut WaitQueue) -> Option<Waker> {
         // While the mark is set, no get reserves room without the lock. So the room cannot shrink between the load and
         // the addition.
-        let charged = self.charged.load(Ordering::Relaxed);
-        let admitted = queue.admit(self.room(charged));
+        let admitted = queue.admit(self.word.room(self.limit));
         if let Some((count, _)) = admitted {
-            self.charged.fetch_add(count * ONE, Ordering::Relaxed);
+            self.word.add(count);
         }
         self.unmark_if_empty(queue);
         admitted.map(|(_, waker)| waker)
@@ -477,7 +408,7 @@ impl Account {
     /// Clears the mark with the last waiter (A1). Otherwise each return would take the lock from then on.
     fn unmark_if_empty(&self, queue: &WaitQueue) {
         if queue.is_empty() {
-            self.charged.fetch_and(!WAITED_FOR, Ordering::Relaxed);
+            self.word.clear_mark();
         }
     }
 

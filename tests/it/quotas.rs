@@ -113,6 +113,30 @@ fn a_sample_counts_in_its_quota_until_its_last_handle_drops() {
     assert_nothing_is_lost(&pool, &quota);
 }
 
+/// What is in use keeps the account, and the last sample frees it.
+#[test]
+fn samples_outlive_the_handles_of_their_quota() {
+    let pool = pool(2);
+    let quota = pool.quota("camera", 2);
+    let [one, another] = [(); 2].map(|()| quota.try_get_buffer().unwrap());
+    let clone = quota.clone();
+    drop(quota);
+    assert_used(&clone, 2, 0);
+    drop(clone);
+    let in_use = || {
+        pool.quotas()
+            .iter()
+            .map(|quota| quota.in_use)
+            .sum::<usize>()
+    };
+    assert_eq!((pool.quotas().len(), in_use()), (1, 2));
+    thread::spawn(move || drop(one)).join().unwrap();
+    assert_eq!((pool.quotas().len(), in_use()), (1, 1));
+    drop(another);
+    assert_eq!(pool.quotas().len(), 0);
+    assert_eq!(pool.free_count(), 2);
+}
+
 /// The next owner of the slot does not use the quota.
 #[test]
 fn a_sample_of_the_pool_counts_in_no_quota() {

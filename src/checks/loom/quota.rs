@@ -48,6 +48,42 @@ fn returned_room_meets_a_waiter_for_room() {
     });
 }
 
+/// A release with the last handle beside it, and another release: one of the three frees the account, and none uses it
+/// afterwards.
+#[test]
+fn the_last_handle_and_the_last_sample_free_the_account_once() {
+    loom::model(|| {
+        let pool = pool(2);
+        let quota = pool.quota("camera", 2);
+        let [one, another] = [(); 2].map(|()| quota.try_get_buffer().unwrap());
+        let threads = [spawn(move || drop(one)), spawn(move || drop(another))];
+        drop(quota);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert!(pool.quotas().is_empty(), "its account was freed");
+        assert_all_free(&pool);
+    });
+}
+
+/// The room that a release returns admits a waiter, which is dropped with the last handle.
+#[test]
+fn a_waiter_for_room_is_dropped_with_the_last_handle() {
+    loom::model(|| {
+        let pool = pool(2);
+        let quota = pool.quota("camera", 1);
+        let sample = quota.try_get_buffer().unwrap();
+        let mut waiter = Box::pin(quota.get_buffer_owned());
+        assert!(poll_once(&mut waiter).is_pending());
+        drop(quota);
+        let thread = spawn(move || drop(sample));
+        drop(waiter);
+        thread.join().unwrap();
+        assert!(pool.quotas().is_empty(), "its account was freed");
+        assert_all_free(&pool);
+    });
+}
+
 /// Two gets compete for the same room, and one of them waits: never do both have it.
 #[test]
 fn a_quota_is_not_exceeded() {
