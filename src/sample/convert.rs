@@ -54,7 +54,37 @@ impl Sample {
     #[inline]
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
-        self.freeze().into_bytes()
+        // `from_owner` would keep the buffer checked out until the last clone of the empty `Bytes` is dropped.
+        if self.is_empty() {
+            return Bytes::new();
+        }
+        Bytes::from_owner(OwnerOfBytes::new(self))
+    }
+}
+
+/// The owner of the [`Bytes`] that a whole sample was made into. `Bytes` counts its clones itself, so the slot has this
+/// one handle. It is one pointer: `SharedSample` would have a range of its own beside it, and a count to look at.
+struct OwnerOfBytes(Sample);
+
+impl OwnerOfBytes {
+    #[inline]
+    fn new(mut sample: Sample) -> Self {
+        sample.bytes_mut().slot_mut().set_references(1);
+        OwnerOfBytes(sample)
+    }
+}
+
+impl AsRef<[u8]> for OwnerOfBytes {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+}
+
+impl Drop for OwnerOfBytes {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.bytes_mut().slot_mut().set_references(0);
     }
 }
 
