@@ -11,7 +11,7 @@
 //! of its words is full, whatever the number of processors. Small pools are counted with several numbers of processors.
 
 use bytes::BufMut;
-use sample_pool::{GetBufferError, Pool, Sample};
+use sample_pool::{GetBufferError, PollPool, Pool, Sample};
 use std::{
     cell::Cell,
     future::Future,
@@ -44,7 +44,7 @@ const AS_A_TEST: usize = 1000;
 /// The name of an operation, and the function that runs it `count` times.
 type Operation = (&'static str, fn(count: usize));
 
-const OPERATIONS: [Operation; 18] = [
+const OPERATIONS: [Operation; 19] = [
     ("get_and_release", get_and_release),
     ("apart", apart),
     (
@@ -56,6 +56,7 @@ const OPERATIONS: [Operation; 18] = [
     ("get_into_bytes_drop", get_into_bytes_drop),
     ("get_owned_and_release", get_owned_and_release),
     ("get_of_a_quota_and_release", get_of_a_quota_and_release),
+    ("poll_get_and_release", poll_get_and_release),
     ("get_32_and_release", get_32_and_release),
     ("get_32_and_release_all", get_32_and_release_all),
     ("miss", miss),
@@ -193,6 +194,20 @@ fn get_owned_and_release(count: usize) {
     for _ in 0..count {
         let sample = ready(pool.get_buffer_owned()).expect("committed");
         black_box(&sample);
+    }
+    assert_free(&pool, count);
+}
+
+/// Polls by hand, as a stream or a body does.
+fn poll_get_and_release(count: usize) {
+    let pool = pool(BUFFERS);
+    let mut poll_pool = PollPool::new(&pool);
+    let cx = &mut Context::from_waker(Waker::noop());
+    for _ in 0..count {
+        let Poll::Ready(sample) = poll_pool.poll_get_buffer(cx) else {
+            panic!("a sample is free");
+        };
+        black_box(&sample.expect("committed"));
     }
     assert_free(&pool, count);
 }

@@ -285,6 +285,11 @@ impl<'a, S: Source> GetBuffer<'a, S> {
         let get = Get::new(source, 1, location);
         GetBuffer { source, get }
     }
+
+    /// The state of a get that waits, without the source. It no longer gives anything back when it is dropped.
+    pub(crate) fn into_state(mut self) -> Get<S> {
+        self.get.take()
+    }
 }
 
 impl<S: Source> Future for GetBuffer<'_, S> {

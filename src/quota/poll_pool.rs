@@ -4,7 +4,10 @@
 
 use crate::{
     core::handle::Pool,
-    get::source::{Get, Source},
+    get::{
+        one::GetBuffer,
+        source::{Get, Source},
+    },
     quota::{Quota, registration::Registration},
     sample::exclusive::Sample,
     sync::coop::spend,
@@ -13,6 +16,7 @@ use crate::{
 use futures::{Stream, stream::FusedStream};
 use std::{
     fmt,
+    future::Future,
     panic::Location,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -86,13 +90,19 @@ impl<S: Source> Polled<S> {
         cx: &mut Context<'_>,
         location: &'static Location<'static>,
     ) -> Poll<Result<Sample, GetBufferError>> {
-        let source = &self.source;
-        let get = self
-            .get
-            .get_or_insert_with(|| Get::new(source, 1, location));
-        let result = ready!(get.poll_one(source, cx));
-        self.get = None;
-        Poll::Ready(result)
+        if let Some(get) = &mut self.get {
+            let result = ready!(poll_waiting(get, &self.source, cx));
+            self.get = None;
+            return Poll::Ready(result);
+        }
+        // On the stack: a get that need not wait is then as cheap as one that is awaited. If a waker panics, the drop
+        // gives back what the get has.
+        let mut get = GetBuffer::new(&self.source, location);
+        let polled = Pin::new(&mut get).poll(cx);
+        if polled.is_pending() {
+            self.get = Some(get.into_state());
+        }
+        polled
     }
 
     fn cancel(&mut self) {
@@ -100,6 +110,17 @@ impl<S: Source> Polled<S> {
             get.cancel(&self.source);
         }
     }
+}
+
+/// Out of line, so that the fast path is small enough to be inlined into its caller.
+#[cold]
+#[inline(never)]
+fn poll_waiting<S: Source>(
+    get: &mut Get<S>,
+    source: &S,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Sample, GetBufferError>> {
+    get.poll_one(source, cx)
 }
 
 impl<S: Source> Drop for Polled<S> {
@@ -200,6 +221,7 @@ impl PollPool {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn poll_get_buffer(
         &mut self,
         cx: &mut Context<'_>,
@@ -209,6 +231,7 @@ impl PollPool {
 
     /// As [`poll_get_buffer`](PollPool::poll_get_buffer). If it begins a get, `location` is recorded as its source
     /// line.
+    #[inline]
     pub(crate) fn poll_get_buffer_at(
         &mut self,
         cx: &mut Context<'_>,
