@@ -121,15 +121,15 @@ impl Engine {
     ) -> Option<Arc<dyn NotifyRelease>> {
         let address = new.as_ref().map_or(ptr::null(), Arc::as_ptr);
         self.callback.store(address.cast_mut(), Ordering::Release);
-        shared.parked.notify = new.is_some();
-        shared.parked.park_all(&self.free_list);
+        shared.words.notify = new.is_some();
+        shared.words.park_all(&self.free_list);
         let old = std::mem::replace(&mut shared.callback, new)?;
         let returned = Arc::clone(&*old);
-        if shared.parked.parked_callback_refs() > 0 {
+        if shared.words.parked_callback_refs() > 0 {
             // A release with a callback reference may hold a plain pointer to the old callback: dropped here, it
             // dangles.
             shared.retired.push(old);
-            shared.parked.must_stay_parked = true;
+            shared.words.must_stay_parked = true;
         }
         Some(returned)
     }
@@ -342,7 +342,7 @@ impl Pool {
         let engine = self.engine();
         let mut shared = engine.lock();
         // Parked, so that the next release finds the listener under the lock.
-        shared.parked.park_all(&engine.free_list);
+        shared.words.park_all(&engine.free_list);
         let listener = shared.released.listen();
         Released {
             pool: self,

@@ -14,7 +14,9 @@ use crate::{
         wait_times::Waits,
         watches::{Interest, Watches},
     },
-    free_list::{parked::ParkedWords, priority::PriorityBuffers, striped::FreeList, used::Totals},
+    free_list::{
+        priority::PriorityBuffers, striped::FreeList, used::Totals, word_states::WordStates,
+    },
     memory::slot_memory::Relock,
     slot::{bytes::Geometry, owned::OwnedSlot},
     sync::{
@@ -134,7 +136,7 @@ pub(crate) struct Shared {
     pub(super) callback: Option<Callback>,
     pub(super) released: Event,
     pub(super) properties: Properties,
-    pub(super) parked: ParkedWords,
+    pub(super) words: WordStates,
     /// What a commit must do with memory that was locked when it was returned to the system.
     pub(super) relock: Option<Relock>,
     /// How many bytes the system refused to take back at the end of the last drain.
@@ -180,7 +182,7 @@ impl Engine {
                 release_guards: ReleaseGuards::default(),
                 priority_buffers: PriorityBuffers::default(),
                 properties: Properties::default(),
-                parked: ParkedWords::default(),
+                words: WordStates::default(),
                 relock: None,
                 memory_kept: 0,
                 queue: WaitQueue::new(KEPT_BY_A_POOL),
@@ -290,7 +292,7 @@ impl Shared {
         self.counters.totals.acquired += totals.acquired;
         self.counters.totals.released += totals.released;
         self.counters.totals.used = totals.used;
-        self.parked.reset_totals();
+        self.words.reset_totals();
     }
 
     /// Hands a slot off to the waiter at the head of the queue, or puts it. Returns the waker of a waiter that has all
@@ -305,7 +307,7 @@ impl Shared {
         match self.queue.offer(slot) {
             Offer::NoWaiter(slot) => {
                 let may_open = self.allows_fast_path(engine);
-                self.parked.put(&engine.free_list, slot, may_open);
+                self.words.put(&engine.free_list, slot, may_open);
                 None
             }
             Offer::Gathered => None,

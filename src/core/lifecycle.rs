@@ -23,9 +23,9 @@ use crate::{
         ref_count::Holding,
     },
     free_list::{
-        parked::{CommitPlan, Layout},
         priority::PriorityBuffers,
         used::Totals,
+        word_states::{CommitPlan, Layout},
     },
     memory::slot_memory::{GivenBack, Region, Relock},
     slot::{header::Owner, word::Word},
@@ -72,8 +72,8 @@ impl Engine {
         let actual = properties::round(requested)?;
         shared.properties = actual;
         shared.state = State::Configured;
-        let memory = shared.parked.memory().cloned();
-        shared.parked.abandon(&self.free_list);
+        let memory = shared.words.memory().cloned();
+        shared.words.abandon(&self.free_list);
         // The next commit makes a new mapping, which is locked only if the process still asks for that.
         shared.relock = None;
         shared.memory_kept = 0;
@@ -99,7 +99,7 @@ impl Engine {
         if wanted.buffers == 0 || wanted.size == 0 || wanted.align == 0 {
             return Err(CommitError::SizeNotSet);
         }
-        let kept = shared.parked.memory().cloned();
+        let kept = shared.words.memory().cloned();
         let is_new = kept.is_none();
         let relock = shared.relock;
         shared.busy = true;
@@ -116,7 +116,7 @@ impl Engine {
             memory: memory.clone(),
             wipe: self.settings.zero_on_release,
         };
-        shared.parked.adopt(&self.free_list, plan, &mut layout);
+        shared.words.adopt(&self.free_list, plan, &mut layout);
         self.geometry.set(wanted.prefix, wanted.size);
         shared.relock = None;
         shared.memory_kept = 0;
@@ -137,7 +137,7 @@ impl Engine {
         let size = PriorityBuffers::of(self.settings.priority_buffers, shared.properties.buffers);
         shared.priority_buffers.start_keeping(size);
         while shared.priority_buffers.is_short() {
-            let Some(slot) = shared.parked.take(&self.free_list, false) else {
+            let Some(slot) = shared.words.take(&self.free_list, false) else {
                 break;
             };
             shared.priority_buffers.keep(slot);
@@ -220,14 +220,14 @@ impl Engine {
     fn put_priority_buffers(&self, shared: &mut Shared) {
         let mut kept = shared.priority_buffers.stop_keeping();
         while let Some(slot) = kept.pop() {
-            shared.parked.put(&self.free_list, slot, false);
+            shared.words.put(&self.free_list, slot, false);
         }
     }
 
     /// Parks the free list and makes all queued gets fail, also those that wait for room in a quota. Puts the slots
     /// that unfinished requests had gathered. Returns the wakers of the failed gets.
     fn fail_waiters(&self, shared: &mut Shared, error: GetBufferError) -> Vec<Waker> {
-        shared.parked.park_all(&self.free_list);
+        shared.words.park_all(&self.free_list);
         let (mut failed, mut orphans) = shared.queue.fail_all(error);
         while let Some(slot) = orphans.pop() {
             let woken = shared.hand_off_or_put(self, slot);
@@ -255,7 +255,7 @@ impl Engine {
 
     /// Returns the memory to the system and ends the drain. Returns what the system refused to take back.
     fn finish_drain(&self) -> Option<MemoryKept> {
-        let memory = self.lock().parked.memory().cloned();
+        let memory = self.lock().words.memory().cloned();
         let bytes = memory.as_ref().map_or(0, |memory| memory.len());
         let given_back = memory.map_or(GivenBack::Taken, |memory| memory.give_back());
         let (relock, kept) = match given_back {
@@ -280,7 +280,7 @@ impl Engine {
     /// What the slots counted since the commit. Every slot is free, and none is taken any more, so all are read while
     /// the lock is free.
     fn final_totals(&self) -> Totals {
-        let used = self.lock().parked.used().into_owned();
+        let used = self.lock().words.used().into_owned();
         used.totals(&self.free_list)
     }
 
@@ -304,7 +304,7 @@ impl Engine {
         if !self.handles.drop_under_the_lock(holding) {
             return false;
         }
-        shared.parked.park_all(&self.free_list);
+        shared.words.park_all(&self.free_list);
         self.fail_forgotten_waiters(&mut shared);
         shared.claim_end(self)
     }
@@ -312,7 +312,7 @@ impl Engine {
     /// Fails the queued gets if no handle and no callback reference is left. Their futures were leaked with
     /// `mem::forget` and will never be polled, so the slots that they have or would be given are returned to the pool.
     fn fail_forgotten_waiters(&self, shared: &mut Shared) {
-        if !self.handles.any() && shared.parked.parked_callback_refs() == 0 {
+        if !self.handles.any() && shared.words.parked_callback_refs() == 0 {
             let wakers = self.fail_waiters(shared, GetBufferError::NotCommitted);
             shared.forgotten_wakers.extend(wakers);
         }
@@ -335,17 +335,17 @@ impl Engine {
     pub(crate) fn has_handle(&self, shared: &Shared) -> bool {
         // A releaser that calls the callback has a handle too: its callback reference. If no counted handle is left,
         // every word is parked, so the parked count includes all callback references.
-        !shared.ended && (self.handles.any() || shared.parked.parked_callback_refs() > 0)
+        !shared.ended && (self.handles.any() || shared.words.parked_callback_refs() > 0)
     }
 
     /// Drops a callback reference whose word was parked. Returns `true` if nothing is left: the caller frees the pool.
     pub(crate) fn drop_callback_ref(&self, word: &Word, retired: &mut Vec<Callback>) -> bool {
         loop {
             let mut shared = self.lock();
-            if shared.parked.drop_callback_ref(word) {
-                if shared.parked.parked_callback_refs() == 0 {
+            if shared.words.drop_callback_ref(word) {
+                if shared.words.parked_callback_refs() == 0 {
                     *retired = mem::take(&mut shared.retired);
-                    shared.parked.must_stay_parked = false;
+                    shared.words.must_stay_parked = false;
                 }
                 self.fail_forgotten_waiters(&mut shared);
                 return shared.claim_end(self);
@@ -365,13 +365,13 @@ impl Engine {
         let callback = shared.callback.take();
         let retired = mem::take(&mut shared.retired);
         let listeners = mem::take(&mut shared.drained);
-        let memory = shared.parked.memory().cloned();
+        let memory = shared.words.memory().cloned();
         self.put_priority_buffers(&mut shared);
         // Metrics may still read the counts after this, so they are added to the totals.
         if let State::Committed | State::Draining = shared.state {
             shared.add_to_totals(totals);
         }
-        shared.parked.abandon(&self.free_list);
+        shared.words.abandon(&self.free_list);
         shared.state = State::Unconfigured;
         let forgotten = mem::take(&mut shared.forgotten_wakers);
         let queue = mem::replace(&mut shared.queue, WaitQueue::new(0));
@@ -393,7 +393,7 @@ impl Shared {
     /// Claims the end of a drain. Returns `true` if the pool drains and its last slot was returned: the caller then
     /// ends the drain, and no other thread does.
     pub(crate) fn claim_drain(&mut self) -> bool {
-        let drained = self.state == State::Draining && !self.busy && self.parked.parked_out() == 0;
+        let drained = self.state == State::Draining && !self.busy && self.words.parked_out() == 0;
         // In the same hold of the lock, or two releases could both end the drain.
         self.busy |= drained;
         drained
@@ -405,10 +405,10 @@ impl Shared {
         let ended = engine
             .handles
             .none_and_no_release_guards(self.release_guards.entered())
-            && self.parked.all_parked()
+            && self.words.all_parked()
             // Priority buffers count as outstanding in the free list, but no sample holds them.
-            && self.parked.parked_out() == self.priority_buffers.len()
-            && self.parked.parked_callback_refs() == 0
+            && self.words.parked_out() == self.priority_buffers.len()
+            && self.words.parked_callback_refs() == 0
             && !self.ended;
         self.ended |= ended;
         ended

@@ -58,7 +58,7 @@ impl Engine {
         if shared.state != State::Committed {
             return None;
         }
-        let memory = shared.parked.memory()?;
+        let memory = shared.words.memory()?;
         let base = memory.base().as_ptr().cast_const();
         Some(Region::new(base, memory.len(), memory.stride()))
     }
@@ -93,7 +93,7 @@ impl Engine {
     ) -> (T, LockGuard<'_, Shared>) {
         loop {
             let shared = self.lock();
-            let used = shared.parked.used();
+            let used = shared.words.used();
             if used.are_few() {
                 let found = read(&used);
                 return (found, shared);
@@ -102,7 +102,7 @@ impl Engine {
             drop(shared);
             let found = read(&used);
             let shared = self.lock();
-            if shared.parked.is_of_this_commit(&used) {
+            if shared.words.is_of_this_commit(&used) {
                 return (found, shared);
             }
         }
@@ -120,8 +120,8 @@ impl Engine {
     /// as checked out too. Those that were kept since `out` was counted may make it too small by their number.
     fn outstanding(shared: &Shared, out: usize) -> usize {
         // If every word is parked, the number is known now. So no sample is shown as free beside a waiter.
-        let out = match shared.parked.all_parked() {
-            true => shared.parked.parked_out(),
+        let out = match shared.words.all_parked() {
+            true => shared.words.parked_out(),
             false => out,
         };
         out.saturating_sub(shared.priority_buffers.len())

@@ -11,11 +11,8 @@ mod tests;
 
 use crate::{
     core::engine::{Engine, Shared},
-    free_list::{
-        stripe,
-        striped::{FirstMiss, Miss},
-    },
-    slot::{list::SlotList, owned::OwnedSlot},
+    free_list::{stripe, striped::Miss},
+    slot::{block_ref::NotTaken, list::SlotList, owned::OwnedSlot},
     sync::{
         LockGuard, events,
         user_code::{self, Spare},
@@ -53,17 +50,17 @@ impl Engine {
     /// Goes on after the first word. In one function with all that a get does in an empty pool, so that it costs little.
     #[cold]
     #[inline(never)]
-    fn try_take_elsewhere(&self, first: FirstMiss) -> Result<OwnedSlot, GetBufferError> {
+    fn try_take_elsewhere(&self, first: NotTaken) -> Result<OwnedSlot, GetBufferError> {
         // No word has a free slot, and the pool serves gets. So it is empty, and a look under the lock would find no slot
         // either.
-        if first.is_of_an_empty_word() && self.free_list.is_empty() && self.serves_gets() {
+        if first == NotTaken::Unavailable && self.free_list.is_empty() && self.serves_gets() {
             return Err(self.exhausted(1));
         }
         self.try_take_from_another_word(first)
     }
 
     #[inline(never)]
-    fn try_take_from_another_word(&self, first: FirstMiss) -> Result<OwnedSlot, GetBufferError> {
+    fn try_take_from_another_word(&self, first: NotTaken) -> Result<OwnedSlot, GetBufferError> {
         match self.free_list.take_after(first) {
             Ok(slot) => Ok(slot),
             // As above, since then.
@@ -150,7 +147,7 @@ impl Engine {
         // Cloning a waker is user code, so it is cloned before the lock is taken. If it panics, the gathered slots are
         // put back. A clone that is not needed is dropped after the lock is released.
         let waker =
-            user_code::returns(|| waker.clone(), || self.put_back(mem::take(&mut gathered)));
+            user_code::or_first(|| waker.clone(), || self.put_back(mem::take(&mut gathered)));
         let waker = Spare::new(waker);
         let mut shared = self.lock_for(wanted, &mut gathered)?;
         if self.takes_all(&mut shared, wanted, false, &mut gathered) {
@@ -181,7 +178,7 @@ impl Engine {
             // This get and a get that gathered slots before it must not want more than the pool has together. Each
             // would keep its slots and wait for those of the other.
             let left = shared.properties.buffers - wanted.slots;
-            let others = shared.queue.leave_to_others(left);
+            let others = shared.queue.give_up_gathered(left);
             drop(shared);
             self.put_back(others);
         } else {
@@ -274,7 +271,7 @@ impl Engine {
     ) {
         let mut may_open = shared.allows_fast_path(self);
         if wanted.slots > 1 {
-            let free = shared.parked.park_all_and_count(&self.free_list);
+            let free = shared.words.park_all_and_count(&self.free_list);
             let free = free + shared.priority_buffers_for(wanted.rank);
             if all_or_nothing && gathered.len() + free < wanted.slots {
                 return;
@@ -295,7 +292,7 @@ impl Engine {
         gathered: &mut SlotList,
     ) {
         while gathered.len() < wanted.slots {
-            let slot = match shared.parked.take(&self.free_list, may_open) {
+            let slot = match shared.words.take(&self.free_list, may_open) {
                 // Only if no other slot is free: ordinary gets cannot take priority buffers. No slot was free, so every
                 // word is parked: it must stay so while there are too few of them, or releases without the lock would
                 // not replace them.

@@ -11,14 +11,14 @@
 //!    of slots.
 //! 2. It looks at a few words: its own stripe's, and those from the cursor on ([`SWEEP`]).
 //! 3. If these are all that can have a free slot and none has one, a try fails ([`Miss::NoneSeen`]).
-//! 4. It goes under the lock, where [`ParkedWords`](crate::free_list::parked::ParkedWords) knows which words have
+//! 4. It goes under the lock, where [`WordStates`](crate::free_list::word_states::WordStates) knows which words have
 //!    slots.
 //!
 //! # Orderings
 //!
 //! | access                 | ordering  | pairs with                       | carries                                           |
 //! |------------------------|-----------|----------------------------------|---------------------------------------------------|
-//! | loads of `reachable`   | `Acquire` | `ParkedWords::publish_reachable` | what the lock's holder wrote before it parked the |
+//! | loads of `reachable`   | `Acquire` | `WordStates::publish_reachable` | what the lock's holder wrote before it parked the |
 //! |                        |           |                                  | last word, such as that gets are not served       |
 //!
 //! The cursors, the mask and the number of words are `Relaxed`: they only say where to look, and a value that is out of
@@ -29,7 +29,7 @@
 use crate::{
     free_list::{stripe, table::BlockTable},
     slot::{
-        block_ref::BlockRef,
+        block_ref::{BlockRef, NotTaken},
         list::SlotList,
         owned::OwnedSlot,
         word::{self, Availability, Word},
@@ -52,21 +52,6 @@ pub(crate) enum Miss {
     NoneSeen,
     /// Some word may have a free slot: look under the lock.
     Unsure,
-}
-
-/// Why the first word of a get gave no slot.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FirstMiss {
-    /// Whether another thread was active there. Otherwise it had no free slot, or is parked.
-    contended: bool,
-}
-
-impl FirstMiss {
-    /// Whether the word had no free slot, or is parked.
-    #[inline]
-    pub(crate) fn is_of_an_empty_word(self) -> bool {
-        !self.contended
-    }
 }
 
 /// The words and slots, and the number of words that may have a free slot.
@@ -97,11 +82,11 @@ impl FreeList {
 
     /// Takes a free slot of the word at which this thread starts.
     #[inline]
-    pub(crate) fn take_at_cursor(&self) -> Result<OwnedSlot, FirstMiss> {
+    pub(crate) fn take_at_cursor(&self) -> Result<OwnedSlot, NotTaken> {
         match self.cursor(self.stripe()) {
-            Some(word) => word.take().map_err(|contended| FirstMiss { contended }),
+            Some(word) => word.take(),
             // No such block: the pool was never committed, or the cursor is out of date.
-            None => Err(FirstMiss { contended: false }),
+            None => Err(NotTaken::Unavailable),
         }
     }
 
@@ -124,14 +109,14 @@ impl FreeList {
     /// Goes on after the first word.
     #[cold]
     #[inline(never)]
-    fn take_elsewhere(&self, first: FirstMiss) -> Result<OwnedSlot, Miss> {
+    fn take_elsewhere(&self, first: NotTaken) -> Result<OwnedSlot, Miss> {
         self.take_after(first)
     }
 
     /// Goes on after the first word, inlined into functions that are not.
     #[inline]
-    pub(crate) fn take_after(&self, first: FirstMiss) -> Result<OwnedSlot, Miss> {
-        if first.contended {
+    pub(crate) fn take_after(&self, first: NotTaken) -> Result<OwnedSlot, Miss> {
+        if first == NotTaken::Contended {
             // The thread keeps the new stripe, so the two threads do not meet again at the next get.
             stripe::move_on();
             word::back_off();

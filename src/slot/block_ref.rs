@@ -17,6 +17,15 @@ pub(crate) struct BlockRef<'a> {
     _table: PhantomData<&'a Block>,
 }
 
+/// Why a word gave no slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotTaken {
+    /// Another thread changed the word at the same time. It may still have free slots.
+    Contended,
+    /// The word is parked, or it had no free slot.
+    Unavailable,
+}
+
 impl Deref for BlockRef<'_> {
     type Target = Word;
 
@@ -65,14 +74,12 @@ impl<'a> BlockRef<'a> {
 
     /// Takes the lowest free slot, if the word is open.
     ///
-    /// `Err(true)` if another thread changed the word at the same time. `Err(false)` if the word is parked or no slot
-    /// is free.
     #[inline]
-    pub(crate) fn take(self) -> Result<OwnedSlot, bool> {
+    pub(crate) fn take(self) -> Result<OwnedSlot, NotTaken> {
         match Word::take(&self) {
             Take::Bit(bit) => Ok(self.owned(bit)),
-            Take::Empty => Err(false),
-            Take::Contended => Err(true),
+            Take::Empty => Err(NotTaken::Unavailable),
+            Take::Contended => Err(NotTaken::Contended),
         }
     }
 

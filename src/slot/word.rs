@@ -18,7 +18,7 @@
 //! | 0      | –        | fails: goes under the lock    | fails: keeps its slot and goes under the lock                  |
 //!
 //! A word that is not open is *parked*: only the holder of the pool's lock changes it, and
-//! `free_list::parked::ParkedWords` counts its slots. Zero is a parked word whose slots are all
+//! `free_list::word_states::WordStates` counts its slots. Zero is a parked word whose slots are all
 //! free, so freshly mapped memory is a free list that has every slot.
 //!
 //! A callback reference keeps the pool alive while a releaser, whose slot is free by then, calls the callback. It needs

@@ -29,7 +29,7 @@ pub(crate) fn quietly(user_code: impl FnOnce()) {
 }
 
 /// Runs `user_code`. If it panics, runs `first` and then continues the panic.
-pub(crate) fn returns<T>(user_code: impl FnOnce() -> T, first: impl FnOnce()) -> T {
+pub(crate) fn or_first<T>(user_code: impl FnOnce() -> T, first: impl FnOnce()) -> T {
     match catch_unwind(AssertUnwindSafe(user_code)) {
         Ok(value) => value,
         Err(payload) => {

@@ -261,7 +261,7 @@ impl WaitQueue {
     /// ever.
     #[cold]
     #[inline(never)]
-    pub(crate) fn leave_to_others(&mut self, most: usize) -> SlotList {
+    pub(crate) fn give_up_gathered(&mut self, most: usize) -> SlotList {
         let mut others = SlotList::default();
         if let Some(front) = self.waiting.front() {
             let gathered = &mut self.queue_slots.at_mut(front).gathered;

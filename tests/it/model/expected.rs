@@ -255,13 +255,13 @@ impl Expected {
         }
         self.set_stage(name, Stage::Waiting { gathered });
         if payer == Payer::HighPriority {
-            self.leave_to_others(self.properties.buffers - wanted);
+            self.give_up_gathered(self.properties.buffers - wanted);
         }
         None
     }
 
     /// What the head of the queue has gathered beyond `most` goes to a get of high priority.
-    fn leave_to_others(&mut self, most: usize) {
+    fn give_up_gathered(&mut self, most: usize) {
         let Some(&head) = self.queue.front() else {
             return;
         };

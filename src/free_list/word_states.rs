@@ -39,7 +39,7 @@ use crate::{
     free_list::{stripe, table::BlockTable, used::UsedWords},
     memory::slot_memory::Region,
     slot::{
-        block_ref::BlockRef,
+        block_ref::{BlockRef, NotTaken},
         header::{Owner, SetUp},
         owned::OwnedSlot,
         word::{SLOTS_PER_WORD, Word, absent},
@@ -106,7 +106,7 @@ impl Layout {
 
 /// Which words are open, and what the parked words count. See the module's documentation.
 #[derive(Debug, Default)]
-pub(crate) struct ParkedWords {
+pub(crate) struct WordStates {
     /// The plan of the last commit; `None` before the first one, and after the properties changed.
     plan: Option<CommitPlan>,
     /// The slots of each word, except the last, which may have fewer.
@@ -122,7 +122,7 @@ pub(crate) struct ParkedWords {
     /// How many callback references of parked words are held (F3).
     parked_callback_refs: usize,
     /// Goes up when the slots begin to count from 0 again.
-    commits: u64,
+    epoch: u64,
     /// Whether words are opened with `NOTIFY`, so that each release takes a callback reference.
     pub(crate) notify: bool,
     /// Whether words stay parked because a callback reference may still use a replaced callback. All words stay parked,
@@ -131,7 +131,7 @@ pub(crate) struct ParkedWords {
     pub(crate) must_stay_parked: bool,
 }
 
-impl ParkedWords {
+impl WordStates {
     /// Starts to use a configuration whose slots are all free, with the layout that was made for it. Every word is
     /// parked at this time. The sets of the earlier configuration are left in `layout`, because freeing them can take
     /// long and the lock is held here.
@@ -150,7 +150,7 @@ impl ParkedWords {
         mem::swap(&mut self.used, &mut layout.used);
         mem::swap(&mut self.with_free, &mut layout.with_free);
         self.plan = Some(plan);
-        self.commits += 1;
+        self.epoch += 1;
         self.publish_reachable(list);
     }
 
@@ -249,11 +249,11 @@ impl ParkedWords {
                 }
                 // Another thread changed the word at the same time, so that thread made progress: look again. The word
                 // is not parked, because it may still have free slots.
-                Err(true) => {}
+                Err(NotTaken::Contended) => {}
                 // The word had no free slot when it was read. Park it, so that the next release to it comes under the
                 // lock and sees a waiter. A release that came between the read and the parking is counted by `park`,
                 // which puts the word into `with_free`, and this loop finds it there.
-                Err(false) => self.park_word(list, index),
+                Err(NotTaken::Unavailable) => self.park_word(list, index),
             }
             // After each parking, so that gets without the lock fail with one load once no word is left.
             self.publish_reachable(list);
@@ -357,20 +357,20 @@ impl ParkedWords {
             words: Cow::Borrowed(&self.used),
             slots: self.slots(),
             per_word: self.per_word,
-            commit: self.commits,
+            commit: self.epoch,
         }
     }
 
     /// Whether no other commit has begun since `used` was read: then it is still right, or a part of what is.
     pub(crate) fn is_of_this_commit(&self, used: &UsedWords<'_>) -> bool {
-        self.commits == used.commit
+        self.epoch == used.commit
     }
 
     /// Makes the [`totals`](UsedWords::totals) start from 0. Every slot is free. No word counts as set up any more, so
     /// the next use of each word resets the counts of its slots.
     pub(crate) fn reset_totals(&mut self) {
         self.used.clear();
-        self.commits += 1;
+        self.epoch += 1;
     }
 
     /// Publishes the number of words that may have a free slot.
