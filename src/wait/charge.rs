@@ -213,11 +213,10 @@ fn drop_last(account: NonNull<Account>) {
 #[cold]
 fn give_back_under_the_lock(account: NonNull<Account>, count: usize) {
     // SAFETY: nothing was subtracted, so the account is alive (A4).
-    let account = unsafe { account.as_ref() }.kept();
+    let kept = unsafe { account.as_ref() }.kept();
     // A reference of its own: the waiters that are admitted may drop the last handle meanwhile.
-    if let Some(account) = account {
-        drop(account.give_back(count));
-    }
+    let account = kept.expect("what is in use keeps the account alive (A4)");
+    drop(account.give_back(count));
 }
 
 impl fmt::Debug for Charge {
