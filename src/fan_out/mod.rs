@@ -5,6 +5,10 @@
 //! | the backlog           | `backlog`                | as many newer samples were sent                |
 //! | the subscribers       | the hold limit           | every subscriber that received it dropped it   |
 //!
+//! A sample is a buffer, however many parts of it are sent one after the other: a frame that is still arriving is sent as
+//! it is written ([`FanOut::start_frame`]), and subscribers receive what is there. The repository has a guide,
+//! `docs/guide/low-latency.md`.
+//!
 //! # When to use a broadcast channel instead
 //!
 //! [`FanOut`] is for live data: it never slows the producer down, and a subscriber that is too slow skips samples. A
@@ -76,6 +80,7 @@
 
 #![forbid(unsafe_code)]
 
+mod arriving;
 mod delivery;
 mod hold_limit;
 mod status;
@@ -84,12 +89,13 @@ mod subscriber_stream;
 mod subscriber_waits;
 mod window;
 
+pub use arriving::ArrivingFrame;
 pub use delivery::Delivery;
 pub use hold_limit::HoldLimit;
 pub use status::FanOutStatus;
 pub use subscriber::Subscriber;
 
-pub use crate::values::error::SendError;
+pub use crate::values::error::{AppendError, SendError};
 
 #[cfg(feature = "metrics")]
 pub(crate) use status::Counts;
@@ -100,7 +106,7 @@ use crate::{
 };
 use status::SkipCounter;
 use std::{fmt, mem, sync::Arc};
-use window::{Sent, Window};
+use window::{Sent, State, Window};
 
 /// Sends samples to many subscribers, each at its own pace, and limits how many samples they hold.
 ///
@@ -112,7 +118,8 @@ use window::{Sent, Window};
 /// # The hold limit
 ///
 /// The subscribers together hold at most a given number of different samples; a sample that many of them hold counts
-/// once. So a fan-out and all of its subscribers never hold more than `backlog + limit` samples. If the pool has more
+/// once. So a fan-out and all of its subscribers never hold more than `backlog + limit` samples, of which the frame that
+/// [is arriving](FanOut::start_frame) has its share. If the pool has more
 /// buffers than that, the fan-out never keeps the producer waiting for one. At the limit, a subscriber that needs
 /// another sample waits, and lags meanwhile. [`Delivery::reclaim_requested`] notifies the holders of the sample that
 /// has been held for longest.
@@ -154,6 +161,8 @@ pub struct FanOut {
     id: u64,
     backlog: usize,
     require_sync_point: bool,
+    /// How many bytes of a frame that is arriving wake subscribers again.
+    notify_every: usize,
     /// How many samples were sent. Written under the window's lock.
     sent: Arc<StatisticU64>,
     skipped: SkipCounter,
@@ -198,6 +207,7 @@ impl FanOut {
             hold_limit: limit.clone(),
             backlog,
             require_sync_point: false,
+            notify_every: window::NOTIFY_EVERY,
             sent: Arc::new(StatisticU64::new(0)),
             skipped: SkipCounter::default(),
             subscribers: Arc::new(()),
@@ -224,7 +234,8 @@ impl FanOut {
     /// Sends a sample to all subscribers. Never waits.
     ///
     /// If the backlog is full, its oldest sample is dropped, and the subscribers that have not received it skip it. It
-    /// also succeeds if there are no subscribers: later ones find the sample in the backlog. Nothing is allocated.
+    /// also succeeds if there are no subscribers: later ones find the sample in the backlog. Nothing is allocated. A frame
+    /// that [is arriving](FanOut::start_frame) is aborted.
     ///
     /// # Errors
     ///
@@ -235,7 +246,7 @@ impl FanOut {
     /// See [`FanOut`].
     pub fn send(&self, sample: SharedSample) -> Result<(), SendError> {
         let sync_point = sample.properties().sync_point();
-        self.push(Sent { sample, sync_point })
+        self.push(sample, sync_point)
     }
 
     /// Sends a sample as a sync point, whatever its properties are. Otherwise like [`send`](FanOut::send).
@@ -275,24 +286,25 @@ impl FanOut {
     /// # }
     /// ```
     pub fn send_sync_point(&self, sample: SharedSample) -> Result<(), SendError> {
-        self.push(Sent {
-            sample,
-            sync_point: true,
-        })
+        self.push(sample, true)
     }
 
-    fn push(&self, sent: Sent) -> Result<(), SendError> {
+    fn push(&self, sample: SharedSample, sync_point: bool) -> Result<(), SendError> {
         // Both are dropped after the lock is released, because the drop may run a release callback (FO2).
-        let mut sent = Some(sent);
+        let mut sent = Some(Sent {
+            sample,
+            sync_point,
+            begins: true,
+            state: State::Complete,
+        });
         let mut oldest = None;
         self.window.send_if_modified(|window| {
             if window.closed {
                 return false;
             }
-            if window.samples.len() == self.backlog {
-                oldest = window.samples.pop_front();
-                window.first += 1;
-            }
+            // Its subscribers would wait for its rest, in front of this sample (FW1).
+            window.abort();
+            oldest = window.make_room(self.backlog);
             window.samples.extend(sent.take());
             self.sent.store(window.end(), Ordering::Relaxed);
             true
@@ -308,7 +320,8 @@ impl FanOut {
     ///
     /// It takes `&self`, so a producer can close a fan-out that an accept loop also has in an `Arc`. Later
     /// [sends](FanOut::send) fail, and later subscribers receive the samples of the backlog too. The backlog is not
-    /// dropped; [`clear`](FanOut::clear) does that. Closing again has no effect.
+    /// dropped; [`clear`](FanOut::clear) does that. A frame that [is arriving](FanOut::start_frame) is aborted. Closing
+    /// again has no effect.
     ///
     /// # Examples
     ///
@@ -332,8 +345,10 @@ impl FanOut {
     /// # }
     /// ```
     pub fn close(&self) {
-        self.window
-            .send_if_modified(|window| !mem::replace(&mut window.closed, true));
+        self.window.send_if_modified(|window| {
+            window.abort();
+            !mem::replace(&mut window.closed, true)
+        });
     }
 
     /// Returns whether it was [closed](FanOut::close). If so, every [send](FanOut::send) fails.
@@ -342,7 +357,8 @@ impl FanOut {
         self.window.borrow().closed
     }
 
-    /// Drops the samples of the backlog. Subscribers skip those that they have not received.
+    /// Drops the samples of the backlog. Subscribers skip those that they have not received. A frame that
+    /// [is arriving](FanOut::start_frame) is aborted.
     ///
     /// Call it before you await a drain of the pool, or when the samples are out of date.
     ///
@@ -365,6 +381,7 @@ impl FanOut {
         // Swapped and then dropped after the lock is released (FO2), which needs a second queue of the same capacity.
         let mut samples = window::allocate(self.backlog);
         self.window.send_modify(|window| {
+            window.abort();
             window.first = window.end();
             mem::swap(&mut window.samples, &mut samples);
         });
@@ -405,6 +422,13 @@ impl FanOut {
             sent: self.sent.load(Ordering::Relaxed),
             skipped: self.skipped.get(),
         }
+    }
+}
+
+/// Closes it: a frame that is arriving keeps the window, and subscribers would wait for its rest.
+impl Drop for FanOut {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -25,10 +25,13 @@ pub struct FanOutStatus {
     /// How many different samples of this fan-out its subscribers hold. With a shared [`HoldLimit`](super::HoldLimit),
     /// the samples of other fan-outs are not counted.
     pub held: usize,
-    /// How many samples were sent.
+    /// How many samples were sent. One that is still arriving counts from its first bytes, once, however many bytes are
+    /// added to it; also if its frame is aborted.
     pub sent: u64,
     /// How many samples were skipped, as a sum over all subscribers. A subscriber adds what it skipped when it
-    /// receives the next sample, and when it is dropped.
+    /// receives the next sample, and when it is dropped. The samples of an aborted frame count for subscribers that
+    /// received no part of the frame, and a sample of which a subscriber received only a part counts if the subscriber
+    /// lagged.
     pub skipped: u64,
 }
 

@@ -3,13 +3,13 @@
 //! | waits for                                    | woken by                              |
 //! |----------------------------------------------|---------------------------------------|
 //! | a permit: it holds as many samples as it may | drop of one of its deliveries         |
-//! | a sample                                     | a send, a close, a dropped fan-out    |
+//! | a sample                                     | a send, a close, a dropped fan-out; of a frame that is arriving, as [`arriving`](super::arriving) says |
 //! | the hold limit                               | a held sample whose last holder drops it |
 //!
 //! The waits are done in this order, each only if the one before is over. [`recv`](Subscriber::recv) and the
 //! [`Stream`](futures::Stream) share [`try_next`](Subscriber::try_next), which never waits. It first marks both channels
-//! as seen, so a change after it wakes the task. Which samples a subscriber skips is decided in
-//! [`window`](super::window).
+//! as seen, so a change after it wakes the task. Which samples a subscriber skips, and which bytes of a frame that is
+//! arriving it receives next, is decided in [`window`](super::window).
 
 use super::{
     FanOut,
@@ -17,7 +17,7 @@ use super::{
     hold_limit::{AtLimit, HeldSamples, HoldLimit, SampleId},
     status::SkipCounter,
     subscriber_waits::Waits,
-    window::{Position, Window},
+    window::{Next, Position, Window},
 };
 use crate::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use std::{fmt, sync::Arc};
@@ -119,11 +119,13 @@ pub(super) enum TryNext {
 }
 
 impl FanOut {
-    /// Creates a subscriber that can hold up to `max_held` samples at a time.
+    /// Creates a subscriber that can hold up to `max_held` samples at a time. Two deliveries of one sample count as two here,
+    /// and as one for the hold limit.
     ///
     /// With [`usize::MAX`], only the hold limit of the fan-out applies. The subscriber starts with the newest sample of
     /// the backlog, or with the next one if the backlog is empty. If
-    /// [sync points are required](FanOut::require_sync_point), it starts with the newest or the next sync point. This
+    /// [sync points are required](FanOut::require_sync_point), it starts with the newest or the next sync point. If that
+    /// frame is still [arriving](FanOut::start_frame), the first delivery is what is there of its first sample. This
     /// allocates a little memory. Receiving samples allocates none, except on the first waits as a
     /// [`Stream`](futures::Stream).
     ///
@@ -136,15 +138,53 @@ impl FanOut {
     /// See [`FanOut`].
     #[must_use]
     pub fn subscribe(&self, max_held: usize) -> Subscriber {
-        Subscriber::new(self, max_held)
+        Subscriber::new(self, max_held, false)
+    }
+
+    /// Creates a subscriber that receives a frame only when all of it has arrived, one delivery for each sample.
+    ///
+    /// It is for consumers that cannot use a part of a frame, such as a decoder, or a client that asks for one frame. It
+    /// starts with the newest complete frame of the backlog, and is never delivered an aborted one. Otherwise it is like
+    /// [`subscribe`](FanOut::subscribe), and if all samples are [sent](FanOut::send) whole, there is no difference.
+    ///
+    /// # Panics
+    ///
+    /// If `max_held` is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BufMut;
+    /// use sample_pool::{Pool, fan_out::FanOut};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = Pool::builder().build()?;
+    /// let video = FanOut::new(4, 3);
+    /// let mut decoder = video.subscribe_to_whole_frames(1);
+    /// let mut part = pool.get_buffer().await?.into_part();
+    /// let mut frame = video.start_frame(true)?;
+    /// for piece in [&b"a "[..], b"frame"] {
+    ///     part.put_slice(piece);
+    ///     frame.append(part.split_written())?;
+    /// }
+    /// frame.finish()?;
+    /// assert_eq!(decoder.recv().await.expect("it was sent")[..], *b"a frame");
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn subscribe_to_whole_frames(&self, max_held: usize) -> Subscriber {
+        Subscriber::new(self, max_held, true)
     }
 }
 
 impl Subscriber {
-    pub(super) fn new(fan_out: &FanOut, max_held: usize) -> Self {
+    pub(super) fn new(fan_out: &FanOut, max_held: usize, whole_frames: bool) -> Self {
         assert!(max_held > 0, "a subscriber must be able to hold a sample");
         let window = fan_out.window.subscribe();
-        let position = Position::newest(&window.borrow(), fan_out.require_sync_point);
+        let sync_point = fan_out.require_sync_point;
+        let position = Position::newest(&window.borrow(), sync_point, whole_frames);
         Subscriber {
             window,
             hold_limit: fan_out.hold_limit.clone(),
@@ -164,14 +204,16 @@ impl Subscriber {
     ///
     /// It waits until this subscriber holds fewer samples than it may, until there is a sample, and until the hold
     /// limit allows another one. If this subscriber lagged and
-    /// [sync points are required](FanOut::require_sync_point), the next sample is a sync point.
+    /// [sync points are required](FanOut::require_sync_point), the next sample is a sync point. Of a frame that
+    /// [is arriving](FanOut::start_frame) it returns all bytes that were added since the last call, whole samples or parts
+    /// of one; see [`Delivery`](super::Delivery#a-frame-in-several-deliveries).
     ///
     /// The end comes when the [`FanOut`] was [closed](FanOut::close) or dropped, after the samples of the backlog.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe. A sample that was not returned was not taken, and the next call returns it unless it is skipped by
-    /// then.
+    /// then. The same is true of the bytes of a frame that is arriving.
     ///
     /// # Examples
     ///
@@ -266,11 +308,15 @@ impl Subscriber {
 
     fn take_next(&mut self) -> TryNext {
         let window = self.window.borrow();
-        let Some(sent) = window.skip_to_next(&mut self.position) else {
-            return match window.closed {
-                true => TryNext::Ended,
-                false => TryNext::Empty,
-            };
+        let sent = match window.next(&mut self.position) {
+            Next::Bytes(sent) => sent,
+            Next::Aborted { sequence, skipped } => {
+                self.skip_counter.add(skipped);
+                // It holds no sample, so it needs neither a guard nor the permit.
+                return TryNext::Delivered(Delivery::aborted(sequence, skipped));
+            }
+            Next::Nothing if window.closed => return TryNext::Ended,
+            Next::Nothing => return TryNext::Empty,
         };
         let (fan_out, sequence) = (self.fan_out, self.position.next());
         let guard = match self.hold_limit.acquire(SampleId { fan_out, sequence }) {
@@ -278,16 +324,17 @@ impl Subscriber {
             // The holders are notified by the caller: their wakers must not run while the window is locked.
             Err(at_limit) => return TryNext::AtLimit(at_limit),
         };
-        let skipped = self.position.advance();
-        self.skip_counter.add(skipped);
-        TryNext::Delivered(Delivery::new(sent, skipped, guard, self.permit.take()))
+        let piece = self.position.advance(sent);
+        self.skip_counter.add(piece.skipped);
+        TryNext::Delivered(Delivery::new(sent, &piece, guard, self.permit.take()))
     }
 
-    /// Returns how many samples of the backlog this subscriber has not received yet. Skipped samples do not count.
+    /// Returns how many samples of the backlog this subscriber has not received yet. Skipped samples do not count, nor
+    /// does a sample that is still arriving and of which it received all bytes that are there.
     #[must_use]
     pub fn lag(&self) -> usize {
-        let window = self.window.borrow();
-        usize::try_from(window.end() - self.position.next().max(window.first)).unwrap_or(usize::MAX)
+        let lag = self.window.borrow().lag(&self.position);
+        usize::try_from(lag).unwrap_or(usize::MAX)
     }
 }
 

@@ -288,6 +288,41 @@ impl From<SendError> for io::Error {
     }
 }
 
+/// The error of [`ArrivingFrame::append`](crate::fan_out::ArrivingFrame::append): nothing more of the frame is sent.
+///
+/// Trying again cannot help. The bytes were dropped.
+///
+/// # Examples
+///
+/// ```
+/// use sample_pool::fan_out::{AppendError, FanOut};
+///
+/// let video = FanOut::new(4, 3);
+/// let frame = video.start_frame(true)?;
+/// video.close();
+/// let refused = frame.finish().unwrap_err();
+/// assert_eq!(refused, AppendError::Closed);
+/// assert_eq!(refused.to_string(), "the fan-out was closed before the frame was complete");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum AppendError {
+    /// The fan-out is closed, or was dropped. Another frame cannot be started either.
+    #[error("the fan-out was closed before the frame was complete")]
+    Closed,
+    /// Another frame was started, a sample was sent whole, or the backlog was cleared. Another frame can be started.
+    #[error("the frame was aborted, because another took its place or the backlog was cleared")]
+    Aborted,
+}
+
+/// Converts an append error into an [`io::Error`] of kind [`BrokenPipe`](io::ErrorKind::BrokenPipe) that wraps it.
+impl From<AppendError> for io::Error {
+    fn from(error: AppendError) -> Self {
+        Self::new(io::ErrorKind::BrokenPipe, error)
+    }
+}
+
 /// The error of a write of more bytes than fit into the buffer.
 ///
 /// Trying again helps only with fewer bytes: a sample never grows.

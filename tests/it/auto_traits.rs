@@ -48,10 +48,13 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
     moves::<fan_out::HoldLimit>();
     moves::<fan_out::Subscriber>();
     moves::<fan_out::Delivery>();
+    moves::<fan_out::ArrivingFrame>();
     owns::<(
         PollPool,
         fan_out::FanOut,
         fan_out::SendError,
+        fan_out::AppendError,
+        fan_out::ArrivingFrame,
         fan_out::HoldLimit,
         fan_out::Subscriber,
         fan_out::Delivery,
@@ -113,6 +116,7 @@ fn what_a_pool_answers_is_plain_values() {
     is_error::<GetBufferError>();
     is_caused::<BuildError>();
     is_error::<fan_out::SendError>();
+    is_error::<fan_out::AppendError>();
     is_error::<BufferOverflow>();
     fn orders<T: Ord + Hash>() {}
     orders::<ReferenceTime>();

@@ -10,7 +10,8 @@
 
 use sample_pool::{
     BufferOverflow, BuildError, CommitError, GetBufferError, Pool, Properties, ReferenceTime,
-    ReferenceTimeError, SetPropertiesError, State, fan_out::FanOut,
+    ReferenceTimeError, SetPropertiesError, State,
+    fan_out::{AppendError, FanOut},
 };
 use std::{collections::BTreeSet, error::Error, fs, io, iter, path::Path};
 
@@ -54,6 +55,7 @@ fn every_error() -> Vec<Shown> {
         all("BuildError", SET_PROPERTIES_ERRORS.map(BuildError::from)),
         all("BuildError", COMMIT_ERRORS.map(BuildError::from)),
         all("SendError", closed.send(sample).err()),
+        all("AppendError", [AppendError::Closed, AppendError::Aborted]),
         all(
             "ReferenceTimeError",
             [ReferenceTimeError::Negative, ReferenceTimeError::Overflow],
@@ -221,6 +223,11 @@ fn a_refused_send_becomes_a_broken_pipe() {
     let error = io::Error::from(refused);
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     assert_eq!(error.downcast().ok(), Some(refused));
+    for refused in [AppendError::Closed, AppendError::Aborted] {
+        let error = io::Error::from(refused);
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(error.downcast().ok(), Some(refused));
+    }
 }
 
 /// A new variant must not break a user's `match`. That this compiles proves it.

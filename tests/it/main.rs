@@ -9,6 +9,8 @@ mod entry_points;
 mod polling;
 mod wakers;
 
+mod arriving_frames;
+mod arriving_frames_model;
 mod auto_traits;
 mod broadcast;
 mod bytes;
