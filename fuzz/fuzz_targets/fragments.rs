@@ -69,10 +69,12 @@ fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, most_memory: usize) -> 
                     assert!(!parsed.media_types.is_empty(), "a fragment of nothing");
                     assert!(open.replace((Vec::new(), 0)).is_none(), "in a fragment");
                 }
-                Event::Announced { bytes } => {
+                Event::Announced { bytes, media } => {
                     let (open, announced) = open.as_mut().expect("no fragment is open");
                     assert!(bytes > open.len() as u64, "reported too late");
                     *announced = bytes;
+                    assert!(begins_with_sync.is_none(), "the mdat ends a fragment");
+                    begins_with_sync = media;
                 }
                 Event::Piece(piece) => {
                     let (open, announced) = open.as_mut().expect("a piece of no fragment");
@@ -83,6 +85,7 @@ fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, most_memory: usize) -> 
                 Event::End { sync } => {
                     let (fragment, announced) = open.take().expect("no fragment is open");
                     assert_eq!(fragment.len() as u64, announced, "as it was announced");
+                    assert_eq!(begins_with_sync.take(), Some(sync), "with its mdat");
                     parsed.fragments.push((fragment.len(), sync));
                     parsed.whole.extend(fragment);
                 }

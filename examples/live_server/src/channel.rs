@@ -12,8 +12,8 @@ use crate::{
     piece::Piece,
 };
 use sample_pool::{
-    Pool, Quota, Sample,
-    fan_out::{Delivery, FanOut, HoldLimit, Subscriber},
+    Pool, Quota, Sample, SharedSample,
+    fan_out::{ArrivingFrame, Delivery, FanOut, HoldLimit, Subscriber},
 };
 use std::{
     collections::BTreeMap,
@@ -131,11 +131,14 @@ pub(crate) struct Following {
 }
 
 impl Following {
-    /// Waits for the next sample and takes it; `None` when the stream has ended. Cancel safe.
+    /// Waits for the next sample, or the next bytes of one, and takes it; `None` when the stream has ended. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<Delivery> {
         let received = self.frames.recv().await;
         if let Some(received) = &received {
-            self.follower.has_taken(received.sequence());
+            // More may come of a sample that does not end its frame.
+            let has_all = received.ends_frame() || received.is_aborted();
+            self.follower
+                .goes_on_with(received.sequence() + u64::from(has_all));
         }
         received
     }
@@ -273,15 +276,24 @@ impl Channel {
         }
     }
 
-    /// What to show first, and all that follows it, one sample at a time. `None` before the first frame, and
+    /// What to show first, and all that follows it, one sample at a time, as it arrives. `None` before the first frame, and
     /// once the server ends.
     pub(crate) fn follow(&self) -> Option<Following> {
+        self.follow_with(|frames| frames.subscribe(1))
+    }
+
+    /// As [`follow`](Channel::follow), and each frame only when all of it is there.
+    pub(crate) fn follow_whole_frames(&self) -> Option<Following> {
+        self.follow_with(|frames| frames.subscribe_to_whole_frames(1))
+    }
+
+    fn follow_with(&self, subscribe: impl FnOnce(&FanOut) -> Subscriber) -> Option<Following> {
         let state = lock(&self.state);
         let Stream::Begun { kind, frames, pace } = &state.stream else {
             return None;
         };
         // Nothing is sent while this is locked.
-        let frames = frames.subscribe(1);
+        let frames = subscribe(frames);
         let sent = pace.sent().clone();
         let next = sent.load(Ordering::Relaxed) - frames.lag() as u64;
         Some(Following {
@@ -443,26 +455,80 @@ impl Source {
         pieces: impl IntoIterator<Item = Sample, IntoIter: ExactSizeIterator>,
         sync: bool,
     ) {
-        let pieces = pieces.into_iter();
-        let mut state = lock(&self.channel.state);
-        let sequence = state.sequence + 1;
-        let Stream::Begun { frames, pace, .. } = &state.stream else {
+        let mut pieces = pieces.into_iter();
+        let count = u16::try_from(pieces.len()).unwrap_or(u16::MAX);
+        let Some(mut fragment) = self.start_fragment(count, sync) else {
             return;
         };
-        let count = u16::try_from(pieces.len()).unwrap_or(u16::MAX);
-        for (index, mut sample) in (0..count).zip(pieces) {
-            let piece = Piece {
-                index,
-                pieces: count,
-                ..Piece::whole(sequence)
-            };
-            piece.write(sample.properties_mut());
-            // A viewer that has lagged goes on with the beginning of a fragment, and never inside of one.
-            sample.properties_mut().set_sync_point(sync && index == 0);
-            pace.count();
-            let _sent = frames.send(sample.freeze()); // never closed
+        while let Some(mut sample) = pieces.next() {
+            fragment.mark(&mut sample);
+            if pieces.len() == 0 {
+                fragment.finish(sample.freeze(), true);
+                return;
+            }
+            fragment.give(sample.freeze(), true);
         }
-        state.sequence = sequence;
+    }
+
+    /// Numbers a fragment of so many pieces, which is given to everybody who follows while it arrives. `None` if the stream
+    /// has ended.
+    pub(crate) fn start_fragment(&self, pieces: u16, sync: bool) -> Option<Arriving> {
+        let state = lock(&self.channel.state);
+        let Stream::Begun { frames, pace, .. } = &state.stream else {
+            return None;
+        };
+        let next = Piece {
+            index: 0,
+            pieces,
+            ..Piece::whole(state.sequence + 1)
+        };
+        Some(Arriving {
+            channel: self.channel.clone(),
+            frame: frames.start_frame(sync).ok()?,
+            pace: pace.clone(),
+            next,
+        })
+    }
+}
+
+/// A fragment that is given to viewers while it arrives. If it is dropped before it is whole, it loses its number, and the
+/// responses of the viewers that got a part of it end with an error.
+pub(crate) struct Arriving {
+    channel: Arc<Channel>,
+    frame: ArrivingFrame,
+    pace: Arc<Pace>,
+    next: Piece,
+}
+
+impl Arriving {
+    /// Makes a sample its next piece.
+    pub(crate) fn mark(&mut self, sample: &mut Sample) {
+        self.next.write(sample.properties_mut());
+        // Of a fragment only its beginning can be, which the fan-out knows.
+        sample.properties_mut().set_sync_point(false);
+        self.next.index += 1;
+    }
+
+    /// Gives bytes behind those before them, which are the first of their sample or not.
+    pub(crate) fn give(&mut self, bytes: SharedSample, is_new: bool) {
+        // A new viewer must not come in between, and count it twice or not at all.
+        let _state = lock(&self.channel.state);
+        if is_new {
+            self.pace.count();
+        }
+        // The stream may have ended.
+        let _given = self.frame.append(bytes);
+    }
+
+    /// Gives the last bytes.
+    pub(crate) fn finish(self, bytes: SharedSample, is_new: bool) {
+        let mut state = lock(&self.channel.state);
+        if is_new {
+            self.pace.count();
+        }
+        if self.frame.finish_with(bytes).is_ok() {
+            state.sequence = self.next.sequence;
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::memory::FEWEST_BUFFERS;
+use bytes::BufMut;
 use futures::FutureExt;
 
 fn channels(pool: &Pool) -> Arc<Channels> {
@@ -13,7 +14,9 @@ fn pool(buffers: usize) -> Pool {
 }
 
 fn sample(pool: &Pool) -> Sample {
-    pool.try_get_buffer().expect("one is free")
+    let mut sample = pool.try_get_buffer().expect("one is free");
+    sample.put_u8(0);
+    sample
 }
 
 fn init(bytes: &'static [u8]) -> Kind {

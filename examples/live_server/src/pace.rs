@@ -164,9 +164,8 @@ impl Pace {
 }
 
 impl Follower {
-    /// It has taken the sample with this number.
-    pub(crate) fn has_taken(&self, number: u64) {
-        let next = number + 1;
+    /// It has taken all samples before the one with this number.
+    pub(crate) fn goes_on_with(&self, next: u64) {
         let was_behind = self.place.load(Ordering::Relaxed) & BEHIND != 0;
         let is_behind = was_behind && next < self.pace.sent.load(Ordering::Relaxed);
         let place = if is_behind { next | BEHIND } else { next };

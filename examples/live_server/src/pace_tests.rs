@@ -7,8 +7,9 @@ use crate::{
     mp4::InitSegment,
     piece::Piece,
 };
+use bytes::BufMut;
 use futures::FutureExt;
-use sample_pool::{Pool, fan_out::HoldLimit};
+use sample_pool::{Pool, Sample, fan_out::HoldLimit};
 use tokio::time::timeout;
 
 /// A source that is as fast as it can be.
@@ -54,7 +55,7 @@ impl Flood {
     async fn publish(&self, count: usize) -> Duration {
         let mut waited = Duration::ZERO;
         for _ in 0..count {
-            let sample = self.pool.try_get_buffer().expect("no more than its share");
+            let sample = self.sample();
             waited += self.source.room(1).await;
             if self.is_film {
                 let first = self.channels.status()[0].sequence == 0;
@@ -66,6 +67,12 @@ impl Flood {
             assert!(held <= self.window() + FEWEST_BUFFERS / 2, "{held}");
         }
         waited
+    }
+
+    fn sample(&self) -> Sample {
+        let mut sample = self.pool.try_get_buffer().expect("no more than its share");
+        sample.put_u8(0);
+        sample
     }
 
     fn follow(&self) -> Following {
@@ -117,9 +124,7 @@ async fn fragments_of_several_samples_are_not_lost_either() {
         }
     });
     for _ in 2..100 {
-        let pieces: Vec<_> = (0..5)
-            .map(|_| flood.pool.try_get_buffer().expect("no more than its share"))
-            .collect();
+        let pieces: Vec<_> = (0..5).map(|_| flood.sample()).collect();
         flood.source.room(pieces.len()).await;
         flood.source.publish_fragment(pieces, true);
     }

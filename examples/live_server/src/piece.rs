@@ -1,7 +1,8 @@
 //! What a sample in a channel's fan-out is: a picture, or a piece of a fragment.
 //!
 //! A picture is one sample. A fragment of MP4 may be larger than a buffer and is as many as it takes, one after the other.
-//! The sample's own properties say which it is, as DirectShow's do: the media time is its number in the stream.
+//! How many these are is known before the first of them is given to viewers. The sample's own properties say which it is, as
+//! DirectShow's do: the media time is its number in the stream.
 
 use sample_pool::SampleProperties;
 
@@ -27,11 +28,6 @@ impl Piece {
             pieces: 1,
             header: 0,
         }
-    }
-
-    /// Whether the frame ends with it.
-    pub(crate) fn is_last(&self) -> bool {
-        self.index + 1 >= self.pieces
     }
 
     pub(crate) fn of(properties: &SampleProperties) -> Self {
@@ -69,9 +65,7 @@ mod tests {
         };
         piece.write(sample.properties_mut());
         assert_eq!(Piece::of(sample.properties()), piece);
-        assert!(!piece.is_last());
         Piece::whole(7).write(sample.properties_mut());
         assert_eq!(Piece::of(sample.properties()), Piece::whole(7));
-        assert!(Piece::whole(7).is_last());
     }
 }

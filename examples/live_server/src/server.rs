@@ -130,8 +130,13 @@ async fn live(
         true => Rejected::Ending.into(),
         false => missing(format!("no frame of {name} yet")),
     };
+    // Who asks for a number of frames does not want to wait until one of them has arrived.
+    let following = match limit {
+        Some(_) => channel.follow_whole_frames(),
+        None => channel.follow(),
+    };
     let viewer = Viewer {
-        following: channel.follow().ok_or_else(no_frame)?,
+        following: following.ok_or_else(no_frame)?,
         viewers: server.viewers,
         connection,
         ending: server.ending.clone(),

@@ -3,6 +3,10 @@
 //! A task for each takes the samples and gives them to hyper, one at a time. It is not left to hyper to ask
 //! for the next: hyper does not, while the connection takes nothing, and then no task would see that it
 //! stalls.
+//!
+//! A fragment is sent while it arrives. If its rest does not come, because its source has failed or because the viewer was
+//! too slow, the response ends with an error: hyper closes the connection without the end of the body, so no client takes
+//! half of a fragment for a whole one.
 
 use crate::{
     channel::{Following, Kind},
@@ -19,7 +23,7 @@ use axum::{
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use sample_pool::fan_out::Delivery;
-use std::{convert::Infallible, sync::Arc};
+use std::{error::Error, fmt, sync::Arc};
 use tokio::sync::{mpsc, watch};
 
 /// Who watches: its frames, and its connection.
@@ -77,9 +81,9 @@ impl Viewer {
         (headers, Body::from_stream(body_of(first, body))).into_response()
     }
 
-    /// Gives one sample after the other until there were `limit` frames, the channel or the server ends, or the viewer
-    /// leaves. A frame that was begun is finished.
-    async fn give(mut self, chunks: mpsc::Sender<Bytes>, limit: u64) {
+    /// Gives one sample after the other, or what is there of it, until there were `limit` frames, the channel or the server
+    /// ends, or the viewer leaves. A frame that was begun is finished, if its rest comes.
+    async fn give(mut self, chunks: mpsc::Sender<Result<Bytes, CutOff>>, limit: u64) {
         let watching = self.viewers.register(&self.following, &self.connection);
         let mut patience = Patience::with(self.connection);
         let mut left = limit;
@@ -93,20 +97,25 @@ impl Viewer {
                 next = self.following.next() => next,
             };
             let Some(next) = next else { return };
-            if inside && next.skipped() > 0 {
-                // It was too slow, and a box whose rest is missing would make nonsense of all that follows.
+            if next.is_aborted() {
+                // A box whose rest is missing would make nonsense of all that follows. The viewer may have left.
+                let _gone = chunks.send(Err(CutOff)).await;
                 return;
             }
-            let piece = Piece::of(next.properties());
-            inside = !piece.is_last();
+            inside = !next.ends_frame();
             left -= u64::from(!inside);
             if left == 0 {
                 self.following.is_done();
             }
             let reclaim_requested = next.reclaim_requested();
             watching.given(next.sequence(), next.skipped(), next.len());
+            if next.is_empty() {
+                // The end of a fragment whose last bytes were sent before.
+                watching.taken();
+                continue;
+            }
             // There is room: the one before is out of hyper's hands.
-            if chunks.send(bytes_of(next, left)).await.is_err() {
+            if chunks.send(Ok(bytes_of(next, left))).await.is_err() {
                 return;
             }
             let frames = &mut self.following.frames;
@@ -121,6 +130,18 @@ impl Viewer {
     }
 }
 
+/// The rest of a frame does not come.
+#[derive(Debug)]
+struct CutOff;
+
+impl fmt::Display for CutOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the rest of a frame is missing")
+    }
+}
+
+impl Error for CutOff {}
+
 /// What is sent of a sample when `left` more frames follow.
 fn bytes_of(sample: Delivery, left: u64) -> Bytes {
     let is_part = Piece::of(sample.properties()).header > 0;
@@ -132,12 +153,12 @@ fn bytes_of(sample: Delivery, left: u64) -> Bytes {
 
 fn body_of(
     first: Bytes,
-    chunks: mpsc::Receiver<Bytes>,
-) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    chunks: mpsc::Receiver<Result<Bytes, CutOff>>,
+) -> impl Stream<Item = Result<Bytes, CutOff>> + Send {
     let chunks = stream::unfold(chunks, async |mut chunks| {
         Some((chunks.recv().await?, chunks))
     });
-    stream::iter([first]).chain(chunks).map(Ok)
+    stream::iter([Ok(first)]).chain(chunks)
 }
 
 #[cfg(test)]

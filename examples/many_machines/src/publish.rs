@@ -129,7 +129,8 @@ impl Publisher {
                 return self.send(client, subject, removal, Bytes::new()).await;
             }
             // The server ends.
-            let Some(following) = channel.follow() else {
+            // A message has a whole sample.
+            let Some(following) = channel.follow_whole_frames() else {
                 time::sleep(LOOK).await;
                 continue;
             };
@@ -161,6 +162,7 @@ impl Publisher {
         while let Some(received) = following.next().await {
             let missing = received.skipped();
             let piece = Piece::of(received.properties());
+            let is_last = received.ends_frame();
             label.sequence = piece.sequence;
             label.piece = Place {
                 index: piece.index,
@@ -180,7 +182,7 @@ impl Publisher {
             self.send(client, subject, label, payload).await?;
             self.figures.count(|counts| {
                 counts.missing += missing;
-                counts.frames += u64::from(piece.is_last());
+                counts.frames += u64::from(is_last);
             });
         }
         Ok(())

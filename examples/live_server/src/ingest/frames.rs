@@ -1,21 +1,24 @@
-//! The bytes of a source's frames, for a [`SampleReader`](sample_pool::stream::SampleReader): the body without what is in
-//! no frame, and where each sample ends.
+//! The bytes of a source's frames: the body without what is in no frame.
+//!
+//! Of fragments they are taken as they come ([`find`](Frames::find), [`more`](Frames::more)). Pictures are read by a
+//! [`SampleReader`](sample_pool::stream::SampleReader), which is shown where each sample ends:
 //!
 //! | a sample ends because           | what it is                                                          |
 //! |---------------------------------|---------------------------------------------------------------------|
-//! | [`Ended::Frame`]                | a picture, or the last piece of a fragment                          |
-//! | [`Ended::Full`]                 | a piece of a fragment, which goes on in the next sample             |
+//! | [`Ended::Picture`]              | a picture                                                           |
 //! | [`Ended::Abandoned`]            | a part of a broken picture                                          |
-//! | the body has ended, or an error | a part of a frame whose rest does not come                          |
+//! | the body has ended, or an error | a part of a picture whose rest does not come                        |
 
 use super::{Ingest, Reader, Rejected, jpeg, stamp};
 use bytes::{BufMut, Bytes};
 use futures::{Stream, StreamExt};
 use sample_pool::{Sample, stream::ReadSample};
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -24,6 +27,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub(super) enum Found {
     /// Bytes of a frame: a slice of the chunk.
     Bytes(Bytes),
+    /// The media of a fragment begin, which has so many bytes in all. `sync` as below.
+    Media { bytes: u64, sync: bool },
     /// The frame is whole. `sync` if it can be shown without another.
     Whole { sync: bool },
     /// The frame is broken, and what came of it is none.
@@ -33,8 +38,7 @@ pub(super) enum Found {
 /// Why a sample ends before it is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    Frame { sync: bool },
-    Full,
+    Picture,
     Abandoned,
 }
 
@@ -98,6 +102,25 @@ where
         self.ended
     }
 
+    /// What comes next in the chunk that is there; `None` once it is used up.
+    pub(super) fn find(&mut self) -> Result<Option<Found>, Rejected> {
+        self.asked = None;
+        match self.next.take() {
+            Some(found) => Ok(Some(found)),
+            None => self.reader.find(self.ingest, &mut self.chunk),
+        }
+    }
+
+    /// Waits for another chunk; `false` if the body has ended. Cancel safe.
+    pub(super) async fn more(&mut self) -> Result<bool, Rejected> {
+        poll_fn(|cx| self.poll_more(cx)).await
+    }
+
+    /// The source was kept waiting for so long.
+    pub(super) fn excuse(&mut self, waited: Duration) {
+        self.due.at += waited;
+    }
+
     /// A frame was finished: the next one has all of its time.
     pub(super) fn restart(&mut self) {
         let limit = self.reader.limit(self.ingest.timeout);
@@ -110,38 +133,38 @@ where
             if let Some(found) = self.reader.find(self.ingest, &mut self.chunk)? {
                 return Poll::Ready(Ok(Some(found)));
             }
-            if self.body_has_ended {
+            if !ready!(self.poll_more(cx))? {
                 return Poll::Ready(Ok(None));
-            }
-            match self.body.poll_next_unpin(cx) {
-                Poll::Ready(Some(Ok(chunk))) => self.chunk = chunk,
-                // How a source leaves is its own affair.
-                Poll::Ready(Some(Err(_)) | None) => self.body_has_ended = true,
-                Poll::Pending => {
-                    ready!(self.due.poll(cx));
-                    return Poll::Ready(Err(self.reader.too_slow(self.ingest.timeout)));
-                }
             }
         }
     }
 
-    /// Appends what fits, and keeps the rest for the next sample.
-    fn append(&mut self, sample: &mut Sample, mut bytes: Bytes) -> Result<(), Rejected> {
-        let most = self.ingest.most;
-        let room = most - sample.len();
-        if bytes.len() > room {
-            if let Reader::Jpeg(_) = self.reader {
-                return Err(jpeg::too_large(None, most));
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Rejected>> {
+        if self.body_has_ended {
+            return Poll::Ready(Ok(false));
+        }
+        match self.body.poll_next_unpin(cx) {
+            Poll::Ready(Some(Ok(chunk))) => self.chunk = chunk,
+            // How a source leaves is its own affair.
+            Poll::Ready(Some(Err(_)) | None) => self.body_has_ended = true,
+            Poll::Pending => {
+                ready!(self.due.poll(cx));
+                return Poll::Ready(Err(self.reader.too_slow(self.ingest.timeout)));
             }
-            self.ended = Some(Ended::Full);
+        }
+        Poll::Ready(Ok(!self.body_has_ended))
+    }
+
+    /// Appends bytes of a picture, which is no larger than a sample.
+    fn append(&self, sample: &mut Sample, bytes: Bytes) -> Result<(), Rejected> {
+        let most = self.ingest.most;
+        if bytes.len() > most - sample.len() {
+            return Err(jpeg::too_large(None, most));
         }
         if sample.is_empty() {
             stamp(sample, self.ingest.epoch);
         }
-        sample.put(bytes.split_to(room.min(bytes.len())));
-        if !bytes.is_empty() {
-            self.next = Some(Found::Bytes(bytes));
-        }
+        sample.put(bytes);
         Ok(())
     }
 }
@@ -186,7 +209,9 @@ where
             };
             match found {
                 Found::Bytes(bytes) => this.append(sample, bytes).map_err(io::Error::other)?,
-                Found::Whole { sync } => this.ended = Some(Ended::Frame { sync }),
+                // Only fragments have media.
+                Found::Media { .. } => {}
+                Found::Whole { .. } => this.ended = Some(Ended::Picture),
                 Found::Abandoned => this.ended = Some(Ended::Abandoned),
             }
         }

@@ -1,12 +1,13 @@
 //! A source's body, frame by frame into samples.
 //!
-//! hyper owns the socket's buffer, so each byte is copied once, from hyper's chunk into a sample: a [`SampleReader`] takes
-//! the samples from the quota of the source, and [`frames`] says which bytes they get and where each ends. From then on
-//! nothing is copied. A sample is taken when there are bytes for it, not before, so a source that is idle holds none; with
+//! hyper owns the socket's buffer, so each byte is copied once, from hyper's chunk into a sample. [`frames`] says which bytes
+//! that are. The samples of pictures are taken from the quota of the source by a [`SampleReader`], those of fragments by
+//! [`fragment`], which gives them to viewers while they are filled. From then on nothing is copied. A sample is taken when there are bytes for it, not before, so a source that is idle holds none; with
 //! no sample free the source waits, and so do hyper and the sender.
 //!
 //! What a source sends is recognized by its first bytes: [`jpeg`] or [`mp4`].
 
+mod fragment;
 mod frames;
 mod jpeg;
 mod mp4;
@@ -21,6 +22,7 @@ use crate::{
     mp4::looks_like_mp4,
 };
 use bytes::{Bytes, BytesMut};
+use fragment::Fragment;
 use frames::{Ended, Found, Frames};
 use futures::{Stream, StreamExt};
 use sample_pool::{
@@ -105,6 +107,14 @@ impl Reader {
         }
     }
 
+    /// Whether viewers get a frame before it is whole.
+    fn gives_parts(&self) -> bool {
+        match self {
+            Reader::Jpeg(_) => false,
+            Reader::Mp4(fragments) => fragments.init.is_none(),
+        }
+    }
+
     fn is_between_frames(&self) -> bool {
         match self {
             Reader::Jpeg(pictures) => pictures.is_between(),
@@ -175,7 +185,10 @@ impl Ingest<'_> {
         poll_fn(|cx| Pin::new(&mut body).poll_readable(cx)).await?;
         let mut frames = 0;
         if body.has_found() {
-            (frames, body) = self.publish(body).await?;
+            (frames, body) = match body.reader() {
+                Reader::Jpeg(_) => self.publish_pictures(body).await?,
+                Reader::Mp4(_) => self.publish_fragments(body).await?,
+            };
         }
         let reader = body.reader();
         reader.finish()?;
@@ -190,8 +203,8 @@ impl Ingest<'_> {
         })
     }
 
-    /// Reads frames to the end of the body, publishes each, and tells how many there were.
-    async fn publish<'a, B, E>(
+    /// Reads pictures to the end of the body, publishes each when it is whole, and tells how many there were.
+    async fn publish_pictures<'a, B, E>(
         &'a self,
         body: Frames<'a, B>,
     ) -> Result<(u64, Frames<'a, B>), Rejected>
@@ -200,34 +213,63 @@ impl Ingest<'_> {
     {
         let quota = body.reader().quota(self.source)?;
         let mut samples = SampleReader::new(body, &quota).fill_buffers(true);
-        let mut pieces = Vec::new();
         let mut frames = 0;
         while let Some(sample) = samples.next().await {
             let sample = sample?;
-            match samples.get_ref().ended() {
-                Some(Ended::Full) => pieces.push(sample),
-                Some(Ended::Frame { sync }) => {
-                    pieces.push(sample);
-                    let body = samples.get_mut();
-                    if let Some(kind) = body.reader_mut().kind(frames) {
-                        // Not before the first whole frame: who sends nonsense must not end a channel's viewers.
-                        self.source.begin(kind)?;
-                    }
-                    self.source.room(pieces.len()).await;
-                    match body.reader() {
-                        Reader::Jpeg(_) => {
-                            pieces.drain(..).for_each(|one| self.source.publish(one))
-                        }
-                        Reader::Mp4(_) => self.source.publish_fragment(pieces.drain(..), sync),
-                    }
-                    frames += 1;
-                    body.restart();
+            // Of another picture nothing more comes.
+            if let Some(Ended::Picture) = samples.get_ref().ended() {
+                let body = samples.get_mut();
+                if let Some(kind) = body.reader_mut().kind(frames) {
+                    self.source.begin(kind)?;
                 }
-                // Of a frame of which nothing more comes.
-                Some(Ended::Abandoned) | None => pieces.clear(),
+                self.source.room(1).await;
+                self.source.publish(sample);
+                frames += 1;
+                body.restart();
             }
         }
         Ok((frames, samples.into_inner()))
+    }
+
+    /// Reads fragments to the end of the body, publishes each while it arrives, and tells how many were whole.
+    async fn publish_fragments<'a, B, E>(
+        &'a self,
+        mut body: Frames<'a, B>,
+    ) -> Result<(u64, Frames<'a, B>), Rejected>
+    where
+        B: Stream<Item = Result<Bytes, E>> + Unpin,
+    {
+        let quota = body.reader().quota(self.source)?;
+        let mut fragment = Fragment::new(self, &quota);
+        let mut frames = 0;
+        loop {
+            let Some(found) = body.find()? else {
+                // Nothing more of it is there.
+                fragment.give();
+                match body.more().await? {
+                    true => continue,
+                    false => break,
+                }
+            };
+            match found {
+                Found::Bytes(bytes) => body.excuse(fragment.append(bytes).await?),
+                Found::Media { bytes, sync } if body.reader().gives_parts() => {
+                    fragment.start(bytes, sync).await;
+                }
+                // Not before the first whole one: who sends nonsense must not end a channel's viewers.
+                Found::Media { .. } => {}
+                Found::Whole { sync } => {
+                    if let Some(kind) = body.reader_mut().kind(frames) {
+                        self.source.begin(kind)?;
+                    }
+                    fragment.finish(sync).await;
+                    frames += 1;
+                    body.restart();
+                }
+                Found::Abandoned => fragment.abandon(),
+            }
+        }
+        Ok((frames, body))
     }
 }
 
@@ -262,5 +304,7 @@ pub(crate) fn stamp(sample: &mut Sample, epoch: Instant) {
     properties.set_sync_point(true);
 }
 
+#[cfg(test)]
+mod fragment_tests;
 #[cfg(test)]
 mod tests;

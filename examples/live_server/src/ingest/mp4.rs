@@ -1,7 +1,4 @@
 //! Fragmented MP4: the fragments in a body, as they are. Each takes as many samples as it needs.
-//!
-//! A fragment is given to viewers when all of it is there, so no viewer is ever sent half of one. A muxer writes it in one
-//! go, so that costs next to nothing; the picture is as late as a fragment is long with any relay.
 
 use super::{Ingest, Rejected, frames::Found};
 use crate::{
@@ -38,14 +35,18 @@ impl Fragments {
         while let Some(event) = self.parser.next(chunk)? {
             match event {
                 Event::Init(init) => self.init = Some(init),
-                Event::Announced { bytes } if bytes > most => {
+                Event::Announced { bytes, .. } if bytes > most => {
                     return Err(Rejected::TooLarge {
                         what: "fragment",
                         bytes: Some(bytes),
                         most,
                     });
                 }
-                Event::Begin | Event::Announced { .. } => {}
+                Event::Announced {
+                    bytes,
+                    media: Some(sync),
+                } => return Ok(Some(Found::Media { bytes, sync })),
+                Event::Begin | Event::Announced { media: None, .. } => {}
                 Event::Piece(piece) => return Ok(Some(Found::Bytes(piece))),
                 Event::End { sync } => return Ok(Some(Found::Whole { sync })),
             }

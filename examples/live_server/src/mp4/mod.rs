@@ -56,8 +56,9 @@ pub(crate) enum Event {
     /// A fragment begins, with the first byte of its first box.
     Begin,
     /// The fragment will be at least this many bytes long: reported as soon as a box header says so, before its
-    /// bytes.
-    Announced { bytes: u64 },
+    /// bytes. `media` once its `mdat` is announced, with which it ends: then it has exactly so many bytes, and it is known
+    /// whether it begins with a sample that can be shown without another.
+    Announced { bytes: u64, media: Option<bool> },
     /// The next bytes of the fragment: a slice of the chunk.
     Piece(Bytes),
     /// The fragment is complete. Whether it begins with a sample that can be shown without another.
@@ -148,7 +149,11 @@ impl FragmentParser {
                     self.announced = self.announced.saturating_add(bytes);
                     self.step = Step::Pass(part, bytes);
                     let bytes = self.announced;
-                    return Ok(Some(Event::Announced { bytes }));
+                    let media = match part {
+                        Part::Mdat { sync } => Some(sync),
+                        _ => None,
+                    };
+                    return Ok(Some(Event::Announced { bytes, media }));
                 }
                 Step::Header => {
                     let Some(header) = self.header(chunk) else {

@@ -51,6 +51,7 @@ fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
     let mut parser = FragmentParser::new();
     let mut parsed = Parsed::default();
     let mut open: Option<Vec<u8>> = None;
+    let mut begins_with_sync = None;
     for chunk in chunks {
         let mut chunk = Bytes::copy_from_slice(chunk);
         let whole = chunk.clone();
@@ -73,8 +74,10 @@ fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
                     assert!(open.replace(Vec::new()).is_none(), "in a fragment");
                     parsed.announced.push(Vec::new());
                 }
-                Event::Announced { bytes } => {
+                Event::Announced { bytes, media } => {
                     let open = open.as_ref().expect("no fragment is open");
+                    assert!(begins_with_sync.is_none(), "the mdat ends a fragment");
+                    begins_with_sync = media;
                     assert!(bytes > open.len() as u64, "reported too late");
                     parsed.announced.last_mut().expect("begun").push(bytes);
                 }
@@ -96,6 +99,7 @@ fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Parsed {
                     let bytes = open.take().expect("no fragment is open");
                     let announced = parsed.announced.last().expect("begun").last();
                     assert_eq!(announced, Some(&(bytes.len() as u64)), "as announced");
+                    assert_eq!(begins_with_sync.take(), Some(sync), "with its mdat");
                     parsed.fragments.push((bytes, sync));
                 }
             }
