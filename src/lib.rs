@@ -61,7 +61,7 @@
 //! | | |
 //! |---|---|
 //! | [`PollPool`] | a pool that is polled, for hand-written futures; and a stream of fresh samples |
-//! | [`fan_out`] | one producer, many subscribers, and a limit on what they hold together |
+//! | [`fan_out`] | one producer, many subscribers, and a limit on what they hold together; frames that are sent while they arrive |
 //! | [`Quota`] | a limit for each consumer, so that none of them can take all buffers |
 //! | [`Pool::priority_quota`], [`Builder::priority_buffers`] | buffers that only high-priority gets can take |
 //! | [`Sample::into_part`] | several owners of disjoint ranges of one buffer: [`SamplePart`] |
@@ -197,6 +197,8 @@ mod pages {
     struct Cookbook;
     #[doc = include_str!("../docs/guide/exhaustion.md")]
     struct Exhaustion;
+    #[doc = include_str!("../docs/guide/low-latency.md")]
+    struct LowLatency;
     #[doc = include_str!("../docs/guide/parts.md")]
     struct Parts;
     #[doc = include_str!("../docs/guide/sizing.md")]

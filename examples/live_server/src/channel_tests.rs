@@ -1,7 +1,7 @@
 //! What a channel promises its source and its viewers.
 
 use super::*;
-use crate::memory::FEWEST_BUFFERS;
+use crate::{memory::FEWEST_BUFFERS, piece::Piece};
 use bytes::BufMut;
 use futures::FutureExt;
 

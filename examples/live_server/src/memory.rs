@@ -3,7 +3,7 @@
 //! | who               | holds at most                                                                | limited by            |
 //! |-------------------|------------------------------------------------------------------------------|-----------------------|
 //! | a channel of JPEG | its backlog, [`BACKLOG`] pictures, and the one that is being filled          | fan-out and quota     |
-//! | a channel of MP4  | its backlog, [`MOST_PIECES`] pieces of fragments, and as many being filled   | fan-out and quota     |
+//! | a channel of MP4  | its backlog, [`MOST_PIECES`] pieces of fragments, and as many that viewers do not get yet | fan-out and quota     |
 //! | all channels      | half of the pool                                                             | [`crate::channel`]    |
 //! | all viewers       | the other half: the frames that are on their way to them ([`crate::viewers`]) | the fan-outs' hold limit |
 //!
@@ -19,6 +19,9 @@
 //! is decided when it is opened, or begins to send fragments: the shares are added up, and a source for which there is no room
 //! gets 503. This rule is the server's. The pool would let the source wait, and a source that waits for another channel to be
 //! removed is better answered at once.
+//!
+//! A fragment that arrives is a part of the backlog. Viewers do not get it before its `mdat` is announced, and the first one of a
+//! source not before it is whole, so a source may hold as many samples as a fragment can have beside the backlog.
 //!
 //! The backlog is there so that two frames in one packet do not look like a lag; when more come at once, the source waits a
 //! moment for its viewers, with what is counted for it already (see [`crate::pace`]). That of MP4 holds the largest

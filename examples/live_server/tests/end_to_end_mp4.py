@@ -3,6 +3,7 @@
 What a viewer is sent must be what was sent, byte for byte. What must hold is asserted; what was measured is printed.
 """
 
+import http.client
 import socket
 import subprocess
 import threading
@@ -80,20 +81,33 @@ class Source:
 
 
 class Viewer(threading.Thread):
-    """Saves what it is sent, until the response ends."""
+    """Saves what it is sent, until the response ends or breaks off."""
 
     def __init__(self, server, path):
         super().__init__(daemon=True)
         self.server, self.path = server, path
+        self.saved = b""
+        self.breaks_off = False
         self.start()
 
     def run(self):
-        self.code, self.saved = self.server.request("GET", self.path)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        connection.request("GET", self.path)
+        answer = connection.getresponse()
+        self.code = answer.status
+        try:
+            while some := answer.read1(1 << 16):
+                self.saved += some
+        except http.client.IncompleteRead as error:
+            self.saved += error.partial
+            self.breaks_off = True
+        connection.close()
 
-    def bytes(self):
+    def bytes(self, breaks_off=False):
         self.join(30)
         assert not self.is_alive(), f"{self.path} does not end"
         assert self.code == 200, (self.code, self.saved)
+        assert self.breaks_off == breaks_off, f"it breaks off: {self.breaks_off}"
         return self.saved
 
 
@@ -157,12 +171,19 @@ def check_live(server):
     before = server.channel("film")
     init, fragments = make_film("other.mp4", "-g", "50")
     cut = Source(server, "film")
-    cut.send(init + fragments[0] + fragments[1][:2000])
+    cut.send(init + fragments[0])
     server.wait_for("its fragment", lambda: server.channel("film")["sequence"] == before["sequence"] + 1)
+    inside = Viewer(server, "/live/film")
+    wait_for_viewers(server, "film", 1)
+    part = fragments[1][:len(next(boxes(fragments[1]))[1]) + 5000]
+    cut.send(part)
+    server.wait_for("the part to be shown", lambda: inside.saved == init + fragments[0] + part)
+    cut.connection.close()
+    # Who was sent a part of a fragment does not take it for a whole one.
+    assert inside.bytes(breaks_off=True) == init + fragments[0] + part
+    server.wait_for("the source to go", lambda: not server.channel("film")["live"])
     watcher = Viewer(server, "/live/film")
     wait_for_viewers(server, "film", 1)
-    cut.connection.close()
-    server.wait_for("the source to go", lambda: not server.channel("film")["live"])
     # Another film on the same channel: who watched the first is ended, and never sent a fragment of the other.
     other = Source(server, "film")
     third, pieces = make_film("third.mp4", "-profile:v", "baseline")
@@ -171,7 +192,8 @@ def check_live(server):
     assert watcher.bytes() == init + fragments[0], "ended at a fragment's end"
     assert other.end()[0] == 200
     assert Viewer(server, "/live/film?limit=1").bytes() == third + pieces[0]
-    print("posted by ffmpeg; a cut fragment is lost alone; another film ends the viewers of the first")
+    print("posted by ffmpeg; a fragment is shown while it arrives; one that is cut is lost alone, and breaks off the viewers")
+    print("  that got a part of it; another film ends the viewers of the first")
 
 
 def check_refused(server, init, fragments):

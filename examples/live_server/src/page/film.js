@@ -1,8 +1,8 @@
 // What plays fragments: a media source with one source buffer, kept close to what is newest.
 //
-// Fragments come when they are whole. So the end of what is buffered jumps ahead by a fragment at a time, and
-// a player that never halts is between nothing and one fragment behind it: the longest one, since it is not known how
-// long the next takes.
+// The server sends a fragment while it arrives, and it is appended here when it is whole: only then is it known that its
+// rest comes. So the end of what is buffered jumps ahead by a fragment at a time, and a player that never halts is between
+// nothing and one fragment behind it: the longest one, since it is not known how long the next takes.
 
 import { startOf, timescales } from "./mp4.js";
 

@@ -1,4 +1,4 @@
-// Fragmented MP4 in whole pieces: the init segment, then one fragment after the other, and when each begins.
+// Fragmented MP4 in whole pieces, from a response that sends a fragment while it arrives: the init segment, then one fragment after the other, and when each begins.
 
 const HEADER = 8;
 const LONG_HEADER = 16;
@@ -35,30 +35,51 @@ function find(data, parent, ...path) {
   return parent;
 }
 
-/** Cuts a stream behind each `moov` and each `mdat`: a source buffer is never left inside of a box. */
+/**
+ * Cuts a stream behind each `moov` and each `mdat`: a source buffer is never left inside of a box.
+ *
+ * A fragment comes in many chunks, while it arrives at the server. So what is not whole is kept in a buffer that grows by
+ * doubling, and boxes that were passed are not looked at again.
+ */
 export class Cutter {
-  #rest = new Uint8Array(0);
+  #held = new Uint8Array(1 << 16);
+  /** How many bytes of it are there, and where the next box begins. */
+  #length = 0;
+  #at = 0;
 
   /** The pieces that are whole now: `{ kind: "init" | "fragment", bytes }`. */
   push(chunk) {
-    const all = new Uint8Array(this.#rest.length + chunk.length);
-    all.set(this.#rest);
-    all.set(chunk, this.#rest.length);
+    this.#append(chunk);
+    const all = this.#held.subarray(0, this.#length);
     const data = view(all);
     const pieces = [];
     let begun = 0;
-    for (let at = 0; ;) {
-      const next = box(data, at);
+    for (;;) {
+      const next = box(data, this.#at);
       if (next === null) break;
       if (next.size < HEADER || next.size > LARGEST_BOX) throw new Error(`a box of ${next.size} bytes`);
-      if (at + next.size > all.length) break;
-      at += next.size;
+      if (this.#at + next.size > all.length) break;
+      this.#at += next.size;
       if (next.kind !== "moov" && next.kind !== "mdat") continue;
-      pieces.push({ kind: next.kind === "moov" ? "init" : "fragment", bytes: all.subarray(begun, at) });
-      begun = at;
+      // A copy: the buffer is used again.
+      pieces.push({ kind: next.kind === "moov" ? "init" : "fragment", bytes: all.slice(begun, this.#at) });
+      begun = this.#at;
     }
-    this.#rest = all.subarray(begun);
+    this.#held.copyWithin(0, begun, this.#length);
+    this.#length -= begun;
+    this.#at -= begun;
     return pieces;
+  }
+
+  #append(chunk) {
+    const length = this.#length + chunk.length;
+    if (length > this.#held.length) {
+      const larger = new Uint8Array(Math.max(length, 2 * this.#held.length));
+      larger.set(this.#held.subarray(0, this.#length));
+      this.#held = larger;
+    }
+    this.#held.set(chunk, this.#length);
+    this.#length = length;
   }
 }
 
