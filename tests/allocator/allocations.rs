@@ -317,6 +317,23 @@ fn fanning_out(pool: &Pool) {
         }
     });
     fan_out.clear();
+    assert_allocates(0, "a frame that is sent to two while it arrives", || {
+        let mut part = take(pool).into_part();
+        let mut frame = fan_out.start_frame(true).expect("open");
+        for _ in 0..3 {
+            part.put_slice(b"some");
+            frame.append(part.split_written()).expect("it is arriving");
+            for subscriber in &mut subscribers {
+                drop(crate::polling::at_once(subscriber.recv()).expect("it goes on"));
+            }
+        }
+        drop(frame);
+        for subscriber in &mut subscribers {
+            let end = crate::polling::at_once(subscriber.recv()).expect("it goes on");
+            assert!(end.is_aborted());
+        }
+    });
+    fan_out.clear();
     let mut stream = fan_out.subscribe(1);
     assert_allocates(0, "a fan-out to a stream that waits", || {
         let mut next = pin!(stream.next());

@@ -131,6 +131,33 @@ async fn fragments_of_several_samples_are_not_lost_either() {
     viewer.await.unwrap();
 }
 
+/// It has taken a part of the sample that would be pushed out, and would be cut off.
+#[tokio::test(start_paused = true)]
+async fn a_viewer_is_waited_for_inside_a_sample_that_arrives() {
+    let flood = Flood::of_fragments();
+    flood.publish(1).await;
+    let mut viewer = flood.follow();
+    assert_eq!(take(&mut viewer).await, (1, 0));
+    let pieces = MOST_PIECES as u16 + 1;
+    let mut fragment = flood.source.start_fragment(pieces, true).unwrap();
+    let mut waits = Vec::new();
+    for piece in 0..pieces {
+        let mut sample = flood.sample();
+        waits.push(flood.source.room(1).await);
+        fragment.mark(&mut sample);
+        let mut part = sample.into_part();
+        fragment.give(part.split_written(), true);
+        if piece == 0 {
+            assert_eq!(take(&mut viewer).await, (2, 0));
+            part.put_u8(1);
+            fragment.give(part.freeze(), false);
+        }
+    }
+    let last = waits.pop();
+    assert_eq!(last, Some(PATIENCE), "before the first piece is pushed out");
+    assert!(waits.iter().all(Duration::is_zero), "{waits:?}");
+}
+
 /// Or anybody could stop a source.
 #[tokio::test(start_paused = true)]
 async fn a_viewer_that_stalls_is_waited_for_once() {

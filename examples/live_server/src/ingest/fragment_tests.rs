@@ -189,15 +189,28 @@ async fn a_source_that_fails_inside_a_fragment_cuts_it_off_at_once() {
     }
 }
 
-/// Who sends a beginning alone would end the viewers of what was shown before.
+/// Who sends a beginning alone would end the viewers of what was shown before, or show it to them as if it was theirs.
 #[tokio::test]
 async fn the_first_fragment_of_a_source_is_given_when_it_is_whole() {
     let camera = Camera::new();
+    let pictures = camera.channels.open("film").unwrap();
+    pictures.begin(Kind::Jpeg).unwrap();
+    let mut picture = camera.pool.try_get_buffer().unwrap();
+    bytes::BufMut::put_slice(&mut picture, b"a picture");
+    pictures.publish(picture);
+    drop(pictures);
+    let mut viewer = camera.follow();
+    assert!(take(&mut viewer).1);
+
     let (source, ingest);
     let (chunks, mut reading) = read!(camera, source, ingest);
     let moof = places(b"moof")[1];
     send(&chunks, &mut reading, &FILM[..moof - 1]);
-    assert!(camera.channels.find("film").unwrap().follow().is_none());
+    let mut response = Box::pin(viewer.next());
+    assert!(unconstrained(&mut response).now_or_never().is_none());
     send(&chunks, &mut reading, &FILM[moof - 1..moof]);
-    assert!(take(&mut camera.follow()).1);
+    let ended = unconstrained(&mut response).now_or_never();
+    assert!(ended.expect("at once").is_none(), "it is another kind");
+    let (first, ends) = take(&mut camera.follow());
+    assert_eq!((&first[..], ends), (&FILM[places(b"moof")[0]..moof], true));
 }
