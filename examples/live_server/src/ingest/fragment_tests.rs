@@ -61,10 +61,10 @@ macro_rules! read {
 fn send(
     chunks: &mpsc::UnboundedSender<Result<Bytes, Infallible>>,
     reading: &mut Reading<'_>,
-    bytes: &'static [u8],
+    bytes: &[u8],
 ) {
     chunks
-        .unbounded_send(Ok(Bytes::from_static(bytes)))
+        .unbounded_send(Ok(Bytes::copy_from_slice(bytes)))
         .unwrap();
     let reading = unconstrained(reading);
     assert!(reading.now_or_never().is_none(), "it goes on");
@@ -213,4 +213,76 @@ async fn the_first_fragment_of_a_source_is_given_when_it_is_whole() {
     assert!(ended.expect("at once").is_none(), "it is another kind");
     let (first, ends) = take(&mut camera.follow());
     assert_eq!((&first[..], ends), (&FILM[places(b"moof")[0]..moof], true));
+}
+
+/// Each sample of a source is stamped as a sync point, as those of pictures are.
+#[tokio::test]
+async fn a_fragment_that_arrives_is_a_sync_point_only_if_it_begins_with_one() {
+    let every_frame = include_bytes!("../mp4/test_data/every_frame.mp4");
+    let camera = Camera::new();
+    let (source, ingest);
+    let (chunks, mut reading) = read!(camera, source, ingest);
+    send(&chunks, &mut reading, every_frame);
+    let mut viewer = camera.follow();
+    let mut seen = Vec::new();
+    while let Some(received) = next(&mut viewer) {
+        if received.begins_frame() {
+            seen.push(received.sync_point());
+        }
+    }
+    assert_eq!(seen, [true, false, false]);
+}
+
+/// What stands before the media fills samples before viewers get any of it.
+#[tokio::test]
+async fn what_stands_before_the_media_may_be_larger_than_a_sample() {
+    let (moof, end) = (places(b"moof")[1], places(b"mfra")[0]);
+    let mut fragment = Vec::new();
+    fragment.extend(3000_u32.to_be_bytes());
+    fragment.extend(b"free");
+    fragment.extend((0..2992).map(|number| (number % 251) as u8));
+    fragment.extend(&FILM[moof..end]);
+    for chunk in [100, 10_000] {
+        let camera = Camera::new();
+        let (source, ingest);
+        let (chunks, mut reading) = read!(camera, source, ingest);
+        send(&chunks, &mut reading, &FILM[..moof]);
+        let mut viewer = camera.follow();
+        take(&mut viewer);
+        let mut bytes = Vec::new();
+        for some in fragment.chunks(chunk) {
+            send(&chunks, &mut reading, some);
+            bytes.extend(take(&mut viewer).0);
+        }
+        assert!(bytes == fragment, "in chunks of {chunk}");
+    }
+}
+
+/// It would be cut off by a source that is faster than its task is woken.
+#[tokio::test]
+async fn a_viewer_that_reads_at_once_misses_no_sample_of_a_fast_source() {
+    const FRAGMENTS: u64 = 100;
+    let camera = Camera::new();
+    let (source, ingest);
+    let (chunks, mut reading) = read!(camera, source, ingest);
+    let (moof, end) = (places(b"moof")[1], places(b"mfra")[0]);
+    send(&chunks, &mut reading, &FILM[..moof]);
+    let mut viewer = camera.follow();
+    for _ in 0..FRAGMENTS {
+        let fragment = Bytes::from_static(&FILM[moof..end]);
+        chunks.unbounded_send(Ok(fragment)).unwrap();
+    }
+    drop(chunks);
+    let watching = tokio::time::timeout(Duration::from_secs(20), async {
+        let mut ended = 0;
+        while ended <= FRAGMENTS {
+            let received = viewer.next().await.expect("it goes on");
+            assert!(!received.is_aborted(), "in fragment {ended}");
+            assert_eq!(received.skipped(), 0);
+            ended += u64::from(received.ends_frame());
+        }
+    });
+    let (ingested, watched) = tokio::join!(reading, watching);
+    assert_eq!(ingested.unwrap().frames, FRAGMENTS + 1);
+    watched.expect("it is sent all of them");
 }
