@@ -65,6 +65,7 @@
 //! | [`Quota`] | a limit for each consumer, so that none of them can take all buffers |
 //! | [`Pool::priority_quota`], [`Builder::priority_buffers`] | buffers that only high-priority gets can take |
 //! | [`Sample::into_part`] | several owners of disjoint ranges of one buffer: [`SamplePart`] |
+//! | [`Pool::get_segments`] | several buffers for one message that is larger than a buffer: [`Segments`] |
 //! | [`SharedSample::into_bytes_or_copy`] | copies a small slice, so that it does not keep its buffer in use |
 #![cfg_attr(
     feature = "stream",
@@ -155,6 +156,7 @@ pub use core::handle::{Pool, WeakPool};
 pub use get::many::{GetBuffers, GetBuffersInto};
 pub use get::one::{GetBuffer, GetBufferTimeout};
 pub use get::owned::GetBufferOwned;
+pub use get::segments::GetSegments;
 pub use get::source::Source;
 pub use observe::report::{CallSite, Report};
 pub use observe::stall::Stall;
@@ -165,7 +167,9 @@ pub use quota::Quota;
 pub use quota::poll_pool::PollPool;
 pub use sample::exclusive::Sample;
 pub use sample::part::SamplePart;
+pub use sample::segments::Segments;
 pub use sample::shared::SharedSample;
+pub use sample::shared_segments::{IntoSegments, SharedSegments};
 pub use values::error::{
     BufferOverflow, BuildError, CommitError, GetBufferError, SetPropertiesError,
 };

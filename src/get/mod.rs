@@ -5,6 +5,7 @@
 //! | [`one`]     | the gets of one sample, and their futures                          |
 //! | [`owned`]   | the future of one sample that owns a handle                        |
 //! | [`many`]    | the gets of several samples, all or nothing, and their futures     |
+//! | [`segments`] | the gets of the buffers of one message, and their future       |
 //! | [`source`]  | what all gets have in common; the difference of a pool and a quota |
 //! | [`acquire`] | the states of a get, poll by poll                                  |
 
@@ -12,4 +13,5 @@ pub(crate) mod acquire;
 pub(crate) mod many;
 pub(crate) mod one;
 pub(crate) mod owned;
+pub(crate) mod segments;
 pub(crate) mod source;

@@ -292,7 +292,14 @@ impl Quota {
     /// ```
     #[track_caller]
     pub fn try_get_buffers(&self, count: usize) -> Result<Vec<Sample>, GetBufferError> {
-        let location = Location::caller();
+        self.try_get_many(count, Location::caller())
+    }
+
+    pub(super) fn try_get_many(
+        &self,
+        count: usize,
+        location: &'static Location<'static>,
+    ) -> Result<Vec<Sample>, GetBufferError> {
         let charge = self.try_charge(count)?;
         let mut samples = many::try_get(&self.pool, count, self.account.rank(), location)?;
         charge_each(charge, &mut samples);

@@ -20,6 +20,7 @@
 
 pub(crate) mod admission;
 mod get;
+mod get_segments;
 pub(crate) mod poll_pool;
 pub(crate) mod registration;
 mod room;

@@ -1,8 +1,8 @@
-//! What needs `unsafe` in [`Sample`] and [`SamplePart`]: [`BufMut`], and a length that is not checked.
+//! What needs `unsafe` in [`Sample`], [`SamplePart`] and [`Segments`]: [`BufMut`], and a length that is not checked.
 
 #![allow(unsafe_code, reason = "listed in scripts/layers")]
 
-use crate::sample::{exclusive::Sample, part::SamplePart};
+use crate::sample::{exclusive::Sample, part::SamplePart, segments::Segments};
 use bytes::{BufMut, buf::UninitSlice};
 
 impl Sample {
@@ -103,3 +103,40 @@ macro_rules! append_by_buf_mut {
 
 append_by_buf_mut!(Sample);
 append_by_buf_mut!(SamplePart);
+
+/// Appends to the bytes that were written, in one buffer after another. The `put_*` methods panic if there is not enough
+/// room; check [`remaining_mut`](BufMut::remaining_mut) first.
+// SAFETY: `chunk_mut` returns the spare bytes of one buffer, and `advance_mut` counts them as written.
+unsafe impl BufMut for Segments {
+    fn remaining_mut(&self) -> usize {
+        self.spare_capacity()
+    }
+
+    unsafe fn advance_mut(&mut self, count: usize) {
+        // Only these can have been written: the caller has not seen the spare bytes of the next buffer.
+        let spare = self.spare_mut().len();
+        assert!(
+            count <= spare,
+            "cannot advance by {count} bytes, only {spare} are spare in this buffer"
+        );
+        if let Some(sample) = self.filling() {
+            // SAFETY: the caller has written this many bytes, and at most as many are spare (S4).
+            unsafe { sample.bytes_mut().advance(count) };
+        }
+        self.pass_full();
+    }
+
+    fn chunk_mut(&mut self) -> &mut UninitSlice {
+        UninitSlice::uninit(self.spare_mut())
+    }
+
+    fn put_slice(&mut self, from: &[u8]) {
+        let spare = self.spare_capacity();
+        assert!(
+            from.len() <= spare,
+            "{} bytes do not fit into {spare}",
+            from.len()
+        );
+        let _all = self.append(from);
+    }
+}

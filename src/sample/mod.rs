@@ -6,4 +6,6 @@ pub(crate) mod exclusive;
 pub(crate) mod part;
 pub(crate) mod part_split;
 pub(crate) mod release_all;
+pub(crate) mod segments;
 pub(crate) mod shared;
+pub(crate) mod shared_segments;

@@ -51,6 +51,7 @@ mod removed_callbacks;
 mod report;
 mod sample_properties;
 mod second_waker;
+mod segments;
 #[cfg(feature = "net")]
 mod servers;
 mod sharing;
