@@ -13,6 +13,8 @@ use crate::{
     sync::coop::spend,
     values::error::GetBufferError,
 };
+#[cfg(feature = "stream")]
+use crate::{get::segments::SegmentsGet, sample::segments::Segments};
 use futures::{Stream, stream::FusedStream};
 use std::{
     fmt,
@@ -73,6 +75,8 @@ enum PolledSource {
 struct Polled<S: Source> {
     // Declared before the handle, so dropped before it: what this gives back needs the pool.
     get: Option<Get<S>>,
+    #[cfg(feature = "stream")]
+    segments: Option<SegmentsGet<S>>,
     source: S,
 }
 
@@ -80,6 +84,8 @@ impl<S: Source> Polled<S> {
     fn new(source: &S) -> Self {
         Polled {
             get: None,
+            #[cfg(feature = "stream")]
+            segments: None,
             source: source.clone(),
         }
     }
@@ -105,8 +111,25 @@ impl<S: Source> Polled<S> {
         polled
     }
 
+    #[cfg(feature = "stream")]
+    fn poll_segments(
+        &mut self,
+        len: usize,
+        cx: &mut Context<'_>,
+        location: &'static Location<'static>,
+    ) -> Poll<Result<Segments, GetBufferError>> {
+        let get = self.segments.get_or_insert_with(SegmentsGet::new);
+        let result = ready!(get.poll(&self.source, len, location, cx));
+        self.segments = None;
+        Poll::Ready(result)
+    }
+
     fn cancel(&mut self) {
         if let Some(mut get) = self.get.take() {
+            get.cancel(&self.source);
+        }
+        #[cfg(feature = "stream")]
+        if let Some(mut get) = self.segments.take() {
             get.cancel(&self.source);
         }
     }
@@ -240,6 +263,20 @@ impl PollPool {
         match &mut self.source {
             PolledSource::Pool(polled) => polled.poll(cx, location),
             PolledSource::Quota(polled) => polled.poll(cx, location),
+        }
+    }
+
+    /// As [`Pool::get_segments`], with the position in the queue kept between polls. Until it is ready or
+    /// [cancelled](PollPool::cancel), the caller passes the same `len`.
+    #[cfg(feature = "stream")]
+    pub(crate) fn poll_get_segments(
+        &mut self,
+        len: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Segments, GetBufferError>> {
+        match &mut self.source {
+            PolledSource::Pool(polled) => polled.poll_segments(len, cx, self.location),
+            PolledSource::Quota(polled) => polled.poll_segments(len, cx, self.location),
         }
     }
 

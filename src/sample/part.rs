@@ -80,6 +80,13 @@ impl SamplePart {
         self.bytes
     }
 
+    /// Drops the first `count` written bytes. They have no owner until the buffer is returned to the pool.
+    #[cfg(feature = "stream")]
+    #[inline]
+    pub(crate) fn drop_front(&mut self, count: usize) {
+        self.bytes.drop_front(count);
+    }
+
     /// Returns how many bytes this part has, written and spare.
     ///
     /// # Examples

@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "stream")]
+use crate::{sample::part::SamplePart, values::sample_properties::SampleProperties};
 use crate::{
     sample::{exclusive::Sample, shared_segments::SharedSegments},
     values::error::GetBufferError,
@@ -273,6 +275,33 @@ impl Segments {
         self.samples.append(&mut more);
         self.capacity = self.len() + self.room();
         Ok(self)
+    }
+}
+
+#[cfg(feature = "stream")]
+impl Segments {
+    /// Sets the properties of the first sample.
+    pub(crate) fn set_properties(&mut self, properties: SampleProperties) {
+        if let Some(first) = self.samples.first_mut() {
+            *first.properties_mut() = properties;
+        }
+    }
+
+    /// Freezes the first `len` bytes. What was written behind them in the same buffer is returned too, with that buffer's
+    /// spare capacity.
+    pub(crate) fn freeze_first(mut self, len: usize) -> (SharedSegments, Option<SamplePart>) {
+        let mut first = SharedSegments::new();
+        for sample in mem::take(&mut self.samples) {
+            let left = len - first.len();
+            if left < sample.len() {
+                let mut part = sample.into_part();
+                let rest = part.split_off(left);
+                first.push(part.freeze());
+                return (first, Some(rest));
+            }
+            first.push(sample.freeze());
+        }
+        (first, None)
     }
 }
 

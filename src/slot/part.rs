@@ -238,6 +238,24 @@ impl<R: Release> PartBytes<R> {
         first
     }
 
+    /// Drops the written bytes before `at`, as a dropped [`split_to`](PartBytes::split_to) does, without a second handle.
+    ///
+    /// # Panics
+    ///
+    /// If `at` is more than the number of written bytes.
+    #[cfg(feature = "stream")]
+    #[inline]
+    pub(crate) fn drop_front(&mut self, at: usize) {
+        assert!(
+            at <= self.len,
+            "cannot drop {at} of {} written bytes",
+            self.len
+        );
+        // SAFETY: `at <= len`, so this is within the slot, or one past it (S4).
+        self.start = unsafe { self.start.add(at) };
+        self.len -= at;
+    }
+
     /// Splits off what begins at `at`, written or spare, and keeps the bytes before it.
     ///
     /// # Panics

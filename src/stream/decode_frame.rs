@@ -69,6 +69,31 @@ pub trait DecodeFrame {
         self.decode(bytes)
     }
 
+    /// Returns where an incomplete frame lies, if its start tells that.
+    ///
+    /// A [`MessageReader`](super::MessageReader) calls it for a frame that does not fit into a buffer, with the bytes for
+    /// which [`decode`](DecodeFrame::decode) has returned [`Incomplete`](Decoded::Incomplete). The range ends behind these
+    /// bytes, and at most at the number of bytes that `decode` needs; those between the two are consumed with the frame.
+    ///
+    /// The provided method returns `None`. Then a frame that does not fit into a buffer is an error. A
+    /// [`FrameReader`](super::FrameReader) does not call it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::stream::{DecodeFrame, Decoded, LengthDelimited};
+    ///
+    /// let mut decoder = LengthDelimited::new();
+    /// let start = b"\0\x0f\x42\x40the first of a million bytes";
+    /// assert_eq!(decoder.decode(start)?, Decoded::Incomplete { needed: Some(1_000_004) });
+    /// assert_eq!(decoder.frame_range(start), Some(4..1_000_004));
+    /// # Ok::<(), sample_pool::stream::LengthError>(())
+    /// ```
+    fn frame_range(&mut self, bytes: &[u8]) -> Option<Range<usize>> {
+        let _ = bytes;
+        None
+    }
+
     /// Forgets what earlier calls found in the bytes of an incomplete frame: the next call may get other bytes.
     ///
     /// A [`FrameReader`](super::FrameReader) calls it before it first uses a decoder, and again after a call of
@@ -118,10 +143,12 @@ pub enum Decoded {
 #[non_exhaustive]
 #[derive(Debug, Error)]
 pub enum FrameError<E: Error + 'static> {
-    /// The pool refused a buffer, or the source failed. After a refusal by the pool, polling again tries again.
+    /// The pool refused a buffer, or the source failed. After a refusal by the pool, polling again tries again; but for a
+    /// [`MessageReader`](super::MessageReader), [`TooMany`](GetBufferError::TooMany) is the end of the stream.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// A frame does not fit into a buffer. The stream has ended. Use larger buffers.
+    /// A frame does not fit into a buffer. The stream has ended. Use larger buffers, or a
+    /// [`MessageReader`](super::MessageReader).
     #[error("a frame of at least {frame} bytes does not fit into a buffer of {buffer}")]
     TooLarge {
         /// How many bytes the frame has, or at least has if the decoder does not know its end.

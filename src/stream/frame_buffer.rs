@@ -13,8 +13,8 @@
 //!
 //! # When the bytes are copied to the heap
 //!
-//! - While the reader waits for another buffer. No sample is held during that wait: readers that held one could wait for
-//!   each other for ever, each with the start of a frame.
+//! - While the reader waits for another buffer, or for several that a large frame needs. No sample is held during that
+//!   wait: readers that held one could wait for each other for ever, each with the start of a frame.
 //! - While the source has nothing to read, so that a slow sender does not hold a buffer, and a few of them all buffers.
 //!   Up to [`SMALL`] bytes are always copied, which costs less than a wake-up. More are copied only while another get is
 //!   queued: the pool wakes the reader for that. So a large frame that arrives in many pieces is not copied for each
@@ -25,10 +25,14 @@
 use super::heap_copy::HeapCopy;
 use crate::{
     quota::poll_pool::PollPool,
-    sample::{exclusive::Sample, part::SamplePart, shared::SharedSample},
-    values::{error::GetBufferError, sample_properties::EMPTY, status::State},
+    sample::{exclusive::Sample, part::SamplePart, segments::Segments},
+    values::{
+        error::GetBufferError,
+        sample_properties::{EMPTY, SampleProperties},
+        status::State,
+    },
 };
-use bytes::{Buf, BufMut, Bytes};
+use bytes::{BufMut, Bytes};
 use std::{
     mem,
     ops::Range,
@@ -95,7 +99,7 @@ impl FrameBuffer {
     }
 
     /// Splits off `frame`, and drops the bytes before `consumed`.
-    pub(super) fn split_frame(&mut self, frame: Range<usize>, consumed: usize) -> SharedSample {
+    pub(super) fn split_frame(&mut self, frame: Range<usize>, consumed: usize) -> SamplePart {
         // A decoder is user code. These checks come first, so nothing has changed if it is wrong.
         assert!(
             frame.end <= consumed && consumed > 0,
@@ -118,12 +122,17 @@ impl FrameBuffer {
             Storage::Parsing(rest) => rest,
             Storage::Empty | Storage::OnHeap => unreachable!("frames are decoded only in samples"),
         };
-        let mut first = rest.split_to(consumed).freeze();
-        if !rest.is_empty() {
-            self.storage = Storage::Parsing(rest);
-        }
-        first.advance(frame.start);
-        first.split_to(frame.len())
+        let mut first = rest.split_to(consumed);
+        self.set_rest(Some(rest));
+        first.drop_front(frame.start);
+        first.truncate(frame.len());
+        first
+    }
+
+    /// Keeps the bytes that were read behind a frame. A buffer without such bytes is released.
+    pub(super) fn set_rest(&mut self, rest: Option<SamplePart>) {
+        let rest = rest.filter(|rest| !rest.is_empty());
+        self.storage = rest.map_or(Storage::Empty, Storage::Parsing);
     }
 
     /// Returns the part that contains the bytes, if frames before them are held and there is space behind them until
@@ -199,18 +208,52 @@ impl FrameBuffer {
             return Poll::Ready(Err(NoSpace::TooLarge { buffer }));
         }
         sample.put_slice(self.bytes());
-        let properties = match &self.storage {
-            Storage::Parsing(rest) if *rest.properties() != EMPTY => {
-                Some(rest.properties().clone())
-            }
-            _ => self.heap.take_properties(),
-        };
-        if let Some(properties) = properties {
+        if let Some(properties) = self.take_properties() {
             *sample.properties_mut() = properties;
         }
         self.heap.clear();
         self.storage = Storage::Filling(sample);
         Poll::Ready(Ok(()))
+    }
+
+    /// Moves the bytes to the start of buffers for a message of `len` bytes, which is more than there are now. Until it is
+    /// ready, the caller passes the same `len`.
+    pub(super) fn poll_segments(
+        &mut self,
+        len: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Segments, GetBufferError>> {
+        let mut segments = match self.pool.poll_get_segments(len, cx) {
+            Poll::Ready(Ok(segments)) => segments,
+            not_yet => {
+                // No buffer is held during the wait; see the module.
+                self.copy_to_heap();
+                if !matches!(self.storage, Storage::OnHeap) {
+                    // The wait could be for the buffer that this holds.
+                    self.pool.cancel();
+                    return Poll::Ready(Err(GetBufferError::TooMany));
+                }
+                return not_yet;
+            }
+        };
+        segments.put_slice(self.bytes());
+        if let Some(properties) = self.take_properties() {
+            segments.set_properties(properties);
+        }
+        self.heap.clear();
+        self.storage = Storage::Empty;
+        Poll::Ready(Ok(segments))
+    }
+
+    /// The properties of the sample that the bytes were read into. `None` if none were set.
+    fn take_properties(&mut self) -> Option<SampleProperties> {
+        let properties = match &self.storage {
+            Storage::Empty => return None,
+            Storage::OnHeap => return self.heap.take_properties(),
+            Storage::Filling(sample) => sample.properties(),
+            Storage::Parsing(rest) => rest.properties(),
+        };
+        (*properties != EMPTY).then(|| properties.clone())
     }
 
     /// Releases the buffer if another get needs it, because the source has nothing to read. If the buffer is kept, the task

@@ -4,23 +4,29 @@
 
 use super::{
     deadline::Deadline,
-    decode_frame::{DecodeFrame, Decoded, FrameError},
-    frame_buffer::{FrameBuffer, NoSpace},
+    decode_frame::{DecodeFrame, FrameError},
+    read_frames::{Found, ReadFrames},
     read_sample::ReadSample,
 };
-use crate::{quota::poll_pool::PollPool, sample::shared::SharedSample};
+use crate::{
+    quota::poll_pool::PollPool,
+    sample::{part::SamplePart, shared::SharedSample},
+};
 use bytes::Bytes;
 use futures::{Stream, stream::FusedStream};
 use pin_project::pin_project;
 use std::{
-    fmt, mem,
+    fmt,
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::task::coop;
 
 /// Reads frames: a [`Stream`] of [`SharedSample`]s, each a slice of the sample that it was read into.
+///
+/// [`next_part`](FrameReader::next_part) returns frames that can be changed in place. A
+/// [`MessageReader`](super::MessageReader) reads frames that are larger than a buffer.
 ///
 /// One read can bring many frames. They share one buffer, which is returned to the pool when the last of them is dropped.
 /// The start of the next frame stays where it is, and more is read behind it, also while the frames before it are held. It
@@ -72,28 +78,11 @@ use tokio::task::coop;
 /// # Examples
 ///
 /// See [`DecodeFrame`].
-#[pin_project(project = FrameReaderProjection)]
+#[pin_project]
 #[must_use = "a stream does nothing until it is polled"]
 pub struct FrameReader<S, D> {
     #[pin]
-    source: S,
-    decoder: D,
-    /// The decoder may remember bytes of another source.
-    restart: bool,
-    buffer: FrameBuffer,
-    /// How many bytes must be there before the decoder is called again.
-    needed: usize,
-    end: End,
-    deadline: Option<Deadline>,
-}
-
-/// What has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    NotYet,
-    /// The source. The bytes that were read can still contain frames.
-    Source,
-    Stream,
+    frames: ReadFrames<S, D>,
 }
 
 impl<S: ReadSample, D: DecodeFrame> FrameReader<S, D> {
@@ -102,13 +91,7 @@ impl<S: ReadSample, D: DecodeFrame> FrameReader<S, D> {
     #[track_caller]
     pub fn new(source: S, pool: impl Into<PollPool>, decoder: D) -> Self {
         FrameReader {
-            source,
-            decoder,
-            restart: true,
-            buffer: FrameBuffer::new(pool.into()),
-            needed: 1,
-            end: End::NotYet,
-            deadline: None,
+            frames: ReadFrames::new(source, pool.into(), decoder),
         }
     }
 }
@@ -160,41 +143,40 @@ impl<S, D> FrameReader<S, D> {
     /// # }
     /// ```
     pub fn frame_timeout(mut self, limit: Duration) -> Self {
-        self.deadline = Some(Deadline::new(limit));
+        self.frames.deadline = Some(Deadline::new(limit));
         self
     }
 
     /// Returns a reference to the source. Bytes that you read from it are missing in the frames.
     pub fn get_ref(&self) -> &S {
-        &self.source
+        &self.frames.source
     }
 
     /// Returns a mutable reference to the source. Bytes that you read from it are missing in the frames.
     pub fn get_mut(&mut self) -> &mut S {
-        &mut self.source
+        &mut self.frames.source
     }
 
     /// Returns a pinned reference to the source. Bytes that you read from it are missing in the frames.
     pub fn get_pin_mut(self: Pin<&mut Self>) -> Pin<&mut S> {
-        self.project().source
+        self.project().frames.project().source
     }
 
     /// Returns a reference to the decoder.
     pub fn decoder(&self) -> &D {
-        &self.decoder
+        &self.frames.decoder
     }
 
     /// Returns a mutable reference to the decoder. It is [restarted](DecodeFrame::restart) before the reader uses it again,
     /// because another decoder may be put in its place.
     pub fn decoder_mut(&mut self) -> &mut D {
-        self.restart = true;
-        &mut self.decoder
+        self.frames.decoder_mut()
     }
 
     /// Returns the source. The bytes that were read and not yielded are lost; [`into_parts`](FrameReader::into_parts)
     /// returns them.
     pub fn into_inner(self) -> S {
-        self.source
+        self.frames.source
     }
 
     /// Returns the source, the decoder, and the bytes that were read and not yielded.
@@ -232,12 +214,107 @@ impl<S, D> FrameReader<S, D> {
     /// # }
     /// ```
     pub fn into_parts(self) -> (S, D, Bytes) {
-        (self.source, self.decoder, self.buffer.into_bytes())
+        let frames = self.frames;
+        (frames.source, frames.decoder, frames.buffer.into_bytes())
     }
 
     /// Returns how many bytes were read and not yielded.
     pub fn buffered_len(&self) -> usize {
-        self.buffer.bytes().len()
+        self.frames.buffer.bytes().len()
+    }
+}
+
+impl<S: ReadSample, D: DecodeFrame> FrameReader<S, D> {
+    /// As [`next_part`](FrameReader::next_part), polled.
+    ///
+    /// # Errors
+    ///
+    /// As the stream; `None` is its end.
+    ///
+    /// # Examples
+    ///
+    /// A stream of parts, for the combinators of `StreamExt`:
+    ///
+    /// ```
+    /// use futures::{StreamExt, stream};
+    /// use sample_pool::{Pool, stream::{FrameReader, Lines}};
+    /// use std::pin::Pin;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().buffers(2).size(64).build()?;
+    /// let mut reader = FrameReader::new(&b"one\ntwo\n"[..], &pool, Lines::new());
+    /// let mut parts = stream::poll_fn(move |cx| Pin::new(&mut reader).poll_next_part(cx));
+    /// let mut one = parts.next().await.expect("two lines")?;
+    /// one.make_ascii_uppercase();
+    /// assert_eq!(&one[..], b"ONE");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn poll_next_part(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<SamplePart, FrameError<D::Error>>>> {
+        let mut frames = self.project().frames;
+        let found = match ready!(frames.as_mut().poll_found(cx)) {
+            Some(Ok(found)) => found,
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => return Poll::Ready(None),
+        };
+        match found {
+            Found::Frame(part) => Poll::Ready(Some(Ok(part))),
+            Found::TooLarge { frame, buffer } => {
+                let error = FrameError::TooLarge { frame, buffer };
+                frames.project().fail(error)
+            }
+        }
+    }
+
+    /// Returns the next frame as a [`SamplePart`], which its owner can change in place. `None` at the end of the stream.
+    ///
+    /// For protocols that mask, encrypt or compress their frames: the frame is changed where it was read, frozen, and sent
+    /// on, without a copy. More is read behind it in the same buffer meanwhile. The part has the bytes of the frame alone,
+    /// so for a header that is needed too, the decoder returns it as the beginning of the frame. The part has spare
+    /// capacity only if the decoder [consumes](super::Decoded::Frame) more than the frame.
+    ///
+    /// Frames that are read as parts and those of the stream can be mixed.
+    ///
+    /// # Errors
+    ///
+    /// As the stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// As the stream: dropping the future loses nothing.
+    ///
+    /// # Panics
+    ///
+    /// As the stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::{Pool, stream::{FrameReader, LengthDelimited}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().buffers(2).size(64).build()?;
+    /// let decoder = LengthDelimited::new().length_field_length(1);
+    /// let mut frames = FrameReader::new(&b"\x03one\x03two"[..], &pool, decoder);
+    /// while let Some(part) = frames.next_part().await {
+    ///     let mut part = part?;
+    ///     part.make_ascii_uppercase();
+    ///     let frame = part.freeze(); // to many readers
+    ///     assert!(frame == *b"ONE" || frame == *b"TWO");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn next_part(&mut self) -> Option<Result<SamplePart, FrameError<D::Error>>>
+    where
+        S: Unpin,
+    {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next_part(cx)).await
     }
 }
 
@@ -245,137 +322,13 @@ impl<S: ReadSample, D: DecodeFrame> Stream for FrameReader<S, D> {
     type Item = Result<SharedSample, FrameError<D::Error>>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut this = self.project();
-        loop {
-            // Each frame, read, error and end spends budget. Frames that were read before need no read, and a source can
-            // always be ready: the task would not let other tasks run.
-            let proceed = ready!(coop::poll_proceed(cx));
-            if *this.end == End::Stream {
-                proceed.made_progress();
-                return Poll::Ready(None);
-            }
-            let bytes = this.buffer.bytes();
-            let before = bytes.len();
-            if before > 0 && (before >= *this.needed || *this.end == End::Source) {
-                if mem::take(this.restart) {
-                    this.decoder.restart();
-                }
-                let decoded = match this.end {
-                    End::NotYet => this.decoder.decode(bytes),
-                    End::Source | End::Stream => this.decoder.decode_eof(bytes),
-                };
-                match decoded {
-                    Ok(Decoded::Frame { frame, consumed }) => {
-                        proceed.made_progress();
-                        *this.needed = 1;
-                        this.stop_timer();
-                        return Poll::Ready(Some(Ok(this.buffer.split_frame(frame, consumed))));
-                    }
-                    Ok(Decoded::Incomplete { needed }) => {
-                        *this.needed = needed.unwrap_or(0).max(before + 1);
-                    }
-                    Err(error) => return this.fail(FrameError::Decode(error)),
-                }
-            }
-            if *this.end == End::Source {
-                if before > 0 {
-                    return this.fail(FrameError::UnexpectedEof { bytes: before });
-                }
-                *this.end = End::Stream;
-                continue;
-            }
-            // Bytes on the heap need a buffer only when the source has more to read.
-            if !this.buffer.has_space() {
-                match this.source.as_mut().poll_readable(cx) {
-                    Poll::Ready(Ok(())) => {}
-                    Poll::Ready(Err(error)) => return this.fail(error.into()),
-                    Poll::Pending => return this.wait_for_source(cx),
-                }
-            }
-            // A source is user code. What it appended counts, not what it returned.
-            let in_part = this.buffer.part_with_space(*this.needed).and_then(|part| {
-                let had = part.len();
-                let read = this.source.as_mut().poll_read_part(cx, part);
-                let appended = part.len() > had;
-                match read {
-                    None if !appended => None,
-                    // Moving the rest now could leave a complete frame on the heap, where none can be split off.
-                    read => Some((read.unwrap_or(Poll::Pending), appended)),
-                }
-            });
-            let (read, appended) = match in_part {
-                Some(in_part) => in_part,
-                None => match ready!(this.buffer.poll_space(*this.needed, cx)) {
-                    Ok(sample) => {
-                        let had = sample.len();
-                        let read = this.source.as_mut().poll_read_sample(cx, sample);
-                        (read, sample.len() > had)
-                    }
-                    Err(NoSpace::GetBuffer(error)) => {
-                        // The pool spent budget for the error. Without this, the drop of `proceed` would restore it.
-                        proceed.made_progress();
-                        return Poll::Ready(Some(Err(error.into())));
-                    }
-                    Err(NoSpace::TooLarge { buffer }) => {
-                        let frame = *this.needed;
-                        return this.fail(FrameError::TooLarge { frame, buffer });
-                    }
-                },
-            };
-            match read {
-                Poll::Ready(Err(error)) => return this.fail(error.into()),
-                Poll::Ready(Ok(_)) | Poll::Pending if appended => proceed.made_progress(),
-                Poll::Ready(Ok(_)) => {
-                    *this.end = End::Source;
-                    this.buffer.release_if_empty();
-                }
-                Poll::Pending => return this.wait_for_source(cx),
-            }
-        }
-    }
-}
-
-impl<S, D: DecodeFrame> FrameReaderProjection<'_, S, D> {
-    /// The source has nothing to read, and will wake the task. Releases the buffer if another get needs it, and checks the
-    /// time limit.
-    fn wait_for_source<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<T, FrameError<D::Error>>>> {
-        self.buffer.wait_for_source(cx);
-        let bytes = self.buffer.bytes().len();
-        if bytes == 0 {
-            self.stop_timer();
-            return Poll::Pending;
-        }
-        let Some(deadline) = self.deadline else {
-            return Poll::Pending;
-        };
-        ready!(deadline.poll(cx));
-        let limit = deadline.limit();
-        self.fail(FrameError::TimedOut { bytes, limit })
-    }
-
-    fn stop_timer(&mut self) {
-        if let Some(deadline) = self.deadline {
-            deadline.stop();
-        }
-    }
-
-    /// Ends the stream with `error`, and drops the bytes that were read.
-    fn fail<T>(
-        &mut self,
-        error: FrameError<D::Error>,
-    ) -> Poll<Option<Result<T, FrameError<D::Error>>>> {
-        *self.end = End::Stream;
-        self.buffer.clear();
-        Poll::Ready(Some(Err(error)))
+        self.poll_next_part(cx).map_ok(SamplePart::freeze)
     }
 }
 
 impl<S: ReadSample, D: DecodeFrame> FusedStream for FrameReader<S, D> {
     fn is_terminated(&self) -> bool {
-        self.end == End::Stream
+        self.frames.is_terminated()
     }
 }
 
@@ -384,7 +337,7 @@ impl<S, D> fmt::Debug for FrameReader<S, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FrameReader")
             .field("buffered", &self.buffered_len())
-            .field("end", &self.end)
+            .field("is_terminated", &self.frames.is_terminated())
             .finish_non_exhaustive()
     }
 }

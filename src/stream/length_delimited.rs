@@ -3,13 +3,15 @@
 #![forbid(unsafe_code)]
 
 use super::decode_frame::{DecodeFrame, Decoded};
+use std::ops::Range;
 use thiserror::Error;
 
 /// Decodes frames that have their length before them, as a number of one to eight bytes.
 ///
 /// The settings are those of `tokio_util`'s `LengthDelimitedCodec`, with the same defaults: a number of four bytes, big
 /// endian, at the start, which counts the bytes that follow it. The frame is what follows the number. A frame has at
-/// most 8 MiB, and must fit into a buffer together with what is before it. One thing differs: `tokio_util` compares the
+/// most 8 MiB. In a [`FrameReader`](super::FrameReader) it must fit into a buffer together with what is before it; in a
+/// [`MessageReader`](super::MessageReader) it can be larger. One thing differs: `tokio_util` compares the
 /// number with [`max_frame_length`](LengthDelimited::max_frame_length) before it adds
 /// [`length_adjustment`](LengthDelimited::length_adjustment), and this decoder compares the sum.
 ///
@@ -185,6 +187,36 @@ impl LengthDelimited {
         self
     }
 
+    /// How many bytes there are up to the end of the number.
+    fn head(&self) -> usize {
+        self.offset.saturating_add(self.length)
+    }
+
+    /// Where the frame lies. `None` if not all of the number is there.
+    fn frame(&self, bytes: &[u8]) -> Result<Option<Range<usize>>, LengthError> {
+        let limit = self.max_frame_length;
+        let head = self.head();
+        let Some(number) = bytes.get(self.offset..head) else {
+            return Ok(None);
+        };
+        let length = self.number(number);
+        // The sum of both is within an `i128`, whatever the sender wrote.
+        let frame = i128::from(length) + i128::from(self.adjustment);
+        let frame = u128::try_from(frame).map_err(|_| LengthError::TooSmall { length })?;
+        let frame = match usize::try_from(frame) {
+            Ok(frame) if frame <= limit => frame,
+            _ => return Err(LengthError::TooLong { limit }),
+        };
+        let skip = self.skip.unwrap_or(head);
+        let end = skip
+            .checked_add(frame)
+            .ok_or(LengthError::TooLong { limit })?;
+        match end {
+            0 => Err(LengthError::TooSmall { length }),
+            _ => Ok(Some(skip..end)),
+        }
+    }
+
     /// The number in these bytes.
     fn number(&self, bytes: &[u8]) -> u64 {
         let append = |number: u64, &byte: &u8| number << 8 | u64::from(byte);
@@ -205,30 +237,18 @@ impl DecodeFrame for LengthDelimited {
     type Error = LengthError;
 
     fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, LengthError> {
-        let limit = self.max_frame_length;
-        let head = self.offset.saturating_add(self.length);
-        let Some(number) = bytes.get(self.offset..head) else {
+        let Some(frame) = self.frame(bytes)? else {
+            let head = self.head();
             return Ok(Decoded::Incomplete { needed: Some(head) });
         };
-        let length = self.number(number);
-        // The sum of both is within an `i128`, whatever the sender wrote.
-        let frame = i128::from(length) + i128::from(self.adjustment);
-        let frame = u128::try_from(frame).map_err(|_| LengthError::TooSmall { length })?;
-        let frame = match usize::try_from(frame) {
-            Ok(frame) if frame <= limit => frame,
-            _ => return Err(LengthError::TooLong { limit }),
-        };
-        let skip = self.skip.unwrap_or(head);
-        let end = skip
-            .checked_add(frame)
-            .ok_or(LengthError::TooLong { limit })?;
-        match end {
-            0 => Err(LengthError::TooSmall { length }),
-            _ if bytes.len() < end => Ok(Decoded::Incomplete { needed: Some(end) }),
-            _ => Ok(Decoded::Frame {
-                frame: skip..end,
-                consumed: end,
-            }),
-        }
+        let consumed = frame.end;
+        Ok(match consumed {
+            end if bytes.len() < end => Decoded::Incomplete { needed: Some(end) },
+            _ => Decoded::Frame { frame, consumed },
+        })
+    }
+
+    fn frame_range(&mut self, bytes: &[u8]) -> Option<Range<usize>> {
+        self.frame(bytes).ok().flatten()
     }
 }

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`SampleReader`] | an `AsyncRead` as a `Stream` of samples |
 //! | [`FrameReader`] | an `AsyncRead` as a `Stream` of frames, which are slices of the samples that they were read into |
-//! | [`LengthDelimited`], [`Lines`] | decoders for it; [`DecodeFrame`] is for other protocols |
+//! | [`MessageReader`] | the same for frames that can be larger than a buffer: a `Stream` of [`SharedSegments`](crate::SharedSegments) |
+//! | [`LengthDelimited`], [`Lines`] | decoders for both; [`DecodeFrame`] is for other protocols |
 //! | [`SampleWriter`] | an `AsyncWrite` as a `Sink` of samples or `Bytes`, with vectored writes |
 #![cfg_attr(
     feature = "net",
@@ -16,9 +17,10 @@
 )]
 //!
 //! When the pool is exhausted, the readers wait in its wait queue and read nothing. This is backpressure for their
-//! source. While they wait for their source they hold no buffer, with two exceptions: a [`SampleReader`] that
+//! source. While they wait for their source they hold no buffer, with three exceptions: a [`SampleReader`] that
 //! [fills buffers](SampleReader::fill_buffers) holds one that is partly filled, and a [`FrameReader`] holds the buffer of
-//! a large partial frame. Both release it when another get is queued. Nothing is allocated per sample. The readers get
+//! a large partial frame. Both release it when another get is queued. A [`MessageReader`] holds the buffers of a frame that
+//! is larger than a buffer until it is complete. Nothing is allocated per sample. The readers get
 //! their samples through a [`PollPool`](crate::PollPool).
 //!
 //! A source that is no `AsyncRead` implements [`ReadSample`]. One that knows where a message ends
@@ -36,6 +38,8 @@ mod frame_reader;
 mod heap_copy;
 mod length_delimited;
 mod lines;
+mod message_reader;
+mod read_frames;
 mod read_sample;
 #[cfg(all(
     feature = "net",
@@ -60,6 +64,7 @@ pub use decode_frame::{DecodeFrame, Decoded, FrameError};
 pub use frame_reader::FrameReader;
 pub use length_delimited::{LengthDelimited, LengthError};
 pub use lines::{LineTooLong, Lines};
+pub use message_reader::MessageReader;
 pub use read_sample::{ReadError, ReadSample};
 pub use sample_reader::SampleReader;
 pub use sample_writer::SampleWriter;
