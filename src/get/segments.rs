@@ -314,3 +314,45 @@ impl<S: Source> fmt::Debug for GetSegments<'_, S> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::values::properties::Properties;
+    use std::cell::Cell;
+
+    /// Gives the pool buffers of another size between the division and the get, which another thread can do at any time.
+    fn taken_while_the_size_changes(
+        before: usize,
+        after: usize,
+    ) -> Result<Segments, GetBufferError> {
+        let pool = Pool::builder().buffers(8).size(before).align(1).build();
+        let pool = pool.expect("small");
+        let changed = Cell::new(false);
+        try_get(&pool, 200, |count| {
+            if !changed.replace(true) {
+                pool.decommit();
+                let properties = Properties {
+                    size: after,
+                    ..pool.properties()
+                };
+                pool.set_properties(properties).expect("drained");
+                pool.commit().expect("small");
+            }
+            pool.try_get_buffers(count)
+        })
+    }
+
+    /// With the old number, the message would have too little room, or hold buffers that it does not need; or it would be
+    /// refused although there is enough.
+    #[test]
+    fn a_message_gets_as_many_buffers_as_it_needs_when_their_size_changes() {
+        for (before, after, buffers) in [(100, 50, 4), (50, 100, 2), (10, 100, 2)] {
+            let taken = taken_while_the_size_changes(before, after);
+            let segments = taken.expect("there are enough");
+            assert_eq!((segments.buffers(), segments.capacity()), (buffers, 200));
+        }
+        let refused = taken_while_the_size_changes(100, 10);
+        assert_eq!(refused.unwrap_err(), GetBufferError::TooMany);
+    }
+}

@@ -213,11 +213,11 @@ impl Segments {
     /// See [`SharedSegments`].
     #[must_use]
     pub fn freeze(mut self) -> SharedSegments {
+        let written = self.chunks().count();
+        let mut frozen = SharedSegments::with_room_for(written);
         let samples = mem::take(&mut self.samples).into_iter();
-        samples
-            .filter(|sample| !sample.is_empty())
-            .map(Sample::freeze)
-            .collect()
+        frozen.extend(samples.take(written).map(Sample::freeze));
+        frozen
     }
 
     /// The spare bytes of the first buffer that has some, or all that may still be written if those are fewer.
@@ -290,7 +290,7 @@ impl Segments {
     /// Freezes the first `len` bytes. What was written behind them in the same buffer is returned too, with that buffer's
     /// spare capacity.
     pub(crate) fn freeze_first(mut self, len: usize) -> (SharedSegments, Option<SamplePart>) {
-        let mut first = SharedSegments::new();
+        let mut first = SharedSegments::with_room_for(self.samples.len());
         for sample in mem::take(&mut self.samples) {
             let left = len - first.len();
             if left < sample.len() {

@@ -60,6 +60,14 @@ impl SharedSegments {
         SharedSegments::default()
     }
 
+    /// No bytes yet, and room in the list for `segments`.
+    pub(crate) fn with_room_for(segments: usize) -> Self {
+        SharedSegments {
+            rest: VecDeque::with_capacity(segments.saturating_sub(1)),
+            ..SharedSegments::default()
+        }
+    }
+
     /// Returns how many bytes are left, in all segments.
     ///
     /// # Examples

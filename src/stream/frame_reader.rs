@@ -51,6 +51,9 @@ use std::{
 /// reader waits for a buffer again, at the end of the queue, and copies the bytes into it. If the source can tell that it
 /// is readable, as [`ReadableFirst`](super::ReadableFirst) can, it is asked before that.
 ///
+/// A pause of the source costs two copies of what has arrived of the frame, to the heap and back, and a get that waits in
+/// its turn.
+///
 /// This memory is limited. A reader copies less than one buffer's size, because a frame that does not fit into a buffer is
 /// an error. All readers together copy less than that times their number, so limit the number of connections. A reader
 /// keeps up to 4 KiB of the memory for its next frame, so a small frame allocates nothing once warm. The pool does not

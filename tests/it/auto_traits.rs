@@ -32,6 +32,9 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
     moves::<Sample>();
     moves::<SamplePart>();
     moves::<SharedSample>();
+    moves::<Segments>();
+    moves::<SharedSegments>();
+    moves::<IntoSegments>();
     moves::<SampleProperties>();
     moves::<MediaType>();
     moves::<NotifyGuard>();

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod random;
+mod steps;
 
 use crate::polling::{Polled, at_once};
 use bytes::{Buf, BufMut, Bytes};
@@ -13,15 +14,8 @@ use sample_pool::{GetBufferError, Pool, Properties, Segments, SharedSample, Shar
 use std::{
     io::{IoSlice, Write},
     panic::{AssertUnwindSafe, catch_unwind},
-    thread,
 };
-
-const SIZE: usize = 8;
-
-fn pool(buffers: usize) -> Pool {
-    let builder = Pool::builder().buffers(buffers).size(SIZE).align(1);
-    builder.build().expect("small")
-}
+use steps::pool;
 
 fn counting(len: usize) -> Vec<u8> {
     (0..len).map(|at| at as u8).collect()
@@ -150,36 +144,6 @@ fn the_size_counts_that_buffers_have_at_the_first_poll() {
     pool.commit().expect("small");
     let refused = waits.expect_ready().unwrap_err();
     assert_eq!(refused, GetBufferError::NotCommitted, "it waited meanwhile");
-}
-
-/// The pool gets buffers of another size again and again. If that happens between the division and the get, the message
-/// would have too little room.
-#[test]
-fn a_message_has_room_for_all_its_bytes_while_the_size_of_buffers_changes() {
-    let pool = Pool::builder().buffers(16).size(64).build().expect("small");
-    thread::scope(|scope| {
-        let changes = scope.spawn(|| {
-            for size in [32, 64].into_iter().cycle().take(3000) {
-                pool.decommit();
-                let properties = Properties {
-                    size,
-                    ..pool.properties()
-                };
-                // A message may be held.
-                let _busy = pool.set_properties(properties);
-                pool.commit().expect("small");
-            }
-        });
-        while !changes.is_finished() {
-            for got in answers(&pool, 200) {
-                match got {
-                    Ok(mut segments) => segments.put_bytes(7, 200),
-                    Err(error) => assert_eq!(error, GetBufferError::NotCommitted),
-                }
-            }
-        }
-    });
-    assert_eq!(pool.free_count(), 16);
 }
 
 /// `read_buf` fills what it is shown: a byte more would be one of the next message.

@@ -4,20 +4,23 @@ use super::{
     messages::{check, decoder, frame},
     pool,
 };
-use crate::polling::Polled;
+use crate::polling::{Polled, at_once};
 use bytes::BufMut;
 use futures::StreamExt;
 use sample_pool::{
     Sample,
-    stream::{FrameError, MessageReader, ReadSample},
+    stream::{DecodeFrame, Decoded, FrameError, MessageReader, ReadSample},
 };
 use std::{
+    convert::Infallible,
     io,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     task::{Context, Poll},
 };
 
-/// Appends 20 bytes to each sample, and sets its number.
+/// Appends 20 bytes at each read, and sets the number of the first one of each sample.
 struct Numbered {
     bytes: Vec<u8>,
     steals: Option<Sample>,
@@ -42,10 +45,12 @@ impl ReadSample for Numbered {
     ) -> Poll<io::Result<usize>> {
         self.reads += 1;
         let count = self.bytes.len().min(sample.spare_capacity()).min(20);
+        if sample.is_empty() {
+            sample.properties_mut().set_user(self.reads);
+        }
         sample.put_slice(&self.bytes[..count]);
         self.bytes.drain(..count);
-        sample.properties_mut().set_user(self.reads);
-        if let (true, Some(other)) = (self.reads == 7, &mut self.steals) {
+        if let (true, Some(other)) = (self.reads == 5, &mut self.steals) {
             std::mem::swap(sample, other);
         }
         Poll::Ready(Ok(count))
@@ -68,8 +73,8 @@ fn the_properties_of_the_first_bytes_go_with_a_message() {
         let message = polled.expect_ready().expect("not at the end");
         let message = message.expect("no error");
         let numbers = message.iter().map(|segment| segment.properties().user());
-        // The length was known after the first read. Each buffer has four reads.
-        assert!(numbers.eq([4, 8, 10]), "the last read of each buffer");
+        // The length is known after the first read, whose bytes are moved. Then each buffer takes four reads.
+        assert!(numbers.eq([1, 5, 9]), "the first read of each buffer");
         check(message, 150, 1);
     }
 }
@@ -79,21 +84,17 @@ fn the_properties_of_the_first_bytes_go_with_a_message() {
 fn a_source_that_exchanges_samples_gets_an_error() {
     let small = pool(1, 8);
     let pool = pool(4, 64);
-    let mut source = Numbered::new(frame(200, 1));
+    let mut source = Numbered::new([frame(200, 1), vec![0; 200]].concat());
     let mut stolen = small.try_get_buffer().expect("free");
     stolen.put_slice(&[0; 8]);
     source.steals = Some(stolen);
     let mut reader = MessageReader::new(source, &pool, decoder());
     let mut polled = Polled::waiting(reader.next());
     let refused = polled.expect_ready().expect("not at the end");
-    let short = refused.expect_err("the message has no room");
-    assert!(
-        matches!(
-            short,
-            FrameError::TooLarge { frame: 204, .. } | FrameError::UnexpectedEof { .. }
-        ),
-        "{short}"
-    );
+    match refused.expect_err("the message has no room") {
+        FrameError::TooLarge { frame, buffer } => assert_eq!((frame, buffer), (204, 200)),
+        other => panic!("{other}"),
+    }
     drop(polled);
     drop(reader);
     assert_eq!((pool.free_count(), small.free_count()), (4, 1));
@@ -113,4 +114,35 @@ async fn a_message_that_need_not_wait_lets_other_tasks_run() {
     let message = message.await.expect("not at the end").expect("no error");
     check(message, 100_000, 1);
     assert!(polls > 5, "5000 reads in {polls} polls");
+}
+
+/// Says that a frame of 100 bytes lies in the given range.
+struct Says(Range<usize>);
+
+impl DecodeFrame for Says {
+    type Error = Infallible;
+
+    fn decode(&mut self, _bytes: &[u8]) -> Result<Decoded, Infallible> {
+        Ok(Decoded::Incomplete { needed: Some(100) })
+    }
+
+    fn frame_range(&mut self, _bytes: &[u8]) -> Option<Range<usize>> {
+        Some(self.0.clone())
+    }
+}
+
+/// A decoder is user code too. What it says is checked before buffers are taken.
+#[test]
+fn a_range_that_is_not_within_the_frame_panics_and_loses_no_buffer() {
+    #[expect(clippy::reversed_empty_ranges, reason = "that is what it is about")]
+    for range in [0..101, 7..6, 0..usize::MAX] {
+        let pool = pool(4, 64);
+        let source = Numbered::new(frame(150, 1));
+        let mut reader = MessageReader::new(source, &pool, Says(range));
+        let panic = catch_unwind(AssertUnwindSafe(|| drop(at_once(reader.next()))));
+        assert!(panic.is_err());
+        assert_eq!((reader.buffered_len(), pool.free_count()), (20, 3));
+        drop(reader);
+        assert_eq!(pool.free_count(), 4);
+    }
 }
