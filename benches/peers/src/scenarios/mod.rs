@@ -9,6 +9,7 @@ mod many_at_once;
 pub(crate) mod memory;
 mod miss;
 mod owned_get;
+mod parts;
 mod pipeline;
 mod sharing;
 mod two_threads;
@@ -30,6 +31,7 @@ pub(crate) fn all() -> Vec<Table> {
         latency::tables(),
         large_buffers::tables(),
         many_at_once::tables(),
+        parts::tables(),
         miss::tables(),
         callback::tables(),
         owned_get::tables(),
