@@ -18,18 +18,22 @@ use sample_pool::{
     stream::{FrameReader, LengthDelimited},
 };
 
-/// How many bytes are before each frame, with its length. They are in the sample too, but not sent to viewers.
+/// How many bytes are before each frame, with its length. A sample must have room for them too; viewers are not sent them.
 pub const LENGTH: usize = 4;
 
 /// Reads frames into samples of `pool` until the stream ends, and sends them to all subscribers of `frames`.
 ///
 /// # Errors
 ///
-/// If the stream is reset, the connection is lost, or a frame does not fit into a sample. The frame that was begun is
-/// dropped.
-pub async fn receive_frames(stream: RecvStream, pool: &Pool, frames: &FanOut) -> Result<(), Error> {
-    let largest = pool.properties().size - LENGTH;
-    let decoder = LengthDelimited::new().max_frame_length(largest);
+/// If the stream is reset, the connection is lost, or a frame has more than `frame_size` bytes. The frame that was begun
+/// is dropped.
+pub async fn receive_frames(
+    stream: RecvStream,
+    pool: &Pool,
+    frames: &FanOut,
+    frame_size: usize,
+) -> Result<(), Error> {
+    let decoder = LengthDelimited::new().max_frame_length(frame_size);
     let mut reader = FrameReader::new(stream, pool, decoder);
     while let Some(frame) = reader.next().await {
         frames.send(frame?)?;

@@ -173,7 +173,7 @@ impl Shared {
         };
         let received = async {
             let stream = connection.accept_uni().await?;
-            receive_frames(stream, &self.pool, &self.frames).await
+            receive_frames(stream, &self.pool, &self.frames, self.settings.frame_size).await
         };
         tokio::select! {
             received = received => match received {

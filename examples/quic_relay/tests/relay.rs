@@ -9,7 +9,7 @@ use quic_relay::{
     client::{Address, Publisher, Received, Viewer},
     relay::{Relay, Settings},
 };
-use quinn::{ConnectionError, Endpoint, TransportConfig};
+use quinn::{ConnectionError, Endpoint, TransportConfig, TransportErrorCode};
 use sample_pool::Pool;
 use std::time::Duration;
 use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
@@ -267,7 +267,7 @@ async fn a_viewer_that_closes_its_connection_returns_its_samples() -> Result {
 async fn a_viewer_that_vanishes_without_a_word_returns_its_samples_when_they_are_out_of_date()
 -> Result {
     let relay = Running::new(Settings {
-        lifetime: Duration::from_millis(100),
+        lifetime: Duration::from_secs(1),
         ..settings()
     })?;
     let address = relay.address.clone();
@@ -347,4 +347,52 @@ async fn a_publisher_that_vanishes_inside_a_frame_leaves_nothing_and_makes_room_
     expect(&mut viewer, 3).await?;
     within(third.finish()).await?;
     relay.stop().await
+}
+
+/// It would be waited for until it is gone, and it keeps its connection alive.
+#[tokio::test]
+async fn the_relay_ends_although_a_viewer_grants_no_stream() -> Result {
+    let relay = Running::new(Settings {
+        lifetime: Duration::from_millis(100),
+        ..settings()
+    })?;
+    let mut transport = TransportConfig::default();
+    transport.max_concurrent_uni_streams(0u8.into());
+    let mut grants_none = relay.viewer(transport).await?;
+    relay.stop().await?;
+    assert_eq!(within(grants_none.receive()).await?, Received::End);
+    Ok(())
+}
+
+/// The pool's buffers are no larger, and the frame's length comes from outside.
+#[tokio::test]
+async fn a_publisher_of_a_frame_that_is_too_large_is_refused() -> Result {
+    let relay = Running::new(settings())?;
+    let mut publisher = relay.publisher().await?;
+    let length = u32::try_from(FRAME_SIZE + 1)?.to_be_bytes();
+    publisher.stream().write_all(&length).await?;
+    let lost = within(async { Ok(publisher.connection().closed().await) }).await?;
+    assert!(
+        matches!(lost, ConnectionError::ApplicationClosed(close) if close.error_code == REFUSED)
+    );
+    relay.stop().await
+}
+
+/// Each connection costs memory outside of the pool.
+#[tokio::test]
+async fn a_connection_beyond_the_limit_is_refused() -> Result {
+    let relay = Running::new(Settings {
+        connections: 1,
+        ..settings()
+    })?;
+    let mut first = relay.viewer(TransportConfig::default()).await?;
+    let second = within(relay.viewer(TransportConfig::default())).await;
+    let lost = second.err().ok_or("it was admitted")?;
+    assert!(matches!(
+        lost.downcast_ref(),
+        Some(ConnectionError::ConnectionClosed(close)) if close.error_code == TransportErrorCode::CONNECTION_REFUSED
+    ));
+    relay.stop().await?;
+    assert_eq!(within(first.receive()).await?, Received::End);
+    Ok(())
 }
