@@ -63,7 +63,10 @@ impl Delivery {
         permit: Option<OwnedSemaphorePermit>,
     ) -> Self {
         Delivery {
-            sample: Some(sent.sample.slice(piece.offset..)),
+            sample: Some(match piece.offset {
+                0 => sent.sample.clone(),
+                offset => sent.sample.slice(offset..),
+            }),
             sequence: guard.sample().sequence,
             guard: Some(guard),
             _permit: permit,

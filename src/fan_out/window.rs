@@ -72,6 +72,13 @@ pub(super) enum State {
     Aborted,
 }
 
+impl Sent {
+    /// Whether it is a whole frame.
+    fn is_whole(&self) -> bool {
+        self.begins && self.state == State::Complete
+    }
+}
+
 /// What comes next for a subscriber.
 pub(super) enum Next<'a> {
     /// The bytes of this sample from the position's offset on.
@@ -140,7 +147,16 @@ impl Window {
     }
 
     /// Moves `position` to the next sample that its subscriber can use, and counts those that it skips.
+    #[inline]
     pub(super) fn next(&self, position: &mut Position) -> Next<'_> {
+        // Most samples are sent whole, to subscribers that keep up.
+        match self.get(position.next) {
+            Some(sent) if sent.is_whole() && position.suits(sent) => Next::Bytes(sent),
+            _ => self.find_next(position),
+        }
+    }
+
+    fn find_next(&self, position: &mut Position) -> Next<'_> {
         if position.next < self.first {
             let (sequence, skipped) = (position.next, self.first - position.next);
             position.move_to(self.first);
@@ -175,8 +191,7 @@ impl Window {
                 // Its frame is missing, and what follows may need it.
                 position.needs_sync_point = position.require_sync_point;
             }
-            let suits = sent.begins && (sent.sync_point || !position.needs_sync_point);
-            if !suits || state == State::Aborted {
+            if !position.suits(sent) || state == State::Aborted {
                 position.skipped += 1;
                 position.next += 1;
             } else if state == State::Arriving && position.whole_frames {
@@ -283,6 +298,11 @@ impl Position {
     /// How many samples were skipped since the last delivery.
     pub(super) fn skipped(&self) -> u64 {
         self.skipped
+    }
+
+    /// Whether a subscriber at this position can begin a frame with `sent`.
+    fn suits(&self, sent: &Sent) -> bool {
+        sent.begins && !self.inside && (sent.sync_point || !self.needs_sync_point)
     }
 
     fn move_to(&mut self, sequence: u64) {
