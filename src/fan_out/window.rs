@@ -300,9 +300,10 @@ impl Position {
         self.skipped
     }
 
-    /// Whether a subscriber at this position can begin a frame with `sent`.
+    /// Whether a subscriber that is in no frame can begin one with `sent`. Inside a frame this is so for its first sample
+    /// alone (FW2), of which the rest is delivered then.
     fn suits(&self, sent: &Sent) -> bool {
-        sent.begins && !self.inside && (sent.sync_point || !self.needs_sync_point)
+        sent.begins && (sent.sync_point || !self.needs_sync_point)
     }
 
     fn move_to(&mut self, sequence: u64) {
