@@ -40,6 +40,7 @@ fn parse<'a>(chunks: impl IntoIterator<Item = &'a [u8]>, most_memory: usize) -> 
         end: Ok((Vec::new(), true)),
     };
     let mut open: Option<(Vec<u8>, u64)> = None;
+    let mut begins_with_sync = None;
     for chunk in chunks {
         let mut chunk = Bytes::copy_from_slice(chunk);
         loop {
