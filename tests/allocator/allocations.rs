@@ -7,7 +7,7 @@
 
 use crate::counting::{allocations, take_part};
 use crate::polling::poll_once;
-use bytes::{BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes};
 use futures::StreamExt;
 use sample_pool::{Builder, PollPool, Pool, ReferenceTime, Sample, SharedSample, fan_out::FanOut};
 use std::{
@@ -241,6 +241,27 @@ fn many(pool: &Pool) {
 }
 
 /// Waits inside a runtime with a paused clock, which only the timers of these waits advance.
+/// A list of samples, and one of shared samples if there is more than one.
+fn segments(pool: &Pool) {
+    let size = pool.properties().size;
+    assert_allocates(1, "segments in one buffer, frozen and read", || {
+        let mut segments = pool.try_get_segments(size).expect("free");
+        segments.put_bytes(7, size);
+        let mut frozen = segments.freeze();
+        let clone = frozen.clone();
+        frozen.advance(size);
+        assert_eq!(clone.into_iter().count(), 1);
+    });
+    assert_allocates(2, "segments in two buffers, frozen and read", || {
+        let mut segments = pool.try_get_segments(2 * size).expect("free");
+        segments.put_bytes(7, 2 * size);
+        let mut frozen = segments.freeze();
+        let front = frozen.split_to(size);
+        frozen.advance(size);
+        assert_eq!(front.into_iter().count(), 1);
+    });
+}
+
 fn timed(pool: &Pool) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -422,6 +443,7 @@ fn a_warm_pool_allocates_only_what_a_vec_and_bytes_need() {
         sharing(&pool);
         waiting(&pool);
         many(&pool);
+        segments(&pool);
         timed(&pool);
         between_threads(&pool);
         cancelling(&pool);

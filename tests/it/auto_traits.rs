@@ -63,6 +63,7 @@ fn every_type_goes_to_other_threads_and_is_shared_between_them() {
         fan_out::Delivery,
     )>();
     owns::<(Pool, WeakPool, Builder, Sample, SamplePart, SharedSample)>();
+    owns::<(Segments, SharedSegments, IntoSegments)>();
     owns::<(SampleProperties, MediaType, NotifyGuard, Status, Holder)>();
     owns::<(Report, CallSite, WaitHistogram, Stall)>();
     owns::<(GetBufferOwned, GetBufferOwned<Quota>)>();
@@ -78,7 +79,9 @@ fn every_adapter_goes_to_other_threads_with_what_it_adapts() {
     use tokio::net::{TcpStream, tcp};
     moves::<SampleReader<TcpStream>>();
     moves::<FrameReader<ReadableFirst<tcp::OwnedReadHalf>, ()>>();
+    moves::<MessageReader<ReadableFirst<tcp::OwnedReadHalf>, ()>>();
     moves::<SampleWriter<TcpStream, SharedSample>>();
+    moves::<SampleWriter<TcpStream, SharedSegments>>();
     moves::<ReadableFirst<TcpStream>>();
     moves::<DatagramReceiver>();
     moves::<ReadError>();
@@ -94,7 +97,10 @@ fn every_adapter_goes_to_other_threads_with_what_it_adapts() {
     fn next(subscriber: &mut fan_out::Subscriber) {
         goes(&subscriber.recv());
     }
-    let _compiled = next;
+    fn part(reader: &mut FrameReader<TcpStream, Lines>) {
+        goes(&reader.next_part());
+    }
+    let _compiled = (next, part);
 }
 
 /// A task that records metrics moves between threads like any other.
@@ -135,6 +141,8 @@ fn what_a_pool_answers_is_plain_values() {
 fn every_future_moves_between_threads_and_needs_no_pinning() {
     is_future::<GetBuffer<'_>>();
     is_future::<GetBufferOwned>();
+    is_future::<GetSegments<'_>>();
+    is_future::<GetSegments<'_, Quota>>();
     is_future::<GetBufferTimeout<'_>>();
     is_future::<GetBuffers<'_>>();
     is_future::<GetBuffersInto<'_>>();

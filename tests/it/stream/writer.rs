@@ -365,6 +365,22 @@ fn two_messages_of_several_chunks_are_not_mixed() {
     );
 }
 
+/// One system call for a message in several buffers, and each buffer is released when its last byte is written.
+#[test]
+fn the_segments_of_a_message_are_written_together() {
+    let pool = pool(3, 8);
+    for (most, calls) in [(100, &[3][..]), (10, &[3, 2])] {
+        let mut message = pool.try_get_segments(20).expect("free");
+        message.put_slice(b"twenty bytes in here");
+        let mut writer = SampleWriter::new(Slow::new(most), 1);
+        at_once(writer.feed(message.freeze())).expect("there is room");
+        at_once(writer.flush()).expect("no error");
+        assert_eq!(writer.get_ref().written, b"twenty bytes in here");
+        assert_eq!(writer.get_ref().slices, calls);
+        assert_eq!(pool.free_count(), 3);
+    }
+}
+
 /// More than a write has slices for.
 #[test]
 fn a_hundred_buffers_are_written_in_as_few_calls_as_slices_allow() {
