@@ -78,7 +78,7 @@
 //!
 //! | feature | what it adds | dependencies |
 //! |---|---|---|
-//! | `stream` | the module `stream`: `SampleReader`, `FrameReader`, `SampleWriter` | `pin-project`, `tokio-util` |
+//! | `stream` | the module `stream`: `SampleReader`, `FrameReader`, `MessageReader`, `SampleWriter` | `pin-project`, `tokio-util` |
 //! | `net` | `stream`, with `ReadableFirst` and `DatagramReceiver` | Tokio's `net` and `io-util`, `socket2` |
 //! | `tracing` | events for waits, exhaustion, drains, callbacks that panic, and stalls; none in the fast path | `tracing` |
 //! | `metrics` | the module `metrics`: the status of pools, quotas and fan-outs, for an exporter | `metrics` |
