@@ -5,6 +5,7 @@
 use super::{
     datagram::{Datagram, try_receive},
     read_sample::ReadError,
+    system_batch,
     udp_readiness::UdpReadiness,
 };
 #[cfg(doc)]
@@ -28,7 +29,8 @@ use tokio::net::UdpSocket;
 ///
 /// The stream never ends. It yields the errors of the socket. A connected socket has errors of datagrams that were sent:
 /// [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) if an ICMP message reports that the port is closed. Such an
-/// error is about one datagram, so the stream continues when it is polled again.
+/// error is about one datagram, so the stream continues when it is polled again. After `shutdown` of the socket for
+/// reading, every poll yields [`UnexpectedEof`](io::ErrorKind::UnexpectedEof).
 ///
 /// # Cancel safety
 ///
@@ -68,8 +70,12 @@ pub struct DatagramReceiver {
 impl DatagramReceiver {
     /// Creates a receiver from `socket` into samples of `pool`, which is a [`&Pool`](Pool) or a
     /// [`&Quota`](crate::Quota).
+    ///
+    /// On Linux it clears `UDP_GRO`, which a [`BatchReceiver`](super::BatchReceiver) sets, because with it several datagrams
+    /// would be one sample.
     #[track_caller]
     pub fn new(socket: UdpSocket, pool: impl Into<PollPool>) -> Self {
+        system_batch::set_gro(&socket, false);
         DatagramReceiver {
             readiness: UdpReadiness::new(socket),
             pool: pool.into(),
@@ -126,7 +132,9 @@ impl Stream for DatagramReceiver {
             let sample = ready!(this.pool.poll_get_buffer(cx))?;
             match try_receive(this.readiness.socket(), sample) {
                 // The readiness was wrong. The buffer is returned to the pool, and the next poll waits again.
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    this.readiness.check_open()?;
+                }
                 result => return Poll::Ready(Some(result.map_err(ReadError::from))),
             }
         }

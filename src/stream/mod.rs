@@ -15,6 +15,14 @@
     feature = "net",
     doc = "| [`DatagramReceiver`] | a UDP socket as a `Stream` of datagrams, each in a sample of its own |"
 )]
+#![cfg_attr(
+    feature = "net",
+    doc = "| [`BatchReceiver`] | a UDP socket as a `Stream` of batches of datagrams that the system joined, each in a sample |"
+)]
+#![cfg_attr(
+    feature = "net",
+    doc = "| [`DatagramSender`], [`DatagramSink`] | frames as datagrams, many with one system call, to many addresses |"
+)]
 //!
 //! When the pool is exhausted, the readers wait in its wait queue and read nothing. This is backpressure for their
 //! source. While they wait for their source they hold no buffer, with three exceptions: a [`SampleReader`] that
@@ -50,13 +58,61 @@ mod sample_reader;
 mod sample_writer;
 
 #[cfg(feature = "net")]
+mod batch_receiver;
+#[cfg(all(feature = "net", target_os = "linux", not(portable_udp)))]
+mod control;
+#[cfg(feature = "net")]
 mod datagram;
+#[cfg(feature = "net")]
+mod datagram_batch;
 #[cfg(feature = "net")]
 mod datagram_receiver;
 #[cfg(feature = "net")]
+mod datagram_sender;
+#[cfg(feature = "net")]
+mod datagram_sink;
+#[cfg(feature = "net")]
 mod readable_first;
 #[cfg(feature = "net")]
+mod receive_batches;
+#[cfg(feature = "net")]
 mod receive_many;
+#[cfg(feature = "net")]
+mod segmentation;
+#[cfg(feature = "net")]
+mod segments;
+#[cfg(feature = "net")]
+mod send_to;
+
+// Each of two files that have the same functions.
+#[cfg(all(feature = "net", target_os = "linux", not(portable_udp)))]
+#[path = "kernel_batch.rs"]
+mod system_batch;
+#[cfg(all(feature = "net", not(all(target_os = "linux", not(portable_udp)))))]
+#[path = "single_batch.rs"]
+mod system_batch;
+#[cfg(all(
+    feature = "net",
+    not(any(
+        target_os = "redox",
+        target_os = "wasi",
+        target_os = "espidf",
+        portable_udp
+    ))
+))]
+#[path = "gso_transmit.rs"]
+mod system_transmit;
+#[cfg(all(
+    feature = "net",
+    any(
+        target_os = "redox",
+        target_os = "wasi",
+        target_os = "espidf",
+        portable_udp
+    )
+))]
+#[path = "single_transmit.rs"]
+mod system_transmit;
 #[cfg(feature = "net")]
 mod udp_readiness;
 
@@ -71,13 +127,34 @@ pub use sample_writer::SampleWriter;
 
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use batch_receiver::BatchReceiver;
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub use datagram::Datagram;
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use datagram_batch::{DatagramBatch, Ecn};
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub use datagram_receiver::DatagramReceiver;
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use datagram_sender::DatagramSender;
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use datagram_sink::DatagramSink;
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub use readable_first::{ReadReady, ReadableFirst};
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use receive_batches::ReceiveBatches;
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub use receive_many::ReceiveMany;
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use segments::Segments;
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use send_to::{SendError, SendTo};

@@ -129,6 +129,7 @@ impl<'a> ReceiveMany<'a> {
             if received > 0 {
                 return Poll::Ready(Ok(received));
             }
+            receiver.readiness.check_open()?;
         }
     }
 }

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 use crate::sync::coop::spend;
+use futures::FutureExt;
 use std::{
     io,
     sync::Arc,
@@ -69,6 +70,23 @@ impl UdpReadiness {
             if let Some(error) = self.take_error() {
                 return Poll::Ready(Err(error));
             }
+        }
+    }
+
+    /// Returns the error of a socket that reported `WouldBlock` because it was shut down for reading. Such a socket is ready
+    /// for ever, so a receiver would try again and again.
+    ///
+    /// # Errors
+    ///
+    /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if it was shut down.
+    pub(super) fn check_open(&self) -> io::Result<()> {
+        let ready = self.socket.ready(Interest::READABLE).now_or_never();
+        match ready {
+            Some(Ok(ready)) if ready.is_read_closed() => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the socket was shut down for reading",
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -93,6 +93,15 @@ fn every_adapter_goes_to_other_threads_with_what_it_adapts() {
     moves::<Datagram>();
     moves::<ReceiveMany<'_>>();
     is_future::<ReceiveMany<'_>>();
+    moves::<(BatchReceiver, DatagramBatch, Ecn)>();
+    moves::<(
+        Segments<&[u8]>,
+        Segments<SamplePart>,
+        Segments<SharedSample>,
+    )>();
+    is_future::<ReceiveBatches<'_>>();
+    moves::<(DatagramSender, DatagramSink<SharedSample>, SendError)>();
+    is_future::<SendTo<'_>>();
     fn goes<T: Send>(_: &T) {}
     fn next(subscriber: &mut fan_out::Subscriber) {
         goes(&subscriber.recv());

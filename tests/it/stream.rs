@@ -1,7 +1,9 @@
 //! The stream adapters: reading, writing, framing and datagrams, one file for each.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod batch_waits;
+mod batches;
 mod begun_frames;
 mod begun_samples;
 mod datagrams;
@@ -16,6 +18,8 @@ mod readable_first;
 mod reader;
 mod script;
 mod self_deadlock;
+mod sending;
+mod sockets;
 mod user_code;
 mod writer;
 
