@@ -207,4 +207,7 @@ mod pages {
     struct Parts;
     #[doc = include_str!("../docs/guide/sizing.md")]
     struct Sizing;
+    #[cfg(feature = "net")]
+    #[doc = include_str!("../docs/guide/udp.md")]
+    struct Udp;
 }

@@ -45,6 +45,8 @@ use tokio_util::sync::ReusableBoxFuture;
 /// - On Linux it also sets `UDP_GRO`, which this type sets back to what it was. On Windows it asks for joined datagrams: do
 ///   not receive from that socket with something else.
 ///
+/// Redox, WASI and ESP-IDF have no `quinn-udp`. There no option is set, and the system may fragment a large datagram.
+///
 /// Each datagram carries the type of service (or traffic class) with the [ECN mark](DatagramSender::set_ecn) and otherwise
 /// zeroes: a DSCP that was set on the socket by `IP_TOS` is not used.
 ///

@@ -12,7 +12,7 @@
 //! - **K2** The system has written the first `msg_len` of the spare bytes that it was given.
 //!   `stream::batches::a_short_message_after_a_long_one_shows_nothing_of_it`
 //! - **K3** The value of a socket option is one `c_int`, which outlives the call.
-//!   `stream::batches::a_receiver_sets_the_options_that_it_documents_and_no_other`
+//!   `stream::joined_batches::a_receiver_sets_the_options_that_it_documents_and_no_other`
 
 #![allow(unsafe_code, reason = "listed in scripts/layers")]
 

@@ -13,6 +13,10 @@ mod frames;
 mod masked_frames;
 mod message_sources;
 mod messages;
+#[cfg(all(target_os = "linux", not(portable_udp)))]
+mod joined_batches;
+#[cfg(all(target_os = "linux", not(portable_udp)))]
+mod network;
 mod parts;
 mod readable_first;
 mod reader;

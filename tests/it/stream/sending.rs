@@ -4,7 +4,7 @@
 
 use super::{
     pool,
-    sockets::{bound, loopback, refused, soon},
+    sockets::{bound, bytes, loopback, refused, soon},
 };
 use crate::polling::Polled;
 use bytes::{BufMut, Bytes};
@@ -19,10 +19,6 @@ use tokio::net::UdpSocket;
 
 async fn sender() -> DatagramSender {
     DatagramSender::new(loopback().await.0).expect("loopback")
-}
-
-fn bytes(len: usize) -> Vec<u8> {
-    (0..len).map(|number| (number % 251) as u8).collect()
 }
 
 /// The next `count` datagrams.

@@ -72,8 +72,13 @@ pub(super) async fn datagrams(
     batches
 }
 
+/// Bytes of which no two neighbours are equal.
+pub(super) fn bytes(len: usize) -> Vec<u8> {
+    (0..len).map(|number| (number % 251) as u8).collect()
+}
+
 /// The value of an option of a socket.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(portable_udp)))]
 pub(super) fn option(socket: &UdpSocket, level: i32, name: i32) -> i32 {
     use std::os::fd::AsRawFd;
     let (mut value, mut size) = (0_i32, 4);
@@ -85,7 +90,7 @@ pub(super) fn option(socket: &UdpSocket, level: i32, name: i32) -> i32 {
 }
 
 /// Sets an option of a socket.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(portable_udp)))]
 pub(super) fn set_option(socket: &UdpSocket, level: i32, name: i32, value: i32) {
     use std::os::fd::AsRawFd;
     let (fd, at) = (socket.as_raw_fd(), (&raw const value).cast());
