@@ -136,7 +136,8 @@ impl DatagramSender {
         self.segmentation.most()
     }
 
-    /// Sets the ECN mark of all further datagrams. It has no effect on Redox, WASI and ESP-IDF.
+    /// Sets the ECN mark of all further datagrams. It has no effect on Redox, WASI and ESP-IDF, and none on IPv4 after the
+    /// system has once refused a datagram of this sender with `EINVAL`: `quinn-udp` then takes the mark for the reason.
     ///
     /// # Examples
     ///

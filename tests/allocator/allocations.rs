@@ -378,7 +378,9 @@ fn fanning_out(pool: &Pool) {
 /// Sockets on loopback, inside a runtime on this thread.
 #[cfg(feature = "net")]
 fn receiving(pool: &Pool) {
-    use sample_pool::stream::{DatagramReceiver, ReadableFirst, SampleReader};
+    use sample_pool::stream::{
+        BatchReceiver, DatagramReceiver, DatagramSender, ReadableFirst, SampleReader,
+    };
     use tokio::{
         io::AsyncWriteExt,
         net::{UdpSocket, UnixStream},
@@ -393,6 +395,12 @@ fn receiving(pool: &Pool) {
         let address = socket.local_addr().expect("it is bound");
         let sender = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
         let mut datagrams = DatagramReceiver::new(socket, pool);
+        let joining = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+        let joining_at = joining.local_addr().expect("it is bound");
+        let mut batches = BatchReceiver::new(joining, pool, 4);
+        let frames = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
+        let mut frames = DatagramSender::new(frames).expect("loopback");
+        let mut received_batches = Vec::with_capacity(2);
         let (mut client, server) = UnixStream::pair().expect("a pair");
         let mut reads = SampleReader::new(ReadableFirst::new(server), pool);
         let mut batch = Vec::with_capacity(2);
@@ -407,6 +415,25 @@ fn receiving(pool: &Pool) {
             let received = datagrams.receive_many(&mut batch, 2).await;
             assert_eq!(received.expect("no error"), 1);
             batch.clear();
+            for many in [false, true] {
+                frames
+                    .send_to(b"four", 4, joining_at)
+                    .await
+                    .expect("loopback");
+                match many {
+                    true => {
+                        let received = batches.receive_many(&mut received_batches, 2).await;
+                        assert_eq!(received.expect("no error"), 1);
+                    }
+                    false => {
+                        let batch = batches.next().await.expect("endless");
+                        received_batches.push(batch.expect("no error"));
+                    }
+                }
+                received_batches.drain(..).for_each(|batch| {
+                    assert_eq!(batch.into_parts().len(), 1);
+                });
+            }
             client.write_all(b"three").await.expect("it is open");
             drop(reads.next().await.expect("it is open").expect("no error"));
         }

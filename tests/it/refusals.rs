@@ -148,7 +148,8 @@ fn a_loop_that_is_asked_for_its_sample_lets_other_tasks_run() {
 #[test]
 fn a_reader_that_is_refused_lets_the_task_run_that_ends_the_flush() {
     use sample_pool::stream::{
-        DatagramReceiver, DecodeFrame, Decoded, FrameError, FrameReader, ReadError, SampleReader,
+        BatchReceiver, DatagramReceiver, DecodeFrame, Decoded, FrameError, FrameReader, ReadError,
+        SampleReader,
     };
     use std::convert::Infallible;
 
@@ -193,7 +194,7 @@ fn a_reader_that_is_refused_lets_the_task_run_that_ends_the_flush() {
 
         let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
-        for _ in 0..2 {
+        for _ in 0..4 {
             socket.send_to(b"one", address).await.unwrap();
         }
         let mut receiver = DatagramReceiver::new(socket, pool);
@@ -204,6 +205,15 @@ fn a_reader_that_is_refused_lets_the_task_run_that_ends_the_flush() {
             received.map_err(refusal)
         };
         until_the_flush_ends(pool, batch).await;
+
+        let mut receiver = BatchReceiver::new(receiver.into_inner(), pool, 16);
+        let next = async || receiver.next().await.expect("endless").map_err(refusal);
+        until_the_flush_ends(pool, next).await;
+        let batches = async || {
+            let received = receiver.receive_many(&mut Vec::new(), 1).await;
+            received.map_err(refusal)
+        };
+        until_the_flush_ends(pool, batches).await;
     });
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::polling::Polled;
 use futures::StreamExt;
 use sample_pool::{
-    GetBufferError,
+    GetBufferError, Pool,
     stream::{BatchReceiver, ReadError},
 };
 use std::{collections::HashSet, net::SocketAddr};
@@ -222,4 +222,30 @@ async fn ten_thousand_addresses_take_no_more_buffers_than_their_datagrams() {
     let status = pool.status();
     assert!(status.high_water <= TOGETHER + 16, "{status:?}");
     assert_eq!((status.free, status.exhausted), (TOGETHER + 16, 0));
+}
+
+/// All receivers of a server would otherwise be named by one line of the crate.
+#[tokio::test]
+async fn a_receiver_is_named_by_the_call_site_that_made_it_and_a_receive_of_many_by_its_own() {
+    let pool = Pool::builder().buffers(4).size(16).track_holders(true);
+    let pool = pool.build().expect("small");
+    let (socket, address) = loopback().await;
+    let sender = loopback().await.0;
+    for _ in 0..4 {
+        sender.send_to(b"one", address).await.expect("loopback");
+    }
+    let lines = || {
+        pool.holders()
+            .iter()
+            .map(|holder| holder.location.line())
+            .collect::<Vec<_>>()
+    };
+    let (made, mut receiver) = (line!(), BatchReceiver::new(socket, &pool, 16));
+    let one = next(&mut receiver).await;
+    assert_eq!(lines(), [made]);
+    drop(one);
+    let mut batches = Vec::new();
+    let (asked, many) = (line!(), receiver.receive_many(&mut batches, 3));
+    soon(many).await.expect("no error");
+    assert_eq!(lines(), vec![asked; batches.len()]);
 }

@@ -335,3 +335,25 @@ async fn with_a_quota_it_holds_no_more_than_that() {
     let last = receiver.next().await.unwrap().unwrap();
     assert_eq!(&last.sample[..], [2]);
 }
+
+/// After `shutdown` the socket is readable for ever, and there is never anything to read.
+#[tokio::test]
+async fn a_socket_that_is_shut_down_ends_the_wait_with_an_error() {
+    let pool = pool(2, 16);
+    let mut receiver = refused(&pool).await;
+    let socket = socket2::SockRef::from(receiver.get_ref());
+    let down = socket.shutdown(std::net::Shutdown::Read);
+    down.expect("it is connected");
+    for _ in 0..2 {
+        let one = soon(receiver.next()).await.expect("endless");
+        let mut batch = Vec::new();
+        let many = soon(receiver.receive_many(&mut batch, 2)).await;
+        for error in [one.unwrap_err(), many.unwrap_err()] {
+            let ReadError::Io(error) = error else {
+                panic!("{error}")
+            };
+            assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+        }
+    }
+    assert_eq!(pool.free_count(), 2);
+}

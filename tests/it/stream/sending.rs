@@ -55,6 +55,8 @@ async fn a_frame_leaves_as_datagrams_of_the_segment_size_to_every_address() {
         (70_000, 30_000),
         (100_000, 65_000),
         (20_000, 100),
+        // 53 segments are one byte more than a packet takes.
+        (66_000, 1236),
     ] {
         let mut frame = pool.get_buffer().await.expect("one is free");
         frame.put_slice(&bytes(len));
