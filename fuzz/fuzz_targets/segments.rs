@@ -51,7 +51,9 @@ fn sequence(bytes: &[u8]) -> Result<(usize, Vec<Fill>, Vec<(usize, Read)>)> {
     let mut bytes = Unstructured::new(bytes);
     let len = usize::from(bytes.arbitrary::<u8>()?) % (BUFFERS * SIZE + 1);
     let fills = bytes.int_in_range(0..=20)?;
-    let fills = (0..fills).map(|_| fill(&mut bytes)).collect::<Result<_>>()?;
+    let fills = (0..fills)
+        .map(|_| fill(&mut bytes))
+        .collect::<Result<_>>()?;
     let mut reads = Vec::new();
     while !bytes.is_empty() && reads.len() < MOST_STEPS {
         reads.push(read(&mut bytes)?);

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use super::segments::Segments;
+use super::datagrams::Datagrams;
 use crate::sample::{exclusive::Sample, part::SamplePart, shared::SharedSample};
 use std::net::{IpAddr, SocketAddr};
 
@@ -65,8 +65,8 @@ impl DatagramBatch {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn datagrams(&self) -> Segments<&[u8]> {
-        Segments::new(&self.sample, self.segment_size)
+    pub fn datagrams(&self) -> Datagrams<&[u8]> {
+        Datagrams::new(&self.sample, self.segment_size)
     }
 
     /// Makes each datagram a part, which is changed in place, for example decrypted, and then frozen. It copies nothing.
@@ -99,8 +99,8 @@ impl DatagramBatch {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn into_parts(self) -> Segments<SamplePart> {
-        Segments::new(self.sample.into_part(), self.segment_size)
+    pub fn into_parts(self) -> Datagrams<SamplePart> {
+        Datagrams::new(self.sample.into_part(), self.segment_size)
     }
 
     /// Makes each datagram a shared sample. It copies nothing and allocates nothing.
@@ -124,8 +124,8 @@ impl DatagramBatch {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn into_shared(self) -> Segments<SharedSample> {
-        Segments::new(self.sample.freeze(), self.segment_size)
+    pub fn into_shared(self) -> Datagrams<SharedSample> {
+        Datagrams::new(self.sample.freeze(), self.segment_size)
     }
 }
 

@@ -72,6 +72,8 @@ mod datagram_sender;
 #[cfg(feature = "net")]
 mod datagram_sink;
 #[cfg(feature = "net")]
+mod datagrams;
+#[cfg(feature = "net")]
 mod readable_first;
 #[cfg(feature = "net")]
 mod receive_batches;
@@ -79,8 +81,6 @@ mod receive_batches;
 mod receive_many;
 #[cfg(feature = "net")]
 mod segmentation;
-#[cfg(feature = "net")]
-mod segments;
 #[cfg(feature = "net")]
 mod send_to;
 
@@ -145,6 +145,9 @@ pub use datagram_sender::DatagramSender;
 pub use datagram_sink::DatagramSink;
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
+pub use datagrams::Datagrams;
+#[cfg(feature = "net")]
+#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub use readable_first::{ReadReady, ReadableFirst};
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
@@ -152,9 +155,6 @@ pub use receive_batches::ReceiveBatches;
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub use receive_many::ReceiveMany;
-#[cfg(feature = "net")]
-#[cfg_attr(docsrs, doc(cfg(feature = "net")))]
-pub use segments::Segments;
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub use send_to::{SendError, SendTo};

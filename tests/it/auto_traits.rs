@@ -95,9 +95,9 @@ fn every_adapter_goes_to_other_threads_with_what_it_adapts() {
     is_future::<ReceiveMany<'_>>();
     moves::<(BatchReceiver, DatagramBatch, Ecn)>();
     moves::<(
-        Segments<&[u8]>,
-        Segments<SamplePart>,
-        Segments<SharedSample>,
+        Datagrams<&[u8]>,
+        Datagrams<SamplePart>,
+        Datagrams<SharedSample>,
     )>();
     is_future::<ReceiveBatches<'_>>();
     moves::<(DatagramSender, DatagramSink<SharedSample>, SendError)>();

@@ -10,11 +10,11 @@ mod datagrams;
 mod decoders;
 mod ended_samples;
 mod frames;
+#[cfg(all(target_os = "linux", not(portable_udp)))]
+mod joined_batches;
 mod masked_frames;
 mod message_sources;
 mod messages;
-#[cfg(all(target_os = "linux", not(portable_udp)))]
-mod joined_batches;
 #[cfg(all(target_os = "linux", not(portable_udp)))]
 mod network;
 mod parts;

@@ -16,23 +16,23 @@ use std::{fmt, iter::FusedIterator};
 ///
 /// See [`DatagramBatch::into_parts`](super::DatagramBatch::into_parts).
 #[must_use = "an iterator does nothing until it is asked for an item"]
-pub struct Segments<T> {
+pub struct Datagrams<T> {
     rest: Option<T>,
     size: usize,
 }
 
-impl<T> Segments<T> {
+impl<T> Datagrams<T> {
     pub(super) fn new(bytes: T, size: usize) -> Self {
-        Segments {
+        Datagrams {
             rest: Some(bytes),
             size: size.max(1),
         }
     }
 }
 
-macro_rules! segments {
+macro_rules! datagrams {
     ($(($($lifetime:lifetime)?) $bytes:ty => $split_to:expr;)*) => {$(
-        impl$(<$lifetime>)? Iterator for Segments<$bytes> {
+        impl$(<$lifetime>)? Iterator for Datagrams<$bytes> {
             type Item = $bytes;
 
             fn next(&mut self) -> Option<$bytes> {
@@ -51,12 +51,12 @@ macro_rules! segments {
             }
         }
 
-        impl$(<$lifetime>)? ExactSizeIterator for Segments<$bytes> {}
-        impl$(<$lifetime>)? FusedIterator for Segments<$bytes> {}
+        impl$(<$lifetime>)? ExactSizeIterator for Datagrams<$bytes> {}
+        impl$(<$lifetime>)? FusedIterator for Datagrams<$bytes> {}
     )*};
 }
 
-segments! {
+datagrams! {
     ('a) &'a [u8] => |rest, size| {
         let (first, behind) = rest.split_at(size);
         *rest = behind;
@@ -67,9 +67,9 @@ segments! {
 }
 
 /// Prints the segment size, never the bytes.
-impl<T> fmt::Debug for Segments<T> {
+impl<T> fmt::Debug for Datagrams<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Segments")
+        f.debug_struct("Datagrams")
             .field("size", &self.size)
             .finish_non_exhaustive()
     }
@@ -81,7 +81,7 @@ mod tests {
 
     /// One too many would be an empty datagram that was never sent, and one too few would lose the last.
     #[test]
-    fn there_are_as_many_segments_as_datagrams_and_the_last_may_be_short() {
+    fn there_are_as_many_datagrams_as_segments_and_the_last_may_be_short() {
         for (len, size, expected) in [
             (0, 1, &[0][..]),
             (1, 4, &[1]),
@@ -91,9 +91,9 @@ mod tests {
             (9, 0, &[1; 9]),
         ] {
             let bytes = vec![7; len];
-            let segments = Segments::new(&bytes[..], size);
-            assert_eq!(segments.len(), expected.len(), "{len} / {size}");
-            let lengths: Vec<usize> = segments.map(<[u8]>::len).collect();
+            let datagrams = Datagrams::new(&bytes[..], size);
+            assert_eq!(datagrams.len(), expected.len(), "{len} / {size}");
+            let lengths: Vec<usize> = datagrams.map(<[u8]>::len).collect();
             assert_eq!(lengths, expected, "{len} / {size}");
         }
     }
