@@ -18,7 +18,7 @@ use crate::{
     wait::{
         node::Outcome,
         quota_account::{Account, RoomRequest, RoomWait},
-        quota_word::Subtracted,
+        quota_word::{QuotaWord, Subtracted},
     },
 };
 use std::{fmt, ops::Deref, ptr::NonNull, sync::Arc, task::Waker};
@@ -192,9 +192,10 @@ impl Drop for Charge {
         let Some(account) = self.account else {
             return;
         };
-        // Only the word is borrowed: after the subtraction the account may be freed by another thread at any time.
         // SAFETY: what is in use keeps the account alive (A4).
-        let word = unsafe { &(*account.as_ptr()).word };
+        let padded = unsafe { &(*account.as_ptr()).word };
+        // Only the atomic is borrowed from here on: after the subtraction another thread may free the account at any time.
+        let word: &QuotaWord = padded;
         match word.try_subtract(self.count) {
             Subtracted::Done => {}
             Subtracted::Last => drop_last(account),

@@ -49,6 +49,7 @@ use crate::{
         slab::WaiterNumber,
     },
 };
+use crossbeam_utils::CachePadded;
 use std::{
     fmt,
     panic::{RefUnwindSafe, UnwindSafe},
@@ -67,7 +68,7 @@ pub(crate) struct Account {
     limit: usize,
     /// The rank of all gets of this quota. It never changes, so a user of the quota cannot raise it.
     rank: Rank,
-    pub(super) word: QuotaWord,
+    pub(super) word: CachePadded<QuotaWord>,
     waiters: Lock<Queue>,
 }
 
@@ -144,7 +145,7 @@ impl Account {
             name,
             limit: limit.min(MAX_LIMIT),
             rank,
-            word: QuotaWord::new(),
+            word: CachePadded::new(QuotaWord::new()),
             waiters: Lock::new(Queue {
                 queue: WaitQueue::new(KEPT_BY_A_QUOTA),
                 reclaim: Reclaim::default(),

@@ -23,7 +23,6 @@
 #![forbid(unsafe_code)]
 
 use crate::sync::{AtomicUsize, Ordering};
-use crossbeam_utils::CachePadded;
 
 /// The mark: a waiter is queued.
 const WAITED_FOR: usize = 1;
@@ -35,8 +34,9 @@ const ONE: usize = 4;
 /// The largest limit that the word can count to.
 pub(super) const MAX_LIMIT: usize = usize::MAX / ONE;
 
-/// See the module's documentation.
-pub(super) struct QuotaWord(CachePadded<AtomicUsize>);
+/// See the module's documentation. It is the atomic alone, and its padding is around it: a subtraction has a reference to
+/// it while another thread may free the account, which Rust's aliasing rules allow for the bytes of an atomic only.
+pub(super) struct QuotaWord(AtomicUsize);
 
 /// The result of a subtraction.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub(super) enum Subtracted {
 
 impl QuotaWord {
     pub(super) fn new() -> Self {
-        QuotaWord(CachePadded::new(AtomicUsize::new(0)))
+        QuotaWord(AtomicUsize::new(0))
     }
 
     /// How many samples are in use.
