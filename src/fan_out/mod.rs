@@ -382,8 +382,7 @@ impl FanOut {
         let mut samples = window::allocate(self.backlog);
         self.window.send_modify(|window| {
             window.abort();
-            window.first = window.end();
-            mem::swap(&mut window.samples, &mut samples);
+            window.clear(&mut samples);
         });
     }
 

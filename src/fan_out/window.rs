@@ -10,7 +10,7 @@
 //! | `Complete`  | yes, and its frame too  | –                                                                        |
 //! | `Aborted`   | no, it never will       | –                                                                        |
 //!
-//! A subscriber skips the samples that left the window before it read them, the samples of aborted frames, and what
+//! A subscriber skips the samples that left the window before it had all of their bytes, the samples of aborted frames, and what
 //! follows a gap up to the beginning of a frame. If sync points are required, it then skips on to the next one, because
 //! the samples before it cannot be used without those that are gone.
 //!
@@ -37,6 +37,8 @@ pub(super) struct Window {
     /// The sequence number of the oldest sample in the window.
     pub(super) first: u64,
     pub(super) samples: VecDeque<Sent>,
+    /// The length of the sample before the oldest one, if its frame goes on in the oldest one.
+    left: Option<usize>,
     /// Whether the fan-out is closed: no sample is added any more.
     pub(super) closed: bool,
     /// The frame that is arriving, if there is one.
@@ -96,6 +98,7 @@ impl Window {
         Window {
             first: 0,
             samples: allocate(backlog),
+            left: None,
             closed: false,
             arriving: None,
             started: 0,
@@ -112,8 +115,17 @@ impl Window {
         if self.samples.len() < backlog {
             return None;
         }
+        let oldest = self.samples.pop_front()?;
         self.first += 1;
-        self.samples.pop_front()
+        self.left = (oldest.state == State::Continued).then(|| oldest.sample.len());
+        Some(oldest)
+    }
+
+    /// Moves all samples out, and an empty queue in.
+    pub(super) fn clear(&mut self, samples: &mut VecDeque<Sent>) {
+        self.first = self.end();
+        self.left = None;
+        mem::swap(&mut self.samples, samples);
     }
 
     /// Starts a frame, which is the only one that is arriving.
@@ -157,6 +169,9 @@ impl Window {
     }
 
     fn find_next(&self, position: &mut Position) -> Next<'_> {
+        if self.has_all_that_left(position) {
+            position.move_to(self.first);
+        }
         if position.next < self.first {
             let (sequence, skipped) = (position.next, self.first - position.next);
             position.move_to(self.first);
@@ -201,6 +216,12 @@ impl Window {
             }
         }
         Next::Nothing
+    }
+
+    /// Whether the only sample that left the window at `position` is one of which all bytes were delivered, so that the
+    /// rest of its frame is in the window.
+    fn has_all_that_left(&self, position: &Position) -> bool {
+        position.inside && position.next + 1 == self.first && self.left == Some(position.offset)
     }
 
     /// Returns the last sample that is there of the frame of `sequence`, and how far that frame has arrived.

@@ -133,7 +133,18 @@ impl Viewer {
         }
     }
 
+    /// Of the only sample that left the backlog it has all bytes, and the frame goes on in the backlog.
+    fn has_all_that_left(&self, sent: &Sent) -> bool {
+        self.inside
+            && self.next + 1 == sent.first
+            && self.offset == sent.samples[self.next].bytes.len()
+            && !sent.is_last_of_frame(self.next)
+    }
+
     fn expected(&mut self, sent: &Sent, require: bool) -> Option<Seen> {
+        if self.has_all_that_left(sent) {
+            (self.next, self.offset) = (sent.first, 0);
+        }
         if self.next < sent.first {
             let (cut, lost) = (self.next as u64, (sent.first - self.next) as u64);
             (self.next, self.offset, self.needs_sync_point) = (sent.first, 0, require);

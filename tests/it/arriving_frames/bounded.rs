@@ -68,6 +68,69 @@ fn arriving_frames_and_all_subscribers_hold_no_more_than_backlog_and_limit_and_t
     assert_eq!(pool.status().outstanding, 0);
 }
 
+fn send(fan_out: &FanOut, pool: &Pool) {
+    let mut whole = pool.try_get_buffer().expect("one is free");
+    whole.put_slice(b"whole");
+    fan_out.send(whole.freeze()).expect("it is open");
+}
+
+/// It keeps up, and would get an abort as if the rest of the frame were gone: with a backlog of one, at each buffer.
+#[test]
+fn a_subscriber_that_received_all_that_left_the_backlog_goes_on_in_the_frame() {
+    let pool = pool();
+    for backlog in [1, 2] {
+        let video = FanOut::new(backlog, 8);
+        let [mut viewer, mut behind] = [(); 2].map(|()| video.subscribe(1));
+        let mut first = part(&pool);
+        let mut frame = start(&video, true);
+        append(&mut frame, &mut first, b"a");
+        expect(&mut viewer, "<a");
+        expect(&mut behind, "<a");
+        append(&mut frame, &mut first, b"b");
+        expect(&mut viewer, "b");
+        for _ in 0..backlog {
+            append(&mut frame, &mut part(&pool), b"c");
+        }
+        for sequence in 1..=backlog as u64 {
+            let received = next(&mut viewer);
+            assert_eq!(
+                (&*shown(&received), received.sequence(), received.skipped()),
+                ("c", sequence, 0)
+            );
+        }
+        let lost = next(&mut behind);
+        assert_eq!((&*shown(&lost), lost.skipped()), ("!", 1), "without the b");
+        drop(lost);
+        frame.finish().expect("it is arriving");
+        expect(&mut viewer, ">");
+        expect_nothing(&mut behind);
+        // What follows a frame that was aborted is not its rest.
+        let mut frame = start(&video, true);
+        append(&mut frame, &mut part(&pool), b"half");
+        expect(&mut viewer, "<half");
+        drop(frame);
+        for _ in 0..backlog {
+            send(&video, &pool);
+        }
+        expect(&mut viewer, "!");
+        for _ in 0..backlog {
+            expect(&mut viewer, "<whole>");
+        }
+        // Nor is what follows a backlog that was cleared, although the last one that left it is as long.
+        let mut frame = start(&video, true);
+        append(&mut frame, &mut part(&pool), b"y");
+        expect(&mut viewer, "<y");
+        for _ in 0..backlog {
+            append(&mut frame, &mut part(&pool), b"y");
+            expect(&mut viewer, "y");
+        }
+        video.clear();
+        send(&video, &pool);
+        expect(&mut viewer, "!");
+        expect(&mut viewer, "<whole>");
+    }
+}
+
 /// The callback counts buffers, and one that runs under the lock of the window would wait for itself.
 #[test]
 fn the_release_callback_runs_once_for_a_sample_and_may_use_the_fan_out() {
