@@ -144,8 +144,12 @@ impl FanOut {
     /// Creates a subscriber that receives a frame only when all of it has arrived, one delivery for each sample.
     ///
     /// It is for consumers that cannot use a part of a frame, such as a decoder, or a client that asks for one frame. It
-    /// starts with the newest complete frame of the backlog, and is never delivered an aborted one. Otherwise it is like
-    /// [`subscribe`](FanOut::subscribe), and if all samples are [sent](FanOut::send) whole, there is no difference.
+    /// starts with the newest complete frame of the backlog. A frame that its producer aborts is skipped. Otherwise it is
+    /// like [`subscribe`](FanOut::subscribe), and if all samples are [sent](FanOut::send) whole, there is no difference.
+    ///
+    /// A frame of several samples is several deliveries. If the rest of them leaves the backlog before this subscriber
+    /// has received it, the next delivery [is aborted](Delivery::is_aborted). A frame of more samples than the backlog has
+    /// is never received.
     ///
     /// # Panics
     ///

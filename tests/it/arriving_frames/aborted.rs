@@ -162,6 +162,30 @@ fn a_subscriber_that_loses_the_middle_of_a_frame_gets_an_abort_and_goes_on_with_
     assert_eq!(video.status().skipped, 10);
 }
 
+/// It has received a part of a frame too, and would take the next frame for the rest.
+#[test]
+fn a_subscriber_to_whole_frames_that_loses_the_rest_of_a_frame_gets_an_abort() {
+    let pool = pool();
+    let video = FanOut::new(3, 8);
+    let mut decoder = video.subscribe_to_whole_frames(1);
+    let mut frame = start(&video, true);
+    for byte in [b"1", b"2", b"3"] {
+        append(&mut frame, &mut part(&pool), byte);
+    }
+    frame.finish().expect("it is arriving");
+    expect(&mut decoder, "<1");
+    let mut frame = start(&video, true);
+    for byte in [b"4", b"5", b"6", b"7"] {
+        append(&mut frame, &mut part(&pool), byte);
+    }
+    frame.finish().expect("it is arriving");
+    let lost = next(&mut decoder);
+    assert_eq!((&*shown(&lost), lost.skipped()), ("!", 3));
+    drop(lost);
+    // Of the other frame, the beginning has left a backlog that is too short for it.
+    expect_nothing(&mut decoder);
+}
+
 /// Frames are skipped whole, so that none begins in its middle.
 #[test]
 fn a_subscriber_that_lags_between_frames_skips_whole_frames_and_no_abort_is_delivered() {
