@@ -287,6 +287,8 @@ impl Begun {
             }
             // Each read spends budget: a source can always be ready, and the task would not let other tasks run.
             let proceed = ready!(coop::poll_proceed(cx));
+            // Before the read, and not behind it: a source that panicked may have filled a sample.
+            segments.pass_full();
             let Some(sample) = segments.filling() else {
                 // There was one. A source is user code, and can put another sample in the place of the one that it fills.
                 let (frame, buffer) = (self.len, bytes);
@@ -296,7 +298,6 @@ impl Begun {
             let had = sample.len();
             let read = frames.source.as_mut().poll_read_sample(cx, sample);
             let appended = sample.len() > had;
-            segments.pass_full();
             match read {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
                 Poll::Ready(Ok(_)) | Poll::Pending if appended => proceed.made_progress(),

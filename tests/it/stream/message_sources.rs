@@ -146,3 +146,33 @@ fn a_range_that_is_not_within_the_frame_panics_and_loses_no_buffer() {
         assert_eq!(pool.free_count(), 4);
     }
 }
+
+/// Fills a sample and panics, once.
+struct Panics(Numbered, bool);
+
+impl ReadSample for Panics {
+    fn poll_read_sample(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        sample: &mut Sample,
+    ) -> Poll<io::Result<usize>> {
+        let read = Pin::new(&mut self.0).poll_read_sample(cx, sample);
+        if sample.spare_capacity() == 0 && std::mem::take(&mut self.1) {
+            panic!("a source is user code");
+        }
+        read
+    }
+}
+
+/// The bytes are there. A reader that asks the source to fill the full buffer again would take "no bytes" for the end.
+#[test]
+fn a_source_that_panics_when_a_buffer_is_full_loses_no_byte() {
+    let pool = pool(4, 64);
+    let source = Panics(Numbered::new(frame(150, 1)), true);
+    let mut reader = MessageReader::new(source, &pool, decoder());
+    let panic = catch_unwind(AssertUnwindSafe(|| drop(at_once(reader.next()))));
+    assert!(panic.is_err());
+    assert_eq!(reader.buffered_len(), 64);
+    let message = at_once(reader.next()).expect("not at the end");
+    check(message.expect("no error"), 150, 1);
+}
