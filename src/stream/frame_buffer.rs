@@ -185,6 +185,14 @@ impl FrameBuffer {
         }
     }
 
+    /// Moves bytes that are on the heap into a sample.
+    pub(super) fn poll_leave_heap(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NoSpace>> {
+        match self.storage {
+            Storage::OnHeap => self.poll_move(self.heap.bytes().len(), cx),
+            Storage::Empty | Storage::Filling(_) | Storage::Parsing(_) => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Moves the bytes to the start of another sample.
     fn poll_move(&mut self, needed: usize, cx: &mut Context<'_>) -> Poll<Result<(), NoSpace>> {
         // Checked before the wait, which may only end when the caller drops the frames that it holds. A pool that is not

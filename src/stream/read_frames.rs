@@ -26,7 +26,7 @@ pub(super) struct ReadFrames<S, D> {
     #[pin]
     pub(super) source: S,
     pub(super) decoder: D,
-    /// The decoder may remember bytes of another source.
+    /// The decoder may remember other bytes than those that it gets next.
     pub(super) restart: bool,
     pub(super) buffer: FrameBuffer,
     /// How many bytes must be there before the decoder is called again.
@@ -90,6 +90,21 @@ impl<S: ReadSample, D: DecodeFrame> ReadFrames<S, D> {
             if *this.end == End::Stream {
                 proceed.made_progress();
                 return Poll::Ready(None);
+            }
+            if *this.restart {
+                // Another decoder can find a frame in the bytes that are there. Frames are split off buffers only.
+                match ready!(this.buffer.poll_leave_heap(cx)) {
+                    Ok(()) => {}
+                    Err(NoSpace::GetBuffer(error)) => {
+                        proceed.made_progress();
+                        return Poll::Ready(Some(Err(error.into())));
+                    }
+                    Err(NoSpace::TooLarge { buffer }) => {
+                        let frame = this.buffer.bytes().len();
+                        return this.fail(FrameError::TooLarge { frame, buffer });
+                    }
+                }
+                *this.needed = 1;
             }
             let bytes = this.buffer.bytes();
             let before = bytes.len();
@@ -204,7 +219,7 @@ impl<S, D: DecodeFrame> ReadFramesProjection<'_, S, D> {
         Poll::Ready(FrameError::TimedOut { bytes, limit })
     }
 
-    /// A frame is complete that was read elsewhere. `rest` was read behind it.
+    /// A frame is complete that was read elsewhere, and that the decoder saw the start of. `rest` was read behind it.
     pub(super) fn go_on_with(&mut self, rest: Option<SamplePart>) {
         *self.needed = 1;
         self.stop_timer();

@@ -4,12 +4,13 @@ use super::{
     pool,
     script::{Script, Step},
 };
-use crate::polling::at_once;
+use crate::polling::{Polled, at_once};
 use futures::StreamExt;
 use sample_pool::stream::{
     DecodeFrame, Decoded, FrameError, FrameReader, LengthDelimited, LengthError, Lines,
 };
 use std::fmt::Debug;
+use tokio::io::{AsyncWriteExt, duplex};
 
 /// The frames of `bytes`, which arrive in pieces of `size`, and the error if there is one.
 fn frames<D: DecodeFrame<Error: Debug>>(
@@ -101,6 +102,31 @@ fn a_decoder_that_is_moved_in_the_middle_of_a_line_finds_the_next_line() {
             *replaced.decoder_mut() = used(begun);
             assert_eq!(frames_of(replaced).0, expected, "pieces of {size}");
         }
+    }
+}
+
+/// The reader waited for as many bytes as the decoder before it had asked for, and the source may send no more.
+#[test]
+fn a_decoder_that_takes_the_place_of_another_sees_the_bytes_that_are_there() {
+    // For the other decoder, the frame has 512 bytes.
+    let (small, large) = (b"\x02\0ab", [&[0x20_u8, 0x20][..], &[7; 0x2020]].concat());
+    for (begun, len) in [(&small[..], 2), (&large[..], 0x2020)] {
+        let pool = pool(2, 64 * 1024);
+        let (mut client, server) = duplex(64 * 1024);
+        let lengths = LengthDelimited::new().length_field_length(2);
+        let mut reader = FrameReader::new(server, &pool, lengths.clone().length_adjustment(1000));
+        at_once(client.write_all(begun)).expect("there is room");
+        drop(Polled::waiting(reader.next()));
+        let held = pool.try_get_buffers(pool.free_count()).expect("free");
+        *reader.decoder_mut() = lengths.little_endian();
+        let mut polled = Polled::new(reader.next());
+        if len == 2 {
+            // Its bytes are on the heap, and a frame is a part of a buffer.
+            polled.expect_pending();
+        }
+        drop(held);
+        let frame = polled.expect_ready().expect("not at the end");
+        assert_eq!(frame.expect("no error").len(), len);
     }
 }
 
