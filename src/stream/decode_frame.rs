@@ -74,6 +74,7 @@ pub trait DecodeFrame {
     /// A [`MessageReader`](super::MessageReader) calls it for a frame that does not fit into a buffer, with the bytes for
     /// which [`decode`](DecodeFrame::decode) has returned [`Incomplete`](Decoded::Incomplete). The range ends behind these
     /// bytes, and at most at the number of bytes that `decode` needs; those between the two are consumed with the frame.
+    /// The reader panics if it does not.
     ///
     /// The provided method returns `None`. Then a frame that does not fit into a buffer is an error. A
     /// [`FrameReader`](super::FrameReader) does not call it.
@@ -97,8 +98,9 @@ pub trait DecodeFrame {
     /// Forgets what earlier calls found in the bytes of an incomplete frame: the next call may get other bytes.
     ///
     /// A [`FrameReader`](super::FrameReader) calls it before it first uses a decoder, and again after a call of
-    /// [`decoder_mut`](super::FrameReader::decoder_mut), because the decoder may have been used for another source. The
-    /// provided method does nothing. Implement it for a decoder that remembers something about an incomplete frame, such
+    /// [`decoder_mut`](super::FrameReader::decoder_mut), because the decoder may have been used for another source. A
+    /// [`MessageReader`](super::MessageReader) also calls it after each frame that did not fit into a buffer: the decoder
+    /// saw the start of that frame, and not its end. The provided method does nothing. Implement it for a decoder that remembers something about an incomplete frame, such
     /// as how many bytes it has searched. What the decoder knows from complete frames it may keep.
     fn restart(&mut self) {}
 }

@@ -221,6 +221,7 @@ impl<S, D: DecodeFrame> ReadFramesProjection<'_, S, D> {
 
     /// A frame is complete that was read elsewhere, and that the decoder saw the start of. `rest` was read behind it.
     pub(super) fn go_on_with(&mut self, rest: Option<SamplePart>) {
+        *self.restart = true;
         *self.needed = 1;
         self.stop_timer();
         self.buffer.set_rest(rest);

@@ -5,7 +5,7 @@ use super::{
     pool,
 };
 use crate::polling::{Polled, at_once};
-use bytes::BufMut;
+use bytes::{Buf, BufMut};
 use futures::StreamExt;
 use sample_pool::{
     Sample,
@@ -144,6 +144,58 @@ fn a_range_that_is_not_within_the_frame_panics_and_loses_no_buffer() {
         assert_eq!((reader.buffered_len(), pool.free_count()), (20, 3));
         drop(reader);
         assert_eq!(pool.free_count(), 4);
+    }
+}
+
+/// Remembers the length of a frame that is incomplete, as a decoder does whose headers are costly to parse.
+#[derive(Default)]
+struct Remembers(Option<usize>);
+
+impl DecodeFrame for Remembers {
+    type Error = Infallible;
+
+    fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Infallible> {
+        let parsed = self.0.take();
+        let end = parsed.unwrap_or_else(|| 1 + usize::from(bytes[0]));
+        if bytes.len() < end {
+            self.0 = Some(end);
+            return Ok(Decoded::Incomplete { needed: Some(end) });
+        }
+        Ok(Decoded::Frame {
+            frame: 1..end,
+            consumed: end,
+        })
+    }
+
+    fn frame_range(&mut self, _bytes: &[u8]) -> Option<Range<usize>> {
+        self.0.map(|end| 1..end)
+    }
+
+    fn restart(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// It would take the length of the large frame for that of the next one: it never saw the end of the large one.
+#[test]
+fn a_decoder_forgets_the_start_of_a_large_frame_that_is_complete() {
+    let pool = pool(4, 64);
+    for behind in [false, true] {
+        let mut sent = vec![7; 1 + 200];
+        sent[0] = 200;
+        if behind {
+            sent.extend(b"\x03one\x03two");
+        }
+        let mut reader = MessageReader::new(&sent[..], &pool, Remembers::default());
+        let mut polled = Polled::waiting(reader.next());
+        let large = polled.expect_ready().expect("not at the end");
+        assert_eq!(large.expect("no error").len(), 200);
+        drop(polled);
+        for small in [b"one", b"two"].iter().filter(|_| behind) {
+            let found = at_once(reader.next()).expect("not at the end");
+            assert_eq!(found.expect("no error").chunk(), &small[..]);
+        }
+        assert!(at_once(reader.next()).is_none());
     }
 }
 
