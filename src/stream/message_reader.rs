@@ -61,6 +61,9 @@ use tokio::task::coop;
 /// - in number: by a [`Quota`](crate::Quota) for the readers of large frames, which leaves buffers to others;
 /// - in time: by [`frame_timeout`](MessageReader::frame_timeout).
 ///
+/// A caller that holds a message while it waits for the next one needs buffers for both. If the pool or the quota has not
+/// so many, it waits for itself for ever, without an error.
+///
 /// Everything else is as with a [`FrameReader`](super::FrameReader#partial-frames).
 ///
 /// # Errors
@@ -71,8 +74,9 @@ use tokio::task::coop;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future of `next()` loses nothing: the bytes and the position in the wait queue stay in the reader.
-/// Dropping the reader loses the bytes that were read and not yielded, and releases all its buffers.
+/// Dropping the future of `next()` loses nothing: the bytes and the position in the wait queue stay in the reader. While
+/// the reader is not polled it can be handed the buffers of a large frame, which other gets then wait for. Drop a reader
+/// that you do not poll again: that loses the bytes that were read and not yielded, and releases all its buffers.
 ///
 /// # Panics
 ///
