@@ -334,7 +334,8 @@ impl Subscriber {
     }
 
     /// Returns how many samples of the backlog this subscriber has not received yet. Skipped samples do not count, nor
-    /// does a sample that is still arriving and of which it received all bytes that are there.
+    /// does a sample of which it received all bytes that are there. The last sample of a frame counts until the end of the
+    /// frame, or its abort, was received too.
     #[must_use]
     pub fn lag(&self) -> usize {
         let lag = self.window.borrow().lag(&self.position);

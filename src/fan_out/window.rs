@@ -241,11 +241,12 @@ impl Window {
     }
 
     /// Returns how many samples a subscriber at `position` has not received yet. One of which it has all bytes that are
-    /// there does not count.
+    /// there does not count, unless the end of its frame or its abort is still to be delivered.
     pub(super) fn lag(&self, position: &Position) -> u64 {
         let lag = self.end() - position.next.max(self.first);
         let has_all = self.get(position.next).is_some_and(|sent| {
-            sent.state == State::Arriving && sent.sample.len() == position.offset
+            let goes_on = matches!(sent.state, State::Arriving | State::Continued);
+            goes_on && sent.sample.len() == position.offset
         });
         lag - u64::from(has_all)
     }

@@ -162,6 +162,29 @@ fn a_late_subscriber_begins_with_what_is_there_of_the_newest_frame_that_suits() 
     expect_nothing(&mut last);
 }
 
+/// A server that closes slow connections by their lag would count a sample of which nothing is left to receive.
+#[test]
+fn a_sample_that_was_received_does_not_count_as_lag_when_its_frame_goes_on() {
+    let pool = pool();
+    let video = FanOut::new(4, 3);
+    let mut viewer = video.subscribe(1);
+    let mut frame = start(&video, true);
+    append(&mut frame, &mut part(&pool), b"a");
+    expect(&mut viewer, "<a");
+    assert_eq!(viewer.lag(), 0);
+    for lag in [1, 2] {
+        append(&mut frame, &mut part(&pool), b"b");
+        assert_eq!(viewer.lag(), lag);
+    }
+    expect(&mut viewer, "b");
+    assert_eq!(viewer.lag(), 1);
+    // The end of a frame, and its abort, are still to be received.
+    expect(&mut viewer, "b");
+    assert_eq!(viewer.lag(), 0);
+    drop(frame);
+    assert_eq!(viewer.lag(), 1);
+}
+
 /// A thousand viewers would be woken for each packet of a frame.
 #[test]
 fn wake_ups_are_coalesced_by_bytes() {
