@@ -50,15 +50,19 @@ pub struct LengthDelimited {
 ///
 /// let mut decoder = LengthDelimited::new().max_frame_length(3);
 /// let error = decoder.decode(b"\0\0\0\x04").unwrap_err();
-/// assert_eq!(error, LengthError::TooLong { limit: 3 });
-/// assert_eq!(error.to_string(), "a frame is longer than 3 bytes");
+/// assert_eq!(error, LengthError::TooLong { length: 4, limit: 3 });
+/// assert_eq!(error.to_string(), "a frame is longer than `max_frame_length`, 3 bytes: the length before it is 4");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LengthError {
     /// The frame is longer than [`max_frame_length`](LengthDelimited::max_frame_length).
-    #[error("a frame is longer than {limit} bytes")]
+    #[error(
+        "a frame is longer than `max_frame_length`, {limit} bytes: the length before it is {length}"
+    )]
     TooLong {
+        /// The number before the frame.
+        length: u64,
         /// The limit in bytes.
         limit: usize,
     },
@@ -205,12 +209,12 @@ impl LengthDelimited {
         let frame = u128::try_from(frame).map_err(|_| LengthError::TooSmall { length })?;
         let frame = match usize::try_from(frame) {
             Ok(frame) if frame <= limit => frame,
-            _ => return Err(LengthError::TooLong { limit }),
+            _ => return Err(LengthError::TooLong { length, limit }),
         };
         let skip = self.skip.unwrap_or(head);
         let end = skip
             .checked_add(frame)
-            .ok_or(LengthError::TooLong { limit })?;
+            .ok_or(LengthError::TooLong { length, limit })?;
         match end {
             0 => Err(LengthError::TooSmall { length }),
             _ => Ok(Some(skip..end)),

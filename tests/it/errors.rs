@@ -100,7 +100,10 @@ fn of_streams() -> Vec<Shown> {
     let frames = frame_errors.map(|error| ("FrameError", error.into()));
     let too_long = Lines::new().max_length(1).decode(b"ab").unwrap_err();
     let length_errors = [
-        LengthError::TooLong { limit: 1 },
+        LengthError::TooLong {
+            length: 2,
+            limit: 1,
+        },
         LengthError::TooSmall { length: 1 },
     ];
     let lengths = length_errors.map(|error| ("LengthError", error.into()));

@@ -181,7 +181,10 @@ fn a_length_that_makes_no_sense_is_an_error() {
     let mut limited = one.max_frame_length(4);
     assert_eq!(
         limited.decode(b"\x05"),
-        Err(LengthError::TooLong { limit: 4 })
+        Err(LengthError::TooLong {
+            length: 5,
+            limit: 4
+        })
     );
     assert!(limited.decode(b"\x04").is_ok());
     for adjustment in [i64::MIN, -1, 0, 1, i64::MAX] {
@@ -197,6 +200,6 @@ fn a_length_that_makes_no_sense_is_an_error() {
     assert_eq!(found, [b"a"]);
     let limit = 8 * 1024 * 1024;
     assert!(
-        matches!(error, Some(FrameError::Decode(LengthError::TooLong { limit: found })) if found == limit)
+        matches!(error, Some(FrameError::Decode(LengthError::TooLong { length: 0x81_0000, limit: found })) if found == limit)
     );
 }

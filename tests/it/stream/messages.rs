@@ -263,7 +263,10 @@ fn a_message_that_is_too_long_is_refused() {
     );
     let limit = LARGE;
     match error(&mut reader) {
-        FrameError::Decode(error) => assert_eq!(error, LengthError::TooLong { limit }),
+        FrameError::Decode(error) => {
+            let length = LARGE as u64 + 1;
+            assert_eq!(error, LengthError::TooLong { length, limit });
+        }
         other => panic!("{other}"),
     }
     let quota = pool.quota("two", 2);
