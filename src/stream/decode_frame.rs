@@ -145,8 +145,7 @@ pub enum Decoded {
 #[non_exhaustive]
 #[derive(Debug, Error)]
 pub enum FrameError<E: Error + 'static> {
-    /// The pool refused a buffer, or the source failed. After a refusal by the pool, polling again tries again; but for a
-    /// [`MessageReader`](super::MessageReader), [`TooMany`](GetBufferError::TooMany) is the end of the stream.
+    /// The pool refused a buffer, or the source failed. After a refusal by the pool, polling again tries again.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// A frame does not fit into a buffer. The stream has ended. Use larger buffers, or a
@@ -157,6 +156,14 @@ pub enum FrameError<E: Error + 'static> {
         frame: usize,
         /// The size of a buffer in bytes.
         buffer: usize,
+    },
+    /// A frame of a [`MessageReader`](super::MessageReader) needs more buffers than the pool has or the quota allows. The
+    /// stream has ended. Use more or larger buffers, or let the decoder refuse such frames:
+    /// [`max_frame_length`](super::LengthDelimited::max_frame_length).
+    #[error("a frame of {frame} bytes needs more buffers than the pool has or the quota allows")]
+    TooManyBuffers {
+        /// How many bytes the frame has.
+        frame: usize,
     },
     /// The source ended in the middle of a frame. The stream has ended.
     #[error("the source ended {bytes} bytes into a frame")]

@@ -69,7 +69,7 @@ use tokio::task::coop;
 /// # Errors
 ///
 /// The stream ends at the end of the source and after an error, except after a refusal by the pool: it continues when it
-/// is polled again. [`TooMany`](crate::GetBufferError::TooMany) ends it too: a frame needs more buffers than the pool has
+/// is polled again. [`TooManyBuffers`](FrameError::TooManyBuffers) ends it: a frame needs more buffers than the pool has
 /// or the quota allows.
 ///
 /// # Cancel safety
@@ -250,12 +250,9 @@ impl<S: ReadSample, D: DecodeFrame> Stream for MessageReader<S, D> {
     }
 }
 
-/// Whether the pool has refused for a while only. With `TooMany` the next try would fail too.
+/// Whether the pool has refused for a while only.
 fn may_pass<E: Error + 'static>(error: &FrameError<E>) -> bool {
-    let FrameError::Read(ReadError::GetBuffer(refused)) = error else {
-        return false;
-    };
-    *refused != GetBufferError::TooMany
+    matches!(error, FrameError::Read(ReadError::GetBuffer(_)))
 }
 
 impl Begun {
@@ -282,7 +279,16 @@ impl Begun {
     ) -> Poll<Result<(), FrameError<D::Error>>> {
         let segments = match &mut self.segments {
             Some(segments) => segments,
-            none => none.insert(ready!(frames.buffer.poll_segments(self.len, cx))?),
+            none => {
+                let got = ready!(frames.buffer.poll_segments(self.len, cx));
+                none.insert(got.map_err(|refused| match refused {
+                    // The next try would fail too, and only the frame explains the number.
+                    GetBufferError::TooMany => FrameError::TooManyBuffers {
+                        frame: self.range.len(),
+                    },
+                    refused => refused.into(),
+                })?)
+            }
         };
         loop {
             let bytes = segments.len();

@@ -92,6 +92,7 @@ fn of_streams() -> Vec<Shown> {
             frame: 2,
             buffer: 1,
         },
+        FrameError::TooManyBuffers { frame: 1 },
         FrameError::UnexpectedEof { bytes: 1 },
         FrameError::Decode(ReferenceTimeError::Overflow),
     ];

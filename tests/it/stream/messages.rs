@@ -274,9 +274,7 @@ fn a_message_that_is_too_long_is_refused() {
     for ((mut client, mut reader), len) in both {
         write(&mut client, &frame(len, 1));
         match error(&mut reader) {
-            FrameError::Read(ReadError::GetBuffer(refused)) => {
-                assert_eq!(refused, GetBufferError::TooMany);
-            }
+            FrameError::TooManyBuffers { frame } => assert_eq!(frame, len),
             other => panic!("{other}"),
         }
         assert_eq!((pool.free_count(), quota.status().in_use), (4, 0));
