@@ -79,7 +79,7 @@
 //! | feature | what it adds | dependencies |
 //! |---|---|---|
 //! | `stream` | the module `stream`: `SampleReader`, `FrameReader`, `MessageReader`, `SampleWriter` | `pin-project`, `tokio-util` |
-//! | `net` | `stream`, with `ReadableFirst` and `DatagramReceiver` | Tokio's `net` and `io-util`, `socket2` |
+//! | `net` | `stream`, with `ReadableFirst`, `DatagramReceiver`, `BatchReceiver` and `DatagramSender` | Tokio's `net` and `io-util`, `socket2`, `quinn-udp` |
 //! | `tracing` | events for waits, exhaustion, drains, callbacks that panic, and stalls; none in the fast path | `tracing` |
 //! | `metrics` | the module `metrics`: the status of pools, quotas and fan-outs, for an exporter | `metrics` |
 //!

@@ -10,17 +10,44 @@ use std::net::{IpAddr, SocketAddr};
 ///
 /// The datagrams lie one behind the other. All have [`segment_size`](DatagramBatch::segment_size) bytes, but the last may
 /// be shorter. [`datagrams`](DatagramBatch::datagrams) borrows them, [`into_parts`](DatagramBatch::into_parts) makes each
-/// writable in place, and [`into_shared`](DatagramBatch::into_shared) makes each a shared sample; none copies.
+/// writable in place, and [`into_shared`](DatagramBatch::into_shared) makes each a shared sample; none copies. To change
+/// the datagrams and keep the batch whole, to send it on for example, write to [`sample`](DatagramBatch::sample).
 ///
 /// **Check [`truncated`](DatagramBatch::truncated)** before you use the last datagram.
 ///
 /// # Examples
 ///
-/// See [`BatchReceiver`](super::BatchReceiver).
+/// A byte of each datagram is changed in place, and the batch is sent on with one call:
+///
+/// ```
+/// # use futures::StreamExt;
+/// # use sample_pool::{Pool, stream::{BatchReceiver, DatagramSender}};
+/// # use tokio::net::UdpSocket;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let pool = Pool::builder().buffers(4).size(2048).build()?;
+/// # let socket = UdpSocket::bind("127.0.0.1:0").await?;
+/// # let mut sender = DatagramSender::new(UdpSocket::bind("127.0.0.1:0").await?)?;
+/// # sender.send_to(b"one packet", 1200, socket.local_addr()?).await?;
+/// # let mut receiver = BatchReceiver::new(socket, &pool, 1200);
+/// # let player = UdpSocket::bind("127.0.0.1:0").await?;
+/// # let viewer = player.local_addr()?;
+/// let mut batch = receiver.next().await.expect("it never ends")?;
+/// for datagram in batch.sample.chunks_mut(batch.segment_size) {
+///     datagram[0] = b'O';
+/// }
+/// sender.send_to(&batch.sample, batch.segment_size, viewer).await?;
+/// # let mut received = [0; 16];
+/// # let len = player.recv(&mut received).await?;
+/// # assert_eq!(&received[..len], b"One packet");
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 #[derive(Debug)]
 pub struct DatagramBatch {
-    /// The bytes of all datagrams.
+    /// The bytes of all datagrams. A [`Sample`] is a `[u8]`: `sample.chunks_mut(segment_size)` are the datagrams, to be
+    /// changed in place. Of an empty datagram there is no chunk.
     pub sample: Sample,
     /// The address that they were sent from. An IPv4 sender is shown as an IPv4-mapped address by a socket of IPv6.
     pub from: SocketAddr,
