@@ -124,6 +124,11 @@ use window::{Sent, State, Window};
 /// another sample waits, and lags meanwhile. [`Delivery::reclaim_requested`] notifies the holders of the sample that
 /// has been held for longest.
 ///
+/// # Sharing
+///
+/// A fan-out is not `Clone`, because it ends when it is dropped. Tasks share it in an [`Arc`](std::sync::Arc). A
+/// [`Subscriber`] and an [`ArrivingFrame`] do not borrow it.
+///
 /// # The end
 ///
 /// [`close`](FanOut::close) ends it for all subscribers, also if other tasks still have a handle to it. Dropping it does
