@@ -10,8 +10,8 @@ use std::{collections::VecDeque, fmt, io::IoSlice, iter::FusedIterator};
 ///
 /// They are what [`Segments`](crate::Segments) become when they are frozen. A clone has handles to the same buffers.
 ///
-/// Write them with [`Buf`], whose [`chunks_vectored`](Buf::chunks_vectored) returns all segments, so one system call
-/// writes several. A segment is dropped as soon as [`advance`](Buf::advance) has passed its last byte, so a slow reader
+/// Write them with Tokio's `AsyncWriteExt::write_all_buf(&mut message)`, or as any other [`Buf`]. Its
+/// [`chunks_vectored`](Buf::chunks_vectored) returns all segments, so one system call writes several. A segment is dropped as soon as [`advance`](Buf::advance) has passed its last byte, so a slow reader
 /// holds only the buffers that it has not read. A body of frames, as in HTTP, is sent with one frame for each segment:
 /// [iterate](IntoIterator) over them, and convert each into [`Bytes`].
 ///
