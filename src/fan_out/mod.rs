@@ -126,7 +126,7 @@ use window::{Sent, State, Window};
 ///
 /// # Sharing
 ///
-/// A fan-out is not `Clone`, because it ends when it is dropped. Tasks share it in an [`Arc`](std::sync::Arc). A
+/// A fan-out is not `Clone`, because it ends when it is dropped. Tasks share it in an [`Arc`]. A
 /// [`Subscriber`] and an [`ArrivingFrame`] do not borrow it.
 ///
 /// # The end

@@ -179,7 +179,8 @@ pub enum FrameError<E: Error + 'static> {
         /// The time limit.
         limit: Duration,
     },
-    /// The decoder returned an error. The stream has ended.
+    /// The decoder returned an error. The stream has ended. The text of this error does not repeat the decoder's: print its
+    /// [`source`](Error::source) too.
     #[error("decoding failed")]
     Decode(#[source] E),
 }
