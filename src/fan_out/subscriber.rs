@@ -4,7 +4,7 @@
 //! |----------------------------------------------|---------------------------------------|
 //! | a permit: it holds as many samples as it may | drop of one of its deliveries         |
 //! | a sample                                     | a send, a close, a dropped fan-out; of a frame that is arriving, as [`arriving`](super::arriving) says |
-//! | the hold limit                               | a held sample whose last holder drops it |
+//! | the hold limit                               | a held sample whose last holder drops it; inside a frame also as for a sample, because an abort needs no room |
 //!
 //! The waits are done in this order, each only if the one before is over. [`recv`](Subscriber::recv) and the
 //! [`Stream`](futures::Stream) share [`try_next`](Subscriber::try_next), which never waits. It first marks both channels
@@ -20,7 +20,8 @@ use super::{
     window::{Next, Position, Window},
 };
 use crate::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use std::{fmt, sync::Arc};
+use futures::future;
+use std::{fmt, pin::pin, sync::Arc};
 use tokio::task::coop;
 
 /// A subscriber of a [`FanOut`], which receives its samples at its own pace.
@@ -112,6 +113,8 @@ pub(super) enum TryNext {
     Delivered(Delivery),
     /// There is a sample, but the hold limit is reached.
     AtLimit(AtLimit),
+    /// As `AtLimit`, and the sample is of a frame of which a part was delivered, and which can still be aborted.
+    AtLimitInFrame(AtLimit),
     /// All samples of the window were delivered.
     Empty,
     /// As `Empty`, and no sample will come.
@@ -232,6 +235,12 @@ impl Subscriber {
                     // Cannot fail: this subscriber has a handle to the limit, which owns the sender.
                     self.releases.changed().await.ok()?;
                 }
+                TryNext::AtLimitInFrame(at_limit) => {
+                    self.hold_limit.notify_holders(at_limit);
+                    let released = pin!(self.releases.changed());
+                    let changed = pin!(self.window.changed());
+                    let _either = future::select(released, changed).await;
+                }
                 TryNext::Ended => {
                     self.is_ended = true;
                     return None;
@@ -306,6 +315,10 @@ impl Subscriber {
         let is_dropped = self.window.has_changed().is_err();
         match self.take_next() {
             TryNext::Empty if is_dropped => TryNext::Ended,
+            // The window of a fan-out that was dropped never changes, and a wait for that would be over at once.
+            TryNext::AtLimit(at_limit) if self.position.is_inside() && !is_dropped => {
+                TryNext::AtLimitInFrame(at_limit)
+            }
             result => result,
         }
     }

@@ -38,6 +38,15 @@ impl Stream for Subscriber {
                     this.hold_limit.notify_holders(at_limit);
                     ready!(poll_change(&mut this.waits.release, &this.releases, cx));
                 }
+                TryNext::AtLimitInFrame(at_limit) => {
+                    drop(proceed);
+                    this.hold_limit.notify_holders(at_limit);
+                    let released = poll_change(&mut this.waits.release, &this.releases, cx);
+                    let changed = poll_change(&mut this.waits.send, &this.window, cx);
+                    if released.is_pending() && changed.is_pending() {
+                        return Poll::Pending;
+                    }
+                }
                 TryNext::Empty => {
                     drop(proceed);
                     ready!(poll_change(&mut this.waits.send, &this.window, cx));

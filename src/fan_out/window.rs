@@ -317,6 +317,11 @@ impl Position {
         self.next
     }
 
+    /// Whether a part of a frame was delivered, and not its end.
+    pub(super) fn is_inside(&self) -> bool {
+        self.inside
+    }
+
     /// How many samples were skipped since the last delivery.
     pub(super) fn skipped(&self) -> u64 {
         self.skipped

@@ -1,6 +1,7 @@
 //! A frame whose rest does not come: who learns of it, and when.
 
 use super::*;
+use sample_pool::fan_out::HoldLimit;
 
 /// A server would keep a response open with half of a frame in it.
 #[test]
@@ -61,6 +62,55 @@ fn an_abort_is_delivered_at_the_hold_limit_and_holds_nothing() {
     assert!(end.into_bytes().is_empty());
     drop(held);
     expect(&mut viewer, "<whole>");
+}
+
+/// It waited for room alone: a server would keep half of a response open until another client has read its frame.
+#[test]
+fn a_subscriber_that_waits_at_the_hold_limit_gets_an_abort_at_once() {
+    let pool = pool();
+    for as_stream in [false, true] {
+        let limit = HoldLimit::new(1);
+        let [video, other] = [(); 2].map(|()| FanOut::with_limit(8, &limit).notify_every(0));
+        let mut viewer = video.subscribe(1);
+        let mut half = part(&pool);
+        let mut frame = start(&video, true);
+        append(&mut frame, &mut half, b"half");
+        expect(&mut viewer, "<half");
+        let mut whole = pool.try_get_buffer().expect("one is free");
+        whole.put_slice(b"whole");
+        other.send(whole.freeze()).expect("it is open");
+        let held = next(&mut other.subscribe(1));
+        append(&mut frame, &mut half, b" of it");
+        let mut waiting = match as_stream {
+            false => Polled::waiting(viewer.recv().boxed()),
+            true => Polled::waiting(viewer.next().boxed()),
+        };
+        drop(frame);
+        assert_eq!(waiting.wakes(), 1);
+        let end = waiting.expect_ready().expect("it goes on");
+        assert!(end.is_aborted());
+        drop((waiting, end));
+
+        // After the fan-out there are no aborts: what is there needs room, and no poll may spin until there is some.
+        drop(held);
+        let mut frame = start(&video, true);
+        append(&mut frame, &mut part(&pool), b"a");
+        expect(&mut viewer, "<a");
+        let held = next(&mut other.subscribe(1));
+        append(&mut frame, &mut part(&pool), b"b");
+        let mut waiting = match as_stream {
+            false => Polled::waiting(viewer.recv().boxed()),
+            true => Polled::waiting(viewer.next().boxed()),
+        };
+        frame.finish().expect("it is arriving");
+        waiting.expect_pending();
+        drop(video);
+        waiting.expect_pending();
+        waiting.expect_pending();
+        drop(held);
+        let end = waiting.expect_ready().expect("it is not the end yet");
+        assert_eq!(shown(&end), "b>");
+    }
 }
 
 /// What was dropped cannot be delivered, and a part of a frame would be followed by another frame.
