@@ -53,8 +53,8 @@ use tokio::task::coop;
 /// than one buffer's size of heap each. The rest of the frame is not copied. Each large frame makes two small allocations,
 /// for the lists of its buffers.
 ///
-/// **A large frame keeps its buffers until it is complete**, also if its sender pauses and another get waits: it is too
-/// large to copy. Limit it:
+/// **A large frame keeps its buffers until it is complete**, also if its sender pauses while another get waits or the pool
+/// drains: it is too large to copy. Limit it:
 ///
 /// - in size: by the decoder, as [`max_frame_length`](super::LengthDelimited::max_frame_length) does, so that a sender
 ///   cannot announce more than you want to hold;
