@@ -119,6 +119,10 @@ impl SharedSegments {
 
     /// Appends a segment. It is dropped if it is empty.
     ///
+    /// # Panics
+    ///
+    /// If all segments together have more than `usize::MAX` bytes, which clones of one segment can.
+    ///
     /// # Examples
     ///
     /// ```
@@ -135,7 +139,8 @@ impl SharedSegments {
         if segment.is_empty() {
             return;
         }
-        self.len += segment.len();
+        let len = self.len.checked_add(segment.len());
+        self.len = len.expect("a message has at most usize::MAX bytes");
         match &self.first {
             None => self.first = Some(segment),
             Some(_) => self.rest.push_back(segment),

@@ -49,7 +49,7 @@ use std::{
 /// as soon as another get is queued, in the pool or in the reader's quota: the pool wakes the reader for that. The same
 /// happens when the pool drains, and while the reader waits for another buffer. When the source has more to read, the
 /// reader waits for a buffer again, at the end of the queue, and copies the bytes into it. If the source can tell that it
-/// is readable, as [`ReadableFirst`](super::ReadableFirst) can, it is asked before that.
+/// is readable, as `ReadableFirst` (feature `net`) can, it is asked before that.
 ///
 /// A pause of the source costs two copies of what has arrived of the frame, to the heap and back, and a get that waits in
 /// its turn.
@@ -120,9 +120,9 @@ impl<S, D> FrameReader<S, D> {
     /// use std::{convert::Infallible, time::Duration};
     /// use tokio::io::AsyncWriteExt;
     ///
-    /// struct WaitQueue;
+    /// struct FirstLine;
     ///
-    /// impl DecodeFrame for WaitQueue {
+    /// impl DecodeFrame for FirstLine {
     ///     type Error = Infallible;
     ///
     ///     fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Infallible> {
@@ -137,7 +137,7 @@ impl<S, D> FrameReader<S, D> {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let pool = Pool::builder().size(64).build()?;
     /// let (mut client, server) = tokio::io::duplex(64);
-    /// let mut lines = FrameReader::new(server, &pool, WaitQueue).frame_timeout(Duration::from_millis(20));
+    /// let mut lines = FrameReader::new(server, &pool, FirstLine).frame_timeout(Duration::from_millis(20));
     /// client.write_all(b"a line\nand no e").await?;
     /// assert_eq!(&lines.next().await.expect("one line")?[..], b"a line");
     /// let late = lines.next().await.expect("an error");
@@ -193,9 +193,9 @@ impl<S, D> FrameReader<S, D> {
     /// use sample_pool::{Pool, stream::{DecodeFrame, Decoded, FrameReader}};
     /// use std::convert::Infallible;
     ///
-    /// struct WaitQueue;
+    /// struct FirstLine;
     ///
-    /// impl DecodeFrame for WaitQueue {
+    /// impl DecodeFrame for FirstLine {
     ///     type Error = Infallible;
     ///
     ///     fn decode(&mut self, bytes: &[u8]) -> Result<Decoded, Infallible> {
@@ -209,7 +209,7 @@ impl<S, D> FrameReader<S, D> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let pool = Pool::builder().size(64).build()?;
-    /// let mut reader = FrameReader::new(&b"a line\nand the body"[..], &pool, WaitQueue);
+    /// let mut reader = FrameReader::new(&b"a line\nand the body"[..], &pool, FirstLine);
     /// assert_eq!(&reader.next().await.expect("one line")?[..], b"a line");
     /// let (_source, _decoder, buffered) = reader.into_parts();
     /// assert_eq!(buffered, "and the body");

@@ -21,7 +21,7 @@ use crate::{
     sample::{segments::Segments, shared_segments::SharedSegments},
     values::error::GetBufferError,
 };
-use bytes::Buf;
+use bytes::{Buf, Bytes, buf::Chain};
 use futures::{Stream, stream::FusedStream};
 use pin_project::pin_project;
 use std::{
@@ -195,9 +195,40 @@ impl<S, D> MessageReader<S, D> {
         self.frames.decoder_mut()
     }
 
-    /// Returns the source. The bytes that were read and not yielded are lost.
+    /// Returns the source. The bytes that were read and not yielded are lost;
+    /// [`into_parts`](MessageReader::into_parts) returns them.
     pub fn into_inner(self) -> S {
         self.frames.source
+    }
+
+    /// Returns the source, the decoder, and the bytes that were read and not yielded, in one [`Buf`].
+    ///
+    /// # Examples
+    ///
+    /// A connection that changes its protocol after one message:
+    ///
+    /// ```
+    /// use bytes::Buf;
+    /// use futures::StreamExt;
+    /// use sample_pool::{Pool, stream::{LengthDelimited, MessageReader}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Pool::builder().buffers(4).size(64).build()?;
+    /// let sent = &b"\0\0\0\x05helloand the rest"[..];
+    /// let mut messages = MessageReader::new(sent, &pool, LengthDelimited::new());
+    /// assert_eq!(messages.next().await.expect("a message")?.len(), 5);
+    /// let (_source, _decoder, mut buffered) = messages.into_parts();
+    /// assert_eq!(buffered.copy_to_bytes(buffered.remaining()), "and the rest");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_parts(self) -> (S, D, Chain<SharedSegments, Bytes>) {
+        let segments = self.begun.and_then(|begun| begun.segments);
+        let frames = self.frames;
+        let begun = segments.unwrap_or_default().freeze();
+        let buffered = begun.chain(frames.buffer.into_bytes());
+        (frames.source, frames.decoder, buffered)
     }
 
     /// Returns how many bytes were read and not yielded.

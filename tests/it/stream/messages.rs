@@ -227,6 +227,28 @@ fn a_reader_that_is_dropped_in_the_middle_releases_all() {
     assert_eq!((pool.free_count(), pool.status().waiting), (4, 0));
 }
 
+/// A protocol that changes in the middle needs the bytes, wherever the reader has them.
+#[test]
+fn parts_have_the_bytes_that_were_read_and_not_yielded() {
+    let sent = frame(200, 1);
+    // In the buffer, in the segments, and on the heap while the reader waits for its segments.
+    for (len, others) in [(3, 0), (40, 0), (150, 0), (150, 1), (150, 3)] {
+        let pool = pool(4, 64);
+        let (mut client, mut reader) = connected(&pool);
+        let held: Vec<_> = (0..others).map(|_| pool.try_get_buffer()).collect();
+        write(&mut client, &sent[..len]);
+        drop(Polled::waiting(reader.next()));
+        drop(Polled::waiting(reader.next()));
+        let buffered = reader.buffered_len();
+        let (_source, _decoder, mut bytes) = reader.into_parts();
+        assert_eq!(bytes.remaining(), buffered);
+        assert!(buffered > 0, "{len} bytes with {others} others");
+        assert_eq!(bytes.copy_to_bytes(buffered), &sent[..buffered]);
+        drop((bytes, held));
+        assert_eq!((pool.free_count(), pool.status().waiting), (4, 0));
+    }
+}
+
 /// A message of which the end is missing must not be returned as a message.
 #[test]
 fn a_source_that_ends_in_the_middle_is_an_error() {
