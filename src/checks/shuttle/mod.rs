@@ -12,6 +12,7 @@
 mod lifecycle;
 mod lifetime;
 mod notify;
+mod parts;
 mod queue;
 mod quota;
 mod sharing;
