@@ -10,20 +10,23 @@ use std::fmt::Write;
 /// Readable on light and on dark paper, in the order of [`GOALS`].
 const COLOURS: [&str; 3] = ["#388bfd", "#3fb950", "#db6d28"];
 
-const LABELS: f64 = 390.0;
+/// Room for the longest name of a pattern.
+const LABELS: f64 = 440.0;
 const RIGHT: f64 = 30.0;
 const ROW: f64 = 18.0;
 const TOP: f64 = 34.0;
 /// Where the scale ends: who takes longer than that is drawn here.
 const MOST: f64 = 3.0;
+/// Where the names of the others begin, in the order of [`GOALS`]. The first is the longest.
+const LEGEND: [f64; 3] = [20.0, 320.0, 520.0];
 
 /// The dots of all patterns, and where the chart ends.
 pub(in crate::report) fn draw(limit: &Limit<'_>) -> (String, f64) {
     let mut svg = String::new();
-    let top = TOP + ROW * 2.0;
+    let top = TOP + ROW * 3.0;
     let bottom = top + ROW * limit.now.found.len() as f64;
     for (number, (name, goal)) in GOALS.into_iter().enumerate() {
-        let left = 20.0 + 230.0 * number as f64;
+        let left = LEGEND[number];
         let colour = COLOURS[number];
         let _ = writeln!(
             svg,
@@ -39,6 +42,15 @@ pub(in crate::report) fn draw(limit: &Limit<'_>) -> (String, f64) {
             x(goal),
         );
     }
+    let rings = match limit.before {
+        Some(_) => "; rings are what was found before",
+        None => "",
+    };
+    let _ = writeln!(
+        svg,
+        "<text class=\"quiet\" x=\"8\" y=\"{}\">{MOST} stands for {MOST} and more{rings}</text>",
+        TOP + ROW + 14.0,
+    );
     for value in [0.0, 1.0, 2.0, MOST] {
         let _ = writeln!(
             svg,

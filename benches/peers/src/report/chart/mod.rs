@@ -74,12 +74,7 @@ pub(super) fn of_scenario(all: &[Measured], scenario: &str) -> Option<Picture> {
 /// The chart of the patterns at the limit.
 pub(super) fn of_limit(limit: &Limit<'_>) -> Picture {
     let (body, height) = dots::draw(limit);
-    let before = if limit.before.is_some() {
-        "; rings are what was found before"
-    } else {
-        ""
-    };
-    let title = format!("at the limit: the others' time divided by ours, more is better{before}");
+    let title = "at the limit: the others' time divided by ours, more is better".to_owned();
     Picture::new("at_the_limit.svg".to_owned(), title, &body, height)
 }
 
