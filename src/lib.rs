@@ -110,7 +110,7 @@
 //! A wait for room in a [`Quota`] has no events of its own; a stall of one has.
 //!
 #![doc = include_str!("../docs/guarantees.md")]
-// The layers: each imports only from those above it, which `scripts/layers` checks.
+// The layers: each imports only from those above it, which `scripts/layers` checks. docs/design/map.md lists all files.
 //
 // | | |
 // |---|---|

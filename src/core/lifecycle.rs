@@ -273,7 +273,7 @@ impl Engine {
         self.not_busy.announce();
         let listeners = mem::take(&mut shared.drained);
         drop(shared);
-        listeners.tell_all();
+        listeners.notify_all();
         kept
     }
 
@@ -380,7 +380,7 @@ impl Engine {
         for waker in forgotten.into_iter().chain(queue.into_wakers()) {
             user_code::quietly(|| drop(waker));
         }
-        listeners.tell_all();
+        listeners.notify_all();
         user_code::quietly(|| drop(callback));
         for callback in retired {
             user_code::quietly(|| drop(callback));

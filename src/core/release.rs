@@ -2,7 +2,7 @@
 //!
 //! 1. The sample is reset: its properties are cleared, its bytes are overwritten if the pool wipes, and it no longer
 //!    counts against its quota.
-//! 2. Its slot is free, or
+//! 2. Its slot is free, or becomes a priority buffer again, or
 //! 3. it is handed off to the waiter at the head of the queue. Whichever of 2 and 3 happens is one step for other threads.
 //! 4. If the pool drains and this was the last outstanding sample, the decommit completes.
 //! 5. `released()` futures are notified.
@@ -12,8 +12,9 @@
 //! 7. If no handle and no sample is left, the pool is freed: [`ReleaseGuard`] is dropped last, and `Engine::claim_end`
 //!    decides.
 //!
-//! In the common case steps 2 to 7 are one compare-exchange. After it nothing of the pool is touched, because another
-//! thread may free the pool at that moment. If a callback is set and there is nothing else to do, the same
+//! In the common case step 2 is one compare-exchange, and steps 3 to 7 have nothing to do: the word is open, so no get
+//! waits, no drain runs, no `released()` future exists, and a handle is left. After the exchange nothing of the pool is
+//! touched, because another thread may free the pool at that moment. If a callback is set and there is nothing else to do, the same
 //! compare-exchange takes a callback reference, which keeps the pool alive through step 6. Otherwise the put needs the
 //! lock, because the word is parked or has no callback reference left, and the releaser *keeps* its slot. The slot
 //! keeps the pool alive until the releaser has the lock and has counted a release guard.
@@ -203,7 +204,7 @@ fn release_under_the_lock(slot: OwnedSlot) {
         release_guard.engine().end_drain();
     }
     if let Some(listeners) = listeners {
-        listeners.tell_all();
+        listeners.notify_all();
     }
     // Looked at again, because a waker or listener above may have set a callback.
     if callback.is_none() && !release_guard.engine().has_callback() {

@@ -195,11 +195,11 @@ impl Engine {
     /// Continues the wait with `waker` as the waker from now on, or returns the outcome if the wait has just ended.
     #[cold]
     pub(crate) fn wait_on(&self, node_ref: &mut NodeRef, waker: &Waker) -> Option<Outcome> {
-        let another = self.lock().queue.waits_with_another(node_ref, waker);
+        let another = self.lock().queue.needs_waker(node_ref, waker);
         if another {
             // Clone before the lock is taken, and drop the other waker after it is released: both are user code.
             let waker = waker.clone();
-            let unused = self.lock().queue.wake_by(node_ref, waker);
+            let unused = self.lock().queue.replace_waker(node_ref, waker);
             user_code::quietly(|| drop(unused));
         }
         // Last, because a hand-off before the new waker was stored has woken the old one.

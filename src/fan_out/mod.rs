@@ -80,6 +80,15 @@
 
 #![forbid(unsafe_code)]
 
+// | module              | what it has                                                                  |
+// |---------------------|------------------------------------------------------------------------------|
+// | `window`            | the backlog: which samples there are, and which ones a subscriber skips      |
+// | `arriving`          | a frame that is sent while it arrives                                        |
+// | `subscriber`        | how a subscriber receives; as a stream: `subscriber_stream`, `subscriber_waits` |
+// | `delivery`          | what it receives                                                             |
+// | `hold_limit`        | how many samples the subscribers hold together                               |
+// | `status`            | the figures                                                                  |
+
 mod arriving;
 mod delivery;
 mod hold_limit;

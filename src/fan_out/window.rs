@@ -10,8 +10,8 @@
 //! | `Complete`  | yes, and its frame too  | –                                                                        |
 //! | `Aborted`   | no, it never will       | –                                                                        |
 //!
-//! A subscriber skips the samples that left the window before it had all of their bytes, the samples of aborted frames, and what
-//! follows a gap up to the beginning of a frame. If sync points are required, it then skips on to the next one, because
+//! A subscriber skips the samples that left the window before the subscriber had received all of their bytes, the samples of
+//! aborted frames, and what follows a gap up to the beginning of a frame. If sync points are required, it then skips on to the next one, because
 //! the samples before it cannot be used without those that are gone.
 //!
 //! # Invariants
@@ -38,7 +38,7 @@ pub(super) struct Window {
     pub(super) first: u64,
     pub(super) samples: VecDeque<Sent>,
     /// The length of the sample before the oldest one, if its frame goes on in the oldest one.
-    left: Option<usize>,
+    evicted_len: Option<usize>,
     /// Whether the fan-out is closed: no sample is added any more.
     pub(super) closed: bool,
     /// The frame that is arriving, if there is one.
@@ -98,7 +98,7 @@ impl Window {
         Window {
             first: 0,
             samples: allocate(backlog),
-            left: None,
+            evicted_len: None,
             closed: false,
             arriving: None,
             started: 0,
@@ -117,14 +117,14 @@ impl Window {
         }
         let oldest = self.samples.pop_front()?;
         self.first += 1;
-        self.left = (oldest.state == State::Continued).then(|| oldest.sample.len());
+        self.evicted_len = (oldest.state == State::Continued).then(|| oldest.sample.len());
         Some(oldest)
     }
 
     /// Moves all samples out, and an empty queue in.
     pub(super) fn clear(&mut self, samples: &mut VecDeque<Sent>) {
         self.first = self.end();
-        self.left = None;
+        self.evicted_len = None;
         mem::swap(&mut self.samples, samples);
     }
 
@@ -169,7 +169,7 @@ impl Window {
     }
 
     fn find_next(&self, position: &mut Position) -> Next<'_> {
-        if self.has_all_that_left(position) {
+        if self.has_all_of_evicted(position) {
             position.move_to(self.first);
         }
         if position.next < self.first {
@@ -220,8 +220,10 @@ impl Window {
 
     /// Whether the only sample that left the window at `position` is one of which all bytes were delivered, so that the
     /// rest of its frame is in the window.
-    fn has_all_that_left(&self, position: &Position) -> bool {
-        position.inside && position.next + 1 == self.first && self.left == Some(position.offset)
+    fn has_all_of_evicted(&self, position: &Position) -> bool {
+        position.inside
+            && position.next + 1 == self.first
+            && self.evicted_len == Some(position.offset)
     }
 
     /// Returns the last sample that is there of the frame of `sequence`, and how far that frame has arrived.
@@ -327,8 +329,8 @@ impl Position {
         self.skipped
     }
 
-    /// Whether a subscriber that is in no frame can begin one with `sent`. Inside a frame this is so for its first sample
-    /// alone (FW2), of which the rest is delivered then.
+    /// Whether a subscriber that is in no frame can begin one with `sent`. Inside a frame it can be `true` at that frame's
+    /// first sample only (FW2). To deliver the rest of that sample is right then, so the caller need not check `inside`.
     fn suits(&self, sent: &Sent) -> bool {
         sent.begins && (sent.sync_point || !self.needs_sync_point)
     }

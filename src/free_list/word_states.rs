@@ -224,7 +224,7 @@ impl WordStates {
         let table = &list.table;
         let own = stripe::current() & table.mask.load(Ordering::Relaxed);
         // Ends when no word is open and no parked word has free slots: then no slot is free (F1, F2).
-        while let Some(lowest) = lowest(self.open_words.next(0), self.with_free.next(0)) {
+        while let Some(lowest) = min_some(self.open_words.next(0), self.with_free.next(0)) {
             // The stripe's own word also if it is not the lowest: a get that was directed to another thread's word
             // would leave the cursor there for all later gets of the stripe.
             let index = match self.with_free.contains(own) || self.open_words.contains(own) {
@@ -392,7 +392,7 @@ fn block(table: &BlockTable, index: usize) -> BlockRef<'_> {
 }
 
 /// The lower of two numbers, or the one that is there.
-fn lowest(a: Option<usize>, b: Option<usize>) -> Option<usize> {
+fn min_some(a: Option<usize>, b: Option<usize>) -> Option<usize> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),

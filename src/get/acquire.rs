@@ -196,7 +196,7 @@ impl Acquire {
 
     /// Records the source line of a get that is queued, if holders are tracked.
     #[inline]
-    pub(crate) fn locate(&self, engine: &Engine, location: &'static Location<'static>) {
+    pub(crate) fn record_location(&self, engine: &Engine, location: &'static Location<'static>) {
         if engine.tracks_holders() {
             if let Acquire::Queued(node_ref) = self {
                 node_ref.set_location(location);

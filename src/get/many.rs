@@ -4,7 +4,7 @@
 
 use crate::{
     core::handle::Pool,
-    get::source::{Get, Source, hand_out},
+    get::source::{Get, Source, append_samples},
     sample::exclusive::Sample,
     values::error::GetBufferError,
     wait::request::{Rank, Wanted},
@@ -177,7 +177,7 @@ pub(crate) fn try_get_up_to(
     let engine = pool.engine();
     let slots = engine.try_take_up_to(Wanted { slots: count, rank })?;
     let taken = slots.len();
-    hand_out(engine, slots, samples, location)?;
+    append_samples(engine, slots, samples, location)?;
     Ok(taken)
 }
 
@@ -210,7 +210,7 @@ pub(crate) fn try_get(
     let slots = count;
     let slots = engine.try_take_many(Wanted { slots, rank })?;
     let mut samples = Vec::new();
-    hand_out(engine, slots, &mut samples, location)?;
+    append_samples(engine, slots, &mut samples, location)?;
     Ok(samples)
 }
 

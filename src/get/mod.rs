@@ -6,7 +6,7 @@
 //! | [`owned`]   | the future of one sample that owns a handle                        |
 //! | [`many`]    | the gets of several samples, all or nothing, and their futures     |
 //! | [`segments`] | the gets of the buffers of one message, and their future       |
-//! | [`source`]  | what all gets have in common; the difference of a pool and a quota |
+//! | [`source`]  | the first and the later polls of a get, step by step; the difference of a pool and a quota |
 //! | [`acquire`] | the states of a get, poll by poll                                  |
 
 pub(crate) mod acquire;

@@ -70,7 +70,7 @@ pub(crate) trait SealedSource: Clone + Unpin + fmt::Debug {
     type Room: Default + Unpin + fmt::Debug;
 
     /// Whether the source limits its samples. If not, the steps for the room are compiled away.
-    const HAS_ROOM: bool;
+    const IS_LIMITED: bool;
 
     /// Reserves room for one sample, if there is some and the get has none yet.
     fn try_room(&self, room: &Self::Room) -> Option<Charge>;
@@ -105,7 +105,7 @@ impl SealedSource for Pool {
     /// A pool has no limit for a get, so there is no room to reserve.
     type Room = ();
 
-    const HAS_ROOM: bool = false;
+    const IS_LIMITED: bool = false;
 
     #[inline]
     fn try_room(&self, _room: &()) -> Option<Charge> {
@@ -154,7 +154,7 @@ impl SealedSource for Pool {
 #[derive(Debug)]
 pub(crate) struct Get<S: SealedSource> {
     room: S::Room,
-    pool: PoolGet,
+    pool_get: PoolGet,
 }
 
 /// The part of a get that asks the pool. It is the same for a pool and a quota, and compiled once, in this crate.
@@ -173,7 +173,7 @@ impl<S: SealedSource> Get<S> {
         };
         Get {
             room: S::Room::default(),
-            pool: PoolGet {
+            pool_get: PoolGet {
                 acquire: Acquire::New(wanted),
                 location,
             },
@@ -188,8 +188,8 @@ impl<S: SealedSource> Get<S> {
         source: &S,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sample, GetBufferError>> {
-        if !S::HAS_ROOM {
-            return self.pool.poll_one(source.pool().engine(), cx);
+        if !S::IS_LIMITED {
+            return self.pool_get.poll_one(source.pool().engine(), cx);
         }
         match self.poll_fast(source, cx) {
             Some(sample) => Poll::Ready(Ok(sample)),
@@ -197,26 +197,26 @@ impl<S: SealedSource> Get<S> {
         }
     }
 
-    /// The fast path of the first poll: a sample, if the source has room and a slot is free. After `None` the get has
-    /// what it was given.
+    /// The fast path of the first poll: a sample, if the source has room and a slot is free. After `None`, room or a slot
+    /// that was taken is stored in the get, and [`poll_with_room`](Get::poll_with_room) goes on from there.
     #[inline(always)]
     fn poll_fast(&mut self, source: &S, cx: &mut Context<'_>) -> Option<Sample> {
-        let Acquire::New(_) = self.pool.acquire else {
+        let Acquire::New(_) = self.pool_get.acquire else {
             return None;
         };
         let charge = source.try_room(&self.room)?;
-        let Get { room, pool } = self;
+        let Get { room, pool_get } = self;
         let engine = source.pool().engine();
-        let poll = || pool.acquire.poll_fast(engine, cx);
+        let poll = || pool_get.acquire.poll_fast(engine, cx);
         // A waker that panics must not lose the room: the drop of the get returns it.
         let (charge, slot) = user_code::holding(charge, poll, |charge| S::keep_room(room, charge));
         let Some(slot) = slot else {
             S::keep_room(room, charge);
             return None;
         };
-        let mut sample = Sample::new(engine, slot, pool.location);
+        let mut sample = Sample::new(engine, slot, pool_get.location);
         sample.charge_to(charge);
-        pool.acquire.finish();
+        pool_get.acquire.finish();
         Some(sample)
     }
 
@@ -228,7 +228,7 @@ impl<S: SealedSource> Get<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Sample, GetBufferError>> {
         ready!(self.poll_room(source, cx))?;
-        match ready!(self.pool.poll_one(source.pool().engine(), cx)) {
+        match ready!(self.pool_get.poll_one(source.pool().engine(), cx)) {
             Ok(mut sample) => {
                 S::charge(&mut self.room, slice::from_mut(&mut sample));
                 Poll::Ready(Ok(sample))
@@ -250,7 +250,7 @@ impl<S: SealedSource> Get<S> {
         ready!(self.poll_room(source, cx))?;
         let first = samples.len();
         let engine = source.pool().engine();
-        let polled = self.pool.poll_many(engine, samples, cx);
+        let polled = self.pool_get.poll_many(engine, samples, cx);
         match ready!(polled) {
             Ok(()) => S::charge(&mut self.room, &mut samples[first..]),
             Err(error) => {
@@ -264,12 +264,12 @@ impl<S: SealedSource> Get<S> {
     #[inline(always)]
     fn poll_room(&mut self, source: &S, cx: &mut Context<'_>) -> Poll<Result<(), GetBufferError>> {
         // Not `New`: it has asked the pool, so it has its room already.
-        let Acquire::New(wanted) = self.pool.acquire else {
+        let Acquire::New(wanted) = self.pool_get.acquire else {
             return Poll::Ready(Ok(()));
         };
         let polled = source.poll_room(&mut self.room, wanted.slots, cx);
         if let Poll::Ready(Err(_)) = polled {
-            self.pool.acquire = Acquire::Done;
+            self.pool_get.acquire = Acquire::Done;
         }
         polled
     }
@@ -283,7 +283,7 @@ impl<S: SealedSource> Get<S> {
     pub(crate) fn timer(&mut self) -> Option<&mut Option<Timer>> {
         match S::timer(&mut self.room) {
             Some(timer) => Some(timer),
-            None => self.pool.acquire.timer(),
+            None => self.pool_get.acquire.timer(),
         }
     }
 
@@ -292,11 +292,11 @@ impl<S: SealedSource> Get<S> {
     pub(crate) fn time_out(&mut self, source: &S) -> Result<(), GetBufferError> {
         let given_up = match S::time_out(&mut self.room) {
             Some(Err(error)) => {
-                self.pool.acquire = Acquire::Done;
+                self.pool_get.acquire = Acquire::Done;
                 Err(error)
             }
             Some(Ok(())) => Ok(()),
-            None => self.pool.acquire.time_out(source.pool().engine()),
+            None => self.pool_get.acquire.time_out(source.pool().engine()),
         };
         if given_up.is_err() {
             self.give_room_back();
@@ -308,26 +308,26 @@ impl<S: SealedSource> Get<S> {
     pub(crate) fn take(&mut self) -> Self {
         Get {
             room: mem::take(&mut self.room),
-            pool: PoolGet {
-                acquire: mem::replace(&mut self.pool.acquire, Acquire::Done),
-                location: self.pool.location,
+            pool_get: PoolGet {
+                acquire: mem::replace(&mut self.pool_get.acquire, Acquire::Done),
+                location: self.pool_get.location,
             },
         }
     }
 
     pub(crate) fn is_done(&self) -> bool {
-        self.pool.acquire.is_done()
+        self.pool_get.acquire.is_done()
     }
 
     pub(crate) fn acquire(&self) -> &Acquire {
-        &self.pool.acquire
+        &self.pool_get.acquire
     }
 
     /// Removes the get from the wait queue, and passes on slots that were handed to it. The room in the quota is
     /// returned when the get is dropped.
     #[inline]
     pub(crate) fn cancel(&mut self, source: &S) {
-        self.pool.acquire.cancel(source.pool().engine());
+        self.pool_get.acquire.cancel(source.pool().engine());
     }
 }
 
@@ -373,7 +373,7 @@ impl PoolGet {
         // A constant `slots: 1` lets the compiler remove thirty instructions.
         let one = Wanted { slots: 1, rank };
         let polled = self.acquire.begin(engine, one, cx);
-        self.acquire.locate(engine, self.location);
+        self.acquire.record_location(engine, self.location);
         let slots = ready!(polled)?;
         Poll::Ready(Ok(Sample::new(engine, slots.into_only(), self.location)))
     }
@@ -403,16 +403,16 @@ impl PoolGet {
             }
         }
         let polled = self.acquire.poll(engine, cx);
-        self.acquire.locate(engine, self.location);
+        self.acquire.record_location(engine, self.location);
         let slots = ready!(polled)?;
-        Poll::Ready(hand_out(engine, slots, samples, self.location))
+        Poll::Ready(append_samples(engine, slots, samples, self.location))
     }
 }
 
 /// Appends a sample for each slot of the list. A slot list is last in, first out, so the samples are reversed: the
 /// lowest index comes first. If the memory for the `Vec` cannot be allocated, all slots are returned to the pool: the
 /// user chose the number, and it must not abort the process.
-pub(crate) fn hand_out(
+pub(crate) fn append_samples(
     engine: &Engine,
     mut slots: SlotList,
     samples: &mut Vec<Sample>,

@@ -11,7 +11,7 @@
 //! | module           | what it has                                                                 |
 //! |------------------|-----------------------------------------------------------------------------|
 //! | `get`            | the public gets of a quota                                                  |
-//! | [`admission`]    | the wait for room, and what is in use for samples that are still to come    |
+//! | [`admission`]    | the states of a get that waits for room; the rule is in `wait::quota_account` |
 //! | `room`           | the room of a get, from its first poll until its samples have it            |
 //! | [`poll_pool`]    | a pool or quota for poll functions that are written by hand                 |
 //! | [`registration`] | the waker of a task that keeps a buffer, in its pool and its quota          |

@@ -72,7 +72,7 @@ impl Room {
 impl SealedSource for Quota {
     type Room = Room;
 
-    const HAS_ROOM: bool = true;
+    const IS_LIMITED: bool = true;
 
     #[inline]
     fn try_room(&self, room: &Room) -> Option<Charge> {

@@ -61,7 +61,7 @@ pub struct Segments {
     // The samples before `filling` are full, and those after it are empty.
     samples: Vec<Sample>,
     /// The first sample with spare capacity. If there is none, the number of samples.
-    filling: usize,
+    first_not_full: usize,
     /// How many bytes the samples before it have.
     before: usize,
     /// How many bytes fit: at most those of all buffers.
@@ -83,7 +83,7 @@ impl Segments {
     pub(crate) fn of(samples: Vec<Sample>, capacity: usize) -> Self {
         Segments {
             samples,
-            filling: 0,
+            first_not_full: 0,
             before: 0,
             capacity,
         }
@@ -108,7 +108,7 @@ impl Segments {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        let filling = self.samples.get(self.filling);
+        let filling = self.samples.get(self.first_not_full);
         self.before + filling.map_or(0, Sample::len)
     }
 
@@ -223,7 +223,7 @@ impl Segments {
     /// The spare bytes of the first buffer that has some, or all that may still be written if those are fewer.
     pub(crate) fn spare_mut(&mut self) -> &mut [MaybeUninit<u8>] {
         let room = self.spare_capacity();
-        let Some(sample) = self.samples.get_mut(self.filling) else {
+        let Some(sample) = self.samples.get_mut(self.first_not_full) else {
             return &mut [];
         };
         let spare = sample.spare_capacity_mut();
@@ -245,21 +245,21 @@ impl Segments {
 
     /// The first sample that has spare capacity. After it was written to, call [`pass_full`](Segments::pass_full).
     pub(crate) fn filling(&mut self) -> Option<&mut Sample> {
-        self.samples.get_mut(self.filling)
+        self.samples.get_mut(self.first_not_full)
     }
 
     /// Goes on to the first sample that has spare capacity.
     pub(crate) fn pass_full(&mut self) {
         let is_full = |sample: &&Sample| sample.spare_capacity() == 0;
-        while let Some(full) = self.samples.get(self.filling).filter(is_full) {
+        while let Some(full) = self.samples.get(self.first_not_full).filter(is_full) {
             self.before += full.len();
-            self.filling += 1;
+            self.first_not_full += 1;
         }
     }
 
     /// How many bytes the buffers could still take, if the capacity did not limit them.
     pub(crate) fn room(&self) -> usize {
-        let not_full = self.samples.iter().skip(self.filling);
+        let not_full = self.samples.iter().skip(self.first_not_full);
         not_full.map(Sample::spare_capacity).sum()
     }
 

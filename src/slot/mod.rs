@@ -1,8 +1,20 @@
 //! Slots: their headers, their bytes, the words that say which of them are free, and the tokens that own them.
 //!
 //! Most of the crate's `unsafe` code is in this folder. Outside it, only the files that `scripts/layers` lists may have
-//! any. Each file is small and does one operation in each `unsafe` block, and each SAFETY comment cites one of these
-//! invariants.
+//! any. Each file is small and does one operation in each `unsafe` block, and each SAFETY comment cites one of the
+//! invariants below.
+//!
+//! | module        | what it has                                                                                    |
+//! |---------------|------------------------------------------------------------------------------------------------|
+//! | [`word`]      | one word: which of its slots are checked out, and how one is taken and freed without the lock  |
+//! | [`block`]     | how a slot finds its word, by its address                                                      |
+//! | [`block_ref`] | a word with its slots, and the tokens of those that are taken                                  |
+//! | [`header`]    | what is stored of each slot                                                                    |
+//! | [`owned`]     | the token of a slot's one owner                                                                |
+//! | [`shared`]    | the token of one of several handles, and their count                                           |
+//! | [`list`], [`set`] | several owned slots                                                                        |
+//! | [`bytes`]     | the bytes of a slot, for one owner and for readers                                             |
+//! | [`part`]      | ranges of a slot's bytes, each with an owner                                                   |
 //!
 //! # Invariants
 //!

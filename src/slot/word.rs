@@ -124,16 +124,16 @@ pub(crate) enum Put {
 
 /// What a word counted when it was parked or opened.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Parked {
+pub(crate) struct WordCounts {
     /// How many of its slots were checked out.
     pub(crate) out: usize,
     /// How many callback references were held.
     pub(crate) callback_refs: usize,
 }
 
-impl Parked {
+impl WordCounts {
     fn of(bits: u64, absent: u64) -> Self {
-        Parked {
+        WordCounts {
             out: (bits & SLOTS & !absent).count_ones() as usize,
             callback_refs: ((bits & CALLBACK_REFS) / CALLBACK_REF) as usize,
         }
@@ -362,19 +362,19 @@ impl Word {
 impl Word {
     /// Parks an open word: from now on its slots are taken and freed under the lock only. Parking a parked word changes
     /// nothing.
-    pub(crate) fn park(&self, absent: u64) -> Parked {
+    pub(crate) fn park(&self, absent: u64) -> WordCounts {
         // One atomic step, because gets and releases run at the same time: each of them either comes before it, and is
         // counted in `held`, or finds the word parked. `Acquire` pairs with each `put` and `drop_callback_ref` before
         // it. The absent bits are cleared, because the set bits of a parked word are slots only.
         let held = self
             .bits
             .fetch_and(!(OPEN | NOTIFY | absent), Ordering::AcqRel);
-        Parked::of(held, absent)
+        WordCounts::of(held, absent)
     }
 
     /// Opens a parked word. `absent` is the mask of the bits that have no slot. With `notify`, each release takes a
     /// callback reference.
-    pub(crate) fn open(&self, absent: u64, notify: bool) -> Parked {
+    pub(crate) fn open(&self, absent: u64, notify: bool) -> WordCounts {
         // A load and a store, not one atomic step: while `OPEN` is clear only the lock's holder writes the word.
         let held = self.bits.load(Ordering::Relaxed);
         let flags = if notify { OPEN | NOTIFY } else { OPEN };
@@ -382,7 +382,7 @@ impl Word {
         // holder wrote or saw: the slots' set-up, the owner, the callback, and every slot that was freed while the word
         // was parked.
         self.bits.store(held | absent | flags, Ordering::Release);
-        Parked::of(held, 0)
+        WordCounts::of(held, 0)
     }
 
     /// Sets the pool that the word belongs to. Called before any slot of the word can be taken.

@@ -5,7 +5,7 @@
 use super::{
     datagram_batch::DatagramBatch,
     read_sample::ReadError,
-    system_batch::{self, Places},
+    system_batch::{self, MessageInfos},
     udp_readiness::UdpReadiness,
 };
 #[cfg(doc)]
@@ -89,7 +89,7 @@ pub struct BatchReceiver {
     pub(super) failed: Option<io::Error>,
     /// Empty between polls. It keeps its memory.
     pub(super) samples: Vec<Sample>,
-    pub(super) places: Places,
+    pub(super) infos: MessageInfos,
     joins: bool,
 }
 
@@ -111,8 +111,8 @@ impl BatchReceiver {
             readiness: UdpReadiness::new(socket),
             pool,
             failed: None,
-            samples: Vec::with_capacity(system_batch::MESSAGES),
-            places: Places::new(),
+            samples: Vec::with_capacity(system_batch::MAX_MESSAGES),
+            infos: MessageInfos::new(),
         }
     }
 
@@ -133,7 +133,7 @@ impl BatchReceiver {
     /// ```
     #[must_use]
     pub fn buffer_size(datagram_size: usize) -> usize {
-        let batch = datagram_size.saturating_mul(system_batch::SEGMENTS);
+        let batch = datagram_size.saturating_mul(system_batch::MAX_SEGMENTS);
         batch.clamp(1, MOST_BYTES)
     }
 
@@ -262,7 +262,7 @@ impl Stream for BatchReceiver {
             let mut batch = None;
             let socket = this.readiness.socket();
             let result =
-                system_batch::receive(socket, &mut this.samples, &mut this.places, |received| {
+                system_batch::receive(socket, &mut this.samples, &mut this.infos, |received| {
                     batch = Some(received);
                 });
             this.samples.clear();

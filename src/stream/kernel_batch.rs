@@ -1,13 +1,13 @@
 //! `recvmmsg` straight into samples, and the options of a socket that decide what it delivers. Linux only.
 //!
-//! One call receives up to [`MESSAGES`] messages, each into a sample of its own. With `UDP_GRO` a message is several
+//! One call receives up to [`MAX_MESSAGES`] messages, each into a sample of its own. With `UDP_GRO` a message is several
 //! datagrams of one sender. `libc` is used for it, because the crates that wrap the call want initialised memory, or do
 //! not report that a message was truncated.
 //!
 //! # Invariants
 //!
 //! - **K1** While the system call runs, each pointer of a header leads to memory that the caller has borrowed exclusively,
-//!   and no other pointer leads there: the spare bytes of its sample, its `Place`, its element of `vectors`.
+//!   and no other pointer leads there: the spare bytes of its sample, its `MessageInfo`, its element of `vectors`.
 //!   `stream::batches::each_message_of_one_call_has_its_own_bytes_and_address`
 //! - **K2** The system has written the first `msg_len` of the spare bytes that it was given.
 //!   `stream::batches::a_short_message_after_a_long_one_shows_nothing_of_it`
@@ -31,62 +31,62 @@ use std::{
 use tokio::{io::Interest, net::UdpSocket};
 
 /// How many messages one call receives at most.
-pub(super) const MESSAGES: usize = 16;
+pub(super) const MAX_MESSAGES: usize = 16;
 
 /// How many datagrams the system joins at most. Received ones are joined up to 64; one send of the same machine can be
 /// 128 since Linux 6.9.
-pub(super) const SEGMENTS: usize = 128;
+pub(super) const MAX_SEGMENTS: usize = 128;
 
 /// Enough for what can be asked for here, which is 144 bytes, and some options of the user's.
-const CONTROL: usize = 512;
+const CONTROL_LEN: usize = 512;
 /// The size of a `sockaddr_in6`.
-const NAME: usize = 28;
+const NAME_LEN: usize = 28;
 
 /// What the system writes beside the bytes of one message. It begins with zeroes, so all of it is initialised at any time.
 #[repr(C, align(8))]
 #[derive(Clone, Copy)]
-struct Place {
-    control: [u8; CONTROL],
-    name: [u8; NAME],
+struct MessageInfo {
+    control: [u8; CONTROL_LEN],
+    name: [u8; NAME_LEN],
     control_len: usize,
     name_len: usize,
     flags: c_int,
 }
 
-/// The places of the messages of one call. They are allocated once for each receiver.
-pub(super) struct Places(Box<[Place]>);
+/// The infos of the messages of one call. They are allocated once for each receiver.
+pub(super) struct MessageInfos(Box<[MessageInfo]>);
 
-impl Places {
+impl MessageInfos {
     pub(super) fn new() -> Self {
-        let empty = Place {
-            control: [0; CONTROL],
-            name: [0; NAME],
+        let empty = MessageInfo {
+            control: [0; CONTROL_LEN],
+            name: [0; NAME_LEN],
             control_len: 0,
             name_len: 0,
             flags: 0,
         };
-        Places(vec![empty; MESSAGES].into_boxed_slice())
+        MessageInfos(vec![empty; MAX_MESSAGES].into_boxed_slice())
     }
 }
 
-/// Receives a message into each of the first samples, as many as there are. Takes these samples out of `samples`, and
-/// returns how many they were.
+/// Receives the messages that are waiting, each into one of the first samples, which are empty. Takes these samples out of
+/// `samples`, and returns how many they were.
 pub(super) fn receive(
     socket: &UdpSocket,
     samples: &mut Vec<Sample>,
-    places: &mut Places,
+    infos: &mut MessageInfos,
     mut received: impl FnMut(DatagramBatch),
 ) -> io::Result<usize> {
     let fd = socket.as_raw_fd();
-    let call = || receive_messages(fd, samples, &mut places.0);
+    let call = || receive_messages(fd, samples, &mut infos.0);
     let count = socket.try_io(Interest::READABLE, call)?;
-    for (sample, place) in samples.drain(..count).zip(&places.0) {
-        received(place.batch_of(sample));
+    for (sample, info) in samples.drain(..count).zip(&infos.0) {
+        received(info.batch_of(sample));
     }
     Ok(count)
 }
 
-impl Place {
+impl MessageInfo {
     fn batch_of(&self, sample: Sample) -> DatagramBatch {
         let name = self.name.get(..self.name_len).unwrap_or(&self.name);
         let known = self.control.get(..self.control_len);
@@ -107,13 +107,17 @@ impl Place {
     }
 }
 
-fn receive_messages(fd: RawFd, samples: &mut [Sample], places: &mut [Place]) -> io::Result<usize> {
-    let count = samples.len().min(places.len()).min(MESSAGES);
-    let mut vectors = [const { empty_vector() }; MESSAGES];
+fn receive_messages(
+    fd: RawFd,
+    samples: &mut [Sample],
+    infos: &mut [MessageInfo],
+) -> io::Result<usize> {
+    let count = samples.len().min(infos.len()).min(MAX_MESSAGES);
+    let mut vectors = [const { empty_vector() }; MAX_MESSAGES];
     // SAFETY: a header is numbers and raw pointers, for all of which zero is a valid value.
-    let mut headers: [libc::mmsghdr; MESSAGES] = unsafe { mem::zeroed() };
+    let mut headers: [libc::mmsghdr; MAX_MESSAGES] = unsafe { mem::zeroed() };
     let all = headers.iter_mut().zip(&mut vectors);
-    for ((header, vector), (sample, place)) in all.zip(samples.iter_mut().zip(places.iter_mut())) {
+    for ((header, vector), (sample, place)) in all.zip(samples.iter_mut().zip(infos.iter_mut())) {
         let spare = sample.spare_capacity_mut();
         vector.iov_base = spare.as_mut_ptr().cast();
         vector.iov_len = spare.len();
@@ -121,9 +125,9 @@ fn receive_messages(fd: RawFd, samples: &mut [Sample], places: &mut [Place]) -> 
         header.msg_iov = vector;
         header.msg_iovlen = 1;
         header.msg_name = place.name.as_mut_ptr().cast();
-        header.msg_namelen = NAME as libc::socklen_t;
+        header.msg_namelen = NAME_LEN as libc::socklen_t;
         header.msg_control = place.control.as_mut_ptr().cast();
-        header.msg_controllen = CONTROL as _;
+        header.msg_controllen = CONTROL_LEN as _;
     }
     let received = loop {
         let headers = headers.as_mut_ptr();
@@ -141,7 +145,7 @@ fn receive_messages(fd: RawFd, samples: &mut [Sample], places: &mut [Place]) -> 
             }
         }
     };
-    let filled = headers.iter().zip(samples.iter_mut().zip(places));
+    let filled = headers.iter().zip(samples.iter_mut().zip(infos));
     for (header, (sample, place)) in filled.take(received) {
         // SAFETY: the system wrote as many bytes to the start of the spare ones (K2). That there are as many is checked.
         unsafe { sample.advance_mut(header.msg_len as usize) };

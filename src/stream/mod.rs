@@ -39,6 +39,20 @@
 //! A reader that is no longer polled can still be in the wait queue, and a sample that is handed off to it stays with
 //! it. Drop a reader that you no longer poll.
 
+// | modules                                     | what they have                                                       |
+// |---------------------------------------------|----------------------------------------------------------------------|
+// | `read_sample`, `readable_first`             | sources that samples are filled from                                 |
+// | `sample_reader`, `sample_writer`            | samples from a reader, and to a writer                               |
+// | `decode_frame`, `length_delimited`, `lines` | decoders of frames                                                   |
+// | `read_frames`, `frame_buffer`, `heap_copy`, `deadline` | the loop of the readers of frames, and the bytes not yielded yet |
+// | `frame_reader`, `message_reader`            | frames in one buffer, and in several                                 |
+// | `datagram`, `receive`                       | one datagram into a sample                                           |
+// | `datagram_receiver`, `receive_many`, `udp_readiness` | a socket as a stream of datagrams                           |
+// | `kernel_batch`, `control`; `single_batch`   | batches of datagrams into samples: on Linux; elsewhere               |
+// | `batch_receiver`, `receive_batches`, `datagram_batch`, `datagrams` | a socket as a stream of batches               |
+// | `segmentation`, `gso_transmit`; `single_transmit` | one system call of a send: where many datagrams fit into it; elsewhere |
+// | `datagram_sender`, `send_to`, `datagram_sink` | frames as datagrams, to many addresses                             |
+
 mod deadline;
 mod decode_frame;
 mod frame_buffer;

@@ -6,7 +6,7 @@ use super::{
     batch_receiver::BatchReceiver,
     datagram_batch::DatagramBatch,
     read_sample::ReadError,
-    system_batch::{self, MESSAGES},
+    system_batch::{self, MAX_MESSAGES},
 };
 #[cfg(doc)]
 use crate::Pool;
@@ -114,7 +114,7 @@ impl ReceiveBatches<'_> {
                 &mut receiver.samples,
                 |samples, batches: &mut Vec<DatagramBatch>| {
                     let push = |batch| batches.push(batch);
-                    system_batch::receive(socket, samples, &mut receiver.places, push)
+                    system_batch::receive(socket, samples, &mut receiver.infos, push)
                 },
                 || receiver.pool.try_get_one_more(self.location),
                 self.batches,
@@ -164,7 +164,7 @@ fn receive_up_to(
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break None,
             Err(error) => break Some(error),
         }
-        wanted = wanted.min(MESSAGES).min(limit - received);
+        wanted = wanted.min(MAX_MESSAGES).min(limit - received);
         samples.truncate(wanted);
         if wanted == 0 {
             break None;
@@ -274,7 +274,7 @@ mod tests {
             &[Err(ConnectionRefused)],
         ] {
             let before = calls[..calls.len() - 1].iter();
-            let expected = before.map(|call| call.unwrap().min(MESSAGES));
+            let expected = before.map(|call| call.unwrap().min(MAX_MESSAGES));
             let (_, received, error) = run(&pool(8), 8, calls);
             assert_eq!((received, error), (expected.sum(), Some(ConnectionRefused)));
         }

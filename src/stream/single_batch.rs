@@ -13,17 +13,17 @@ use std::io;
 use tokio::net::UdpSocket;
 
 /// How many messages one call receives at most.
-pub(super) const MESSAGES: usize = 1;
+pub(super) const MAX_MESSAGES: usize = 1;
 
 /// How many datagrams the system joins at most.
-pub(super) const SEGMENTS: usize = 1;
+pub(super) const MAX_SEGMENTS: usize = 1;
 
 /// Nothing is written beside the bytes.
-pub(super) struct Places;
+pub(super) struct MessageInfos;
 
-impl Places {
+impl MessageInfos {
     pub(super) fn new() -> Self {
-        Places
+        MessageInfos
     }
 }
 
@@ -31,7 +31,7 @@ impl Places {
 pub(super) fn receive(
     socket: &UdpSocket,
     samples: &mut Vec<Sample>,
-    _places: &mut Places,
+    _places: &mut MessageInfos,
     mut received: impl FnMut(DatagramBatch),
 ) -> io::Result<usize> {
     let Some(sample) = samples.pop() else {

@@ -1,10 +1,10 @@
 //! A charge: room in a quota that is counted as in use, by a get until it has its samples, and then by each of them.
 //!
-//! A charge has no reference to the account that would be counted beside the room: a second counter would cost each get
-//! and each release another atomic operation. It has the account's address, and what is in use keeps the account alive:
+//! A charge holds no `Arc` of its account: counting it would cost each get and each release a second atomic operation. It
+//! holds the account's address, and the room itself keeps the account alive:
 //!
-//! - **A4** While a handle to the quota exists, or anything is in use, the account keeps itself alive by a reference of
-//!   its own. The last handle or, if samples are in use then, the last charge takes it out.
+//! - **A4** While a handle to the quota exists, or anything is in use, the account holds an `Arc` of itself. The last handle
+//!   or, if samples are in use then, the last charge takes that `Arc` out and drops it.
 //!   loom `the_last_handle_and_the_last_sample_free_the_account_once`
 //!
 //! Charges are made here only, one for each room that was counted, so that the count is right. A slot stores the address
@@ -207,7 +207,7 @@ impl Drop for Charge {
 #[cold]
 fn drop_last(account: NonNull<Account>) {
     // SAFETY: this charge was the last, so only it takes out the reference that keeps the account alive (A4).
-    let account = unsafe { account.as_ref() }.forget();
+    let account = unsafe { account.as_ref() }.take_kept();
     drop(account);
 }
 

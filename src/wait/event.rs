@@ -62,7 +62,7 @@ impl Event {
     }
 
     /// Notifies all listeners. Their wakers are user code, so the list must have been taken out of the lock before.
-    pub(crate) fn tell_all(self) {
+    pub(crate) fn notify_all(self) {
         for notify in self.by_number.into_values() {
             user_code::quietly(|| notify.notify_one());
         }

@@ -9,7 +9,7 @@
 //! | [`node`]           | the node of a waiter: its outcome and its timer                                 |
 //! | [`charge`]         | room in a quota, which a get and then its samples have                          |
 //! | [`quota_word`]     | the word of an account: how much is in use                                      |
-//! | [`quota_account`]  | a quota's account: what is in use, and the queue for room                       |
+//! | [`quota_account`]  | how a quota admits: its limit, what is in use, and the queue for room           |
 //! | [`quota_pool`]     | what an account needs of its pool                                               |
 //! | [`quota_accounts`] | all accounts of a pool                                                          |
 //! | [`registry`]       | weak entries of the accounts that are in use                                    |

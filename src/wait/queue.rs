@@ -23,7 +23,7 @@
 //! - **Q2** free + outstanding = committed; gathered and handed slots count as outstanding. `tests/it/model`
 //! - **Q3** No user code runs under the lock: outcomes are stored under it, and wakers are taken out under it and woken
 //!   and dropped after. `reentrancy: *`
-//! - **Q4** Only a head has slots: the head of the queue, or the head of the ordinary queue if a get of high priority joined
+//! - **Q4** Of the queued waiters, only a head has gathered slots: the head of the queue, or the head of the ordinary queue if a get of high priority joined
 //!   after it had gathered some. `many: *`, `quotas: *`
 //! - **Q5** At most `kept` queue slots have no queued waiter. `gone: *`, `wait::queue::tests`
 //!
@@ -250,7 +250,7 @@ impl WaitQueue {
         if queue_slot.gathered.len() < queue_slot.wanted as usize {
             return Offer::Gathered;
         }
-        match self.vacate(front, Outcome::Slots) {
+        match self.resolve(front, Outcome::Slots) {
             Some(waker) => Offer::Served(waker),
             None => unreachable!("a queued waiter has a waker"),
         }
@@ -274,7 +274,8 @@ impl WaitQueue {
     }
 
     /// Takes the head out of the queue without a slot, if it wants no more than `room`. For the queue of a quota.
-    /// Returns how much it wants, and its waker.
+    /// Returns how much it wants, and its waker. Its outcome is an empty [`Outcome::Slots`], which means in the queue of a
+    /// quota: admitted.
     pub(crate) fn admit(&mut self, room: usize) -> Option<(usize, Waker)> {
         let front = self.front()?;
         let wanted = self.queue_slots.at(front).wanted as usize;
@@ -282,7 +283,7 @@ impl WaitQueue {
         if wanted > room {
             return None;
         }
-        let waker = self.vacate(front, Outcome::Slots)?;
+        let waker = self.resolve(front, Outcome::Slots)?;
         Some((wanted, waker))
     }
 
@@ -295,7 +296,7 @@ impl WaitQueue {
     /// Returns its waker, which the caller wakes once the lock is free.
     // `always`: this is half of a hand-off, and it returns large values.
     #[inline(always)]
-    fn vacate(
+    fn resolve(
         &mut self,
         index: QueueIndex,
         outcome: impl FnOnce(SlotList) -> Outcome,
@@ -363,7 +364,7 @@ impl WaitQueue {
     }
 
     /// Whether the waiter of `node_ref` is queued with a waker that does not wake the task of `waker`.
-    pub(crate) fn waits_with_another(&self, node_ref: &NodeRef, waker: &Waker) -> bool {
+    pub(crate) fn needs_waker(&self, node_ref: &NodeRef, waker: &Waker) -> bool {
         let Some(index) = self.queue_slots.of(node_ref) else {
             return false;
         };
@@ -373,7 +374,7 @@ impl WaitQueue {
 
     /// Replaces the waker of the waiter of `node_ref`. Returns the waker that the caller drops once the lock is free:
     /// the previous one, or `waker` itself if the waiter is no longer queued.
-    pub(crate) fn wake_by(&mut self, node_ref: &NodeRef, waker: Waker) -> Waker {
+    pub(crate) fn replace_waker(&mut self, node_ref: &NodeRef, waker: Waker) -> Waker {
         let index = self.queue_slots.of(node_ref);
         match index.and_then(|index| self.queue_slots.at_mut(index).waker.as_mut()) {
             Some(known) => mem::replace(known, waker),
@@ -412,7 +413,7 @@ impl WaitQueue {
         let mut failed = Vec::with_capacity(self.len);
         let mut orphans = SlotList::default();
         while let Some(front) = self.front() {
-            failed.extend(self.vacate(front, |mut gathered| {
+            failed.extend(self.resolve(front, |mut gathered| {
                 while let Some(slot) = gathered.pop() {
                     orphans.push(slot);
                 }

@@ -107,7 +107,7 @@ impl fmt::Debug for Account {
         f.debug_struct("Account")
             .field("name", &self.name)
             .field("limit", &self.limit)
-            .field("in_use", &self.charged())
+            .field("in_use", &self.in_use())
             .finish_non_exhaustive()
     }
 }
@@ -168,7 +168,7 @@ impl Account {
         QuotaStatus {
             name: self.name.clone(),
             limit: self.limit,
-            in_use: self.charged(),
+            in_use: self.in_use(),
             waiting,
             oldest_wait: oldest.map(since),
         }
@@ -187,7 +187,7 @@ impl Account {
     }
 
     /// How many samples are in use.
-    pub(crate) fn charged(&self) -> usize {
+    pub(crate) fn in_use(&self) -> usize {
         self.word.in_use()
     }
 
@@ -302,16 +302,12 @@ impl Account {
         if let Some(outcome) = node_ref.take_outcome() {
             return Some(outcome);
         }
-        let another = self
-            .waiters
-            .lock()
-            .queue
-            .waits_with_another(node_ref, waker);
+        let another = self.waiters.lock().queue.needs_waker(node_ref, waker);
         if another {
             // A waker is user code: it is cloned before the lock is taken, and the other one is dropped after it is
             // released.
             let waker = waker.clone();
-            let unused = self.waiters.lock().queue.wake_by(node_ref, waker);
+            let unused = self.waiters.lock().queue.replace_waker(node_ref, waker);
             user_code::quietly(|| drop(unused));
         }
         // Again: the outcome may have been stored before the waker was replaced, and then the old waker was woken.
@@ -375,13 +371,13 @@ impl Account {
     }
 
     /// Takes out the reference that keeps the account alive (A4).
-    pub(super) fn forget(&self) -> Option<Arc<Account>> {
+    pub(super) fn take_kept(&self) -> Option<Arc<Account>> {
         self.waiters.lock().kept.take()
     }
 
     /// The last handle was dropped. Returns what keeps the account alive, if nothing is in use.
     pub(super) fn end_handles(&self) -> Option<Arc<Account>> {
-        self.word.end_handles().then(|| self.forget()).flatten()
+        self.word.end_handles().then(|| self.take_kept()).flatten()
     }
 
     /// Wakes a waiter that was admitted, then admits the next: one in each hold of the lock, so that no list of wakers

@@ -1,10 +1,10 @@
-//! The word of a quota's account: how many samples are in use, and two marks.
+//! The word of a quota's account: how many samples are in use, and two flags.
 //!
 //! | bits      | meaning                                                                                   |
 //! |-----------|-------------------------------------------------------------------------------------------|
 //! | bit 0     | a waiter is queued (A1): room is reserved and returned under the account's lock           |
 //! | bit 1     | the last handle to the quota was dropped, so no room is reserved any more                 |
-//! | the rest  | how many samples are in use: those that were released are not, those that are to come are |
+//! | the rest  | the room in use: one for each sample that is not yet released, and one for each that a get has reserved and not yet received |
 //!
 //! Each sample in use keeps the account alive (A4), so the count is a reference count as well. Who subtracts has no
 //! reference afterwards, and touches nothing of the account, unless the result says that it was the last.
@@ -25,7 +25,7 @@
 use crate::sync::{AtomicUsize, Ordering};
 
 /// The mark: a waiter is queued.
-const WAITED_FOR: usize = 1;
+const HAS_WAITER: usize = 1;
 /// The mark: the last handle to the quota was dropped.
 const WITHOUT_HANDLES: usize = 2;
 /// One sample in use. The bits below it are the marks.
@@ -64,7 +64,7 @@ impl QuotaWord {
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
             // With the mark set, a waiter comes first.
-            let room = match seen & WAITED_FOR {
+            let room = match seen & HAS_WAITER {
                 0 => room(limit, seen).min(count),
                 _ => 0,
             };
@@ -82,7 +82,7 @@ impl QuotaWord {
     #[inline]
     pub(super) fn try_add(&self, limit: usize, count: usize) -> bool {
         let mut seen = self.0.load(Ordering::Relaxed);
-        while seen & WAITED_FOR == 0 && count <= room(limit, seen) {
+        while seen & HAS_WAITER == 0 && count <= room(limit, seen) {
             match self.exchange(seen, seen + count * ONE) {
                 Ok(_) => return true,
                 Err(now) => seen = now,
@@ -99,7 +99,7 @@ impl QuotaWord {
             let has_room = count <= room(limit, seen);
             let new = match (has_room, may_wait) {
                 (true, _) => seen + count * ONE,
-                (false, true) => seen | WAITED_FOR,
+                (false, true) => seen | HAS_WAITER,
                 (false, false) => return false,
             };
             // One exchange checks for room and sets the mark: a return between the two would not take the lock, and the
@@ -122,7 +122,7 @@ impl QuotaWord {
     pub(super) fn try_subtract(&self, count: usize) -> Subtracted {
         let mut seen = self.0.load(Ordering::Relaxed);
         // Without the mark there is no waiter to admit, so the lock is not needed.
-        while seen & WAITED_FOR == 0 {
+        while seen & HAS_WAITER == 0 {
             let new = seen - count * ONE;
             match self
                 .0
@@ -169,7 +169,7 @@ impl QuotaWord {
 
     /// Clears the mark that a waiter is queued. Called under the account's lock.
     pub(super) fn clear_mark(&self) {
-        self.0.fetch_and(!WAITED_FOR, Ordering::Relaxed);
+        self.0.fetch_and(!HAS_WAITER, Ordering::Relaxed);
     }
 }
 

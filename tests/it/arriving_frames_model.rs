@@ -134,7 +134,7 @@ impl Viewer {
     }
 
     /// Of the only sample that left the backlog it has all bytes, and the frame goes on in the backlog.
-    fn has_all_that_left(&self, sent: &Sent) -> bool {
+    fn has_all_of_evicted(&self, sent: &Sent) -> bool {
         self.inside
             && self.next + 1 == sent.first
             && self.offset == sent.samples[self.next].bytes.len()
@@ -142,7 +142,7 @@ impl Viewer {
     }
 
     fn expected(&mut self, sent: &Sent, require: bool) -> Option<Seen> {
-        if self.has_all_that_left(sent) {
+        if self.has_all_of_evicted(sent) {
             (self.next, self.offset) = (sent.first, 0);
         }
         if self.next < sent.first {

@@ -8,8 +8,8 @@ fn open_word(members: usize, notify: bool) -> Word {
     word
 }
 
-fn parked(out: usize, callback_refs: usize) -> Parked {
-    Parked { out, callback_refs }
+fn parked(out: usize, callback_refs: usize) -> WordCounts {
+    WordCounts { out, callback_refs }
 }
 
 #[test]

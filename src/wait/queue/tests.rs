@@ -107,8 +107,8 @@ impl Checked {
         }
         let mut node_ref = self.served.remove(which);
         let another = self.waker(0);
-        assert!(!self.queue.waits_with_another(&node_ref, &another));
-        drop(self.queue.wake_by(&node_ref, another));
+        assert!(!self.queue.needs_waker(&node_ref, &another));
+        drop(self.queue.replace_waker(&node_ref, another));
         if which % 2 == 0 {
             assert!(matches!(node_ref.take_outcome(), Some(Outcome::Slots(_))));
         } else {
