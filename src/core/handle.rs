@@ -22,7 +22,7 @@ use crate::{
         ref_count::Holding,
         refs::CallbackRef,
     },
-    slot::{bytes::Geometry, header::Owner, owned::OwnedSlot, shared::SharedSlot, word::Put},
+    slot::{bytes::Geometry, header::PoolAddress, owned::OwnedSlot, shared::SharedSlot, word::Put},
     sync::Arc,
 };
 use std::{fmt, mem::ManuallyDrop, ptr::NonNull};
@@ -106,8 +106,8 @@ impl Pool {
     }
 
     /// The owner that slots store: the pool's engine.
-    pub(crate) fn owner(&self) -> Owner {
-        Owner(self.engine.as_ptr().cast())
+    pub(crate) fn address(&self) -> PoolAddress {
+        PoolAddress(self.engine.as_ptr().cast())
     }
 
     /// A strong reference to the engine's memory.
@@ -195,16 +195,16 @@ pub(super) fn drop_last(engine: Arc<Engine>, give_up: impl FnOnce(&Engine) -> bo
 
 /// The engine that `owner` refers to.
 #[inline]
-pub(super) fn engine_at(owner: Owner) -> NonNull<Engine> {
+pub(super) fn engine_at(pool: PoolAddress) -> NonNull<Engine> {
     // SAFETY: a word is set up, with an owner that is not null, before it is opened for the first time, and no slot is
     // taken from a word that was never opened (S2). A null check here would run in each release that calls back.
-    unsafe { NonNull::new_unchecked(owner.0.cast()) }
+    unsafe { NonNull::new_unchecked(pool.0.cast()) }
 }
 
 /// The engine that a slot belongs to.
 #[inline]
 pub(crate) fn engine_of(slot: &OwnedSlot) -> &Engine {
-    let engine: *const Engine = slot.owner().0.cast();
+    let engine: *const Engine = slot.pool_address().0.cast();
     // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is checked out, and the
     // returned reference is bound to the slot's token (S2).
     unsafe { &*engine }
@@ -218,7 +218,7 @@ pub(crate) fn geometry_of(slot: &OwnedSlot) -> &Geometry {
 
 /// The engine that a shared slot belongs to.
 pub(crate) fn engine_of_shared(slot: &SharedSlot) -> &Engine {
-    let engine: *const Engine = slot.owner().0.cast();
+    let engine: *const Engine = slot.pool_address().0.cast();
     // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is checked out, and the
     // returned reference is bound to the slot's token (S2).
     unsafe { &*engine }
@@ -296,7 +296,7 @@ impl ReleaseGuard {
         slot: OwnedSlot,
         release: impl FnOnce(&Engine, &mut Shared, OwnedSlot),
     ) -> ReleaseGuard {
-        let engine = engine_at(slot.owner());
+        let engine = engine_at(slot.pool_address());
         let release_guard = ManuallyDrop::new(ReleaseGuard { engine });
         // The slot keeps the pool alive until the guard is counted. Until then the guard must not be dropped.
         let mut shared = release_guard.engine().lock();

@@ -28,7 +28,7 @@ use crate::{
         word_states::{CommitPlan, Layout},
     },
     memory::slot_memory::{GivenBack, Region, Relock},
-    slot::{header::Owner, word::Word},
+    slot::{header::PoolAddress, word::Word},
     sync::{LockGuard, events, user_code},
     values::{
         error::{CommitError, GetBufferError, SetPropertiesError},
@@ -83,7 +83,7 @@ impl Engine {
         Ok(actual)
     }
 
-    pub(crate) fn commit(&self, owner: Owner) -> Result<(), CommitError> {
+    pub(crate) fn commit(&self, pool: PoolAddress) -> Result<(), CommitError> {
         let mut shared = self.lock_when_not_busy();
         match shared.state {
             State::Committed => return Ok(()),
@@ -112,7 +112,7 @@ impl Engine {
         let (memory, mut layout) = mapped?;
         let plan = CommitPlan {
             slots: wanted.buffers,
-            owner,
+            pool,
             memory: memory.clone(),
             wipe: self.settings.zero_on_release,
         };

@@ -23,7 +23,7 @@ fn word_at(address: &NonNull<Word>) -> &Word {
 }
 
 fn engine_at(address: &NonNull<Word>) -> NonNull<Engine> {
-    handle::engine_at(header::owner_of(word_at(address)))
+    handle::engine_at(header::pool_address_of(word_at(address)))
 }
 
 #[cold]

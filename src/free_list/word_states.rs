@@ -40,7 +40,7 @@ use crate::{
     memory::slot_memory::Region,
     slot::{
         block_ref::{BlockRef, NotTaken},
-        header::{Owner, SetUp},
+        header::{PoolAddress, SetUp},
         owned::OwnedSlot,
         word::{SLOTS_PER_WORD, Word, absent},
     },
@@ -62,7 +62,7 @@ pub(crate) struct CommitPlan {
     /// The number of slots.
     pub(crate) slots: usize,
     /// The pool's address, which each word gets.
-    pub(crate) owner: Owner,
+    pub(crate) pool: PoolAddress,
     /// The memory of the slots.
     pub(crate) memory: Arc<Region>,
     /// Whether released bytes are overwritten with zeros.
@@ -347,7 +347,7 @@ impl WordStates {
             index: first + bit,
             wipe: plan.wipe,
         });
-        block(table, index).set_up(plan.owner, slots);
+        block(table, index).set_up(plan.pool, slots);
         self.used.insert(index);
     }
 

@@ -156,7 +156,7 @@ impl Pool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn commit(&self) -> Result<(), CommitError> {
-        self.engine().commit(self.owner())
+        self.engine().commit(self.address())
     }
 
     /// Stops serving gets. It never waits for samples.

@@ -4,7 +4,7 @@
 
 use crate::slot::{
     block::Block,
-    header::{Owner, SetUp, Slot},
+    header::{PoolAddress, SetUp, Slot},
     owned::OwnedSlot,
     word::{SLOTS_PER_WORD, Take, Word},
 };
@@ -63,8 +63,8 @@ impl<'a> BlockRef<'a> {
     }
 
     /// Sets up the word and its slots. Called under the pool's lock, before any of the slots can be taken.
-    pub(crate) fn set_up(self, owner: Owner, slots: impl Iterator<Item = SetUp>) {
-        self.set_owner(owner.0);
+    pub(crate) fn set_up(self, pool: PoolAddress, slots: impl Iterator<Item = SetUp>) {
+        self.set_pool_address(pool.0);
         for (bit, set_up) in slots.enumerate() {
             if let Some(slot) = self.slot(bit) {
                 slot.set_up(&set_up);

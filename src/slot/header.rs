@@ -96,22 +96,22 @@ impl fmt::Debug for Slot {
 
 /// The pool that a slot belongs to: an address, dereferenced only while the slot or a callback reference is held.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Owner(pub(crate) *mut ());
+pub(crate) struct PoolAddress(pub(crate) *mut ());
 
 // SAFETY: an address; what it points to is shared between threads anyway.
-unsafe impl Send for Owner {}
+unsafe impl Send for PoolAddress {}
 // SAFETY: as above.
-unsafe impl Sync for Owner {}
+unsafe impl Sync for PoolAddress {}
 
 /// The pool that a word belongs to. One of the word's slots was taken, so the word was set up.
 #[inline]
-pub(crate) fn owner_of(word: &Word) -> Owner {
-    let owner = word.owner();
+pub(crate) fn pool_address_of(word: &Word) -> PoolAddress {
+    let pool = word.pool_address();
     debug_assert!(
-        !owner.is_null(),
+        !pool.is_null(),
         "a word is set up before a slot is taken from it"
     );
-    Owner(owner)
+    PoolAddress(pool)
 }
 
 /// The values that a slot gets when its word is used for the first time since the commit.

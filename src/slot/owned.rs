@@ -10,7 +10,7 @@
 use crate::{
     slot::{
         block,
-        header::{CHARGED, DESCRIBED, Owner, Slot, WIPE, owner_of},
+        header::{CHARGED, DESCRIBED, PoolAddress, Slot, WIPE, pool_address_of},
         word::{Put, Word},
     },
     sync::Ordering,
@@ -62,9 +62,9 @@ impl OwnedSlot {
 
     /// The pool that the slot belongs to.
     #[inline]
-    pub(crate) fn owner(&self) -> Owner {
+    pub(crate) fn pool_address(&self) -> PoolAddress {
         // SAFETY: the word is part of the pool, which the slot keeps alive (S2).
-        owner_of(unsafe { self.word().as_ref() })
+        pool_address_of(unsafe { self.word().as_ref() })
     }
 
     /// The word that the slot has its bit in.

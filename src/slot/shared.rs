@@ -16,7 +16,7 @@
 use crate::{
     slot::{
         block,
-        header::{Owner, Slot, owner_of},
+        header::{PoolAddress, Slot, pool_address_of},
         owned::OwnedSlot,
     },
     sync::Ordering,
@@ -52,9 +52,9 @@ impl SharedSlot {
     }
 
     /// The pool that the slot belongs to.
-    pub(crate) fn owner(&self) -> Owner {
+    pub(crate) fn pool_address(&self) -> PoolAddress {
         // SAFETY: the word is part of the pool, which the slot keeps alive (S2).
-        owner_of(unsafe { block::word_of(self.0).as_ref() })
+        pool_address_of(unsafe { block::word_of(self.0).as_ref() })
     }
 
     pub(crate) fn properties(&self) -> &SampleProperties {

@@ -32,7 +32,7 @@
 //! | [`Word::put`]             | `Release` | [`Word::take`], [`Word::park`]                 | the slot's header and bytes, reset         |
 //! | `put` that takes a callback reference | `AcqRel` | the same, and [`Word::open`]        | the same, and the callback                 |
 //! | [`Word::take`]            | `Acquire` | [`Word::put`], [`Word::open`]                  | the same, and the slot's set-up            |
-//! | [`Word::open`]            | `Release` | `take`, and `put` when it takes a callback reference | the slots' set-up, the owner, the callback |
+//! | [`Word::open`]            | `Release` | `take`, and `put` when it takes a callback reference | the slots' set-up, the pool's address, the callback |
 //! | [`Word::park`]            | `AcqRel`  | `put`, [`Word::drop_callback_ref`]             | the end of a call of the callback          |
 //!
 //! [`Word::take_many`] is ordered as `take` is, and [`Word::put_many`] and [`Word::put_locked`] as `put` is.
@@ -82,7 +82,7 @@ const PAUSES: u32 = if cfg!(all(test, any(loom, shuttle))) {
 pub(crate) struct Word {
     bits: AtomicU64,
     /// The address of the pool that the word belongs to. This file does not dereference it.
-    owner: SettingPtr<()>,
+    pool: SettingPtr<()>,
     /// Used only in a word whose number is also the number of a stripe. It is the number of the word at which the
     /// threads of that stripe start, XORed with this word's number. Zero means this word itself.
     cursor: Setting,
@@ -145,15 +145,15 @@ impl Word {
     pub(crate) fn zero() -> Self {
         Word {
             bits: AtomicU64::new(0),
-            owner: SettingPtr::default(),
+            pool: SettingPtr::default(),
             cursor: Setting::new(0),
         }
     }
 
     /// The address of the pool that the word belongs to.
     #[inline]
-    pub(crate) fn owner(&self) -> *mut () {
-        self.owner.load(Ordering::Relaxed)
+    pub(crate) fn pool_address(&self) -> *mut () {
+        self.pool.load(Ordering::Relaxed)
     }
 
     /// The number of the word at which the threads of this word's stripe start, XORed with this word's number.
@@ -379,15 +379,15 @@ impl Word {
         let held = self.bits.load(Ordering::Relaxed);
         let flags = if notify { OPEN | NOTIFY } else { OPEN };
         // The absent bits look checked out, so `take` needs no count of slots. `Release` publishes what the lock's
-        // holder wrote or saw: the slots' set-up, the owner, the callback, and every slot that was freed while the word
+        // holder wrote or saw: the slots' set-up, the pool's address, the callback, and every slot that was freed while the word
         // was parked.
         self.bits.store(held | absent | flags, Ordering::Release);
         WordCounts::of(held, 0)
     }
 
     /// Sets the pool that the word belongs to. Called before any slot of the word can be taken.
-    pub(crate) fn set_owner(&self, owner: *mut ()) {
-        self.owner.store(owner, Ordering::Relaxed);
+    pub(crate) fn set_pool_address(&self, pool: *mut ()) {
+        self.pool.store(pool, Ordering::Relaxed);
     }
 
     /// Takes the lowest free slot of a parked word.
