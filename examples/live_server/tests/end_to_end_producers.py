@@ -95,6 +95,8 @@ def check_commands(server, film, album):
         name = name_of(command)
         fragments, begins = expected[name]
         send(server, name, command, inputs)
+        # ffmpeg ends when all that it sent is on its way, and not when the server has read it.
+        server.wait_for("the source to go", lambda: not server.channel(name)["live"])
         channel = server.channel(name)
         assert channel["media_type"].startswith(begins), (place, channel)
         assert abs(channel["sequence"] - fragments) <= 1, (place, name, channel["sequence"])
