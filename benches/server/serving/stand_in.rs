@@ -7,7 +7,7 @@
 use crate::buffers::{self, Buffer, Buffers};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::{
-    ops::{Deref, DerefMut},
+    ops::{Deref, DerefMut, RangeBounds},
     sync::Arc,
 };
 
@@ -31,6 +31,12 @@ pub mod values {
             pub(crate) fn new() -> Self {
                 SendError
             }
+        }
+
+        #[derive(Debug)]
+        pub enum AppendError {
+            Closed,
+            Aborted,
         }
     }
     pub mod sample_properties {
@@ -68,6 +74,7 @@ impl Pool {
         Ok(Sample {
             buffer,
             start: self.properties.prefix,
+            end: self.properties.prefix + self.properties.size,
             properties: SampleProperties::default(),
         })
     }
@@ -131,6 +138,8 @@ pub struct Sample {
     buffer: Buffer,
     /// Where its bytes begin.
     start: usize,
+    /// Where the buffer ends, counted as the start is.
+    end: usize,
     properties: SampleProperties,
 }
 
@@ -170,6 +179,58 @@ impl Sample {
     }
 }
 
+impl Sample {
+    pub fn into_part(self) -> SamplePart {
+        SamplePart {
+            properties: self.properties.clone(),
+            sample: Some(self),
+        }
+    }
+}
+
+/// A buffer that is given away when it is full, or at the end of what arrives: what is written behind `Bytes` of the same
+/// `BytesMut` cannot be joined to them, so each piece would count as a buffer of its own.
+pub struct SamplePart {
+    /// `None` once it was given away.
+    sample: Option<Sample>,
+    properties: SampleProperties,
+}
+
+const GIVEN: &str = "a part that was given away is not written";
+
+impl SamplePart {
+    /// Whether there is nothing to give away yet.
+    pub fn is_empty(&self) -> bool {
+        let sample = self.sample.as_ref();
+        sample.is_none_or(|sample| sample.buffer.len() < sample.end)
+    }
+
+    /// All that was written. A second time, nothing.
+    pub fn split_written(&mut self) -> SharedSample {
+        match self.sample.take() {
+            Some(sample) => sample.freeze(),
+            None => SharedSample {
+                bytes: Bytes::new(),
+                properties: self.properties.clone(),
+            },
+        }
+    }
+}
+
+impl Deref for SamplePart {
+    type Target = BytesMut;
+
+    fn deref(&self) -> &BytesMut {
+        self.sample.as_ref().expect(GIVEN)
+    }
+}
+
+impl DerefMut for SamplePart {
+    fn deref_mut(&mut self) -> &mut BytesMut {
+        self.sample.as_mut().expect(GIVEN)
+    }
+}
+
 impl Deref for Sample {
     type Target = BytesMut;
 
@@ -194,6 +255,18 @@ pub struct SharedSample {
 impl SharedSample {
     pub fn properties(&self) -> &SampleProperties {
         &self.properties
+    }
+
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> SharedSample {
+        SharedSample {
+            bytes: self.bytes.slice(range),
+            properties: self.properties.clone(),
+        }
+    }
+
+    /// Two `Bytes` cannot be joined.
+    pub fn try_unsplit(&mut self, next: SharedSample) -> Result<(), SharedSample> {
+        Err(next)
     }
 }
 
