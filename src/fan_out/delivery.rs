@@ -13,7 +13,6 @@ use std::{
     fmt,
     future::{self, Future},
     ops::Deref,
-    sync::LazyLock,
 };
 
 /// A sample that a [`Subscriber`](super::Subscriber) received, or the bytes that were added to it since its previous
@@ -168,7 +167,7 @@ impl Delivery {
     /// Returns the sample's times, flags and media type. A slice has the properties of the sample that it is part of.
     #[must_use]
     pub fn properties(&self) -> &SampleProperties {
-        static NONE: LazyLock<SampleProperties> = LazyLock::new(SampleProperties::default);
+        static NONE: SampleProperties = SampleProperties::new();
         self.sample.as_ref().map_or(&NONE, SharedSample::properties)
     }
 

@@ -73,8 +73,18 @@ enum Flag {
 }
 
 impl SampleProperties {
-    /// The properties of a new sample: nothing is set.
-    pub(crate) const fn new() -> Self {
+    /// Creates the properties of a new sample: nothing is set. As `default`, for a `const` or a `static`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sample_pool::SampleProperties;
+    ///
+    /// const NONE: SampleProperties = SampleProperties::new();
+    /// assert_eq!(NONE, SampleProperties::default());
+    /// ```
+    #[must_use]
+    pub const fn new() -> Self {
         Self {
             start: 0,
             stop: 0,
