@@ -47,7 +47,7 @@
 // | `read_frames`, `frame_buffer`, `heap_copy`, `deadline` | the loop of the readers of frames, and the bytes not yielded yet |
 // | `frame_reader`, `message_reader`            | frames in one buffer, and in several                                 |
 // | `datagram`, `receive`                       | one datagram into a sample                                           |
-// | `datagram_receiver`, `receive_many`, `udp_readiness` | a socket as a stream of datagrams                           |
+// | `datagram_receiver`, `receive_many`, `receive_future`, `udp_readiness` | a socket as a stream of datagrams                           |
 // | `kernel_batch`, `control`; `single_batch`   | batches of datagrams into samples: on Linux; elsewhere               |
 // | `batch_receiver`, `receive_batches`, `datagram_batch`, `datagrams` | a socket as a stream of batches               |
 // | `segmentation`, `gso_transmit`; `single_transmit` | one system call of a send: where many datagrams fit into it; elsewhere |
@@ -91,6 +91,8 @@ mod datagrams;
 mod readable_first;
 #[cfg(feature = "net")]
 mod receive_batches;
+#[cfg(feature = "net")]
+mod receive_future;
 #[cfg(feature = "net")]
 mod receive_many;
 #[cfg(feature = "net")]

@@ -6,6 +6,7 @@ use super::{
     batch_receiver::BatchReceiver,
     datagram_batch::DatagramBatch,
     read_sample::ReadError,
+    receive_future::{Stage, receive_future},
     system_batch::{self, MAX_MESSAGES},
 };
 #[cfg(doc)]
@@ -29,13 +30,6 @@ pub struct ReceiveBatches<'a> {
     limit: usize,
     stage: Stage,
     location: &'static Location<'static>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    New,
-    Waiting,
-    Done,
 }
 
 impl BatchReceiver {
@@ -174,46 +168,7 @@ fn receive_up_to(
     (received, error)
 }
 
-impl Future for ReceiveBatches<'_> {
-    type Output = Result<usize, ReadError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        match this.stage {
-            // The stream may be queued already, with another call site than this one.
-            Stage::New => this.receiver.pool.cancel(),
-            Stage::Waiting => {}
-            Stage::Done => panic!("a receive was polled after it had resolved"),
-        }
-        this.stage = Stage::Waiting;
-        let result = ready!(this.poll_batches(cx));
-        this.stage = Stage::Done;
-        Poll::Ready(result)
-    }
-}
-
-impl Drop for ReceiveBatches<'_> {
-    fn drop(&mut self) {
-        if self.stage == Stage::Waiting {
-            self.receiver.pool.cancel();
-        }
-    }
-}
-
-impl FusedFuture for ReceiveBatches<'_> {
-    fn is_terminated(&self) -> bool {
-        self.stage == Stage::Done
-    }
-}
-
-impl fmt::Debug for ReceiveBatches<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReceiveBatches")
-            .field("limit", &self.limit)
-            .field("stage", &self.stage)
-            .finish_non_exhaustive()
-    }
-}
+receive_future!(ReceiveBatches, poll_batches);
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {

@@ -6,6 +6,7 @@ use super::{
     datagram::{Datagram, try_receive},
     datagram_receiver::DatagramReceiver,
     read_sample::ReadError,
+    receive_future::{Stage, receive_future},
 };
 #[cfg(doc)]
 use crate::Pool;
@@ -28,13 +29,6 @@ pub struct ReceiveMany<'a> {
     limit: usize,
     stage: Stage,
     location: &'static Location<'static>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    New,
-    Waiting,
-    Done,
 }
 
 impl DatagramReceiver {
@@ -157,46 +151,7 @@ fn receive_up_to(
     (received, None)
 }
 
-impl Future for ReceiveMany<'_> {
-    type Output = Result<usize, ReadError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        match this.stage {
-            // The stream may be queued already, with another call site than this one.
-            Stage::New => this.receiver.pool.cancel(),
-            Stage::Waiting => {}
-            Stage::Done => panic!("a batch was polled after it had resolved"),
-        }
-        this.stage = Stage::Waiting;
-        let result = ready!(this.poll_batch(cx));
-        this.stage = Stage::Done;
-        Poll::Ready(result)
-    }
-}
-
-impl Drop for ReceiveMany<'_> {
-    fn drop(&mut self) {
-        if self.stage == Stage::Waiting {
-            self.receiver.pool.cancel();
-        }
-    }
-}
-
-impl FusedFuture for ReceiveMany<'_> {
-    fn is_terminated(&self) -> bool {
-        self.stage == Stage::Done
-    }
-}
-
-impl fmt::Debug for ReceiveMany<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReceiveMany")
-            .field("limit", &self.limit)
-            .field("stage", &self.stage)
-            .finish_non_exhaustive()
-    }
-}
+receive_future!(ReceiveMany, poll_batch);
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
