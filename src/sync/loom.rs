@@ -13,7 +13,7 @@ pub(crate) use loom::sync::{
     },
 };
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 loom::thread_local! {
     pub(crate) static STRIPE: std::cell::Cell<u32> = std::cell::Cell::new(0);
@@ -40,6 +40,9 @@ impl Companion {
     /// Does nothing: loom orders a read-modify-write freely without a companion.
     pub(super) fn before_exchange(&self) {}
 }
+
+/// Does nothing: time changes nothing in a loom test.
+pub(crate) fn pause(_time: Duration) {}
 
 /// Loom's mutex.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ pub(crate) use shuttle::sync::MutexGuard as LockGuard;
 pub(super) use std::sync::atomic;
 pub(crate) use std::sync::{Arc, OnceLock as Once};
 
-use std::{cell::UnsafeCell, sync::atomic::Ordering};
+use std::{cell::UnsafeCell, sync::atomic::Ordering, time::Duration};
 
 shuttle::thread_local! {
     pub(crate) static STRIPE: std::cell::Cell<u32> = std::cell::Cell::new(0);
@@ -42,6 +42,9 @@ impl Companion {
         switch();
     }
 }
+
+/// Does nothing: time changes nothing in a shuttle test.
+pub(crate) fn pause(_time: Duration) {}
 
 /// Shuttle's mutex.
 #[derive(Debug)]
