@@ -12,9 +12,8 @@ use crate::{
         source::{Get, Source},
     },
     sample::exclusive::Sample,
-    sync::assert_may_block,
+    sync::block_on::{assert_may_block, block_on},
     values::error::GetBufferError,
-    wait::clock,
 };
 use futures::future::FusedFuture;
 use std::{
@@ -251,7 +250,7 @@ impl Pool {
     #[track_caller]
     pub fn blocking_get_buffer(&self) -> Result<Sample, GetBufferError> {
         assert_may_block();
-        clock::block_on(self.get_buffer())
+        block_on(self.get_buffer())
     }
 }
 

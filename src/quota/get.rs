@@ -14,9 +14,9 @@ use crate::{
         owned::GetBufferOwned,
     },
     sample::exclusive::Sample,
-    sync::assert_may_block,
+    sync::block_on::{assert_may_block, block_on},
     values::error::GetBufferError,
-    wait::{clock, request::Wanted},
+    wait::request::Wanted,
 };
 use std::{panic::Location, time::Duration};
 
@@ -197,7 +197,7 @@ impl Quota {
     #[track_caller]
     pub fn blocking_get_buffer(&self) -> Result<Sample, GetBufferError> {
         assert_may_block();
-        clock::block_on(self.get_buffer())
+        block_on(self.get_buffer())
     }
 
     /// Waits for room for `count` samples, then for the samples, and takes them, all or nothing.

@@ -43,19 +43,7 @@ pub(crate) use std::sync::atomic::{
 /// Tokio's own types in all sets: no loom or shuttle test uses a [`FanOut`](crate::fan_out::FanOut).
 pub(crate) use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-/// Panics on a thread that runs Tokio tasks.
-///
-/// Only Tokio knows which threads run tasks. Its own blocking calls panic on them, so this makes one. A thread that is in
-/// no runtime runs none, which costs much less to find out.
-#[track_caller]
-pub(crate) fn assert_may_block() {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return;
-    }
-    let probe = tokio::sync::Mutex::const_new(());
-    drop(probe.blocking_lock());
-}
-
+pub(crate) mod block_on;
 pub(crate) mod coop;
 #[cfg(feature = "tracing")]
 pub(crate) mod events;

@@ -12,24 +12,16 @@
 
 #![forbid(unsafe_code)]
 
-use futures::executor;
+use crate::sync::block_on;
 use std::{
-    cell::Cell,
-    future::Future,
     num::NonZeroU64,
-    pin::pin,
-    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-thread_local! {
-    /// Whether this thread is in [`block_on`].
-    static BLOCKS: Cell<bool> = const { Cell::new(false) };
-}
-
 /// The time of the caller's clock.
 pub(crate) fn now() -> Instant {
-    match BLOCKS.get() {
+    // A paused clock of a runtime does not advance while the thread is blocked.
+    match block_on::is_blocked() {
         true => Instant::now(),
         false => of_the_runtime(),
     }
@@ -43,32 +35,6 @@ fn of_the_runtime() -> Instant {
 #[cfg(all(test, loom))]
 fn of_the_runtime() -> Instant {
     Instant::now()
-}
-
-/// Blocks the thread until `get` resolves. Std's clock measures its wait: a paused clock of a runtime does not advance
-/// while the thread is blocked.
-pub(crate) fn block_on<T>(get: impl Future<Output = T>) -> T {
-    let _blocks = Blocks(BLOCKS.replace(true));
-    let mut get = pin!(get);
-    // A get that need not wait needs no waker of this thread, which costs more than the get. A thread that is in an
-    // executor already goes on to `block_on`, which panics there.
-    if let Ok(entered) = executor::enter() {
-        let polled = get.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        drop(entered);
-        if let Poll::Ready(done) = polled {
-            return done;
-        }
-    }
-    executor::block_on(get)
-}
-
-/// Restores the previous value when it is dropped, also if a get panics.
-struct Blocks(bool);
-
-impl Drop for Blocks {
-    fn drop(&mut self) {
-        BLOCKS.set(self.0);
-    }
 }
 
 /// The clock from which a moment was read.
@@ -218,7 +184,7 @@ mod tests {
         assert_eq!(Moment::now_and_which().kind, Kind::Real);
         tokio::time::pause();
         assert_eq!(Moment::now_and_which().kind, Kind::Virtual);
-        block_on(async { assert_eq!(Moment::now_and_which().kind, Kind::Real) });
+        block_on::block_on(async { assert_eq!(Moment::now_and_which().kind, Kind::Real) });
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(Moment::now_and_which().kind, Kind::Virtual);
     }

@@ -1,0 +1,165 @@
+//! How a thread waits for a get: a blocking get.
+//!
+//! A thread that has to wait looks for its sample for some microseconds before it sleeps, and lets other threads run
+//! meanwhile. To sleep and to be woken costs more than that, and with more threads than processors, which hold samples
+//! for a short time, each wait would be a sleep.
+
+#![forbid(unsafe_code)]
+
+use futures::{
+    executor,
+    task::{ArcWake, waker_ref},
+};
+use std::{
+    cell::Cell,
+    future::Future,
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    thread,
+};
+
+/// How often a thread lets the others run before it sleeps: for a few microseconds, if none has anything to do.
+const YIELDS: u32 = 16;
+
+thread_local! {
+    /// Whether this thread is in [`block_on`].
+    static BLOCKS: Cell<bool> = const { Cell::new(false) };
+
+    static WOKEN: Arc<Woken> = Arc::default();
+}
+
+/// Panics on a thread that runs Tokio tasks.
+///
+/// Only Tokio knows which threads run tasks. Its own blocking calls panic on them, so this makes one. A thread that is in
+/// no runtime runs none, which costs much less to find out.
+#[track_caller]
+pub(crate) fn assert_may_block() {
+    if tokio::runtime::Handle::try_current().is_err() {
+        return;
+    }
+    let probe = tokio::sync::Mutex::const_new(());
+    drop(probe.blocking_lock());
+}
+
+/// Whether this thread is blocked by the get that is polled.
+pub(crate) fn is_blocked() -> bool {
+    BLOCKS.get()
+}
+
+/// Blocks the thread until `get` resolves.
+pub(crate) fn block_on<T>(get: impl Future<Output = T>) -> T {
+    let _blocks = Blocks(BLOCKS.replace(true));
+    let mut get = pin!(get);
+    // A thread that is in an executor already goes on to `block_on`, which panics there.
+    if let Ok(_entered) = executor::enter() {
+        if let Poll::Ready(done) = poll_for_a_while(get.as_mut()) {
+            return done;
+        }
+    }
+    executor::block_on(get)
+}
+
+/// Polls the get, and again when it is woken soon.
+fn poll_for_a_while<T>(mut get: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    // A get that need not wait needs no waker of this thread, which costs more than the get.
+    let polled = get.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    if polled.is_ready() {
+        return polled;
+    }
+    // Fails while the thread is torn down.
+    let Ok(woken) = WOKEN.try_with(Arc::clone) else {
+        return Poll::Pending;
+    };
+    let waker = waker_ref(&woken);
+    let cx = &mut Context::from_waker(&waker);
+    woken.0.store(true, Ordering::Relaxed);
+    for _ in 0..YIELDS {
+        // Not polled without a reason, because a poll takes the pool's lock. An earlier get of this thread may have left
+        // its waker, and then it is polled once more than it need be.
+        if woken.0.swap(false, Ordering::Acquire) {
+            if let Poll::Ready(done) = get.as_mut().poll(cx) {
+                return Poll::Ready(done);
+            }
+        }
+        thread::yield_now();
+    }
+    Poll::Pending
+}
+
+/// A waker that its thread checks without sleeping.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl ArcWake for Woken {
+    fn wake_by_ref(woken: &Arc<Self>) {
+        woken.0.store(true, Ordering::Release);
+    }
+}
+
+/// Restores the previous value when it is dropped, also if a get panics.
+struct Blocks(bool);
+
+impl Drop for Blocks {
+    fn drop(&mut self) {
+        BLOCKS.set(self.0);
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use std::{future::poll_fn, sync::mpsc, time::Duration};
+
+    /// Each poll of a get that waits takes the pool's lock.
+    #[test]
+    fn a_get_that_nothing_wakes_is_not_polled() {
+        let mut polls = 0;
+        let done = Arc::new(AtomicBool::new(false));
+        let (registers, registered) = mpsc::channel::<Waker>();
+        let waking = thread::spawn({
+            let done = done.clone();
+            move || {
+                thread::sleep(Duration::from_millis(20));
+                done.store(true, Ordering::Relaxed);
+                registered.iter().for_each(Waker::wake);
+            }
+        });
+        let polls = block_on(poll_fn(move |cx| {
+            polls += 1;
+            if done.load(Ordering::Relaxed) {
+                return Poll::Ready(polls);
+            }
+            registers.send(cx.waker().clone()).expect("a receiver");
+            Poll::Pending
+        }));
+        // The third waker is the one that ends the thread's sleep.
+        assert!(polls <= 4, "{polls} polls");
+        waking.join().expect("no panic");
+    }
+
+    #[test]
+    fn a_thread_whose_get_is_woken_soon_does_not_sleep() {
+        let mut wakers = Vec::new();
+        let waiting = poll_fn(|cx| {
+            wakers.push(cx.waker().clone());
+            cx.waker().wake_by_ref();
+            match wakers.len() {
+                3 => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        });
+        block_on(waiting);
+        let of_a_sleeper = executor::block_on(poll_fn(|cx| Poll::Ready(cx.waker().clone())));
+        assert!(!wakers[2].will_wake(&of_a_sleeper));
+    }
+
+    #[test]
+    #[should_panic(expected = "within another executor")]
+    fn a_thread_in_an_executor_panics_without_a_poll() {
+        executor::block_on(async { block_on(async { unreachable!("polled") }) })
+    }
+}
