@@ -29,8 +29,8 @@ BEGIN, END = "<!-- benches/many_cores.py --write -->\n", "<!-- end of what it wr
 # can use the line for the first part of a transfer (LEAVES, of a near one at most), until the request has reached it.
 NEAR, SOCKET, BETWEEN, LEAVES, CACHE, CHIP = 35.0, 75.0, 140.0, 0.8, 8, 64
 # A load or store of a line that the core has; an atomic read-modify-write of one; the rest of a get or a release; what
-# follows a failed exchange; a spin hint; a pause of `PAUSES` hints.
-HIT, ATOMIC, REST, RETRY, SPIN, PAUSE = 1.0, 2.5, 0.5, 15.0, 15.0, 1500.0
+# follows a failed exchange; a spin hint; the pause after a failed exchange; the pauses of a thread that finds the lock held.
+HIT, ATOMIC, REST, RETRY, SPIN, PAUSE, LOCK_PAUSES = 1.0, 2.5, 0.5, 15.0, 15.0, 2_000.0, (8_000.0, 16_000.0, 32_000.0)
 # Waking a thread: what the caller pays, and when the other one runs. A yield to the system. What a runtime does for each
 # poll of a task. What is done under the lock besides moving lines.
 SYSCALL, WAKE, YIELD, POLL, LOCKED = 500.0, 4000.0, 300.0, 50.0, 8.0
@@ -75,8 +75,8 @@ class Line:
 class Pool:
     """The pool, and what runs its threads. A thread asks for an access (a line and its kind), a delay, or None: sleep."""
 
-    def __init__(self, cores, buffers, least=4, pause=PAUSE, counters=8, cursors=True, callback=False):
-        self.pause, self.counters, self.cursors, self.callback = pause, counters, cursors, callback
+    def __init__(self, cores, buffers, least=4, pause=PAUSE, lock_pauses=LOCK_PAUSES, counters=8, cursors=True, callback=False):
+        self.lock_pauses, self.pause, self.counters, self.cursors, self.callback = lock_pauses, pause, counters, cursors, callback
         self.heap, self.now, self.sequence, self.random = [], 0.0, 0, random.Random(1).random
         stripes = min(64, max(4, 1 << (2 * cores - 1).bit_length()))
         words = max(-(-buffers // SLOTS_PER_WORD), min(stripes, max(1, buffers // least)))
@@ -112,6 +112,12 @@ class Pool:
     def lock(self, thread):
         yield self.lock_line, RMW
         before, self.locked = self.locked, self.locked or 1
+        for pause in self.lock_pauses:
+            if before == 0:
+                break
+            yield pause
+            yield self.lock_line, RMW
+            before, self.locked = self.locked, self.locked or 1
         while before != 0:
             spins = 0
             while self.locked == 1 and (spins := spins + 1) < 50:
@@ -333,7 +339,8 @@ ROWS = [
     ("each takes 8 and releases all, 4 buffers for each core", lambda cores: (4 * cores, *EIGHT), WORDS),
     ("together they take 3,072 of 4,096 and release all", lambda cores: (4096, take_release, {"take": 3072 // cores}),
      {"sweep from the stripe, not from the cursor": {"cursors": False}}),
-    ("hand-off, 4 tasks and 1 buffer for each core", lambda cores: (cores, hand_off, {"tasks": 4}), {}),
+    ("hand-off, 4 tasks and 1 buffer for each core", lambda cores: (cores, hand_off, {"tasks": 4}),
+     {"no pause at the lock": {"lock_pauses": ()}}),
     ("`try_get_buffer`, empty pool", lambda cores: (64, no_buffer, {}),
      {"one count of misses for all threads, not 9": {"counters": 0}, "a count for each thread": {"counters": 128}}),
 ]
@@ -341,7 +348,7 @@ ROWS = [
 MEASURED = [
     ("1 thread takes 8 of 8, releases all", 10.6, 1, False, (8, *EIGHT), {}),
     ("2 threads do (18 to 25)", 21, 2, False, (8, *EIGHT), {}),
-    ("2 threads do, no pause", 54, 2, False, (8, *EIGHT), {"pause": 0.0}),
+    ("2 threads do, no pause", 54, 2, False, (8, *EIGHT), {"pause": 0.0, "lock_pauses": ()}),
     ("get and release, 1 thread (10 to 15)", 12, 1, True, (64, take_release, {}), {}),
     ("each of 2 threads (10 to 15)", 12, 2, True, (64, take_release, {}), {}),
     ("with a callback, 1 thread", 18.3, 1, True, (64, take_release, {}), {"callback": True}),
@@ -350,6 +357,7 @@ MEASURED = [
     ("hand-off, 8 tasks on 2 buffers, 1 worker", 208, 1, False, (2, hand_off, {"tasks": 8}), {}),
     ("8 tasks on 2 buffers, 2 workers", 264, 2, False, (2, hand_off, {"tasks": 4}), {}),
     ("64 tasks on 8 buffers, 2 workers", 167, 2, False, (8, hand_off, {"tasks": 32}), {}),
+    ("the same, no pause at the lock", 477, 2, False, (8, hand_off, {"tasks": 32}), {"lock_pauses": ()}),
 ]
 
 
