@@ -330,7 +330,15 @@ pub(crate) mod tests {
         pool: &Pool,
         get: impl FnOnce() -> T + Send + 'static,
     ) -> T {
-        let lock = pool.engine().lock();
+        while_it_is_held(pool.engine().lock(), get)
+    }
+
+    /// The result of `get` on another thread while this thread has `lock`.
+    #[track_caller]
+    pub(crate) fn while_it_is_held<L, T: Send + 'static>(
+        lock: L,
+        get: impl FnOnce() -> T + Send + 'static,
+    ) -> T {
         let thread = thread::spawn(get);
         let begun = Instant::now();
         while !thread.is_finished() && begun.elapsed() < Duration::from_secs(10) {

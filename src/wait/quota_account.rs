@@ -420,3 +420,25 @@ impl Account {
         failed
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::{Pool, core::engine::tests::while_it_is_held, wait::charge::AccountHandle};
+
+    /// All users of a quota would wait for each other otherwise.
+    #[test]
+    fn without_a_waiter_room_is_reserved_and_returned_without_the_lock() {
+        let pool = Pool::builder().buffers(4).size(64).build().expect("small");
+        let engine = pool.engine();
+        let of_pool = Box::new(pool.downgrade());
+        let account = engine.add_account(of_pool, "camera".into(), 4, Rank::Ordinary);
+        let handle = AccountHandle::new(account);
+        let users = handle.clone();
+        while_it_is_held(handle.waiters.lock(), move || {
+            drop(users.try_charge(2).expect("there is room"));
+            drop(users.try_charge_up_to(9).expect("there is room"));
+        });
+        assert_eq!(handle.in_use(), 0);
+    }
+}

@@ -206,6 +206,24 @@ fn a_task_that_keeps_a_sample_is_woken_once_when_a_get_queues() {
     keeps.expect_pending();
 }
 
+/// A reader that is gone has no sample to give up, and its task must not be kept by the pool.
+#[test]
+fn a_polled_pool_that_is_dropped_leaves_no_waker_behind() {
+    let pool = pool(2);
+    let quota = pool.quota("camera", 1);
+    let wakes = Arc::new(Wakes::default());
+    for mut keeper in [PollPool::new(&pool), PollPool::from(&quota)] {
+        let waker = Waker::from(wakes.clone());
+        let poll = keeper.poll_reclaim_requested(&mut Context::from_waker(&waker));
+        assert!(poll.is_pending());
+    }
+    assert_eq!(Arc::strong_count(&wakes), 1);
+    let _held = (quota.try_get_buffer(), pool.try_get_buffer());
+    assert!(poll_once(&mut quota.get_buffer()).is_pending());
+    assert!(poll_once(&mut pool.get_buffer()).is_pending());
+    assert_eq!(wakes.count(), 0);
+}
+
 /// The reader may have moved to another task, and the waker of that task must be woken.
 #[test]
 fn of_two_wakers_that_wait_for_a_queued_get_the_last_one_is_woken() {

@@ -4,8 +4,9 @@ mod boundary;
 mod user_code;
 mod waiting;
 
-use crate::polling::{Polled, at_once};
-use sample_pool::{GetBufferError, Pool, Quota, QuotaStatus, Sample};
+use crate::polling::{Polled, at_once, poll_once};
+use futures::StreamExt;
+use sample_pool::{GetBufferError, PollPool, Pool, Quota, QuotaStatus, Sample};
 use std::{
     sync::{
         Arc,
@@ -218,6 +219,33 @@ fn the_pool_lists_its_quotas_and_forgets_dropped_ones() {
     assert_eq!(holders[0].location.file(), file!());
     drop((sample, waiting));
     assert_nothing_is_lost(&pool, &camera);
+}
+
+/// What a log shows of a quota, and of a get that has room and no sample yet.
+#[test]
+fn debug_names_a_quota_and_shows_what_is_in_use() {
+    let pool = pool(4);
+    let quota = pool.quota("camera", 3);
+    let held = quota.try_get_buffer().unwrap();
+    let shown = format!("{quota:?}");
+    for field in ["name: \"camera\"", "limit: 3", "in_use: 1"] {
+        assert!(shown.contains(field), "{shown}");
+    }
+    let others = pool.try_get_buffers(3).unwrap();
+    let mut get = quota.get_segments(128);
+    assert!(poll_once(&mut get).is_pending());
+    let shown = format!("{get:?}");
+    assert!(shown.contains("Charge { count: 2"), "{shown}");
+    let owned = format!("{:?}", quota.get_buffer_owned());
+    assert!(
+        owned.starts_with("GetBufferOwned { acquire: New"),
+        "{owned}"
+    );
+    let mut polled = PollPool::from(&quota);
+    assert!(poll_once(&mut polled.next()).is_pending());
+    assert!(format!("{polled:?}").starts_with("PollPool { waiting: true"));
+    drop((held, others, get, polled));
+    assert_nothing_is_lost(&pool, &quota);
 }
 
 /// Tasks of one quota on many threads, and other users of the pool: never is more checked out than the limit,

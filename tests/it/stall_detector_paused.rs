@@ -180,6 +180,27 @@ async fn a_wait_for_room_in_a_quota_is_timed_as_any_other() {
     drop(held);
 }
 
+/// The documentation of the detector says so. Its task may be polled for the first time long after it was made.
+#[tokio::test(start_paused = true)]
+async fn an_earlier_wait_for_room_counts_from_when_the_watch_was_made() {
+    let pool = pool();
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().expect("it is free");
+    let get = tokio::spawn(quota.get_buffer_owned());
+    yield_now().await;
+    assert_eq!(quota.status().waiting, 1);
+    let (warn, mut warnings) = mpsc::unbounded_channel();
+    let watch = pool.detect_stalls(LIMIT, move |wait| {
+        // The test may have ended.
+        let _gone = warn.send(wait);
+    });
+    sleep(3 * LIMIT).await;
+    assert_eq!(quota.status().oldest_wait, Some(3 * LIMIT));
+    let _watch = tokio::spawn(watch);
+    assert_eq!(next(&mut warnings).await.waited, 3 * LIMIT);
+    drop((get, held));
+}
+
 /// A detector without a timer would otherwise outlive its pool for ever.
 #[tokio::test(start_paused = true)]
 async fn a_watch_ends_at_once_when_the_last_handle_is_gone() {

@@ -10,10 +10,10 @@ use std::{
     future::Future,
     mem,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    task::Context,
+    task::{Context, Poll},
 };
 
 /// An admitted get holds room and no sample, so a drain can end while another get waits for room.
@@ -59,6 +59,24 @@ fn wakers_of_a_quota_may_come_back_in() {
     drop(held);
     assert_eq!(seen.load(Ordering::SeqCst), 1, "woken once, and charged");
     drop(waiting);
+    assert_nothing_is_lost(&pool, &quota);
+}
+
+/// A release that comes between the check for room and the place in the queue finds no waiter, so the get must find the
+/// room. A waker is cloned between the two.
+#[test]
+fn room_that_is_released_while_a_get_begins_to_wait_is_taken_at_once() {
+    let pool = pool(4);
+    let quota = pool.quota("camera", 3);
+    let held = quota.try_get_buffer().unwrap();
+    let others = Mutex::new(quota.try_get_buffers(2).unwrap());
+    let hook = hooked_at(Moment::Clone, move || others.lock().unwrap().clear());
+    let mut get = Box::pin(quota.get_buffers(2));
+    let Poll::Ready(taken) = get.as_mut().poll(&mut Context::from_waker(&hook)) else {
+        panic!("waits, and there is room");
+    };
+    assert_used(&quota, 3, 0);
+    drop((held, taken));
     assert_nothing_is_lost(&pool, &quota);
 }
 

@@ -9,7 +9,11 @@ use std::{
     panic::{self, AssertUnwindSafe},
     time::Duration,
 };
-use tokio::{runtime, time};
+use tokio::{
+    runtime,
+    task::{coop, yield_now},
+    time,
+};
 
 #[test]
 fn a_waiter_for_room_does_not_delay_gets_of_the_pool() {
@@ -136,6 +140,20 @@ fn the_lines_of_quotas_are_bounded_as_the_pools_is() {
     assert_eq!(at_once(quota.get_buffer()).unwrap_err(), refused);
     drop(held);
     assert!(at_once(quota.get_buffer()).is_ok());
+    assert_nothing_is_lost(&pool, &quota);
+}
+
+/// If it were taken for a waiter, the room that is left would be kept for it until the next release.
+#[test]
+fn a_get_that_may_not_wait_leaves_the_room_that_there_is_to_others() {
+    let pool = Pool::builder().buffers(4).size(64).max_waiters(0);
+    let pool = pool.build().unwrap();
+    let quota = pool.quota("camera", 2);
+    let held = quota.try_get_buffer().unwrap();
+    let refused = at_once(quota.get_buffers(2)).unwrap_err();
+    assert_eq!(refused, GetBufferError::TooManyWaiters);
+    let other = quota.try_get_buffer().expect("there is room for one");
+    drop((held, other));
     assert_nothing_is_lost(&pool, &quota);
 }
 
@@ -284,6 +302,29 @@ async fn an_admitted_get_reports_a_flush_rather_than_its_timeout() {
     let result = waiting.expect_ready();
     assert_eq!(result.unwrap_err(), GetBufferError::Flushing);
     assert_nothing_is_lost(&pool, &quota);
+}
+
+/// It has found a sample, and waits for its turn only. Other gets could exceed the limit otherwise. In a pool that was
+/// used before, it finds the sample without the lock.
+#[tokio::test]
+async fn a_get_without_cooperative_budget_keeps_its_room_with_its_sample() {
+    for used in [false, true] {
+        let pool = pool(2);
+        let quota = pool.quota("camera", 1);
+        if used {
+            drop(quota.try_get_buffer().unwrap());
+        }
+        while coop::has_budget_remaining() {
+            coop::consume_budget().await;
+        }
+        let mut get = Polled::waiting(quota.get_buffer());
+        assert_used(&quota, 1, 0);
+        yield_now().await;
+        let sample = get.expect_ready().unwrap();
+        assert_used(&quota, 1, 0);
+        drop(sample);
+        assert_nothing_is_lost(&pool, &quota);
+    }
 }
 
 /// It would block all waiters behind it, for ever.
