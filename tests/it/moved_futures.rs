@@ -165,11 +165,14 @@ fn a_get_that_is_polled_after_it_has_resolved_panics_and_takes_nothing() {
         for waits in [false, true] {
             let (name, mut get) = each_kind(&pool, &quota).remove(kind);
             let held = waits.then(|| pool.try_get_buffers(2).expect("free"));
-            let mut poll = || get.poll_get(&mut Context::from_waker(Waker::noop()));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(!get.is_over(), "{name}: `select!` would not poll it");
             if let Some(held) = held {
-                assert!(poll().is_pending(), "{name}");
+                assert!(get.poll_get(&mut cx).is_pending(), "{name}");
+                assert!(!get.is_over(), "{name}: `select!` would not poll it");
                 drop(held);
             }
+            let mut poll = || get.poll_get(&mut cx);
             assert!(matches!(poll(), Poll::Ready(Ok(_))), "{name}");
             for _ in 0..3 {
                 let again = catch_unwind(AssertUnwindSafe(&mut poll));

@@ -7,7 +7,7 @@
 mod random;
 mod steps;
 
-use crate::polling::{Polled, at_once};
+use crate::polling::{Polled, at_once, poll_once};
 use bytes::{Buf, BufMut, Bytes};
 use futures::future::FusedFuture;
 use sample_pool::{GetBufferError, Pool, Properties, Segments, SharedSample, SharedSegments};
@@ -110,9 +110,13 @@ fn a_message_waits_in_its_turn_and_its_cancellation_passes_its_buffers_on() {
 #[test]
 fn a_future_of_segments_is_terminated_when_it_has_resolved() {
     let pool = pool(1);
+    let held = pool.try_get_buffer().expect("free");
     let mut get = pool.get_segments(3);
     assert!(!get.is_terminated());
     assert!(format!("{get:?}").starts_with("GetSegments { len: 3"));
+    assert!(poll_once(&mut get).is_pending());
+    assert!(!get.is_terminated(), "`select!` would not poll it");
+    drop(held);
     drop(at_once(&mut get).expect("free"));
     assert!(get.is_terminated());
     assert!(panics(|| at_once(&mut get)));
