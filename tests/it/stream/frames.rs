@@ -7,7 +7,7 @@ use super::{
 use crate::polling::{Polled, at_once};
 use futures::StreamExt;
 use sample_pool::{
-    GetBufferError, Pool, Properties, SharedSample,
+    GetBufferError, PollPool, Pool, Properties, SharedSample,
     stream::{DecodeFrame, Decoded, FrameError, FrameReader, ReadError},
 };
 use std::convert::Infallible;
@@ -273,20 +273,23 @@ fn a_frame_that_is_larger_than_a_buffer_is_an_error_with_both_sizes() {
     assert_eq!(pool.free_count(), 2);
 }
 
-/// If all buffers are held it would wait for ever for a buffer that does not help.
+/// If all buffers of the pool or of the quota are held, it would wait for ever for a buffer that does not help.
 #[test]
 fn a_frame_that_is_too_large_is_an_error_before_a_wait() {
-    let pool = pool(1, 8);
-    let script = Script::new([Step::Bytes(b"\x02ab\x09c")]);
-    let mut frames = FrameReader::new(script, &pool, LengthDelimited::default());
-    let _held = next(&mut frames);
-    assert!(matches!(
-        error(&mut frames),
-        FrameError::TooLarge {
-            frame: 10,
-            buffer: 8
-        }
-    ));
+    let (small, shared) = (pool(1, 8), pool(4, 8));
+    let quota = shared.quota("one", 1);
+    for source in [PollPool::from(&small), PollPool::from(&quota)] {
+        let script = Script::new([Step::Bytes(b"\x02ab\x09c")]);
+        let mut frames = FrameReader::new(script, source, LengthDelimited::default());
+        let _held = next(&mut frames);
+        assert!(matches!(
+            error(&mut frames),
+            FrameError::TooLarge {
+                frame: 10,
+                buffer: 8
+            }
+        ));
+    }
 }
 
 /// A pool that is not configured has no size yet, and a decommitted one may get another.
