@@ -166,3 +166,26 @@ impl Drop for Admission {
         drop(self.leave(Why::Cancelled));
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::Pool;
+    use std::task::Waker;
+
+    /// The room can be returned after the poll that returned `Pending` and before the timer is seen.
+    #[test]
+    fn a_get_that_was_given_room_does_not_time_out() {
+        let pool = Pool::builder().buffers(1).build().unwrap();
+        let quota = pool.quota("camera", 1);
+        let held = quota.try_get_buffer().unwrap();
+        let mut admission = Admission::new(&quota, 1);
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut admission).poll(cx).is_pending());
+        drop(held);
+        let charge = admission.time_out().expect("it has its room");
+        assert_eq!((pool.status().timed_out, quota.status().in_use), (0, 1));
+        drop(charge);
+        assert_eq!(quota.status().in_use, 0);
+    }
+}

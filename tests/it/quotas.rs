@@ -188,6 +188,20 @@ fn samples_outlive_their_quota() {
     assert!(weak.upgrade().is_none());
 }
 
+/// The future can be kept for long after it has resolved.
+#[test]
+fn an_owned_get_that_has_failed_keeps_no_quota() {
+    let pool = pool(2);
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
+    let mut get = Polled::waiting(quota.get_buffer_owned());
+    drop((quota, held));
+    pool.set_flushing(true);
+    assert_eq!(get.expect_ready().unwrap_err(), GetBufferError::Flushing);
+    assert_eq!(pool.quotas(), []);
+    drop(get);
+}
+
 #[test]
 fn a_quota_keeps_the_pool_alive() {
     let pool = pool(2);

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use crate::wakers::{Moment, hooked_at};
 use sample_pool::{GetBufferOwned, Pool, Stall};
 use std::{
     future::{Future, poll_fn},
@@ -199,6 +200,28 @@ async fn an_earlier_wait_for_room_counts_from_when_the_watch_was_made() {
     let _watch = tokio::spawn(watch);
     assert_eq!(next(&mut warnings).await.waited, 3 * LIMIT);
     drop((get, held));
+}
+
+/// Whether a wait is measured is decided before the get has its place in the queue. A waker is cloned between the two.
+#[tokio::test(start_paused = true)]
+async fn a_wait_for_room_that_begins_while_the_watch_is_made_is_reported() {
+    let pool = pool();
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().expect("it is free");
+    let (made, mut watches) = mpsc::unbounded_channel();
+    let hook = hooked_at(Moment::Clone, move || {
+        let (_watch, reports) = watch(&pool, LIMIT);
+        // The test may have ended.
+        let _gone = made.send(reports);
+    });
+    let mut get = pin!(quota.get_buffer());
+    let polled = get.as_mut().poll(&mut Context::from_waker(&hook));
+    assert!(polled.is_pending());
+    let mut reports = watches.recv().await.expect("the waker was cloned");
+    let wait = timeout(3 * LIMIT, next(&mut reports)).await;
+    let wait = wait.expect("it is measured");
+    assert_eq!((wait.quota.as_deref(), wait.waiting), (Some("camera"), 1));
+    drop(held);
 }
 
 /// A detector without a timer would otherwise outlive its pool for ever.

@@ -13,6 +13,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use tokio::task::coop;
 
 fn builder(buffers: usize) -> Builder {
     Pool::builder().buffers(buffers).size(64)
@@ -145,6 +146,19 @@ fn high_water_is_how_many_buffers_would_have_been_enough() {
         "a cancelled decommit starts no new count"
     );
     drop(held);
+}
+
+/// A get that has found a sample has a buffer, also if its task has no cooperative budget to return it.
+#[tokio::test]
+async fn high_water_counts_a_sample_that_waits_for_cooperative_budget() {
+    let pool = pool(2);
+    let _held = take(&pool);
+    while coop::has_budget_remaining() {
+        coop::consume_budget().await;
+    }
+    drop(Polled::waiting(pool.get_buffer()));
+    let status = pool.status();
+    assert_eq!((status.free, status.high_water), (1, 2));
 }
 
 /// Gets that fail because they would have to wait, and no others.

@@ -5,7 +5,7 @@
 use super::{assert_nothing_is_lost, assert_used, pool};
 use crate::polling::Polled;
 use crate::wakers::{Moment, hooked_at};
-use sample_pool::State;
+use sample_pool::{GetBufferError, State};
 use std::{
     future::Future,
     mem,
@@ -13,7 +13,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 /// An admitted get holds room and no sample, so a drain can end while another get waits for room.
@@ -77,6 +77,41 @@ fn room_that_is_released_while_a_get_begins_to_wait_is_taken_at_once() {
     };
     assert_used(&quota, 3, 0);
     drop((held, taken));
+    assert_nothing_is_lost(&pool, &quota);
+}
+
+/// The same for a get that is polled by another task: the waker that it had is woken, which is of no use.
+#[test]
+fn room_that_is_released_while_a_get_moves_to_another_task_is_taken_at_once() {
+    let pool = pool(4);
+    let quota = pool.quota("camera", 1);
+    let held = Mutex::new(Some(quota.try_get_buffer().unwrap()));
+    let hook = hooked_at(Moment::Clone, move || drop(held.lock().unwrap().take()));
+    let mut get = Box::pin(quota.get_buffer());
+    let first = &mut Context::from_waker(Waker::noop());
+    assert!(get.as_mut().poll(first).is_pending());
+    let moved = get.as_mut().poll(&mut Context::from_waker(&hook));
+    assert!(matches!(moved, Poll::Ready(Ok(_))));
+    drop(moved);
+    assert_nothing_is_lost(&pool, &quota);
+}
+
+/// A flush or a decommit between the check of the pool and the place in the queue finds no waiter, and no other one may
+/// come.
+#[test]
+fn a_flush_that_begins_while_a_get_begins_to_wait_fails_it() {
+    let pool = pool(4);
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
+    let hook = {
+        let pool = pool.clone();
+        hooked_at(Moment::Clone, move || pool.set_flushing(true))
+    };
+    let mut get = Box::pin(quota.get_buffer());
+    let failed = get.as_mut().poll(&mut Context::from_waker(&hook));
+    assert!(matches!(failed, Poll::Ready(Err(GetBufferError::Flushing))));
+    pool.set_flushing(false);
+    drop(held);
     assert_nothing_is_lost(&pool, &quota);
 }
 

@@ -4,6 +4,7 @@
 
 use super::{assert_nothing_is_lost, assert_used, pool};
 use crate::polling::{Polled, at_once};
+use futures::future::FusedFuture;
 use sample_pool::{GetBufferError, Pool};
 use std::{
     panic::{self, AssertUnwindSafe},
@@ -191,6 +192,22 @@ async fn the_time_limit_is_of_both_waits_together() {
     assert_nothing_is_lost(&pool, &quota);
 }
 
+/// It would wait for room again otherwise, if it is polled in a `select!` loop.
+#[tokio::test(start_paused = true)]
+async fn a_get_whose_time_ended_while_it_waited_for_room_is_over() {
+    let pool = pool(2);
+    let quota = pool.quota("camera", 1);
+    let held = quota.try_get_buffer().unwrap();
+    let mut get = quota.get_buffer_timeout(Duration::from_secs(1));
+    let late = (&mut get).await;
+    assert_eq!(late.unwrap_err(), GetBufferError::TimedOut);
+    assert!(get.is_terminated());
+    assert!(panic::catch_unwind(AssertUnwindSafe(|| at_once(&mut get))).is_err());
+    assert_used(&quota, 1, 0);
+    drop(held);
+    assert_nothing_is_lost(&pool, &quota);
+}
+
 #[tokio::test(start_paused = true)]
 async fn in_time_is_in_time() {
     let pool = pool(2);
@@ -233,6 +250,22 @@ fn a_decommit_and_a_flush_fail_waiters_for_room() {
     let mut again = Polled::waiting(quota.get_buffer());
     drop(held);
     drop(again.expect_ready().unwrap());
+    assert_nothing_is_lost(&pool, &quota);
+}
+
+/// Later gets would not find the room otherwise, until the next release.
+#[test]
+fn after_a_flush_no_room_is_kept_for_the_waiters_that_it_failed() {
+    let pool = pool(4);
+    let quota = pool.quota("camera", 2);
+    let held = quota.try_get_buffer().unwrap();
+    let mut two = Polled::waiting(quota.get_buffers(2));
+    assert!(quota.try_get_buffer().is_err(), "a waiter comes first");
+    pool.set_flushing(true);
+    pool.set_flushing(false);
+    let other = quota.try_get_buffer().expect("there is room for one");
+    assert_eq!(two.expect_ready().unwrap_err(), GetBufferError::Flushing);
+    drop((held, other));
     assert_nothing_is_lost(&pool, &quota);
 }
 
