@@ -259,25 +259,24 @@ fn samples_of_a_quota_give_its_room_back() {
     samples.extend(quota.try_get_buffers(4).expect("room"));
     samples.extend(take(&pool, 3));
     assert_eq!((pool.free_count(), quota.status().in_use), (0, 4));
-    let free = Arc::new(AtomicUsize::new(usize::MAX));
-    let (seen, handle) = (free.clone(), pool.clone());
-    let mut waiting = pin!(quota.get_buffer());
-    let wake = move || {
-        let _ = seen.compare_exchange(
-            usize::MAX,
-            handle.free_count(),
-            Ordering::SeqCst,
-            Ordering::SeqCst,
-        );
+    let free = Arc::new(Mutex::new(Vec::new()));
+    let wake = || {
+        let (seen, handle) = (free.clone(), pool.clone());
+        move || seen.lock().unwrap().push(handle.free_count())
     };
-    assert!(poll_with_wake(waiting.as_mut(), wake).is_pending());
+    let mut waiting = [pin!(quota.get_buffer()), pin!(quota.get_buffer())];
+    for get in &mut waiting {
+        assert!(poll_with_wake(get.as_mut(), wake()).is_pending());
+    }
     Sample::release_all(&mut samples);
-    assert_eq!(free.load(Ordering::SeqCst), 3, "those before it are free");
-    let Poll::Ready(Ok(sample)) = poll_once(&mut waiting) else {
-        panic!("there is room");
-    };
-    assert_eq!((pool.free_count(), quota.status().in_use), (9, 1));
-    drop(sample);
+    let free = std::mem::take(&mut *free.lock().unwrap());
+    assert_eq!(free, [3, 4], "those before it are free");
+    let samples = waiting.map(|mut get| match poll_once(&mut get) {
+        Poll::Ready(Ok(sample)) => sample,
+        _ => panic!("there is room"),
+    });
+    assert_eq!((pool.free_count(), quota.status().in_use), (8, 2));
+    drop(samples);
     assert_eq!(quota.status().in_use, 0);
     assert_all_free(&pool);
 }

@@ -5,10 +5,11 @@
 use std::collections::{BTreeSet, HashSet};
 use std::mem::size_of;
 use std::panic::catch_unwind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sample_pool::{MediaType, ReferenceTime, ReferenceTimeError, SampleProperties};
+use sample_pool::{MediaType, Pool, ReferenceTime, ReferenceTimeError, SampleProperties};
 
 /// Every value that all getters together can distinguish.
 fn everything_set() -> SampleProperties {
@@ -391,4 +392,23 @@ proptest! {
         let off = ticks as i128 * 1000 - units as i128 * 9;
         prop_assert!(-500 < off && off <= 500, "{}", off);
     }
+}
+
+/// The next owner of a buffer sets no properties, and what lies in their place is still that of the last owner. A release
+/// that has something else to reset must not drop it again.
+#[test]
+fn a_media_type_is_dropped_once_by_the_sample_that_had_it() {
+    let pool = Pool::builder().buffers(1).zero_on_release(true).build();
+    let pool = pool.expect("small");
+    let text: Arc<str> = Arc::from("video/mp2t");
+    let mut sample = pool.try_get_buffer().expect("free");
+    let media_type = MediaType::new(text.clone());
+    sample.properties_mut().set_media_type(Some(media_type));
+    assert_eq!(Arc::strong_count(&text), 2);
+    drop(sample);
+    assert_eq!(Arc::strong_count(&text), 1, "dropped with the sample");
+    let other = text.clone();
+    drop(pool.try_get_buffer().expect("free"));
+    assert_eq!(Arc::strong_count(&text), 2, "not dropped again");
+    drop(other);
 }

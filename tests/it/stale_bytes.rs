@@ -285,6 +285,22 @@ fn zero_on_release_wipes_each_buffer_of_a_batch() {
     }
 }
 
+/// The buffers of a pool lie side by side, so one byte too many would be a byte of another owner.
+#[test]
+fn zero_on_release_leaves_the_samples_beside_it_alone() {
+    let builder = Pool::builder().buffers(3).size(SIZE).prefix(PREFIX);
+    let pool = builder.align(1).zero_on_release(true).build();
+    let pool = pool.expect("small");
+    let mut samples = pool.try_get_buffers(3).expect("free");
+    for sample in &mut samples {
+        fill(sample, STALE);
+    }
+    drop(samples.remove(1));
+    let mut left = [STALE; 3 * (PREFIX + SIZE)];
+    left[PREFIX + SIZE..2 * (PREFIX + SIZE)].fill(0);
+    assert_eq!(memory_of(&pool), left);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Put(Vec<u8>),

@@ -128,6 +128,8 @@ fn high_water_is_how_many_buffers_would_have_been_enough() {
         drop(take(&pool));
     }
     assert_eq!(pool.status().high_water, 1, "low slots come first");
+    drop([take(&pool), take(&pool)]);
+    assert_eq!(pool.status().high_water, 2);
     drop(pool.try_get_buffers(70));
     for _ in 0..10 {
         drop(take(&pool));
@@ -390,8 +392,15 @@ fn a_holder_is_listed_with_its_age_its_length_and_its_handles() {
         "{said}"
     );
     drop(sample);
-    let _again = take(&pool);
+    let mut again = take(&pool);
     assert!(only_holder(&pool).since > holder.since);
+    again.put_slice(b"three");
+    let bytes = again.into_bytes();
+    let _same = bytes.clone();
+    assert_eq!(shown(), (Some(5), 1), "the Bytes of a whole sample");
+    drop((bytes, _same));
+    let _again = take(&pool);
+    assert_eq!(shown(), (None, 1));
 }
 
 /// An exhausted pool whose consumer waits for itself must show it in its holders.
