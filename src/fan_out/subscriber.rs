@@ -311,10 +311,9 @@ impl Subscriber {
         // Before the look at the window, so that a change after it is seen as a change.
         self.releases.mark_unchanged();
         self.window.mark_unchanged();
-        // Before the look too: a fan-out that is dropped after a last send must not hide the sample.
+        // Before the look too: a fan-out that is dropped after it aborts the frame, which needs no room.
         let is_dropped = self.window.has_changed().is_err();
         match self.take_next() {
-            TryNext::Empty if is_dropped => TryNext::Ended,
             // The window of a fan-out that was dropped never changes, and a wait for that would be over at once.
             TryNext::AtLimit(at_limit) if self.position.is_inside() && !is_dropped => {
                 TryNext::AtLimitInFrame(at_limit)
