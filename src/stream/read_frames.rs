@@ -14,7 +14,7 @@ use super::{
 use crate::{quota::poll_pool::PollPool, sample::part::SamplePart};
 use pin_project::pin_project;
 use std::{
-    fmt, mem,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -241,15 +241,5 @@ impl<S, D: DecodeFrame> ReadFramesProjection<'_, S, D> {
         *self.end = End::Stream;
         self.buffer.clear();
         Poll::Ready(Some(Err(error)))
-    }
-}
-
-/// Shows how many bytes were read and not yielded; never the bytes.
-impl<S, D> fmt::Debug for ReadFrames<S, D> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadFrames")
-            .field("buffered", &self.buffer.bytes().len())
-            .field("end", &self.end)
-            .finish_non_exhaustive()
     }
 }
