@@ -96,6 +96,22 @@ fn what_is_there_is_delivered_at_once_and_then_what_was_added() {
     assert_eq!((video.status().sent, video.status().backlog), (1, 1));
 }
 
+/// Frames that are split off one buffer touch in its memory, as the pieces of a frame do.
+#[test]
+fn the_next_frame_of_a_buffer_is_not_joined_to_the_one_before() {
+    let pool = pool();
+    let video = FanOut::new(4, 3);
+    let mut viewer = video.subscribe(1);
+    let mut buffer = part(&pool);
+    for bytes in [b"one", b"two"] {
+        let mut frame = start(&video, true);
+        append(&mut frame, &mut buffer, bytes);
+        frame.finish().expect("it is the frame that is arriving");
+    }
+    expect(&mut viewer, "<one>");
+    expect(&mut viewer, "<two>");
+}
+
 /// A viewer that waits for an end that was sent without bytes would never learn that the frame is whole.
 #[test]
 fn the_end_of_a_frame_is_delivered_although_all_bytes_were_delivered_before() {

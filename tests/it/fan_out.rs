@@ -77,6 +77,12 @@ fn samples_that_were_skipped_before_a_wait_are_counted() {
     assert!(waiting.wakes() > 0);
     let received = waiting.expect_ready().expect("it goes on");
     assert_eq!((received[0], received.skipped()), (6, 5));
+    drop((waiting, received));
+    send(&video, &pool, 7..12, &[]);
+    drop(Polled::waiting(viewer.recv()));
+    assert_eq!(video.status().skipped, 5, "nothing more was received");
+    drop(viewer);
+    assert_eq!(video.status().skipped, 10);
 }
 
 /// A viewer that joins later would show nothing until the next key frame, seconds later.
@@ -245,6 +251,49 @@ fn a_writer_that_a_fan_out_is_formatted_to_may_use_it() {
     });
     let ended = ended.recv_timeout(Duration::from_secs(20));
     ended.expect("it neither hangs nor panics");
+}
+
+/// For a log: the figures, and never what was sent.
+#[test]
+fn debug_shows_figures_and_no_bytes() {
+    let pool = pool();
+    let limit = HoldLimit::new(3);
+    let video = FanOut::with_limit(4, &limit);
+    let mut viewer = video.subscribe(1);
+    send(&video, &pool, 200..203, &[]);
+    let held = next(&mut viewer);
+    let frame = video.start_frame(true).expect("open");
+    let shown: [(String, &[&str]); 5] = [
+        (
+            format!("{video:?}"),
+            &["backlog: 3", "held: 1", "subscribers: 1", "closed: false"],
+        ),
+        (format!("{limit:?}"), &["held: 1", "limit: 3"]),
+        (format!("{viewer:?}"), &["lag: 2", "skipped: 0"]),
+        (format!("{held:?}"), &["sequence: 0", "len: 1"]),
+        (
+            format!("{frame:?}"),
+            &["sync_point: true", "has_begun: false"],
+        ),
+    ];
+    for (shown, figures) in shown {
+        for figure in figures {
+            assert!(shown.contains(figure), "{shown}");
+        }
+        assert!(!shown.contains("200"), "{shown}");
+    }
+}
+
+/// A consumer needs the times of a sample, which are not in its bytes.
+#[test]
+fn a_delivery_has_the_properties_of_its_sample() {
+    let pool = pool();
+    let video = FanOut::new(4, 3);
+    let mut viewer = video.subscribe(1);
+    let mut sample = pool.try_get_buffer().expect("one is free");
+    sample.properties_mut().set_user(7);
+    video.send(sample.freeze()).expect("open");
+    assert_eq!(next(&mut viewer).properties().user(), 7);
 }
 
 #[test]

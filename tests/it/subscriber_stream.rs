@@ -5,7 +5,7 @@ use bytes::BufMut;
 use futures::{FutureExt, StreamExt, stream::FusedStream};
 use sample_pool::{
     Pool, SharedSample,
-    fan_out::{Delivery, FanOut, Subscriber},
+    fan_out::{Delivery, FanOut, HoldLimit, Subscriber},
 };
 use std::{
     sync::Arc,
@@ -128,6 +128,35 @@ fn each_thing_that_a_stream_waits_for_wakes_it() {
     drop(video);
     assert_eq!(waiting.wakes(), 1, "its fan-out was dropped");
     assert!(waiting.expect_ready().is_none());
+}
+
+/// At the hold limit inside a frame a stream waits for a release or a send. A release that came between two such waits is
+/// reported to the second one, and must not take the place of the next release.
+#[test]
+fn a_release_before_a_wait_does_not_hide_the_one_that_it_is_for() {
+    let pool = pool();
+    let limit = HoldLimit::new(1);
+    let [video, other] = [(); 2].map(|()| FanOut::with_limit(8, &limit).notify_every(0));
+    let (mut viewer, mut holder) = (video.subscribe(1), other.subscribe(1));
+    send(&other, &pool, 0..2);
+    let mut part = pool.try_get_buffer().expect("one is free").into_part();
+    let mut frame = video.start_frame(true).expect("it is open");
+    let mut append = |byte| {
+        part.put_u8(byte);
+        let appended = frame.append(part.split_written());
+        appended.expect("it is the frame that is arriving");
+    };
+    let held = next(&mut holder);
+    append(1);
+    wait_unheard(&mut viewer);
+    drop(held);
+    drop(next(&mut viewer));
+    let held = next(&mut holder);
+    append(2);
+    let mut waiting = Polled::waiting(viewer.next());
+    drop(held);
+    assert!(waiting.is_woken());
+    assert_eq!(waiting.expect_ready().expect("it goes on")[..], [2]);
 }
 
 /// The task that polls the stream may be another one than before.
