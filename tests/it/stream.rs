@@ -23,6 +23,7 @@ mod reader;
 mod script;
 mod self_deadlock;
 mod sending;
+mod shown;
 mod sockets;
 mod user_code;
 mod writer;

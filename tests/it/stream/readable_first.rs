@@ -30,6 +30,10 @@ async fn an_idle_socket_is_not_queued_until_it_can_be_read() {
     let mut reader = SampleReader::new(ReadableFirst::new(socket), &pool);
     drop(Polled::waiting(reader.next()));
     assert_eq!(pool.status().waiting, 0);
+    let (_idle, socket) = connection().await;
+    let mut lines = FrameReader::new(ReadableFirst::new(socket), &pool, Lines::new());
+    drop(Polled::waiting(lines.next()));
+    assert_eq!(pool.status().waiting, 0);
 
     client.write_all(b"hello").await.expect("it is open");
     reader
