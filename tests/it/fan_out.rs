@@ -167,7 +167,7 @@ fn bytes_of_an_empty_delivery_hold_no_buffer_and_do_not_count() {
     assert_eq!(next(&mut viewer)[0], 0);
 }
 
-/// The release comes while the subscriber is not polled, and must wake it.
+/// The release comes while the subscriber is not polled, and must wake it. Another sample would only wake it in vain.
 #[test]
 fn a_release_wakes_a_subscriber_at_the_limit_which_has_skipped_nothing() {
     let pool = pool();
@@ -177,6 +177,8 @@ fn a_release_wakes_a_subscriber_at_the_limit_which_has_skipped_nothing() {
     let held = next(&mut slow);
     drop(next(&mut fast));
     let mut waiting = Polled::waiting(fast.recv());
+    send(&video, &pool, 2..3, &[]);
+    assert_eq!(waiting.wakes(), 0);
     drop(held);
     assert_eq!(waiting.wakes(), 1);
     let received = waiting.expect_ready().expect("it goes on");
