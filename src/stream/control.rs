@@ -137,13 +137,17 @@ mod tests {
         for end in 0..HEADER + 4 {
             assert_eq!(parse(&whole[..end]), Control::default(), "{end}");
         }
+        // The last message may end without the bytes that align the next one.
+        assert_eq!(parse(&whole[..HEADER + 4]).segment_size, Some(1200));
         for length in [0, HEADER - 1, whole.len() + 1, usize::MAX] {
             let mut bytes = whole.clone();
             bytes[..WORD].copy_from_slice(&length.to_ne_bytes());
             assert_eq!(parse(&bytes), Control::default(), "{length}");
         }
-        let negative = message(libc::SOL_UDP, libc::UDP_GRO, &(-1_i32).to_ne_bytes());
-        assert_eq!(parse(&negative).segment_size, None);
+        for impossible in [-1_i32, 0] {
+            let size = message(libc::SOL_UDP, libc::UDP_GRO, &impossible.to_ne_bytes());
+            assert_eq!(parse(&size).segment_size, None, "{impossible}");
+        }
     }
 
     /// A socket of another family has no IP address, and its datagrams must not be lost for that.

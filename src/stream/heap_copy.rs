@@ -190,4 +190,23 @@ mod tests {
             assert_eq!(copy.bytes(), expected);
         }
     }
+    /// Freed memory is given to the next allocation.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_is_wiped_before_it_is_freed_if_the_pool_wipes() {
+        use std::{fs::File, os::unix::fs::FileExt};
+
+        let process = File::open("/proc/self/mem").expect("a process reads its own");
+        for (wipes, expected) in [(true, [0; 64]), (false, [7; 64])] {
+            let mut copy = HeapCopy::new(wipes);
+            assert!(copy.put(&[7; 128], 128, &EMPTY), "there is memory");
+            // An allocator may write its own data to the first bytes of what is free.
+            let at = copy.bytes[64..].as_ptr().addr();
+            let at = u64::try_from(at).expect("an address");
+            drop(copy);
+            let mut memory = [1; 64];
+            process.read_exact_at(&mut memory, at).expect("mapped");
+            assert_eq!(memory, expected);
+        }
+    }
 }

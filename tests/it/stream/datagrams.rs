@@ -46,6 +46,17 @@ async fn each_datagram_is_one_sample_with_the_address_of_its_sender() {
     }
 }
 
+/// It waits for a datagram and for an error at the same time. If one of the waits were always over, an idle receiver would
+/// use a whole processor.
+#[tokio::test]
+async fn an_idle_receiver_is_not_woken() {
+    let pool = pool(1, 16);
+    let (mut receiver, _address) = receiver(&pool).await;
+    let waiting = Polled::waiting(receiver.next());
+    tokio::task::yield_now().await;
+    assert_eq!(waiting.wakes(), 0);
+}
+
 /// Zero bytes are the end of a stream, but a valid datagram. A datagram that fills its buffer may be complete
 /// or not.
 #[tokio::test]
@@ -155,6 +166,33 @@ async fn an_icmp_error_of_a_connected_socket_is_reported() {
         drop(Polled::waiting(receiver.next()));
     }
     assert_eq!(pool.free_count(), 2);
+}
+
+/// The system reports an error before the datagrams that it has. The socket is readable then, so the error comes in place of
+/// a datagram.
+#[tokio::test]
+async fn an_error_of_a_socket_that_has_a_datagram_is_reported_before_it() {
+    let pool = pool(2, 16);
+    for many in [false, true] {
+        let (mut receiver, address) = receiver(&pool).await;
+        let gone = sender().await;
+        let peer = gone.local_addr().expect("it is bound");
+        let socket = receiver.get_ref();
+        socket.connect(peer).await.expect("an address");
+        gone.send_to(b"the last", address).await.expect("loopback");
+        drop(gone);
+        let sent = socket.send(b"is anyone there?").await;
+        sent.expect("it is sent");
+        let mut batch = Vec::new();
+        let error = match many {
+            true => soon(receiver.receive_many(&mut batch, 2)).await.map(drop),
+            false => soon(receiver.next()).await.expect("endless").map(drop),
+        };
+        let error = std::io::Error::from(error.expect_err("no one is there"));
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+        let datagram = soon(receiver.next()).await.expect("endless");
+        assert_eq!(&datagram.expect("no error").sample[..], b"the last");
+    }
 }
 
 /// An error has no bytes, and may be the reason why no buffer is released.

@@ -146,6 +146,8 @@ fn a_decoder_searches_from_the_start_in_a_clone_and_after_an_error() {
     let mut limited = Lines::new().max_length(2);
     let _too_long = limited.decode(b"abc").expect_err("beyond the limit");
     assert_eq!(limited.decode(b"x\nfoo\n"), found);
+    let mut clone = limited.clone();
+    let _too_long = clone.decode(b"abc").expect_err("with the same limit");
 }
 
 #[test]

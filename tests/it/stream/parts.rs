@@ -10,8 +10,8 @@ use futures::{FutureExt, SinkExt, StreamExt, stream::FusedStream};
 use sample_pool::{
     PollPool,
     stream::{
-        DatagramReceiver, DecodeFrame, Decoded, FrameReader, ReadableFirst, SampleReader,
-        SampleWriter,
+        DatagramReceiver, DecodeFrame, Decoded, FrameReader, Lines, MessageReader, ReadableFirst,
+        SampleReader, SampleWriter,
     },
 };
 use std::convert::Infallible;
@@ -125,4 +125,20 @@ fn a_polled_pool_never_ends() {
     pool.decommit();
     assert!(at_once(samples.next()).unwrap().is_err());
     assert!(!samples.is_terminated());
+}
+
+/// Terminated too early, a `select!` loop would leave out the last item; never terminated, it would run for ever.
+#[test]
+fn a_reader_is_terminated_after_its_end_and_not_before() {
+    fn check<T>(mut reader: impl FusedStream<Item = T> + Unpin) {
+        assert!(!reader.is_terminated());
+        assert!(at_once(reader.next()).is_some());
+        assert!(!reader.is_terminated());
+        assert!(at_once(reader.next()).is_none());
+        assert!(reader.is_terminated());
+    }
+    let pool = pool(1, 8);
+    check(SampleReader::new(&b"line"[..], &pool));
+    check(FrameReader::new(&b"line"[..], &pool, Lines::new()));
+    check(MessageReader::new(&b"line"[..], &pool, Lines::new()));
 }

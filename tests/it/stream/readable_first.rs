@@ -3,9 +3,16 @@
 use super::pool;
 use crate::polling::Polled;
 use futures::StreamExt;
-use sample_pool::stream::{FrameReader, Lines, ReadReady, ReadSample, ReadableFirst, SampleReader};
+use sample_pool::{
+    Sample,
+    stream::{FrameReader, Lines, ReadReady, ReadSample, ReadableFirst, SampleReader},
+};
 use socket2::SockRef;
-use std::{io, time::Duration};
+use std::{
+    io,
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::{
     io::{AsyncWriteExt, Interest},
     net::{TcpListener, TcpStream, UnixStream, unix::pipe},
@@ -82,6 +89,34 @@ async fn a_frame_of_a_socket_is_read_on_behind_a_held_one() {
     assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]));
     assert_eq!(two.as_ptr() as usize - one.as_ptr() as usize, 4);
     assert_eq!(pool.free_count(), 1);
+}
+
+/// Only has the methods that it must have.
+struct SamplesOnly(TcpStream);
+
+impl ReadReady for SamplesOnly {
+    fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_read_ready(cx)
+    }
+
+    fn try_read_sample(&self, sample: &mut Sample) -> io::Result<usize> {
+        self.0.try_read_buf(sample)
+    }
+}
+
+/// The provided method of `ReadReady` must not look like the end of the socket.
+#[tokio::test]
+async fn a_frame_of_a_socket_that_fills_no_parts_is_read_on_in_another_buffer() {
+    let pool = pool(2, 8);
+    let (mut client, socket) = connection().await;
+    let socket = ReadableFirst::new(SamplesOnly(socket));
+    let mut lines = FrameReader::new(socket, &pool, Lines::new());
+    client.write_all(b"one\ntw").await.expect("it is open");
+    let one = lines.next().await.expect("it is open").expect("no error");
+    client.write_all(b"o\n").await.expect("it is open");
+    let two = lines.next().await.expect("it is open").expect("no error");
+    assert_eq!((&one[..], &two[..]), (&b"one"[..], &b"two"[..]));
+    assert_eq!(pool.free_count(), 0);
 }
 
 async fn reads<S: ReadReady + Unpin>(socket: S)
