@@ -4,8 +4,9 @@
 
 use super::{
     pool,
-    sockets::{bytes, datagrams, loopback, next, receiver},
+    sockets::{bytes, datagrams, loopback, next, receiver, soon},
 };
+use futures::{StreamExt, stream::FusedStream};
 use sample_pool::{
     SharedSample,
     stream::{BatchReceiver, DatagramBatch, DatagramSender},
@@ -179,6 +180,32 @@ async fn a_short_message_after_a_long_one_shows_nothing_of_it() {
             (len, 1000 - len)
         );
         assert_eq!(&batch.sample[..], bytes(len));
+    }
+}
+
+/// The system reports an error before the datagrams that it has. The socket is readable then, so the error comes in place of
+/// a batch. No error ends the stream.
+#[tokio::test]
+async fn an_error_of_a_socket_that_has_a_datagram_is_reported_before_it() {
+    let pool = pool(2, 16);
+    for many in [false, true] {
+        let (mut receiver, address) = receiver(&pool, 16).await;
+        let (gone, peer) = loopback().await;
+        let socket = receiver.get_ref();
+        socket.connect(peer).await.expect("an address");
+        gone.send_to(b"the last", address).await.expect("loopback");
+        drop(gone);
+        let sent = socket.send(b"is anyone there?").await;
+        sent.expect("it is sent");
+        let mut batches = Vec::new();
+        let error = match many {
+            true => soon(receiver.receive_many(&mut batches, 2)).await.map(drop),
+            false => soon(receiver.next()).await.expect("endless").map(drop),
+        };
+        let error = std::io::Error::from(error.expect_err("no one is there"));
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
+        assert!(!receiver.is_terminated());
+        assert_eq!(&next(&mut receiver).await.sample[..], b"the last");
     }
 }
 
