@@ -253,16 +253,6 @@ async fn a_send_is_fused_and_panics_when_it_is_polled_again() {
     assert_eq!(received(&viewer, 3).await.concat(), b"bytes");
 }
 
-/// If the wait for room were always over, a send to a slow network would use a whole processor.
-#[tokio::test]
-async fn a_send_that_waits_for_room_is_not_woken() {
-    let (_viewer, address) = loopback().await;
-    let mut sender = sender().await;
-    // The runtime has not looked at the socket yet, so nothing is known of its room.
-    let waiting = Polled::waiting(sender.send_to(b"frame", 5, address));
-    assert_eq!(waiting.wakes(), 0);
-}
-
 /// As for a queue of packets: each to its address, in order, and the error names the item.
 #[tokio::test]
 async fn a_sink_sends_each_item_once_and_names_the_address_of_an_error() {
