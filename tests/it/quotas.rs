@@ -66,8 +66,8 @@ async fn no_more_samples_are_outstanding_than_the_quota_allows() {
 
 #[tokio::test]
 async fn every_way_to_get_counts_in_the_quota() {
-    let pool = pool(8);
-    let quota = pool.quota("camera", 8);
+    let pool = pool(10);
+    let quota = pool.quota("camera", 10);
     let mut samples = vec![
         quota.try_get_buffer().unwrap(),
         quota.get_buffer().await.unwrap(),
@@ -79,10 +79,12 @@ async fn every_way_to_get_counts_in_the_quota() {
     ];
     samples.extend(quota.get_buffers(2).await.unwrap());
     samples.extend(quota.try_get_buffers(1).unwrap());
+    let appended = quota.get_buffers_into(&mut samples, 2).await;
+    appended.unwrap();
     let other = quota.clone();
     let blocking = tokio::task::spawn_blocking(move || other.blocking_get_buffer());
     samples.push(blocking.await.unwrap().unwrap());
-    assert_used(&quota, 8, 0);
+    assert_used(&quota, 10, 0);
     while samples.pop().is_some() {
         assert_used(&quota, samples.len(), 0);
     }

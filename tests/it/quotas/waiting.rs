@@ -192,20 +192,26 @@ async fn the_time_limit_is_of_both_waits_together() {
     assert_nothing_is_lost(&pool, &quota);
 }
 
-/// It would wait for room again otherwise, if it is polled in a `select!` loop.
+/// It would wait again otherwise, if it is polled in a `select!` loop, or keep its room until it is dropped.
 #[tokio::test(start_paused = true)]
-async fn a_get_whose_time_ended_while_it_waited_for_room_is_over() {
+async fn a_get_whose_time_has_ended_is_over_and_has_no_room() {
     let pool = pool(2);
     let quota = pool.quota("camera", 1);
-    let held = quota.try_get_buffer().unwrap();
-    let mut get = quota.get_buffer_timeout(Duration::from_secs(1));
-    let late = (&mut get).await;
-    assert_eq!(late.unwrap_err(), GetBufferError::TimedOut);
-    assert!(get.is_terminated());
-    assert!(panic::catch_unwind(AssertUnwindSafe(|| at_once(&mut get))).is_err());
-    assert_used(&quota, 1, 0);
-    drop(held);
-    assert_nothing_is_lost(&pool, &quota);
+    for waits_for_room in [true, false] {
+        let held = if waits_for_room {
+            vec![quota.try_get_buffer().unwrap()]
+        } else {
+            pool.try_get_buffers(2).unwrap()
+        };
+        let mut get = quota.get_buffer_timeout(Duration::from_secs(1));
+        let late = (&mut get).await;
+        assert_eq!(late.unwrap_err(), GetBufferError::TimedOut);
+        assert!(get.is_terminated());
+        assert!(panic::catch_unwind(AssertUnwindSafe(|| at_once(&mut get))).is_err());
+        assert_used(&quota, usize::from(waits_for_room), 0);
+        drop(held);
+        assert_nothing_is_lost(&pool, &quota);
+    }
 }
 
 #[tokio::test(start_paused = true)]
