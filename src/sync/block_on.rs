@@ -1,4 +1,4 @@
-//! How a thread waits for a get: a blocking get.
+//! How a blocking get waits.
 //!
 //! A thread that has to wait looks for its sample for some microseconds before it sleeps, and lets other threads run
 //! meanwhile. To sleep and to be woken costs more than that, and with more threads than processors, which hold samples
@@ -18,12 +18,17 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     thread,
+    time::{Duration, Instant},
 };
 
 /// How often a thread lets the others run before it sleeps: for a few microseconds, if none has anything to do.
 const YIELDS: u32 = 16;
+
+/// After this time a thread sleeps at once. The threads that it let run compute for long, and one that sleeps is preferred
+/// to them when it is woken.
+const MOST: Duration = Duration::from_micros(50);
 
 thread_local! {
     /// Whether this thread is in [`block_on`].
@@ -56,9 +61,12 @@ pub(crate) fn block_on<T>(get: impl Future<Output = T>) -> T {
     let mut get = pin!(get);
     // A thread that is in an executor already goes on to `block_on`, which panics there.
     if let Ok(_entered) = executor::enter() {
-        // `Err` while the thread is torn down.
         let polled = WOKEN.try_with(|woken| poll_for_a_while(get.as_mut(), woken));
-        if let Ok(Poll::Ready(done)) = polled {
+        // `Err` while the thread is torn down. A free sample can be taken even then, but a thread that has slept before
+        // cannot wait: the executor below has no waker any more, and panics.
+        let polled =
+            polled.unwrap_or_else(|_| get.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+        if let Poll::Ready(done) = polled {
             return done;
         }
     }
@@ -72,6 +80,7 @@ fn poll_for_a_while<T>(mut get: Pin<&mut impl Future<Output = T>>, woken: &Arc<W
     // An earlier get of this thread may have been woken since it was last polled, or may be woken yet. Then this one is
     // polled once more than it need be.
     let mut is_due = true;
+    let mut begun = None;
     for _ in 0..YIELDS {
         // Not polled without a reason, because a poll takes the pool's lock.
         if is_due {
@@ -79,6 +88,9 @@ fn poll_for_a_while<T>(mut get: Pin<&mut impl Future<Output = T>>, woken: &Arc<W
             if polled.is_ready() {
                 return polled;
             }
+        }
+        if begun.get_or_insert_with(Instant::now).elapsed() > MOST {
+            break;
         }
         thread::yield_now();
         is_due = woken.0.swap(false, Ordering::Acquire);
@@ -92,7 +104,8 @@ struct Woken(AtomicBool);
 
 impl ArcWake for Woken {
     fn wake_by_ref(woken: &Arc<Self>) {
-        woken.0.store(true, Ordering::Release);
+        // An exchange, so that the store of an earlier get's waker does not hide that of this one.
+        woken.0.swap(true, Ordering::Release);
     }
 }
 
@@ -108,7 +121,7 @@ impl Drop for Blocks {
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
-    use std::{future::poll_fn, sync::mpsc, task::Waker, time::Duration};
+    use std::{future::poll_fn, sync::mpsc};
 
     /// Each poll of a get that waits takes the pool's lock.
     #[test]
@@ -132,7 +145,7 @@ mod tests {
             registers.send(cx.waker().clone()).expect("a receiver");
             Poll::Pending
         }));
-        // The second waker ends the thread's sleep. The first may have been woken for an earlier get.
+        // The first poll, that of the executor, and the one after the sleep.
         assert!(polls <= 3, "{polls} polls");
         waking.join().expect("no panic");
     }

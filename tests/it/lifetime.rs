@@ -20,6 +20,7 @@ use std::{
     },
     task::{Context, Poll, Waker},
     thread,
+    time::Duration,
 };
 
 /// Counts how often a pool was freed: its callback is dropped with it.
@@ -390,4 +391,41 @@ fn once_no_handle_is_left_a_release_does_not_bring_one_back() {
     drop(sample);
     let had = *look.had.lock().expect("nothing panics under it");
     assert_eq!(had, Some(false), "woken in the middle of the last release");
+}
+
+thread_local! {
+    static LAST: RefCell<Option<GetsAtTheEnd>> = const { RefCell::new(None) };
+}
+
+struct GetsAtTheEnd(Pool, mpsc::Sender<Result<usize, GetBufferError>>);
+
+impl Drop for GetsAtTheEnd {
+    fn drop(&mut self) {
+        let got = self.0.blocking_get_buffer().map(|sample| sample.index());
+        self.1.send(got).expect("the receiver is there");
+    }
+}
+
+/// The thread-locals of the crate may be gone before those of the user, and a panic there would end the process.
+#[test]
+fn a_thread_that_is_torn_down_can_get_a_free_sample() {
+    let pool = Pool::builder().buffers(1).build().unwrap();
+    let held = pool.try_get_buffer().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::spawn({
+        let pool = pool.clone();
+        move || {
+            // Made before those of the crate, so it is dropped after them.
+            LAST.set(Some(GetsAtTheEnd(pool.clone(), sender)));
+            pool.blocking_get_buffer().map(drop)
+        }
+    });
+    while pool.status().waiting == 0 {
+        thread::yield_now();
+    }
+    // Until the thread sleeps.
+    thread::sleep(Duration::from_millis(20));
+    drop(held);
+    assert_eq!(receiver.recv().expect("no panic"), Ok(0));
+    thread.join().expect("no panic").expect("committed");
 }
