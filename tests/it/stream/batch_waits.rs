@@ -191,22 +191,30 @@ async fn with_a_quota_it_holds_no_more_than_that() {
     assert_eq!(next(&mut receiver).await.sample[0], 3);
 }
 
-/// Each datagram would cost a turn of the task otherwise. On Linux what is sent over loopback is in the socket at once.
+/// Each datagram would cost a turn of the task otherwise. On Linux what is sent over loopback is in the socket at once, or
+/// a moment later if the machine is busy.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn one_receive_takes_all_datagrams_for_which_there_are_buffers() {
     let pool = pool(8, 16);
     let quota = pool.quota("feed", 3);
-    for (source, most) in [(PollPool::from(&pool), 6), (PollPool::from(&quota), 3)] {
-        let (socket, address) = loopback().await;
-        let mut receiver = BatchReceiver::new(socket, source, 16);
-        let sender = loopback().await.0;
-        for number in 0..6_u8 {
-            sender.send_to(&[number], address).await.expect("loopback");
+    for (source, expected) in [(PollPool::from(&pool), 6), (PollPool::from(&quota), 3)] {
+        let mut most = 0;
+        for _ in 0..20 {
+            let (socket, address) = loopback().await;
+            let mut receiver = BatchReceiver::new(socket, source.clone(), 16);
+            let sender = loopback().await.0;
+            for number in 0..6_u8 {
+                sender.send_to(&[number], address).await.expect("loopback");
+            }
+            let mut batches = Vec::new();
+            let received = soon(receiver.receive_many(&mut batches, 8)).await;
+            most = most.max(received.expect("no error"));
+            if most == expected {
+                break;
+            }
         }
-        let mut batches = Vec::new();
-        let received = soon(receiver.receive_many(&mut batches, 8)).await;
-        assert_eq!(received.expect("no error"), most);
+        assert_eq!(most, expected);
     }
 }
 

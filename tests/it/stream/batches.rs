@@ -12,6 +12,7 @@ use sample_pool::{
     stream::{BatchReceiver, DatagramBatch, DatagramSender},
 };
 use std::collections::HashSet;
+use tokio::io::Interest;
 
 /// The three ways to cut a batch.
 fn cut(batch: DatagramBatch, way: usize) -> Vec<SharedSample> {
@@ -197,6 +198,10 @@ async fn an_error_of_a_socket_that_has_a_datagram_is_reported_before_it() {
         drop(gone);
         let sent = socket.send(b"is anyone there?").await;
         sent.expect("it is sent");
+        #[cfg(target_os = "linux")]
+        let _ready = soon(socket.ready(Interest::ERROR))
+            .await
+            .expect("it is polled");
         let mut batches = Vec::new();
         let error = match many {
             true => soon(receiver.receive_many(&mut batches, 2)).await.map(drop),

@@ -8,7 +8,7 @@ use sample_pool::{
     stream::{DatagramReceiver, ReadError},
 };
 use std::{future::Future, net::SocketAddr, time::Duration};
-use tokio::net::UdpSocket;
+use tokio::{io::Interest, net::UdpSocket};
 
 /// The result of `wait`, which must resolve soon.
 async fn soon<T>(wait: impl Future<Output = T>) -> T {
@@ -183,6 +183,10 @@ async fn an_error_of_a_socket_that_has_a_datagram_is_reported_before_it() {
         drop(gone);
         let sent = socket.send(b"is anyone there?").await;
         sent.expect("it is sent");
+        #[cfg(target_os = "linux")]
+        let _ready = soon(socket.ready(Interest::ERROR))
+            .await
+            .expect("it is polled");
         let mut batch = Vec::new();
         let error = match many {
             true => soon(receiver.receive_many(&mut batch, 2)).await.map(drop),
