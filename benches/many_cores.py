@@ -329,7 +329,7 @@ def hand_off(pool, thread, tasks):
 
 CORES = 2, 16, 64, 128
 EIGHT = take_release, {"take": 8}
-WORDS = {"words of 1 slot or more, not 4": {"least": 1}, "words of 8 or more": {"least": 8}, "no pause": {"pause": 0.0}}
+WORDS = {"words of 1 slot or more, not 4": {"least": 1}, "words of 8 or more": {"least": 8}, "no pause of a word": {"pause": 0.0}}
 # For so many cores: the buffers, what each thread does and its arguments. Variants of the pool.
 ROWS = [
     ("get and release, 4,096 buffers", lambda cores: (4096, take_release, {}), {}),

@@ -15,8 +15,7 @@ const TRIES: u32 = 3;
 ///
 /// In this time the thread that has the lock often takes it many more times, while the cache lines of what the lock
 /// protects are in its processor. If the other thread tries again at once, the lines move between the processors at
-/// each operation, and each transfer costs more than all the rest. Two workers that hand off buffers to each other's
-/// tasks take 500 ns for each if this is half a microsecond, 400 if it is two, and 250 if it is eight.
+/// each operation, and each transfer costs more than all the rest. The figures are in `docs/design/waiting.md`.
 const FIRST_PAUSE: Duration = Duration::from_micros(8);
 
 /// A mutex that does not poison.
