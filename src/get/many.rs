@@ -4,7 +4,10 @@
 
 use crate::{
     core::handle::Pool,
-    get::source::{Get, Source, append_samples},
+    get::{
+        pool_get::append_samples,
+        source::{Get, Source},
+    },
     sample::exclusive::Sample,
     values::error::GetBufferError,
     wait::request::{Rank, Wanted},

@@ -1,4 +1,4 @@
-//! The gets of one sample: borrowed, owned, with a timeout, without waiting, or blocking the thread.
+//! The gets of one sample: borrowed, owned, with a timeout, or without waiting.
 //!
 //! This file has the public methods and their futures. [`source`](super::source) has what all gets have in common, and
 //! [`acquire`](super::acquire) the states of a get.
@@ -12,13 +12,13 @@ use crate::{
         source::{Get, Source},
     },
     sample::exclusive::Sample,
-    sync::block_on::{assert_may_block, block_on},
     values::error::GetBufferError,
 };
 use futures::future::FusedFuture;
 use std::{
     fmt,
     future::Future,
+    ops::ControlFlow,
     panic::Location,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -216,42 +216,6 @@ impl Pool {
         let slot = engine.try_take()?;
         Ok(Sample::new(engine, slot, location))
     }
-
-    /// Waits for a sample and takes it, and blocks the current thread until then.
-    ///
-    /// For threads that run no asynchronous tasks, as
-    /// [`mpsc::Receiver::blocking_recv`](tokio::sync::mpsc::Receiver::blocking_recv) is in Tokio. It waits in the same
-    /// queue as [`get_buffer`](Pool::get_buffer), first in, first out.
-    ///
-    /// Mirrors `IMemAllocator::GetBuffer`.
-    ///
-    /// # Errors
-    ///
-    /// As [`get_buffer`](Pool::get_buffer).
-    ///
-    /// # Panics
-    ///
-    /// If the thread drives Tokio's tasks, or if it is called inside of [`futures::executor::block_on`]. It does not
-    /// panic in `spawn_blocking`. Threads of other executors are not detected: there it blocks the thread.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let pool = sample_pool::Pool::builder().buffers(1).build()?;
-    /// let sample = pool.try_get_buffer()?;
-    /// let waiting = std::thread::spawn({
-    ///     let pool = pool.clone();
-    ///     move || pool.blocking_get_buffer().map(|sample| sample.index())
-    /// });
-    /// drop(sample);
-    /// assert_eq!(waiting.join().unwrap()?, 0);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[track_caller]
-    pub fn blocking_get_buffer(&self) -> Result<Sample, GetBufferError> {
-        assert_may_block();
-        block_on(self.get_buffer())
-    }
 }
 
 /// The future that [`Pool::get_buffer`] and [`Quota::get_buffer`](crate::Quota::get_buffer) return.
@@ -283,6 +247,11 @@ impl<'a, S: Source> GetBuffer<'a, S> {
     pub(crate) fn new(source: &'a S, location: &'static Location<'static>) -> Self {
         let get = Get::new(source, 1, location);
         GetBuffer { source, get }
+    }
+
+    /// As [`Get::look`].
+    pub(crate) fn look(&mut self) -> ControlFlow<Option<Sample>> {
+        self.get.look(self.source)
     }
 
     /// The state of a get that waits, without the source. It no longer gives anything back when it is dropped.

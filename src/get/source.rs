@@ -14,10 +14,9 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    core::{engine::Engine, handle::Pool},
-    get::acquire::Acquire,
+    core::handle::Pool,
+    get::{acquire::Acquire, pool_get::PoolGet},
     sample::exclusive::Sample,
-    slot::list::SlotList,
     sync::user_code,
     values::error::GetBufferError,
     wait::{
@@ -28,6 +27,7 @@ use crate::{
 };
 use std::{
     fmt, mem,
+    ops::ControlFlow,
     panic::Location,
     slice,
     task::{Context, Poll, ready},
@@ -78,6 +78,9 @@ pub(crate) trait SealedSource: Clone + Unpin + fmt::Debug {
     /// Keeps room that was reserved.
     fn keep_room(room: &mut Self::Room, charge: Charge);
 
+    /// Reserves room for one sample, unless the get has it, and returns whether the get has room now.
+    fn reserve_room(&self, room: &mut Self::Room) -> bool;
+
     fn pool(&self) -> &Pool;
 
     fn rank(&self) -> Rank;
@@ -114,6 +117,10 @@ impl SealedSource for Pool {
 
     #[inline]
     fn keep_room(_room: &mut (), _charge: Charge) {}
+
+    fn reserve_room(&self, _room: &mut ()) -> bool {
+        true
+    }
 
     #[inline]
     fn pool(&self) -> &Pool {
@@ -155,13 +162,6 @@ impl SealedSource for Pool {
 pub(crate) struct Get<S: SealedSource> {
     room: S::Room,
     pool_get: PoolGet,
-}
-
-/// The part of a get that asks the pool. It is the same for a pool and a quota, and compiled once, in this crate.
-#[derive(Debug)]
-struct PoolGet {
-    acquire: Acquire,
-    location: &'static Location<'static>,
 }
 
 impl<S: SealedSource> Get<S> {
@@ -218,6 +218,29 @@ impl<S: SealedSource> Get<S> {
         sample.charge_to(charge);
         pool_get.acquire.finish();
         Some(sample)
+    }
+
+    /// Takes a sample if one is free, and joins no queue. Before the first poll only. Room in the quota stays with the
+    /// get if no slot is free.
+    ///
+    /// `Break(None)` if only a poll can take a sample, or say why there is none.
+    pub(crate) fn look(&mut self, source: &S) -> ControlFlow<Option<Sample>> {
+        let Get { room, pool_get } = self;
+        let engine = source.pool().engine();
+        // A get of high priority may take buffers that are kept for it, which this does not find.
+        if !engine.serves_gets() || source.rank() == Rank::HighPriority {
+            return ControlFlow::Break(None);
+        }
+        if !source.reserve_room(room) {
+            return ControlFlow::Continue(());
+        }
+        let Some(slot) = engine.take_free() else {
+            return ControlFlow::Continue(());
+        };
+        let mut sample = Sample::new(engine, slot, pool_get.location);
+        S::charge(room, slice::from_mut(&mut sample));
+        pool_get.acquire.finish();
+        ControlFlow::Break(Some(sample))
     }
 
     #[cold]
@@ -329,103 +352,4 @@ impl<S: SealedSource> Get<S> {
     pub(crate) fn cancel(&mut self, source: &S) {
         self.pool_get.acquire.cancel(source.pool().engine());
     }
-}
-
-impl PoolGet {
-    #[inline(always)]
-    fn poll_one(
-        &mut self,
-        engine: &Engine,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Sample, GetBufferError>> {
-        match self.acquire.poll_fast(engine, cx) {
-            Some(slot) => {
-                let sample = Sample::new(engine, slot, self.location);
-                self.acquire.finish();
-                Poll::Ready(Ok(sample))
-            }
-            None => self.poll_slowly(engine, cx),
-        }
-    }
-
-    /// The first poll that finds no free slot, and every later poll. They are two functions, because one function would
-    /// save the registers of both.
-    #[cold]
-    #[inline(never)]
-    fn poll_slowly(
-        &mut self,
-        engine: &Engine,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Sample, GetBufferError>> {
-        match self.acquire {
-            Acquire::New(wanted) => self.begin(engine, wanted.rank, cx),
-            _ => self.go_on(engine, cx),
-        }
-    }
-
-    #[inline(never)]
-    fn begin(
-        &mut self,
-        engine: &Engine,
-        rank: Rank,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Sample, GetBufferError>> {
-        // A constant `slots: 1` lets the compiler remove thirty instructions.
-        let one = Wanted { slots: 1, rank };
-        let polled = self.acquire.begin(engine, one, cx);
-        self.acquire.record_location(engine, self.location);
-        let slots = ready!(polled)?;
-        Poll::Ready(Ok(Sample::new(engine, slots.into_only(), self.location)))
-    }
-
-    #[inline(never)]
-    fn go_on(
-        &mut self,
-        engine: &Engine,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<Sample, GetBufferError>> {
-        let slots = ready!(self.acquire.go_on(engine, cx))?;
-        Poll::Ready(Ok(Sample::new(engine, slots.into_only(), self.location)))
-    }
-
-    fn poll_many(
-        &mut self,
-        engine: &Engine,
-        samples: &mut Vec<Sample>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), GetBufferError>> {
-        // A get of one sample takes a free one without the lock, as `poll_one` does.
-        if let Acquire::New(Wanted { slots: 1, .. }) = self.acquire {
-            if let Some(slot) = self.acquire.poll_fast(engine, cx) {
-                samples.push(Sample::new(engine, slot, self.location));
-                self.acquire.finish();
-                return Poll::Ready(Ok(()));
-            }
-        }
-        let polled = self.acquire.poll(engine, cx);
-        self.acquire.record_location(engine, self.location);
-        let slots = ready!(polled)?;
-        Poll::Ready(append_samples(engine, slots, samples, self.location))
-    }
-}
-
-/// Appends a sample for each slot of the list. A slot list is last in, first out, so the samples are reversed: the
-/// lowest index comes first. If the memory for the `Vec` cannot be allocated, all slots are returned to the pool: the
-/// user chose the number, and it must not abort the process.
-pub(crate) fn append_samples(
-    engine: &Engine,
-    mut slots: SlotList,
-    samples: &mut Vec<Sample>,
-    location: &'static Location<'static>,
-) -> Result<(), GetBufferError> {
-    if samples.try_reserve(slots.len()).is_err() {
-        engine.put_back(slots);
-        return Err(GetBufferError::TooMany);
-    }
-    let first = samples.len();
-    while let Some(slot) = slots.pop() {
-        samples.push(Sample::new(engine, slot, location));
-    }
-    samples[first..].reverse();
-    Ok(())
 }

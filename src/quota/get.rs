@@ -9,12 +9,12 @@ use super::Quota;
 use crate::wait::charge::Charge;
 use crate::{
     get::{
+        blocking::blocking_get,
         many::{self, GetBuffers, GetBuffersInto},
         one::{GetBuffer, GetBufferTimeout},
         owned::GetBufferOwned,
     },
     sample::exclusive::Sample,
-    sync::block_on::{assert_may_block, block_on},
     values::error::GetBufferError,
     wait::request::Wanted,
 };
@@ -177,6 +177,9 @@ impl Quota {
 
     /// As [`get_buffer`](Quota::get_buffer), and blocks the current thread until it has a sample.
     ///
+    /// As [`Pool::blocking_get_buffer`](crate::Pool::blocking_get_buffer) it looks again before it joins a queue. A get
+    /// of high priority joins it at once.
+    ///
     /// # Errors
     ///
     /// As [`get_buffer`](Quota::get_buffer).
@@ -196,8 +199,7 @@ impl Quota {
     /// ```
     #[track_caller]
     pub fn blocking_get_buffer(&self) -> Result<Sample, GetBufferError> {
-        assert_may_block();
-        block_on(self.get_buffer())
+        blocking_get(self)
     }
 
     /// Waits for room for `count` samples, then for the samples, and takes them, all or nothing.

@@ -87,6 +87,13 @@ impl SealedSource for Quota {
         *room = Room::Charged(charge);
     }
 
+    fn reserve_room(&self, room: &mut Room) -> bool {
+        if let Some(charge) = self.try_room(room) {
+            Self::keep_room(room, charge);
+        }
+        matches!(room, Room::Charged(_))
+    }
+
     #[inline]
     fn pool(&self) -> &Pool {
         &self.pool

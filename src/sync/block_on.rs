@@ -1,8 +1,8 @@
 //! How a blocking get waits.
 //!
-//! A thread that has to wait looks for its sample for some microseconds before it sleeps, and lets other threads run
-//! meanwhile. To sleep and to be woken costs more than that, and with more threads than processors, which hold samples
-//! for a short time, each wait would be a sleep.
+//! A thread that finds no sample lets other threads run for some microseconds: at first it looks for a free sample in
+//! between, then it joins the wait queue, and then it sleeps. To sleep and to be woken costs more than that, and with
+//! more threads than processors, which hold samples for a short time, each get would be a wait and each wait a sleep.
 
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,8 @@ use futures::{
 use std::{
     cell::Cell,
     future::Future,
-    pin::{Pin, pin},
+    ops::ControlFlow,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -23,11 +24,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How often a thread lets the others run before it joins the wait queue.
+///
+/// In a queue a sample goes from thread to thread in turn, and each one has to be run before the next one gets it. A
+/// thread that finds a free sample when it is run again does not begin such a queue. With one look instead of four,
+/// eight threads on two processors that take three of two samples need twice the time for each.
+const LOOKS: u32 = 4;
+
 /// How often a thread lets the others run before it sleeps: for a few microseconds, if none has anything to do.
 const YIELDS: u32 = 16;
 
-/// After this time a thread sleeps at once. The threads that it let run compute for long, and one that sleeps is preferred
-/// to them when it is woken.
+/// After this time a thread joins the queue and sleeps at once. The threads that it let run compute for long, and one
+/// that sleeps is preferred to them when it is woken.
 const MOST: Duration = Duration::from_micros(50);
 
 thread_local! {
@@ -55,17 +63,26 @@ pub(crate) fn is_blocked() -> bool {
     BLOCKS.get()
 }
 
-/// Blocks the thread until `get` resolves.
-pub(crate) fn block_on<T>(get: impl Future<Output = T>) -> T {
+/// Blocks the thread until `look` returns what it found, or `get` resolves.
+///
+/// A look does not wait. It is asked first, and again after other threads have run, unless it returns `Break(None)`. The
+/// get is polled when all looks found nothing.
+pub(crate) fn block_on<F: Future + Unpin>(
+    mut get: F,
+    look: impl FnMut(&mut F) -> ControlFlow<Option<F::Output>>,
+) -> F::Output {
     let _blocks = Blocks(BLOCKS.replace(true));
-    let mut get = pin!(get);
     // A thread that is in an executor already goes on to `block_on`, which panics there.
     if let Ok(_entered) = executor::enter() {
-        let polled = WOKEN.try_with(|woken| poll_for_a_while(get.as_mut(), woken));
-        // `Err` while the thread is torn down. A free sample can be taken even then, but a thread that has slept before
-        // cannot wait: the executor below has no waker any more, and panics.
-        let polled =
-            polled.unwrap_or_else(|_| get.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+        let mut yields = Yields::default();
+        if let Some(found) = look_for_a_while(&mut get, look, &mut yields) {
+            return found;
+        }
+        let polled = WOKEN.try_with(|woken| poll_for_a_while(&mut get, woken, &mut yields));
+        // `Err` while the thread is torn down. The get can resolve even then, but a thread that has slept before cannot
+        // wait: the executor below has no waker any more, and panics.
+        let polled = polled
+            .unwrap_or_else(|_| Pin::new(&mut get).poll(&mut Context::from_waker(Waker::noop())));
         if let Poll::Ready(done) = polled {
             return done;
         }
@@ -73,29 +90,66 @@ pub(crate) fn block_on<T>(get: impl Future<Output = T>) -> T {
     executor::block_on(get)
 }
 
+/// Looks, and again after others have run.
+fn look_for_a_while<F: Future>(
+    get: &mut F,
+    mut look: impl FnMut(&mut F) -> ControlFlow<Option<F::Output>>,
+    yields: &mut Yields,
+) -> Option<F::Output> {
+    loop {
+        if let ControlFlow::Break(found) = look(get) {
+            return found;
+        }
+        if !yields.let_others_run(LOOKS) {
+            return None;
+        }
+    }
+}
+
 /// Polls the get, and again if it is woken soon.
-fn poll_for_a_while<T>(mut get: Pin<&mut impl Future<Output = T>>, woken: &Arc<Woken>) -> Poll<T> {
+fn poll_for_a_while<F: Future + Unpin>(
+    get: &mut F,
+    woken: &Arc<Woken>,
+    yields: &mut Yields,
+) -> Poll<F::Output> {
     let waker = waker_ref(woken);
     let cx = &mut Context::from_waker(&waker);
     // An earlier get of this thread may have been woken since it was last polled, or may be woken yet. Then this one is
     // polled once more than it need be.
     let mut is_due = true;
-    let mut begun = None;
-    for _ in 0..YIELDS {
+    loop {
         // Not polled without a reason, because a poll takes the pool's lock.
         if is_due {
-            let polled = get.as_mut().poll(cx);
+            let polled = Pin::new(&mut *get).poll(cx);
             if polled.is_ready() {
                 return polled;
             }
         }
-        if begun.get_or_insert_with(Instant::now).elapsed() > MOST {
-            break;
+        if !yields.let_others_run(YIELDS) {
+            return Poll::Pending;
         }
-        thread::yield_now();
         is_due = woken.0.swap(false, Ordering::Acquire);
     }
-    Poll::Pending
+}
+
+/// The times that a thread let others run, in one get.
+#[derive(Default)]
+struct Yields {
+    made: u32,
+    /// When the first one was made.
+    begun: Option<Instant>,
+}
+
+impl Yields {
+    /// Lets other threads run once, and returns `true`. Returns `false` if that was done `most` times, or for long.
+    fn let_others_run(&mut self, most: u32) -> bool {
+        if self.made >= most || self.begun.get_or_insert_with(Instant::now).elapsed() > MOST {
+            return false;
+        }
+        self.made += 1;
+        thread::yield_now();
+        true
+    }
 }
 
 /// A waker that its thread checks without sleeping.
@@ -123,6 +177,48 @@ mod tests {
     use super::*;
     use std::{future::poll_fn, sync::mpsc};
 
+    /// Blocks until the get resolves, without a look.
+    fn block_on_get<F: Future + Unpin>(get: F) -> F::Output {
+        block_on(get, |_| ControlFlow::Break(None))
+    }
+
+    /// The number of looks that do not find anything, and the result.
+    fn looks(look: impl Fn(u32) -> ControlFlow<Option<&'static str>>) -> (u32, &'static str) {
+        let mut looks = 0;
+        let result = block_on(poll_fn(|_| Poll::Ready("polled")), |_| {
+            looks += 1;
+            look(looks)
+        });
+        (looks, result)
+    }
+
+    #[test]
+    fn a_get_is_polled_only_if_no_look_finds_anything() {
+        let (looks_in_vain, result) = looks(|_| ControlFlow::Continue(()));
+        assert_eq!(result, "polled");
+        // The first one, and fewer of the others if the machine is busy.
+        assert!(
+            (2..=1 + LOOKS).contains(&looks_in_vain),
+            "{looks_in_vain} looks"
+        );
+        let at_second = |look| match look {
+            2 => ControlFlow::Break(Some("found")),
+            _ => ControlFlow::Continue(()),
+        };
+        assert_eq!(looks(at_second), (2, "found"));
+        assert_eq!(looks(|_| ControlFlow::Break(None)), (1, "polled"));
+    }
+
+    #[test]
+    fn a_thread_that_let_others_run_for_long_does_not_look_again() {
+        let slow = |_| {
+            thread::sleep(2 * MOST);
+            ControlFlow::Continue(())
+        };
+        // The time counts from the end of the first look.
+        assert_eq!(looks(slow), (2, "polled"));
+    }
+
     /// Each poll of a get that waits takes the pool's lock.
     #[test]
     fn a_get_that_nothing_wakes_is_not_polled() {
@@ -137,7 +233,7 @@ mod tests {
                 registered.iter().for_each(Waker::wake);
             }
         });
-        let polls = block_on(poll_fn(move |cx| {
+        let polls = block_on_get(poll_fn(move |cx| {
             polls += 1;
             if done.load(Ordering::Relaxed) {
                 return Poll::Ready(polls);
@@ -161,7 +257,7 @@ mod tests {
                 _ => Poll::Pending,
             }
         });
-        block_on(waiting);
+        block_on_get(waiting);
         let of_a_sleeper = executor::block_on(poll_fn(|cx| Poll::Ready(cx.waker().clone())));
         assert!(!wakers[1].will_wake(&of_a_sleeper));
     }
@@ -169,6 +265,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "within another executor")]
     fn a_thread_in_an_executor_panics_without_a_poll() {
-        executor::block_on(async { block_on(async { unreachable!("polled") }) })
+        let get = || poll_fn(|_| -> Poll<()> { unreachable!("polled") });
+        executor::block_on(async { block_on(get(), |_| unreachable!("looked")) })
     }
 }
