@@ -51,6 +51,7 @@ pub(crate) mod events;
 #[path = "events/silent.rs"]
 pub(crate) mod events;
 pub(crate) mod spread_count;
+mod thread_number;
 pub(crate) mod user_code;
 
 #[cfg(all(test, loom))]

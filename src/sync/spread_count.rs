@@ -1,16 +1,19 @@
 //! A count that many threads add to and that is rarely read.
 //!
 //! With one counter, each addition would move its cache line from one processor to another, and would be an atomic
-//! read-modify-write, which costs more than all the rest of a get that fails. Here a thread claims a counter at its
-//! first addition. From then on it alone writes that counter, with a load and a store. A counter stays with its thread
-//! for as long as the count lives. A thread that finds its counter claimed by another one adds to a shared one.
+//! read-modify-write, which costs more than all the rest of a get that fails. Here a thread claims a counter for its
+//! number at its first addition. From then on only the thread with that number writes that counter, with a load and a
+//! store. When the thread ends, the counter goes to the next thread that has the number. A thread that finds its counter
+//! claimed for another number adds to a shared one.
 
-use crate::sync::{Ordering, StatisticU64};
+use crate::sync::{Ordering, StatisticU64, thread_number};
 use crossbeam_utils::CachePadded;
-use std::cell::Cell;
 
 /// How many counters can be claimed.
 const COUNTERS: usize = 8;
+
+/// The number of no thread, and not that of a thread that has none.
+const UNCLAIMED: u64 = 0;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -22,7 +25,7 @@ pub(crate) struct SpreadCount {
 
 #[derive(Debug)]
 struct Counter {
-    /// The number of the thread that writes `count`, and 0 until one does.
+    /// The number of the thread that writes `count`. [`UNCLAIMED`] until one does.
     thread: StatisticU64,
     count: StatisticU64,
 }
@@ -30,7 +33,7 @@ struct Counter {
 impl SpreadCount {
     pub(crate) fn new() -> Self {
         let counter = || Counter {
-            thread: StatisticU64::new(0),
+            thread: StatisticU64::new(UNCLAIMED),
             count: StatisticU64::new(0),
         };
         SpreadCount {
@@ -42,23 +45,23 @@ impl SpreadCount {
     /// Adds one.
     #[inline]
     pub(crate) fn increment(&self) {
-        let thread = NUMBER.get();
+        let thread = thread_number::known();
         let counter = self.counter_of(thread);
-        if counter.thread.load(Ordering::Relaxed) == thread {
+        if counter.is_of(thread) {
             counter.increment();
         } else {
             self.increment_slowly();
         }
     }
 
-    /// The first addition of a thread, and each one of a thread whose counter another one has claimed. Not inlined, and
-    /// the last step of its caller, which so need not save registers for it.
+    /// The first addition of a thread, and each one of a thread without a number or a counter. Not inlined, and the last
+    /// step of its caller, which so need not save registers for it.
     #[cold]
     #[inline(never)]
     fn increment_slowly(&self) {
-        let thread = thread_number();
+        let thread = thread_number::of_this_thread();
         let counter = self.counter_of(thread);
-        if counter.thread.load(Ordering::Relaxed) == thread || counter.claim(thread) {
+        if counter.is_of(thread) || counter.claim(thread) {
             counter.increment();
         } else {
             self.shared.fetch_add(1, Ordering::Relaxed);
@@ -87,35 +90,26 @@ impl Counter {
         self.count.store(count, Ordering::Relaxed);
     }
 
-    /// Makes this the counter of `thread`, unless it is that of another thread.
+    /// Whether the thread with this number may write it. Never if `thread` is [`thread_number::NONE`].
+    #[inline]
+    fn is_of(&self, thread: u64) -> bool {
+        self.thread.load(Ordering::Relaxed) == thread
+    }
+
+    /// Makes this the counter of the thread with this number, unless it is that of another one.
     fn claim(&self, thread: u64) -> bool {
-        self.thread
-            .compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
+        thread != thread_number::NONE
+            && self
+                .thread
+                .compare_exchange(UNCLAIMED, thread, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
-}
-
-/// Of a thread that has no number yet. It is the number of no thread, and no counter's.
-const NO_NUMBER: u64 = u64::MAX;
-
-thread_local! {
-    // No destructor, so this works while the thread is being torn down.
-    static NUMBER: Cell<u64> = const { Cell::new(NO_NUMBER) };
-}
-
-/// The number of this thread, from 1 on. No two threads have the same one, also if one of them has ended.
-fn thread_number() -> u64 {
-    static LAST: StatisticU64 = StatisticU64::new(0);
-    if NUMBER.get() == NO_NUMBER {
-        NUMBER.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
-    }
-    NUMBER.get()
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
-    use std::thread;
+    use std::{collections::BTreeSet, thread};
 
     /// More threads than counters, at the same time and one after the other: a counter that two threads write loses
     /// additions.
@@ -135,17 +129,45 @@ mod tests {
 
     /// A thread that adds to the shared counter although its own is free writes a cache line that all threads write.
     #[test]
-    fn a_thread_adds_to_its_own_counter_unless_another_one_has_claimed_it() {
-        const THREADS: u64 = 3 * COUNTERS as u64;
+    fn a_thread_adds_to_its_own_counter_unless_it_is_claimed_for_another_number() {
         let count = SpreadCount::new();
-        for _ in 0..THREADS {
-            thread::scope(|scope| scope.spawn(|| count.increment()).join()).expect("no panic");
+        let add = || {
+            count.increment();
+            thread_number::known()
+        };
+        // Threads of other tests have numbers as well, so it is not known which ones these get.
+        let mut claimed = [UNCLAIMED; COUNTERS];
+        let mut expected = 0;
+        for _ in 0..3 * COUNTERS {
+            let added = thread::scope(|scope| scope.spawn(add).join());
+            let number = added.expect("no panic");
+            let claimed_for = &mut claimed[number as usize % COUNTERS];
+            if *claimed_for == UNCLAIMED {
+                *claimed_for = number;
+            }
+            expected += u64::from(*claimed_for != number);
         }
-        let claimed = count.claimed.iter();
-        let claimed = claimed.filter(|counter| counter.thread.load(Ordering::Relaxed) > 0);
-        let claimed = claimed.count() as u64;
-        // Each thread has added one, and the first to come to a counter has claimed it.
-        assert!(claimed > 1, "{claimed}");
-        assert_eq!(count.shared.load(Ordering::Relaxed), THREADS - claimed);
+        assert_eq!(count.shared.load(Ordering::Relaxed), expected);
+    }
+
+    /// A pool outlives many threads: those that end must not keep the counters.
+    #[test]
+    fn the_counter_of_a_thread_that_ended_goes_to_the_thread_that_gets_its_number() {
+        const THREADS: u64 = 100;
+        let count = SpreadCount::new();
+        let add = || {
+            count.increment();
+            let number = thread_number::known();
+            (number, count.counter_of(number).is_of(number))
+        };
+        let (mut numbers, mut with_used_counter) = (BTreeSet::new(), 0);
+        for _ in 0..THREADS {
+            let added = thread::scope(|scope| scope.spawn(add).join());
+            let (number, has_counter) = added.expect("no panic");
+            with_used_counter += u64::from(!numbers.insert(number) && has_counter);
+        }
+        // Threads of other tests can have some of the numbers for some of the time.
+        assert!(with_used_counter > 0);
+        assert_eq!(count.sum(), THREADS);
     }
 }
