@@ -98,12 +98,11 @@ impl Pattern {
                 buffers,
                 take,
             } => {
-                let runtime = runtime(workers);
                 Box::new(measurement(
                     C::with_buffers(buffers, SIZE),
                     clock,
                     counted,
-                    move |pool, gets| saw::by_tasks(pool, &runtime, tasks, take, gets),
+                    move |pool, gets| saw::by_tasks(pool, &runtime(workers), tasks, take, gets),
                 ))
             }
             Pattern::Walk {
@@ -111,12 +110,11 @@ impl Pattern {
                 workers,
                 buffers,
             } => {
-                let runtime = runtime(workers);
                 Box::new(measurement(
                     C::with_buffers(buffers, SIZE),
                     clock,
                     counted,
-                    move |pool, gets| walk::by_tasks(pool, &runtime, tasks, gets),
+                    move |pool, gets| walk::by_tasks(pool, &runtime(workers), tasks, gets),
                 ))
             }
             Pattern::Pipe {
@@ -126,13 +124,12 @@ impl Pattern {
                 buffers,
                 burst,
             } => {
-                let runtime = runtime(workers);
                 Box::new(measurement(
                     C::with_buffers(buffers, SIZE),
                     clock,
                     counted,
                     move |pool, gets| {
-                        pipe::by_tasks(pool, &runtime, producers, consumers, burst, gets)
+                        pipe::by_tasks(pool, &runtime(workers), producers, consumers, burst, gets)
                     },
                 ))
             }
