@@ -1,7 +1,6 @@
-//! The number of a thread.
+//! The number of a thread, which another thread gets when this one has ended.
 //!
-//! No two threads have the same number at the same time. A thread that ends returns its number, and a later thread gets
-//! it, so the numbers stay small, and what was made for a number is used again.
+//! No two threads have the same number at the same time. The numbers stay small, and what was made for a number is used again.
 
 #![forbid(unsafe_code)]
 
