@@ -39,6 +39,22 @@ impl Engine {
         self.free_list.take().ok()
     }
 
+    /// Takes a slot if one is free and no waiter is queued, and counts nothing if not.
+    pub(crate) fn take_if_free(&self) -> Option<OwnedSlot> {
+        match self.free_list.take() {
+            Ok(slot) => Some(slot),
+            Err(Miss::Empty | Miss::NoneSeen) => None,
+            // Only a look under the lock is exact.
+            Err(Miss::Unsure) => {
+                let one = Wanted {
+                    slots: 1,
+                    rank: Rank::Ordinary,
+                };
+                self.try_take_up_to(one).ok()?.pop()
+            }
+        }
+    }
+
     /// Takes a slot if one is free and no waiter is queued.
     #[inline]
     pub(crate) fn try_take(&self) -> Result<OwnedSlot, GetBufferError> {

@@ -2,7 +2,7 @@
 //!
 //! | state     | owns      | left by                                                                           |
 //! |-----------|-----------|-----------------------------------------------------------------------------------|
-//! | `New`     | nothing   | first poll: `Done` with a result and budget; a result without budget: `Handed` or `Failed`; no result: `Queued` |
+//! | `New`     | nothing   | try that takes a sample: `Done`; first poll: `Done` with a result and budget; a result without budget: `Handed` or `Failed`; no result: `Queued` |
 //! | `Queued`  | its node  | outcome: as for `New`; timeout: `Done`, or `Handed` if the outcome came before; drop: leaves the queue, its slots go to the next waiter |
 //! | `Handed`  | its slots | poll with cooperative budget: `Done`; drop: its slots go to the next waiter        |
 //! | `Failed`  | an error  | poll with cooperative budget: `Done`                                              |

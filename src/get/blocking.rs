@@ -9,7 +9,7 @@ use crate::{
     sync::block_on::{assert_may_block, block_on},
     values::error::GetBufferError,
 };
-use std::{ops::ControlFlow, panic::Location};
+use std::panic::Location;
 
 impl Pool {
     /// Waits for a sample and takes it, and blocks the current thread until then.
@@ -18,10 +18,10 @@ impl Pool {
     /// [`mpsc::Receiver::blocking_recv`](tokio::sync::mpsc::Receiver::blocking_recv) is in Tokio. It waits in the same
     /// queue as [`get_buffer`](Pool::get_buffer), first in, first out.
     ///
-    /// If no sample is free, the thread first lets other threads run and looks again, up to four times in 50
-    /// microseconds. Then it joins the queue. Until it has joined, other gets can take a sample that is released.
-    /// After that none overtakes it. A get that was queued at once would make threads wait in turn for each sample,
-    /// which costs a change of threads each time.
+    /// If no sample is free, the thread lets other threads run and tries again, up to four times, but not again after 50
+    /// microseconds. Then it joins the queue. Before that, other gets can take a sample that is released. After that,
+    /// none overtakes it. If it was queued at once, threads would wait in turn for each sample, which costs a change of
+    /// threads each time.
     ///
     /// Mirrors `IMemAllocator::GetBuffer`.
     ///
@@ -58,108 +58,138 @@ impl Pool {
 pub(crate) fn blocking_get<S: Source>(source: &S) -> Result<Sample, GetBufferError> {
     assert_may_block();
     let get = GetBuffer::new(source, Location::caller());
-    block_on(get, |get| match get.look() {
-        ControlFlow::Continue(()) => ControlFlow::Continue(()),
-        ControlFlow::Break(found) => ControlFlow::Break(found.map(Ok)),
-    })
+    block_on(get, |get| get.try_take().map_break(|sample| sample.map(Ok)))
 }
 
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
+    use futures::future::FusedFuture;
+    use std::{ops::ControlFlow, thread};
 
-    fn look<S: Source>(source: &S) -> ControlFlow<Option<Sample>> {
-        GetBuffer::new(source, Location::caller()).look()
+    fn try_take<S: Source>(source: &S) -> ControlFlow<Option<Sample>> {
+        GetBuffer::new(source, Location::caller()).try_take()
     }
 
-    fn may_look_again<S: Source>(source: &S) -> bool {
-        match look(source) {
+    fn may_try_again<S: Source>(source: &S) -> bool {
+        match try_take(source) {
             ControlFlow::Continue(()) => true,
             ControlFlow::Break(None) => false,
-            ControlFlow::Break(Some(_)) => panic!("it found a sample"),
+            ControlFlow::Break(Some(_)) => panic!("it took a sample"),
         }
     }
 
-    fn finds<S: Source>(source: &S) -> bool {
-        matches!(look(source), ControlFlow::Break(Some(_)))
+    fn takes<S: Source>(source: &S) -> bool {
+        matches!(try_take(source), ControlFlow::Break(Some(_)))
     }
 
     #[test]
-    fn a_look_takes_a_free_sample_and_queues_nothing() {
+    fn a_try_takes_a_free_sample_and_counts_nothing() {
         let pool = Pool::builder().buffers(1).build().unwrap();
         let held = pool.try_get_buffer().unwrap();
-        assert!(may_look_again(&pool));
+        assert!(may_try_again(&pool));
         let status = pool.status();
         assert_eq!((status.waiting, status.waited, status.exhausted), (0, 0, 0));
         drop(held);
-        assert!(finds(&pool));
+        assert!(takes(&pool));
         assert_eq!(pool.free_count(), 1);
+    }
+
+    /// A thread that let others run although a sample is free would have waited for nothing.
+    #[test]
+    fn a_try_takes_a_sample_that_is_found_only_under_the_lock() {
+        let pool = Pool::builder().buffers(1).build().unwrap();
+        assert!(
+            takes(&pool),
+            "the first get of a pool, whose words are parked"
+        );
+        let _released = pool.released();
+        assert!(
+            takes(&pool),
+            "words stay parked while somebody waits for a release"
+        );
+        drop(pool.try_get_buffers(1).unwrap());
+        assert!(takes(&pool), "a get of several parks the words");
+    }
+
+    #[test]
+    fn a_thread_that_finds_a_sample_at_a_later_try_does_not_join_the_queue() {
+        let pool = Pool::builder().buffers(1).build().unwrap();
+        let mut held = Some(pool.try_get_buffer().unwrap());
+        let get = GetBuffer::new(&pool, Location::caller());
+        let sample = block_on(get, |get| {
+            let taken = get.try_take();
+            // As if the thread that is run in between released it.
+            held = None;
+            taken.map_break(|sample| sample.map(Ok))
+        });
+        assert!(sample.is_ok());
+        assert_eq!(pool.status().waited, 0);
     }
 
     /// Its error must not come late, and must come from a poll.
     #[test]
-    fn a_pool_that_serves_no_gets_is_not_looked_at_again() {
+    fn what_can_only_fail_is_not_tried_again() {
         let pool = Pool::builder().buffers(1).build().unwrap();
+        assert!(!may_try_again(&pool.quota("of nothing", 0)));
         pool.set_flushing(true);
-        assert!(!may_look_again(&pool));
-        assert!(!may_look_again(&pool.quota("camera", 1)));
+        assert!(!may_try_again(&pool));
+        assert!(!may_try_again(&pool.quota("camera", 1)));
         pool.set_flushing(false);
         pool.decommit();
-        assert!(!may_look_again(&pool));
+        assert!(!may_try_again(&pool));
     }
 
     #[test]
-    fn a_look_does_not_overtake_a_queued_get() {
+    fn a_try_does_not_overtake_a_queued_get() {
         let pool = Pool::builder().buffers(1).build().unwrap();
         let held = pool.try_get_buffer().unwrap();
-        let waiter = std::thread::spawn({
+        let waiter = thread::spawn({
             let pool = pool.clone();
-            move || pool.blocking_get_buffer().map(|sample| (sample, pool))
+            move || pool.blocking_get_buffer()
         });
         while pool.status().waiting == 0 {
-            std::thread::yield_now();
+            thread::yield_now();
         }
         drop(held);
-        assert!(may_look_again(&pool), "the sample is the waiter's");
-        let (sample, _pool) = waiter.join().unwrap().unwrap();
-        drop(sample);
-        assert!(finds(&pool));
+        assert!(may_try_again(&pool), "the sample is the waiter's");
+        drop(waiter.join().unwrap().unwrap());
+        assert!(takes(&pool));
     }
 
     #[test]
-    fn the_look_of_a_quota_keeps_its_room_and_takes_no_more() {
+    fn a_get_of_a_quota_keeps_its_room_between_tries_and_takes_no_more() {
         let pool = Pool::builder().buffers(1).build().unwrap();
         let held = pool.try_get_buffer().unwrap();
-        let quota = pool.quota("camera", 1);
-        let mut get = GetBuffer::new(&quota, Location::caller());
+        let quota = pool.quota("camera", 2);
+        let [mut first, mut second] = [(); 2].map(|()| GetBuffer::new(&quota, Location::caller()));
         for _ in 0..2 {
-            assert!(get.look().is_continue());
+            assert!(first.try_take().is_continue());
             assert_eq!(quota.status().in_use, 1);
         }
-        assert!(may_look_again(&quota), "no room is left");
+        assert!(second.try_take().is_continue());
         drop(held);
-        let ControlFlow::Break(Some(sample)) = get.look() else {
-            panic!("it has room, and a slot is free");
+        assert!(may_try_again(&quota), "a sample is free, but no room");
+        drop(second);
+        assert_eq!(quota.status().in_use, 1, "its room was returned");
+        let ControlFlow::Break(Some(sample)) = first.try_take() else {
+            panic!("it has room, and a sample is free");
         };
-        drop(get);
+        assert!(first.is_terminated());
+        drop(first);
         assert_eq!((quota.status().in_use, pool.free_count()), (1, 0));
         drop(sample);
         assert_eq!((quota.status().in_use, pool.free_count()), (0, 1));
-        let mut unused = GetBuffer::new(&quota, Location::caller());
-        let held = pool.try_get_buffer().unwrap();
-        assert!(unused.look().is_continue());
-        drop((unused, held));
-        assert_eq!(quota.status().in_use, 0);
     }
 
-    /// The buffers that are kept for it are found under the lock only.
+    /// The buffers that are kept for it are found by a poll only.
     #[test]
-    fn a_get_of_high_priority_does_not_look() {
+    fn a_get_of_high_priority_is_polled_at_once() {
         let pool = Pool::builder().buffers(2).priority_buffers(1).build();
         let pool = pool.unwrap();
         let _held = pool.try_get_buffer().unwrap();
         let quota = pool.priority_quota("audio", 1);
-        assert!(!may_look_again(&quota));
+        assert!(!may_try_again(&quota));
         assert!(quota.blocking_get_buffer().is_ok());
     }
 }

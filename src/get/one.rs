@@ -249,9 +249,9 @@ impl<'a, S: Source> GetBuffer<'a, S> {
         GetBuffer { source, get }
     }
 
-    /// As [`Get::look`].
-    pub(crate) fn look(&mut self) -> ControlFlow<Option<Sample>> {
-        self.get.look(self.source)
+    /// As [`Get::try_take`].
+    pub(crate) fn try_take(&mut self) -> ControlFlow<Option<Sample>> {
+        self.get.try_take(self.source)
     }
 
     /// The state of a get that waits, without the source. It no longer gives anything back when it is dropped.

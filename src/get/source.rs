@@ -78,6 +78,9 @@ pub(crate) trait SealedSource: Clone + Unpin + fmt::Debug {
     /// Keeps room that was reserved.
     fn keep_room(room: &mut Self::Room, charge: Charge);
 
+    /// Whether a get that joins no queue can take a sample.
+    fn may_try(&self) -> bool;
+
     /// Reserves room for one sample, unless the get has it, and returns whether the get has room now.
     fn reserve_room(&self, room: &mut Self::Room) -> bool;
 
@@ -117,6 +120,10 @@ impl SealedSource for Pool {
 
     #[inline]
     fn keep_room(_room: &mut (), _charge: Charge) {}
+
+    fn may_try(&self) -> bool {
+        true
+    }
 
     fn reserve_room(&self, _room: &mut ()) -> bool {
         true
@@ -220,21 +227,20 @@ impl<S: SealedSource> Get<S> {
         Some(sample)
     }
 
-    /// Takes a sample if one is free, and joins no queue. Before the first poll only. Room in the quota stays with the
-    /// get if no slot is free.
+    /// Takes a sample if one is free, and joins no queue. Before the first poll only. If there is no sample, the get keeps
+    /// the room in the quota that it got.
     ///
-    /// `Break(None)` if only a poll can take a sample, or say why there is none.
-    pub(crate) fn look(&mut self, source: &S) -> ControlFlow<Option<Sample>> {
+    /// `Break(None)` if a further try cannot take a sample either. A poll can, or returns the error.
+    pub(crate) fn try_take(&mut self, source: &S) -> ControlFlow<Option<Sample>> {
         let Get { room, pool_get } = self;
         let engine = source.pool().engine();
-        // A get of high priority may take buffers that are kept for it, which this does not find.
-        if !engine.serves_gets() || source.rank() == Rank::HighPriority {
+        if !source.may_try() || !engine.serves_gets() {
             return ControlFlow::Break(None);
         }
         if !source.reserve_room(room) {
             return ControlFlow::Continue(());
         }
-        let Some(slot) = engine.take_free() else {
+        let Some(slot) = engine.take_if_free() else {
             return ControlFlow::Continue(());
         };
         let mut sample = Sample::new(engine, slot, pool_get.location);

@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 use super::Quota;
-use crate::wait::charge::Charge;
 use crate::{
     get::{
         blocking::blocking_get,
@@ -16,7 +15,7 @@ use crate::{
     },
     sample::exclusive::Sample,
     values::error::GetBufferError,
-    wait::request::Wanted,
+    wait::{charge::Charge, request::Wanted},
 };
 use std::{panic::Location, time::Duration};
 
@@ -177,8 +176,8 @@ impl Quota {
 
     /// As [`get_buffer`](Quota::get_buffer), and blocks the current thread until it has a sample.
     ///
-    /// As [`Pool::blocking_get_buffer`](crate::Pool::blocking_get_buffer) it looks again before it joins a queue. A get
-    /// of high priority joins it at once.
+    /// As [`Pool::blocking_get_buffer`](crate::Pool::blocking_get_buffer) it tries again before it joins a queue. A get
+    /// of high priority joins the queue at once.
     ///
     /// # Errors
     ///

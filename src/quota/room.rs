@@ -2,7 +2,7 @@
 //!
 //! | state     | owns                                        | left by                                              |
 //! |-----------|---------------------------------------------|------------------------------------------------------|
-//! | `None`    | nothing                                     | first poll: `Charged` if there is room, else `Waiting` |
+//! | `None`    | nothing                                     | try or first poll: `Charged` if there is room, else after a poll `Waiting` |
 //! | `Waiting` | its wait in the account's queue, or an error | admitted: `Charged`; error or timeout: `None`        |
 //! | `Charged` | its room in the quota                       | its samples carry it, or the pool fails: `None`      |
 
@@ -12,13 +12,10 @@ use super::Quota;
 use crate::{
     core::handle::Pool,
     get::source::SealedSource,
+    quota::{admission::Admission, get::charge_each},
     sample::exclusive::Sample,
     values::error::GetBufferError,
-    wait::{node::Timer, request::Rank},
-};
-use crate::{
-    quota::{admission::Admission, get::charge_each},
-    wait::charge::Charge,
+    wait::{charge::Charge, node::Timer, request::Rank},
 };
 use std::{
     future::Future,
@@ -85,6 +82,11 @@ impl SealedSource for Quota {
     #[inline]
     fn keep_room(room: &mut Room, charge: Charge) {
         *room = Room::Charged(charge);
+    }
+
+    fn may_try(&self) -> bool {
+        // A get of high priority may take buffers that are kept for it, which only its poll finds.
+        self.account.rank() == Rank::Ordinary && self.account.limit() > 0
     }
 
     fn reserve_room(&self, room: &mut Room) -> bool {

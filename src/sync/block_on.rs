@@ -1,8 +1,8 @@
 //! How a blocking get waits.
 //!
-//! A thread that finds no sample lets other threads run for some microseconds: at first it looks for a free sample in
-//! between, then it joins the wait queue, and then it sleeps. To sleep and to be woken costs more than that, and with
-//! more threads than processors, which hold samples for a short time, each get would be a wait and each wait a sleep.
+//! A thread that finds no free sample lets other threads run, and tries again. After some tries it joins the wait queue
+//! and lets other threads run again, and only then it sleeps. To sleep and to be woken takes several microseconds. Where
+//! more threads than processors hold samples for a short time, each get would be a wait and each wait a sleep.
 
 #![forbid(unsafe_code)]
 
@@ -24,19 +24,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often a thread lets the others run before it joins the wait queue.
+/// How often a thread tries again before it joins the wait queue.
 ///
 /// In a queue a sample goes from thread to thread in turn, and each one has to be run before the next one gets it. A
-/// thread that finds a free sample when it is run again does not begin such a queue. With one look instead of four,
-/// eight threads on two processors that take three of two samples need twice the time for each.
-const LOOKS: u32 = 4;
+/// thread that finds a free sample when it is run again does not begin such a queue. Eight threads on two processors
+/// that share two samples need 45 ns for each get with four tries, 55 with two, and 90 with one.
+const TRIES: u32 = 4;
 
 /// How often a thread lets the others run before it sleeps: for a few microseconds, if none has anything to do.
 const YIELDS: u32 = 16;
 
 /// After this time a thread joins the queue and sleeps at once. The threads that it let run compute for long, and one
 /// that sleeps is preferred to them when it is woken.
-const MOST: Duration = Duration::from_micros(50);
+const MAX_YIELD_TIME: Duration = Duration::from_micros(50);
 
 thread_local! {
     /// Whether this thread is in [`block_on`].
@@ -63,20 +63,20 @@ pub(crate) fn is_blocked() -> bool {
     BLOCKS.get()
 }
 
-/// Blocks the thread until `look` returns what it found, or `get` resolves.
+/// Blocks the thread until `try_get` returns a value, or `get` resolves.
 ///
-/// A look does not wait. It is asked first, and again after other threads have run, unless it returns `Break(None)`. The
-/// get is polled when all looks found nothing.
+/// `try_get` does not wait. It is called first, and again after other threads have run, unless it returns
+/// `Break(None)`. The get is polled when it returned no value.
 pub(crate) fn block_on<F: Future + Unpin>(
     mut get: F,
-    look: impl FnMut(&mut F) -> ControlFlow<Option<F::Output>>,
+    try_get: impl FnMut(&mut F) -> ControlFlow<Option<F::Output>>,
 ) -> F::Output {
     let _blocks = Blocks(BLOCKS.replace(true));
     // A thread that is in an executor already goes on to `block_on`, which panics there.
     if let Ok(_entered) = executor::enter() {
         let mut yields = Yields::default();
-        if let Some(found) = look_for_a_while(&mut get, look, &mut yields) {
-            return found;
+        if let Some(value) = try_for_a_while(&mut get, try_get, &mut yields) {
+            return value;
         }
         let polled = WOKEN.try_with(|woken| poll_for_a_while(&mut get, woken, &mut yields));
         // `Err` while the thread is torn down. The get can resolve even then, but a thread that has slept before cannot
@@ -90,17 +90,17 @@ pub(crate) fn block_on<F: Future + Unpin>(
     executor::block_on(get)
 }
 
-/// Looks, and again after others have run.
-fn look_for_a_while<F: Future>(
+/// Calls `try_get`, and again after other threads have run.
+fn try_for_a_while<F: Future>(
     get: &mut F,
-    mut look: impl FnMut(&mut F) -> ControlFlow<Option<F::Output>>,
+    mut try_get: impl FnMut(&mut F) -> ControlFlow<Option<F::Output>>,
     yields: &mut Yields,
 ) -> Option<F::Output> {
     loop {
-        if let ControlFlow::Break(found) = look(get) {
-            return found;
+        if let ControlFlow::Break(value) = try_get(get) {
+            return value;
         }
-        if !yields.let_others_run(LOOKS) {
+        if !yields.let_others_run(TRIES) {
             return None;
         }
     }
@@ -136,15 +136,20 @@ fn poll_for_a_while<F: Future + Unpin>(
 #[derive(Default)]
 struct Yields {
     made: u32,
-    /// When the first one was made.
+    /// When it did so for the first time.
     begun: Option<Instant>,
 }
 
 impl Yields {
     /// Lets other threads run once, and returns `true`. Returns `false` if that was done `most` times, or for long.
     fn let_others_run(&mut self, most: u32) -> bool {
-        if self.made >= most || self.begun.get_or_insert_with(Instant::now).elapsed() > MOST {
+        if self.made >= most {
             return false;
+        }
+        match self.begun {
+            None => self.begun = Some(Instant::now()),
+            Some(begun) if begun.elapsed() > MAX_YIELD_TIME => return false,
+            Some(_) => {}
         }
         self.made += 1;
         thread::yield_now();
@@ -177,46 +182,43 @@ mod tests {
     use super::*;
     use std::{future::poll_fn, sync::mpsc};
 
-    /// Blocks until the get resolves, without a look.
+    /// Blocks until the get resolves, without a try.
     fn block_on_get<F: Future + Unpin>(get: F) -> F::Output {
         block_on(get, |_| ControlFlow::Break(None))
     }
 
-    /// The number of looks that do not find anything, and the result.
-    fn looks(look: impl Fn(u32) -> ControlFlow<Option<&'static str>>) -> (u32, &'static str) {
-        let mut looks = 0;
+    /// The number of tries, and the result.
+    fn tries(try_get: impl Fn(u32) -> ControlFlow<Option<&'static str>>) -> (u32, &'static str) {
+        let mut tries = 0;
         let result = block_on(poll_fn(|_| Poll::Ready("polled")), |_| {
-            looks += 1;
-            look(looks)
+            tries += 1;
+            try_get(tries)
         });
-        (looks, result)
+        (tries, result)
     }
 
     #[test]
-    fn a_get_is_polled_only_if_no_look_finds_anything() {
-        let (looks_in_vain, result) = looks(|_| ControlFlow::Continue(()));
+    fn a_get_is_polled_only_if_no_try_returns_a_value() {
+        let (in_vain, result) = tries(|_| ControlFlow::Continue(()));
         assert_eq!(result, "polled");
         // The first one, and fewer of the others if the machine is busy.
-        assert!(
-            (2..=1 + LOOKS).contains(&looks_in_vain),
-            "{looks_in_vain} looks"
-        );
-        let at_second = |look| match look {
+        assert!((2..=1 + TRIES).contains(&in_vain), "{in_vain} tries");
+        let at_second = |number| match number {
             2 => ControlFlow::Break(Some("found")),
             _ => ControlFlow::Continue(()),
         };
-        assert_eq!(looks(at_second), (2, "found"));
-        assert_eq!(looks(|_| ControlFlow::Break(None)), (1, "polled"));
+        assert_eq!(tries(at_second), (2, "found"));
+        assert_eq!(tries(|_| ControlFlow::Break(None)), (1, "polled"));
     }
 
     #[test]
-    fn a_thread_that_let_others_run_for_long_does_not_look_again() {
+    fn a_thread_that_let_others_run_for_long_does_not_try_again() {
         let slow = |_| {
-            thread::sleep(2 * MOST);
+            thread::sleep(2 * MAX_YIELD_TIME);
             ControlFlow::Continue(())
         };
-        // The time counts from the end of the first look.
-        assert_eq!(looks(slow), (2, "polled"));
+        // The time counts from the end of the first try.
+        assert_eq!(tries(slow), (2, "polled"));
     }
 
     /// Each poll of a get that waits takes the pool's lock.
@@ -266,6 +268,6 @@ mod tests {
     #[should_panic(expected = "within another executor")]
     fn a_thread_in_an_executor_panics_without_a_poll() {
         let get = || poll_fn(|_| -> Poll<()> { unreachable!("polled") });
-        executor::block_on(async { block_on(get(), |_| unreachable!("looked")) })
+        executor::block_on(async { block_on(get(), |_| unreachable!("tried")) })
     }
 }

@@ -7,8 +7,8 @@
 //! | name               | what it is                                                               |
 //! |--------------------|--------------------------------------------------------------------------|
 //! | `Atomic*`          | a switch point in loom and shuttle tests; loom also explores its ordering |
-//! | `Setting*`         | accessed relaxed, and read to decide something: another atomic publishes it, or the atomic access after it checks it. Loom explores which of its values a thread can see |
-//! | `Statistic*`       | accessed relaxed, and only reported: it decides nothing. It is the real atomic in all sets, so loom and shuttle tests see neither its orderings nor a switch point |
+//! | `Setting*`         | read to decide something: another atomic publishes it, or the atomic access after it checks it. Relaxed, unless its own documentation says otherwise. Loom explores which of its values a thread can see |
+//! | `Statistic*`       | only reported: it decides nothing. Relaxed, unless its own documentation says otherwise. It is the real atomic in all sets, so loom and shuttle tests see neither its orderings nor a switch point |
 //! | `Lock`             | a mutex without poisoning: user code never runs under it                 |
 //! | `Notify`           | Tokio's; in loom and shuttle tests with a switch point before each operation |
 //! | `Cell`             | an `UnsafeCell` accessed through closures, so that loom and shuttle tests see every access |
@@ -22,6 +22,7 @@
 //! | `Slot::generation`, `Slot::used`        | [`Status`](crate::Status) and [`Holder`](crate::Holder) report them. A generation is compared only with one of the same slot, and the contract lets it be out of date |
 //! | `HolderRecord::since`                   | it is reported; it is read after its location, which the tests see |
 //! | `Engine::misses`, `callback_panics`     | counts that are reported                              |
+//! | the numbers of threads                  | they only give each thread a counter of its own, for the counts above; `thread_number` says how a number is passed on |
 //! | the stamp of a wait, `Engine::waits`    | the duration of a wait. The stamp is written under the queue's lock, before the outcome. So if a stall detector sees a stamp too late, it did not find that wait in the queue either |
 //! | the bytes of a sample                   | raw memory: ThreadSanitizer sees them, and in a loom test the slot's properties take their place |
 //! | wait nodes and the fields of futures    | plain memory that the lock or `&mut` guards           |

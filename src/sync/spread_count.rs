@@ -55,7 +55,7 @@ impl SpreadCount {
     }
 
     /// The first addition of a thread, and each one of a thread without a number or a counter. Not inlined, and the last
-    /// step of its caller, which so need not save registers for it.
+    /// step of its caller, which therefore need not save registers for it.
     #[cold]
     #[inline(never)]
     fn increment_slowly(&self) {
@@ -85,7 +85,7 @@ impl Counter {
     /// Adds one. Called by the thread whose counter it is.
     #[inline]
     fn increment(&self) {
-        // Not one atomic step: no other thread writes this counter, now or later.
+        // Not one atomic step: only one thread at a time has the number, and it sees what those before it wrote.
         let count = self.count.load(Ordering::Relaxed) + 1;
         self.count.store(count, Ordering::Relaxed);
     }
@@ -148,6 +148,15 @@ mod tests {
             expected += u64::from(*claimed_for != number);
         }
         assert_eq!(count.shared.load(Ordering::Relaxed), expected);
+    }
+
+    /// Two such threads would lose additions of each other.
+    #[test]
+    fn threads_without_a_number_claim_no_counter() {
+        let count = SpreadCount::new();
+        let counter = count.counter_of(thread_number::NONE);
+        assert!(!counter.claim(thread_number::NONE));
+        assert!(!counter.is_of(thread_number::NONE));
     }
 
     /// A pool outlives many threads: those that end must not keep the counters.

@@ -1,29 +1,28 @@
 //! The number of a thread, which another thread gets when this one has ended.
 //!
-//! No two threads have the same number at the same time. The numbers stay small, and what was made for a number is used again.
+//! No two threads have the same number at the same time. At most 64 threads have one.
+//!
+//! A number orders what is written by it: the return of a number is a `Release`, and the lending of it an `Acquire`. So a
+//! thread sees all that the threads wrote that had its number before.
 
 #![forbid(unsafe_code)]
 
 use std::{
     cell::Cell,
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
-/// Of a thread that has no number, because it has not asked for one, or because it is being torn down.
+/// Of a thread that has no number: it has not asked for one, or none was left, or it is being torn down.
 pub(super) const NONE: u64 = u64::MAX;
 
 thread_local! {
     // No destructor, so this can be read while the thread is being torn down.
     static NUMBER: Cell<u64> = const { Cell::new(NONE) };
 
-    static LENT: Lent = Lent::new();
+    static BORROWED: Borrowed = Borrowed::new();
 }
 
-/// The numbers that are lent to no thread.
-///
-/// Its lock also publishes what a thread wrote by its number to the next thread that has the number.
-static NUMBERS: Mutex<Numbers> = Mutex::new(Numbers::new());
+static NUMBERS: Numbers = Numbers::new();
 
 /// The number of this thread, if it has asked for one before.
 #[inline]
@@ -31,56 +30,63 @@ pub(super) fn known() -> u64 {
     NUMBER.get()
 }
 
-/// The number of this thread. [`NONE`] while the thread is being torn down.
+/// The number of this thread. It asks for one at the first call.
 pub(super) fn of_this_thread() -> u64 {
-    // Makes it at the first call, and fails if it is gone already.
-    let _ = LENT.try_with(|_| ());
+    // An error means that the thread is being torn down, and `NUMBER` says so.
+    let _ = BORROWED.try_with(|_| ());
     NUMBER.get()
 }
 
 /// The number of a thread until the thread ends.
-struct Lent(u64);
+struct Borrowed(u64);
 
-impl Lent {
+impl Borrowed {
     fn new() -> Self {
-        let number = with_numbers(Numbers::lend);
+        let number = NUMBERS.lend();
         NUMBER.set(number);
-        Lent(number)
+        Borrowed(number)
     }
 }
 
-impl Drop for Lent {
+impl Drop for Borrowed {
     fn drop(&mut self) {
-        // Before it is returned: from then on another thread has it.
+        // Before it is returned: from then on another thread may have it.
         NUMBER.set(NONE);
-        with_numbers(|numbers| numbers.returned.insert(self.0));
+        NUMBERS.take_back(self.0);
     }
 }
 
-fn with_numbers<T>(f: impl FnOnce(&mut Numbers) -> T) -> T {
-    f(&mut NUMBERS.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-struct Numbers {
-    returned: BTreeSet<u64>,
-    /// The highest number that was ever lent. The first one is 1.
-    highest: u64,
-}
+/// The numbers from 1 to 64. Each has a bit, which is set while a thread has the number.
+struct Numbers(AtomicU64);
 
 impl Numbers {
     const fn new() -> Self {
-        Numbers {
-            returned: BTreeSet::new(),
-            highest: 0,
+        Numbers(AtomicU64::new(0))
+    }
+
+    /// The lowest number that no thread has, or [`NONE`].
+    fn lend(&self) -> u64 {
+        let mut lent = self.0.load(Ordering::Relaxed);
+        loop {
+            let bit = lent.trailing_ones();
+            if bit == u64::BITS {
+                return NONE;
+            }
+            let with_it = lent | 1 << bit;
+            let exchanged =
+                self.0
+                    .compare_exchange_weak(lent, with_it, Ordering::Acquire, Ordering::Relaxed);
+            match exchanged {
+                Ok(_) => return u64::from(bit) + 1,
+                Err(now) => lent = now,
+            }
         }
     }
 
-    /// The lowest number that no thread has.
-    fn lend(&mut self) -> u64 {
-        self.returned.pop_first().unwrap_or_else(|| {
-            self.highest += 1;
-            self.highest
-        })
+    fn take_back(&self, number: u64) {
+        if number != NONE {
+            self.0.fetch_and(!(1 << (number - 1)), Ordering::Release);
+        }
     }
 }
 
@@ -93,11 +99,18 @@ mod tests {
     };
 
     #[test]
-    fn the_lowest_number_that_was_returned_is_lent_next() {
-        let mut numbers = Numbers::new();
-        assert_eq!([(); 3].map(|()| numbers.lend()), [1, 2, 3]);
-        numbers.returned.extend([3, 1]);
-        assert_eq!([(); 3].map(|()| numbers.lend()), [1, 3, 4]);
+    fn the_lowest_number_that_no_thread_has_is_lent() {
+        let numbers = Numbers::new();
+        for number in 1..=64 {
+            assert_eq!(numbers.lend(), number);
+        }
+        assert_eq!(numbers.lend(), NONE);
+        numbers.take_back(NONE);
+        assert_eq!(numbers.lend(), NONE);
+        for returned in [64, 3, 1] {
+            numbers.take_back(returned);
+        }
+        assert_eq!([(); 4].map(|()| numbers.lend()), [1, 3, 64, NONE]);
     }
 
     #[test]

@@ -131,7 +131,8 @@ pub struct Status {
     /// the two need not be [`outstanding`](Self::outstanding).
     pub released: u64,
     /// How many waits began, for a sample or for room in a [quota](crate::Quota), with any outcome. A get through a
-    /// quota that waits for both counts twice. A wait that just began may be missing.
+    /// quota that waits for both counts twice. A wait that just began may be missing. A blocking get that takes a sample
+    /// before it joins the queue did not wait.
     pub waited: u64,
     /// The total duration of the waits that ended; `None` without
     /// [`Builder::measure_waits`](crate::Builder::measure_waits). A wait ends, and is added, when its get is polled and

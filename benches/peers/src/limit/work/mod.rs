@@ -37,7 +37,7 @@ pub(crate) enum Clock {
     /// The time that passes.
     Wall,
     /// The time for which the process has a processor, all threads together. It says something on a machine that others
-    /// use as well, and does not see a thread that waits.
+    /// use as well, and does not see a thread that waits. It includes the start of the threads.
     Processor,
 }
 

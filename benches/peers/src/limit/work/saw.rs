@@ -60,7 +60,7 @@ pub(in crate::limit) fn on_threads<C: Limited>(
 fn teeth<C: Limited>(pool: &C, take: usize, first: First, gets: u64) -> Taken {
     let mut taken = Taken::default();
     let mut held = Vec::with_capacity(take);
-    let dry = Backoff::new();
+    let backoff = Backoff::new();
     while taken.taken < gets {
         if first == First::Blocks {
             held.push(pool.blocking_get());
@@ -68,9 +68,9 @@ fn teeth<C: Limited>(pool: &C, take: usize, first: First, gets: u64) -> Taken {
         rest_of_tooth(pool, take, &mut held, &mut taken);
         if held.is_empty() {
             // The holder may wait for this core, and more misses would only disturb it.
-            dry.snooze();
+            backoff.snooze();
         } else {
-            dry.reset();
+            backoff.reset();
         }
         pool.give_back_all(&mut held);
     }
