@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
 
     // In a server this goes to the log.
-    tokio::spawn(pool.detect_stalls(Duration::from_millis(100), |wait| println!("{wait}")));
+    tokio::spawn(pool.detect_stalls(Duration::from_millis(100), |stall| println!("{stall}")));
 
     println!("with slices:");
     let names = relay(&pool, |packet| packet.slice(..NAME)).await;

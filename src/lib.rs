@@ -102,6 +102,8 @@
 //! | `TRACE` | a get stopped waiting | `waiter`, `how`: served, failed, cancelled or timed out |
 //! | `DEBUG` | a get failed: the pool is exhausted | `wanted` |
 //! | `DEBUG` | a drain began; a commit cancelled a drain; a drain ended | |
+//! | `WARN` | the system did not take back the memory of a pool that has drained | `bytes`, `reason` |
+//! | `DEBUG` | the system refused huge pages | `reason` |
 //! | `ERROR` | a release callback panicked | |
 //! | `WARN` | a get has waited too long; only from [`Pool::detect_stalls`] | `waited`, `quota`, `waiting`, `buffers`, `free`, `outstanding` |
 //! | `WARN` | gets wait for a quota; follows a stall, for at most 16 quotas | `quota`, `in_use`, `limit`, `waiting` |

@@ -105,7 +105,7 @@ impl Pool {
         Pool { engine }
     }
 
-    /// The owner that slots store: the pool's engine.
+    /// The address that each word stores: that of the pool's engine.
     pub(crate) fn address(&self) -> PoolAddress {
         PoolAddress(self.engine.as_ptr().cast())
     }
@@ -193,10 +193,10 @@ pub(super) fn drop_last(engine: Arc<Engine>, give_up: impl FnOnce(&Engine) -> bo
     engine.wake_watches_of_one_gone();
 }
 
-/// The engine that `owner` refers to.
+/// The engine at the address that a word stores.
 #[inline]
 pub(super) fn engine_at(pool: PoolAddress) -> NonNull<Engine> {
-    // SAFETY: a word is set up, with an owner that is not null, before it is opened for the first time, and no slot is
+    // SAFETY: a word is set up, with an address that is not null, before it is opened for the first time, and no slot is
     // taken from a word that was never opened (S2). A null check here would run in each release that calls back.
     unsafe { NonNull::new_unchecked(pool.0.cast()) }
 }
@@ -205,7 +205,7 @@ pub(super) fn engine_at(pool: PoolAddress) -> NonNull<Engine> {
 #[inline]
 pub(crate) fn engine_of(slot: &OwnedSlot) -> &Engine {
     let engine: *const Engine = slot.pool_address().0.cast();
-    // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is checked out, and the
+    // SAFETY: the address is that of the slot's engine, which the slot keeps alive while it is checked out, and the
     // returned reference is bound to the slot's token (S2).
     unsafe { &*engine }
 }
@@ -219,7 +219,7 @@ pub(crate) fn geometry_of(slot: &OwnedSlot) -> &Geometry {
 /// The engine that a shared slot belongs to.
 pub(crate) fn engine_of_shared(slot: &SharedSlot) -> &Engine {
     let engine: *const Engine = slot.pool_address().0.cast();
-    // SAFETY: the owner of a slot is its pool's engine, which the slot keeps alive while it is checked out, and the
+    // SAFETY: the address is that of the slot's engine, which the slot keeps alive while it is checked out, and the
     // returned reference is bound to the slot's token (S2).
     unsafe { &*engine }
 }

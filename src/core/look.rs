@@ -75,7 +75,7 @@ impl Engine {
         self.accounts.statuses(|joined| self.since(joined))
     }
 
-    /// The longest waiter for room of each quota that has one: its join time, its queue slot and the account.
+    /// The longest waiter for room of each quota that has one: its join time, its number and the account.
     pub(crate) fn longest_waits_for_room(
         &self,
         now: Moment,
@@ -236,7 +236,7 @@ impl Shared {
         self.queue.len()
     }
 
-    /// Join time (if measured) and queue slot of the get that has waited longest for a sample.
+    /// Join time (if measured) and number of the get that has waited longest for a sample.
     pub(crate) fn longest_wait(&self) -> Option<(Stamp, WaiterNumber)> {
         self.queue.longest()
     }

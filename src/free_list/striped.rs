@@ -1,4 +1,4 @@
-//! Gets without the lock. The free list is lock-free and striped in the common case.
+//! The free list, and how a get takes from it without the lock.
 //!
 //! The number of a slot gives its word and its bit there. `take` sets the lowest bit that says *free*, and `put` clears
 //! it. There are no next pointers, so there is no ABA problem and no tag. Each word has a cache line of its own. A

@@ -57,15 +57,15 @@ use tokio::time::{Sleep, sleep};
 const LEAST_LIMIT: Duration = Duration::from_millis(1);
 
 impl Pool {
-    /// Returns a future that calls `warn` when a get has waited for longer than `limit`. Spawn it as a task of its own.
+    /// Returns a future that calls `on_stall` when a get has waited for longer than `limit`. Spawn it as a task of its own.
     ///
     /// It checks the gets that wait for a sample and those that wait for room in a quota. The [`Stall`] says how long
     /// the get has waited and who holds the samples.
     ///
-    /// Each stall is reported once. After that, `warn` is called again only for a different get at the head of a queue,
+    /// Each stall is reported once. After that, `on_stall` is called again only for a different get at the head of a queue,
     /// and not before another `limit` has passed. With the feature `tracing`, a stall also emits events of level
     /// `WARN`, of one line each: the wait, the quotas that gets wait for, and the lines of the program that hold
-    /// samples. `warn` is called without a lock.
+    /// samples. `on_stall` is called without a lock.
     ///
     /// The future does not keep the pool alive, and resolves once no handle is left. While it exists, each wait reads
     /// the clock three times; a get that finds a free sample pays nothing. For a get that already waits when the
@@ -80,7 +80,7 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If it is polled outside a Tokio runtime with time enabled. A panic of `warn` is passed on, and ends the task.
+    /// If it is polled outside a Tokio runtime with time enabled. A panic of `on_stall` is passed on, and ends the task.
     ///
     /// # Examples
     ///
@@ -93,29 +93,29 @@ impl Pool {
     /// let pool = Pool::builder().name("relay").buffers(1).track_holders(true).build()?;
     /// let limit = Duration::from_millis(20);
     /// # let (stalls, mut reported) = tokio::sync::mpsc::unbounded_channel();
-    /// tokio::spawn(pool.detect_stalls(limit, move |wait| {
-    ///     eprintln!("{wait}");
-    /// #   stalls.send(wait).unwrap();
+    /// tokio::spawn(pool.detect_stalls(limit, move |stall| {
+    ///     eprintln!("{stall}");
+    /// #   stalls.send(stall).unwrap();
     /// }));
     ///
     /// let held = pool.get_buffer().await?;
     /// // This task forgot that it holds the only sample. The report says where it took that sample.
     /// let late = pool.get_buffer_timeout(Duration::from_millis(100)).await;
     /// assert!(late.is_err());
-    /// # let wait = reported.recv().await.unwrap();
-    /// # assert!(wait.waited >= limit && wait.to_string().contains(file!()), "{wait}");
+    /// # let stall = reported.recv().await.unwrap();
+    /// # assert!(stall.waited >= limit && stall.to_string().contains(file!()), "{stall}");
     /// # drop(held);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn detect_stalls<F: FnMut(Stall)>(&self, limit: Duration, warn: F) -> StallDetector<F> {
+    pub fn detect_stalls<F: FnMut(Stall)>(&self, limit: Duration, on_stall: F) -> StallDetector<F> {
         StallDetector {
             watch: Watch::begin(self),
             limit: limit.max(LEAST_LIMIT),
             known: Vec::new(),
             warned: None,
             timer: None,
-            warn,
+            on_stall,
         }
     }
 }
@@ -130,7 +130,7 @@ pub struct StallDetector<F> {
     /// When it reported a stall last.
     warned: Option<Moment>,
     timer: Option<Pin<Box<Sleep>>>,
-    warn: F,
+    on_stall: F,
 }
 
 /// The waiter at the head of a queue. Waiters that were queued before the watch began have the time of its begin as
@@ -138,7 +138,7 @@ pub struct StallDetector<F> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct First {
     joined: Stamp,
-    queue_slot: WaiterNumber,
+    waiter: WaiterNumber,
     /// The address of the account whose queue it is, or zero for the pool's.
     queue: usize,
 }
@@ -168,7 +168,7 @@ struct Found {
     waiting: usize,
 }
 
-// `warn` is never pinned, so the future can move.
+// `on_stall` is never pinned, so the future can move.
 impl<F> Unpin for StallDetector<F> {}
 
 impl<F> fmt::Debug for StallDetector<F> {
@@ -283,24 +283,24 @@ fn first_waiters(
     shared: &Shared,
     now: Moment,
 ) -> Vec<(First, Option<Arc<Account>>)> {
-    let for_a_sample = shared.longest_wait().map(|(joined, queue_slot)| {
+    let for_a_sample = shared.longest_wait().map(|(joined, waiter)| {
         let queue = 0;
         (
             First {
                 joined,
-                queue_slot,
+                waiter,
                 queue,
             },
             None,
         )
     });
     let for_room = engine.longest_waits_for_room(now);
-    let for_room = for_room.map(|(joined, queue_slot, account)| {
+    let for_room = for_room.map(|(joined, waiter, account)| {
         let queue = Arc::as_ptr(&account).addr();
         (
             First {
                 joined,
-                queue_slot,
+                waiter,
                 queue,
             },
             Some(account),
@@ -323,10 +323,10 @@ impl<F: FnMut(Stall)> Future for StallDetector<F> {
             match this.look(cx.waker()) {
                 Look::Gone => return Poll::Ready(()),
                 Look::Stall(stall) => {
-                    let wait = Stall::of(*stall, this.watch.pool.engine());
+                    let stall = Stall::of(*stall, this.watch.pool.engine());
                     #[cfg(feature = "tracing")]
-                    crate::observe::stall_events::long_wait(&wait);
-                    (this.warn)(wait);
+                    crate::observe::stall_events::emit_stall(&stall);
+                    (this.on_stall)(stall);
                 }
                 Look::Asleep(None) => {
                     this.set_timer(limit);

@@ -10,29 +10,29 @@ use crate::{
 
 /// The largest number of quotas, and of call sites, that are reported for one stall. A server can have a quota for each
 /// of its connections.
-const MOST: usize = 16;
+const MAX_EVENTS: usize = 16;
 
 /// Emits several events, each of which is one line of a log: the stall, then the quotas that gets wait for, then the
 /// call sites that hold samples.
-pub(crate) fn long_wait(wait: &Stall) {
-    let pool = printed(wait.report.name.as_deref());
+pub(crate) fn emit_stall(stall: &Stall) {
+    let pool = printed(stall.report.name.as_deref());
     let pool = pool.as_deref();
-    let status = &wait.report.status;
+    let status = &stall.report.status;
     emit(|| {
         tracing::warn!(
             target: "sample_pool",
             pool,
-            waited = ?wait.waited,
-            quota = printed(wait.quota.as_deref()).as_deref(),
-            waiting = wait.waiting,
+            waited = ?stall.waited,
+            quota = printed(stall.quota.as_deref()).as_deref(),
+            waiting = stall.waiting,
             buffers = status.buffers,
             free = status.free,
             outstanding = status.outstanding,
             "a get has waited too long"
         );
     });
-    let quotas = wait.report.quotas.iter();
-    for quota in quotas.filter(|quota| quota.waiting > 0).take(MOST) {
+    let quotas = stall.report.quotas.iter();
+    for quota in quotas.filter(|quota| quota.waiting > 0).take(MAX_EVENTS) {
         emit(|| {
             tracing::warn!(
                 target: "sample_pool",
@@ -45,7 +45,7 @@ pub(crate) fn long_wait(wait: &Stall) {
             );
         });
     }
-    for site in wait.report.call_sites.iter().flatten().take(MOST) {
+    for site in stall.report.call_sites.iter().flatten().take(MAX_EVENTS) {
         emit(|| {
             tracing::warn!(
                 target: "sample_pool",

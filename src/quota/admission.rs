@@ -15,14 +15,15 @@
 #![forbid(unsafe_code)]
 
 use super::Quota;
-use crate::wait::{
-    charge::{AccountHandle, Charge},
-    quota_account::RoomWait,
-};
 use crate::{
     sync::coop::spend,
     values::error::GetBufferError,
-    wait::{node::Timer, request::Why},
+    wait::{
+        charge::{AccountHandle, Charge},
+        node::Timer,
+        quota_account::RoomWait,
+        request::Why,
+    },
 };
 use std::{
     future::Future,

@@ -25,10 +25,12 @@ pub(crate) mod poll_pool;
 pub(crate) mod registration;
 mod room;
 
-use crate::values::quota_status::QuotaStatus;
-use crate::wait::charge::AccountHandle;
-
-use crate::{core::handle::Pool, quota::registration::Registration, wait::request::Rank};
+use crate::{
+    core::handle::Pool,
+    quota::registration::Registration,
+    values::quota_status::QuotaStatus,
+    wait::{charge::AccountHandle, request::Rank},
+};
 use std::{fmt, sync::Arc};
 
 impl Pool {
@@ -215,10 +217,8 @@ impl Quota {
     /// ```
     #[must_use]
     pub fn status(&self) -> QuotaStatus {
-        {
-            let pool = self.account.pool();
-            self.account.status(|joined| pool.since(joined))
-        }
+        let pool = self.account.pool();
+        self.account.status(|joined| pool.since(joined))
     }
 }
 

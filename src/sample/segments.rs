@@ -58,7 +58,7 @@ use std::{
 /// ```
 #[derive(Default)]
 pub struct Segments {
-    // The samples before `filling` are full, and those after it are empty.
+    // The samples before `first_not_full` are full, and those after it are empty.
     samples: Vec<Sample>,
     /// The first sample with spare capacity. If there is none, the number of samples.
     first_not_full: usize,

@@ -73,7 +73,6 @@ impl<'a> BlockRef<'a> {
     }
 
     /// Takes the lowest free slot, if the word is open.
-    ///
     #[inline]
     pub(crate) fn take(self) -> Result<OwnedSlot, NotTaken> {
         match Word::take(&self) {

@@ -21,7 +21,7 @@ use std::{fmt, mem::MaybeUninit, ptr::NonNull};
 /// Flag of `reset`: the pool overwrites the bytes of a released sample with zeros.
 pub(super) const WIPE: u8 = 1;
 /// Flag of `reset`: `properties` holds a value.
-pub(super) const DESCRIBED: u8 = 2;
+pub(super) const HAS_PROPERTIES: u8 = 2;
 /// Flag of `reset`: the sample counts against a quota, and `account` holds a reference to the quota account.
 pub(super) const CHARGED: u8 = 4;
 
@@ -32,7 +32,7 @@ pub(crate) struct Slot {
     // commit. After that they are only read.
     pub(super) bytes: SettingPtr<u8>,
     index: SettingU32,
-    /// What a release has to reset: [`WIPE`], [`DESCRIBED`] and [`CHARGED`]. Written by the owner only.
+    /// What a release has to reset: [`WIPE`], [`HAS_PROPERTIES`] and [`CHARGED`]. Written by the owner only.
     pub(super) reset: SettingU8,
     /// Whether the slot was checked out since the commit, also for a waiter that never took it.
     pub(super) used: StatisticBool,
@@ -47,12 +47,12 @@ pub(crate) struct Slot {
     pub(super) start: SettingPtr<()>,
     /// How many bytes of the sample were written.
     pub(super) len: Setting,
-    /// How many more bytes can be written after them.
+    /// How many more bytes can be written after them. If the sample is in parts, an address: see the table in `part.rs`.
     pub(super) spare: Setting,
     /// The quota account that the sample counts against: an address, which only [`charge`](crate::wait::charge)
     /// dereferences. Written by the owner only; others only compare it.
     pub(super) account: SettingPtr<()>,
-    /// Initialised only while `reset` has [`DESCRIBED`].
+    /// Initialised only while `reset` has [`HAS_PROPERTIES`].
     pub(super) properties: Cell<MaybeUninit<SampleProperties>>,
 }
 
@@ -185,30 +185,30 @@ impl Slot {
     }
 
     /// Drops the properties, if there are any. The caller owns the slot.
-    pub(super) fn drop_description(&self) {
+    pub(super) fn drop_properties(&self) {
         let reset = self.reset.load(Ordering::Relaxed);
-        if reset & DESCRIBED != 0 {
+        if reset & HAS_PROPERTIES != 0 {
             // Cleared before the drop: a drop that panics must not be followed by a second one.
-            self.reset.store(reset & !DESCRIBED, Ordering::Relaxed);
+            self.reset.store(reset & !HAS_PROPERTIES, Ordering::Relaxed);
             self.properties.with_mut(|properties| {
                 // SAFETY: the caller owns the slot, so nothing else refers to its properties (S1).
                 let properties = unsafe { &mut *properties };
-                // SAFETY: `DESCRIBED` was set, so a value is there, and it is dropped once.
+                // SAFETY: `HAS_PROPERTIES` was set, so a value is there, and it is dropped once.
                 unsafe { properties.assume_init_drop() };
             });
         }
     }
 
     /// The sample's properties; the empty ones if none were set. The caller owns the slot or shares it.
-    pub(super) fn description(&self) -> &SampleProperties {
-        if self.reset.load(Ordering::Relaxed) & DESCRIBED == 0 {
+    pub(super) fn properties(&self) -> &SampleProperties {
+        if self.reset.load(Ordering::Relaxed) & HAS_PROPERTIES == 0 {
             return &EMPTY;
         }
         self.properties.with(|properties| {
             // SAFETY: the caller owns the slot or shares it, so nothing writes the properties, and the
             // reference lives no longer than that handle does (S1, S3).
             let properties = unsafe { &*properties };
-            // SAFETY: `DESCRIBED` is set, so a value is there.
+            // SAFETY: `HAS_PROPERTIES` is set, so a value is there.
             unsafe { properties.assume_init_ref() }
         })
     }

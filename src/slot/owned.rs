@@ -10,7 +10,7 @@
 use crate::{
     slot::{
         block,
-        header::{CHARGED, DESCRIBED, PoolAddress, Slot, WIPE, pool_address_of},
+        header::{CHARGED, HAS_PROPERTIES, PoolAddress, Slot, WIPE, pool_address_of},
         word::{Put, Word},
     },
     sync::Ordering,
@@ -170,7 +170,7 @@ impl OwnedSlot {
 
     #[inline]
     pub(crate) fn properties(&self) -> &SampleProperties {
-        self.slot().description()
+        self.slot().properties()
     }
 
     /// The sample's properties, for writing. They are initialised on the first call.
@@ -181,9 +181,9 @@ impl OwnedSlot {
             // SAFETY: `self` is the slot's one owner and borrowed mutably, and the reference lives no
             // longer than that borrow (S1).
             let properties = unsafe { &mut *properties };
-            if reset & DESCRIBED == 0 {
+            if reset & HAS_PROPERTIES == 0 {
                 properties.write(SampleProperties::default());
-                slot.reset.store(reset | DESCRIBED, Ordering::Relaxed);
+                slot.reset.store(reset | HAS_PROPERTIES, Ordering::Relaxed);
             }
             // SAFETY: a value was there before, or was written just now.
             unsafe { properties.assume_init_mut() }
@@ -192,7 +192,7 @@ impl OwnedSlot {
 
     /// Drops the properties, so that the next owner starts without any.
     pub(crate) fn clear_properties(&mut self) {
-        self.slot().drop_description();
+        self.slot().drop_properties();
     }
 
     /// Stores the quota account that the sample counts against. The sample has none so far.

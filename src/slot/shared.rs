@@ -58,7 +58,7 @@ impl SharedSlot {
     }
 
     pub(crate) fn properties(&self) -> &SampleProperties {
-        self.slot().description()
+        self.slot().properties()
     }
 
     pub(crate) fn index(&self) -> usize {

@@ -9,6 +9,7 @@ pub(crate) mod properties;
 pub(crate) mod quota_status;
 pub(crate) mod reference_time;
 pub(crate) mod region;
+mod sample_flags;
 pub(crate) mod sample_properties;
 pub(crate) mod status;
 pub(crate) mod undelivered;

@@ -8,7 +8,11 @@
 
 use std::fmt;
 
-use crate::values::{media_type::MediaType, reference_time::ReferenceTime};
+use crate::values::{
+    media_type::MediaType,
+    reference_time::ReferenceTime,
+    sample_flags::{Flag, Flags},
+};
 
 /// The times of a sample, its kind of data, and how it follows the previous sample.
 ///
@@ -52,24 +56,7 @@ pub struct SampleProperties {
     user: u64,
     media_type: Option<MediaType>,
     stream_id: u32,
-    flags: u16,
-}
-
-/// A bit of `SampleProperties::flags`.
-#[derive(Clone, Copy)]
-#[repr(u16)]
-enum Flag {
-    /// `start` and `stop` are set. Without `StopTime`, `stop` is `start + 1`.
-    Time = 1 << 0,
-    /// A stop time was given. Never set without `Time`.
-    StopTime = 1 << 1,
-    /// `media_start` and `media_stop` are set.
-    MediaTime = 1 << 2,
-    SyncPoint = 1 << 3,
-    Preroll = 1 << 4,
-    Discontinuity = 1 << 5,
-    TimeDiscontinuity = 1 << 6,
-    EndOfStream = 1 << 7,
+    flags: Flags,
 }
 
 impl SampleProperties {
@@ -93,11 +80,12 @@ impl SampleProperties {
             user: 0,
             media_type: None,
             stream_id: 0,
-            flags: 0,
+            flags: Flags::NONE,
         }
     }
 
     /// Returns the stream time at which the sample begins, if it is set.
+    ///
     /// Mirrors `IMediaSample::GetTime`.
     ///
     /// # Examples
@@ -111,7 +99,9 @@ impl SampleProperties {
     /// ```
     #[must_use]
     pub fn start(&self) -> Option<ReferenceTime> {
-        self.has(Flag::Time).then_some(ReferenceTime(self.start))
+        self.flags
+            .has(Flag::Time)
+            .then_some(ReferenceTime(self.start))
     }
 
     /// Returns the stream time at which the sample ends, if a start is set.
@@ -131,10 +121,13 @@ impl SampleProperties {
     /// ```
     #[must_use]
     pub fn stop(&self) -> Option<ReferenceTime> {
-        self.has(Flag::Time).then_some(ReferenceTime(self.stop))
+        self.flags
+            .has(Flag::Time)
+            .then_some(ReferenceTime(self.stop))
     }
 
     /// Returns `true` if the [`stop`](Self::stop) time was given, and `false` if it was derived from the start.
+    ///
     /// Mirrors `AM_SAMPLE_STOPVALID`. Where this is false, `IMediaSample::GetTime` returns `VFW_S_NO_STOP_TIME`.
     ///
     /// # Examples
@@ -149,7 +142,7 @@ impl SampleProperties {
     /// ```
     #[must_use]
     pub fn has_stop(&self) -> bool {
-        self.has(Flag::StopTime)
+        self.flags.has(Flag::StopTime)
     }
 
     /// Sets the stream times at which the sample begins and ends.
@@ -173,11 +166,13 @@ impl SampleProperties {
     pub fn set_time(&mut self, start: Option<ReferenceTime>, stop: Option<ReferenceTime>) {
         let (start, stop) = (start.map(|time| time.0), stop.map(|time| time.0));
         (self.start, self.stop) = resolve(start, stop);
-        self.put(Flag::Time, start.is_some());
-        self.put(Flag::StopTime, start.is_some() && stop.is_some());
+        self.flags.put(Flag::Time, start.is_some());
+        self.flags
+            .put(Flag::StopTime, start.is_some() && stop.is_some());
     }
 
     /// Returns the position in the source at which the sample begins, if it is set, in the unit that the stream uses.
+    ///
     /// Mirrors `IMediaSample::GetMediaTime`.
     ///
     /// # Examples
@@ -190,7 +185,7 @@ impl SampleProperties {
     /// ```
     #[must_use]
     pub fn media_start(&self) -> Option<i64> {
-        self.has(Flag::MediaTime).then_some(self.media_start)
+        self.flags.has(Flag::MediaTime).then_some(self.media_start)
     }
 
     /// Returns the position in the source at which the sample ends, if a media start is set, in the unit of
@@ -207,7 +202,7 @@ impl SampleProperties {
     /// ```
     #[must_use]
     pub fn media_stop(&self) -> Option<i64> {
-        self.has(Flag::MediaTime).then_some(self.media_stop)
+        self.flags.has(Flag::MediaTime).then_some(self.media_stop)
     }
 
     /// Sets the positions in the source at which the sample begins and ends. The stream time does not change.
@@ -227,10 +222,11 @@ impl SampleProperties {
     /// ```
     pub fn set_media_time(&mut self, start: Option<i64>, stop: Option<i64>) {
         (self.media_start, self.media_stop) = resolve(start, stop);
-        self.put(Flag::MediaTime, start.is_some());
+        self.flags.put(Flag::MediaTime, start.is_some());
     }
 
     /// Returns `true` if decoding can begin at this sample: a key frame, or the start of a group of pictures.
+    ///
     /// Mirrors `IMediaSample::IsSyncPoint`.
     ///
     /// # Examples
@@ -240,10 +236,11 @@ impl SampleProperties {
     /// ```
     #[must_use]
     pub fn sync_point(&self) -> bool {
-        self.has(Flag::SyncPoint)
+        self.flags.has(Flag::SyncPoint)
     }
 
     /// Sets whether decoding can begin at this sample.
+    ///
     /// Mirrors `IMediaSample::SetSyncPoint`.
     ///
     /// # Examples
@@ -254,10 +251,11 @@ impl SampleProperties {
     /// assert!(properties.sync_point());
     /// ```
     pub fn set_sync_point(&mut self, sync_point: bool) {
-        self.put(Flag::SyncPoint, sync_point);
+        self.flags.put(Flag::SyncPoint, sync_point);
     }
 
     /// Returns `true` if this sample is decoded but not shown, because it is before the first sample that is shown.
+    ///
     /// Mirrors `IMediaSample::IsPreroll`.
     ///
     /// # Examples
@@ -267,10 +265,11 @@ impl SampleProperties {
     /// ```
     #[must_use]
     pub fn preroll(&self) -> bool {
-        self.has(Flag::Preroll)
+        self.flags.has(Flag::Preroll)
     }
 
     /// Sets whether this sample is decoded but not shown.
+    ///
     /// Mirrors `IMediaSample::SetPreroll`.
     ///
     /// # Examples
@@ -281,10 +280,11 @@ impl SampleProperties {
     /// assert!(properties.preroll());
     /// ```
     pub fn set_preroll(&mut self, preroll: bool) {
-        self.put(Flag::Preroll, preroll);
+        self.flags.put(Flag::Preroll, preroll);
     }
 
     /// Returns `true` if the data does not continue the data of the previous sample: something was lost or skipped.
+    ///
     /// Mirrors `IMediaSample::IsDiscontinuity`.
     ///
     /// # Examples
@@ -294,10 +294,11 @@ impl SampleProperties {
     /// ```
     #[must_use]
     pub fn discontinuity(&self) -> bool {
-        self.has(Flag::Discontinuity)
+        self.flags.has(Flag::Discontinuity)
     }
 
     /// Sets whether the data does not continue the data of the previous sample.
+    ///
     /// Mirrors `IMediaSample::SetDiscontinuity`.
     ///
     /// # Examples
@@ -308,10 +309,11 @@ impl SampleProperties {
     /// assert!(properties.discontinuity());
     /// ```
     pub fn set_discontinuity(&mut self, discontinuity: bool) {
-        self.put(Flag::Discontinuity, discontinuity);
+        self.flags.put(Flag::Discontinuity, discontinuity);
     }
 
     /// Returns `true` if the times do not continue the times of the previous sample. The data may still continue.
+    ///
     /// Mirrors `AM_SAMPLE_TIMEDISCONTINUITY`.
     ///
     /// # Examples
@@ -321,10 +323,11 @@ impl SampleProperties {
     /// ```
     #[must_use]
     pub fn time_discontinuity(&self) -> bool {
-        self.has(Flag::TimeDiscontinuity)
+        self.flags.has(Flag::TimeDiscontinuity)
     }
 
     /// Sets whether the times do not continue the times of the previous sample.
+    ///
     /// Mirrors `AM_SAMPLE_TIMEDISCONTINUITY`.
     ///
     /// # Examples
@@ -335,10 +338,11 @@ impl SampleProperties {
     /// assert!(properties.time_discontinuity());
     /// ```
     pub fn set_time_discontinuity(&mut self, time_discontinuity: bool) {
-        self.put(Flag::TimeDiscontinuity, time_discontinuity);
+        self.flags.put(Flag::TimeDiscontinuity, time_discontinuity);
     }
 
     /// Returns `true` if this is the last sample of its stream.
+    ///
     /// Mirrors `AM_SAMPLE_ENDOFSTREAM`.
     ///
     /// # Examples
@@ -348,10 +352,11 @@ impl SampleProperties {
     /// ```
     #[must_use]
     pub fn end_of_stream(&self) -> bool {
-        self.has(Flag::EndOfStream)
+        self.flags.has(Flag::EndOfStream)
     }
 
     /// Sets whether this is the last sample of its stream.
+    ///
     /// Mirrors `AM_SAMPLE_ENDOFSTREAM`.
     ///
     /// # Examples
@@ -362,10 +367,11 @@ impl SampleProperties {
     /// assert!(properties.end_of_stream());
     /// ```
     pub fn set_end_of_stream(&mut self, end_of_stream: bool) {
-        self.put(Flag::EndOfStream, end_of_stream);
+        self.flags.put(Flag::EndOfStream, end_of_stream);
     }
 
     /// Returns the number of the stream that the sample belongs to; zero if it is not set.
+    ///
     /// Mirrors `AM_SAMPLE2_PROPERTIES::dwStreamId`, where zero is `AM_STREAM_MEDIA`.
     ///
     /// # Examples
@@ -379,6 +385,7 @@ impl SampleProperties {
     }
 
     /// Sets the number of the stream that the sample belongs to. Any number is allowed.
+    ///
     /// Mirrors `AM_SAMPLE2_PROPERTIES::dwStreamId`.
     ///
     /// # Examples
@@ -409,6 +416,7 @@ impl SampleProperties {
     }
 
     /// Sets or clears the kind of data in the sample.
+    ///
     /// Mirrors `IMediaSample::SetMediaType`.
     ///
     /// # Examples
@@ -446,18 +454,6 @@ impl SampleProperties {
     /// ```
     pub fn set_user(&mut self, value: u64) {
         self.user = value;
-    }
-
-    fn has(&self, flag: Flag) -> bool {
-        self.flags & flag as u16 != 0
-    }
-
-    fn put(&mut self, flag: Flag, on: bool) {
-        if on {
-            self.flags |= flag as u16;
-        } else {
-            self.flags &= !(flag as u16);
-        }
     }
 }
 

@@ -90,7 +90,7 @@ impl Moment {
 }
 
 /// The largest number of nanoseconds between a moment and the creation of its pool: 73 years before or after.
-const MOST: i64 = (1 << 61) - 1;
+const MAX_NANOS: i64 = (1 << 61) - 1;
 const KIND_BITS: u32 = 2;
 
 /// A moment in one word, relative to the creation of its pool. The order of the stamps of one pool is that of their
@@ -100,18 +100,22 @@ pub(crate) struct Stamp(NonZeroU64);
 
 impl Stamp {
     pub(crate) fn new(moment: Moment, born: Instant) -> Self {
-        let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(MOST).min(MOST);
+        let nanos = |time: Duration| {
+            i64::try_from(time.as_nanos())
+                .unwrap_or(MAX_NANOS)
+                .min(MAX_NANOS)
+        };
         let after = nanos(moment.at.saturating_duration_since(born));
         let before = nanos(born.saturating_duration_since(moment.at));
         // Above zero: `NonZeroU64`, for which zero means no stamp.
-        let from_the_first = (after - before + MOST + 1).unsigned_abs();
+        let from_the_first = (after - before + MAX_NANOS + 1).unsigned_abs();
         let stamp = from_the_first << KIND_BITS | moment.kind as u64;
         Stamp(NonZeroU64::new(stamp).expect("not zero"))
     }
 
     pub(crate) fn moment(self, born: Instant) -> Moment {
         let from_the_first = (self.0.get() >> KIND_BITS) as i64;
-        let nanos = from_the_first - MOST - 1;
+        let nanos = from_the_first - MAX_NANOS - 1;
         let apart = Duration::from_nanos(nanos.unsigned_abs());
         let at = match nanos < 0 {
             true => born.checked_sub(apart),
@@ -176,7 +180,10 @@ mod tests {
         let kind = Kind::Virtual;
         let moment = Stamp::new(Moment { at, kind }, born).moment(born);
         assert_eq!(moment.kind, kind);
-        assert_eq!(moment.at, born + Duration::from_nanos(MOST.unsigned_abs()));
+        assert_eq!(
+            moment.at,
+            born + Duration::from_nanos(MAX_NANOS.unsigned_abs())
+        );
     }
 
     /// In a test that is not paused, the waits of tasks and of threads must be comparable.

@@ -46,8 +46,6 @@
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 
-use crate::wait::slab::WaiterNumber;
-use crate::wait::slab::{Queue, QueueIndex, QueueSlots};
 use crate::{
     slot::{list::SlotList, owned::OwnedSlot},
     values::{error::GetBufferError, undelivered::Undelivered},
@@ -55,6 +53,7 @@ use crate::{
         clock::Stamp,
         node::{NodeRef, Outcome, OwnedNode},
         request::{Rank, Wanted},
+        slab::{Queue, QueueIndex, QueueSlots, WaiterNumber},
     },
 };
 use std::{mem, task::Waker};

@@ -30,14 +30,13 @@
 #![forbid(unsafe_code)]
 
 use super::registry::Entry;
-use crate::values::quota_status::QuotaStatus;
 use crate::{
     slot::list::SlotList,
     sync::{
         Lock,
         user_code::{self, Spare},
     },
-    values::error::GetBufferError,
+    values::{error::GetBufferError, quota_status::QuotaStatus},
     wait::{
         clock::Stamp,
         node::{NodeRef, Outcome, Timer},

@@ -4,12 +4,11 @@
 
 use super::registry::Registry;
 use crate::{
-    values::error::GetBufferError,
-    wait::{clock::Stamp, request::Rank, slab::WaiterNumber},
-};
-use crate::{
-    values::quota_status::QuotaStatus,
-    wait::{quota_account::Account, quota_pool::QuotaPool},
+    values::{error::GetBufferError, quota_status::QuotaStatus},
+    wait::{
+        clock::Stamp, quota_account::Account, quota_pool::QuotaPool, request::Rank,
+        slab::WaiterNumber,
+    },
 };
 use std::{sync::Arc, task::Waker, time::Duration};
 
@@ -54,8 +53,8 @@ impl Accounts {
         now: Stamp,
     ) -> impl Iterator<Item = (Stamp, WaiterNumber, Arc<Account>)> + use<> {
         self.in_use().into_iter().filter_map(move |account| {
-            let (joined, queue_slot) = account.longest(now)?;
-            Some((joined, queue_slot, account))
+            let (joined, waiter) = account.longest(now)?;
+            Some((joined, waiter, account))
         })
     }
 

@@ -3,9 +3,9 @@
 //! Guarantees: 1, 7, 13
 
 use super::{get_and_release, spawn, take_two, use_exclusively, with_two_preemptions};
-use crate::checks::shared::{assert_all_free, pool};
 use crate::{
     Pool, Sample,
+    checks::shared::{assert_all_free, pool},
     sync::{Ordering, Statistic},
 };
 use std::sync::Arc;

@@ -3,8 +3,10 @@
 //! never freed as a leak.
 
 use super::{spawn, take_two, use_exclusively, with_two_preemptions};
-use crate::GetBufferError;
-use crate::checks::shared::{assert_all_free, poll_once, pool};
+use crate::{
+    GetBufferError,
+    checks::shared::{assert_all_free, poll_once, pool},
+};
 use loom::future::block_on;
 
 /// One thread serves two waiters, and two other threads poll them: the first has a queue slot that is kept, and

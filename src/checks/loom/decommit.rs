@@ -3,8 +3,10 @@
 //! Guarantees: 7, 10, 14
 
 use super::{get_and_release, spawn, take_two, use_exclusively};
-use crate::checks::shared::{assert_all_free, poll_once, pool};
-use crate::{GetBufferError, Properties, SetPropertiesError, State};
+use crate::{
+    GetBufferError, Properties, SetPropertiesError, State,
+    checks::shared::{assert_all_free, poll_once, pool},
+};
 use loom::future::block_on;
 
 /// A get finds the pool committed or not, and the drain completes in either case.

@@ -3,8 +3,7 @@
 //! Guarantees: 7, 11
 
 use super::{freed, spawn, take_two, watch};
-use crate::checks::shared::pool;
-use crate::sync::Lock;
+use crate::{checks::shared::pool, sync::Lock};
 use std::sync::Arc;
 
 /// One thread drops the last sample, and the other the last handle. Loom reports an access after the end, and a

@@ -3,9 +3,9 @@
 //! Guarantees: 7, 8, 9
 
 use super::{get_and_release, spawn, take_two};
-use crate::checks::shared::{assert_all_free, pool};
 use crate::{
     Pool, Sample,
+    checks::shared::{assert_all_free, pool},
     sync::{Lock, Ordering, Setting, Statistic, StatisticBool},
 };
 use loom::future::block_on;

@@ -1,8 +1,10 @@
 //! Owned gets, which have a handle of their own until they take their slot.
 
 use super::{freed, spawn, use_exclusively, watch};
-use crate::checks::shared::{assert_all_free, poll_once, pool};
-use crate::{GetBufferError, GetBufferOwned, Pool};
+use crate::{
+    GetBufferError, GetBufferOwned, Pool,
+    checks::shared::{assert_all_free, poll_once, pool},
+};
 use loom::future::block_on;
 
 /// A pool of one buffer whose word is open, so that a get takes the slot without the lock.

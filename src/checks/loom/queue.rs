@@ -3,9 +3,9 @@
 //! Guarantees: 1, 2, 3
 
 use super::{get_and_release, spawn, take_two, use_exclusively, with_two_preemptions};
-use crate::checks::shared::{assert_all_free, poll_once, pool};
 use crate::{
     GetBufferError,
+    checks::shared::{assert_all_free, poll_once, pool},
     get::acquire::Acquire,
     sync::{Ordering, StatisticBool},
     wait::request::{Rank, Wanted},

@@ -1,9 +1,9 @@
 //! Quotas: admission during a release, waiters for room that leave, and the priority buffers.
 
 use super::{freed, spawn, use_exclusively, watch, with_two_preemptions};
-use crate::checks::shared::{assert_all_free, poll_once, pool};
 use crate::{
     GetBufferError, Pool, Quota, State,
+    checks::shared::{assert_all_free, poll_once, pool},
     sync::{Ordering, Statistic},
 };
 use loom::future::block_on;

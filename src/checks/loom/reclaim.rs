@@ -1,8 +1,10 @@
 //! Tasks that keep a buffer until another get queues.
 
 use super::{get_and_release, spawn};
-use crate::checks::shared::{assert_all_free, pool};
-use crate::{PollPool, Sample};
+use crate::{
+    PollPool, Sample,
+    checks::shared::{assert_all_free, pool},
+};
 use futures::future::poll_fn;
 use loom::future::block_on;
 

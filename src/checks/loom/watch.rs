@@ -1,9 +1,9 @@
 //! A stall detector that goes to sleep without a timer, and the events that must wake it.
 
 use super::spawn;
-use crate::checks::shared::pool;
 use crate::{
     StallDetector,
+    checks::shared::pool,
     sync::{Ordering, StatisticBool},
 };
 use std::{
