@@ -106,33 +106,18 @@ impl<S: ReadSample, D: DecodeFrame> ReadFrames<S, D> {
                 }
                 *this.needed = 1;
             }
-            let bytes = this.buffer.bytes();
-            let before = bytes.len();
-            if before > 0 && (before >= *this.needed || *this.end == End::Source) {
-                if mem::take(this.restart) {
-                    this.decoder.restart();
+            match this.decode() {
+                Ok(Some(part)) => {
+                    proceed.made_progress();
+                    return Poll::Ready(Some(Ok(Found::Frame(part))));
                 }
-                let decoded = match this.end {
-                    End::NotYet => this.decoder.decode(bytes),
-                    End::Source | End::Stream => this.decoder.decode_eof(bytes),
-                };
-                match decoded {
-                    Ok(Decoded::Frame { frame, consumed }) => {
-                        proceed.made_progress();
-                        *this.needed = 1;
-                        this.stop_timer();
-                        let part = this.buffer.split_frame(frame, consumed);
-                        return Poll::Ready(Some(Ok(Found::Frame(part))));
-                    }
-                    Ok(Decoded::Incomplete { needed }) => {
-                        *this.needed = needed.unwrap_or(0).max(before + 1);
-                    }
-                    Err(error) => return this.fail(FrameError::Decode(error)),
-                }
+                Ok(None) => {}
+                Err(error) => return this.fail(error),
             }
             if *this.end == End::Source {
-                if before > 0 {
-                    return this.fail(FrameError::UnexpectedEof { bytes: before });
+                let bytes = this.buffer.bytes().len();
+                if bytes > 0 {
+                    return this.fail(FrameError::UnexpectedEof { bytes });
                 }
                 *this.end = End::Stream;
                 continue;
@@ -189,6 +174,33 @@ impl<S: ReadSample, D: DecodeFrame> ReadFrames<S, D> {
 }
 
 impl<S, D: DecodeFrame> ReadFramesProjection<'_, S, D> {
+    /// Decodes the next frame, if enough bytes for one are there.
+    fn decode(&mut self) -> Result<Option<SamplePart>, FrameError<D::Error>> {
+        let bytes = self.buffer.bytes();
+        let there = bytes.len();
+        if there == 0 || (there < *self.needed && *self.end != End::Source) {
+            return Ok(None);
+        }
+        if mem::take(self.restart) {
+            self.decoder.restart();
+        }
+        let decoded = match self.end {
+            End::NotYet => self.decoder.decode(bytes),
+            End::Source | End::Stream => self.decoder.decode_eof(bytes),
+        };
+        match decoded.map_err(FrameError::Decode)? {
+            Decoded::Frame { frame, consumed } => {
+                *self.needed = 1;
+                self.stop_timer();
+                Ok(Some(self.buffer.split_frame(frame, consumed)))
+            }
+            Decoded::Incomplete { needed } => {
+                *self.needed = needed.unwrap_or(0).max(there + 1);
+                Ok(None)
+            }
+        }
+    }
+
     /// The source has nothing to read, and will wake the task. Releases the buffer if another get needs it, and checks the
     /// time limit.
     fn wait_for_source<T>(
