@@ -11,16 +11,16 @@
 //! | [`release`]    | what a release does, step by step                                                            |
 //! | [`callback`]   | the release callback, and the future of the next release                                     |
 //! | [`lifecycle`]  | commit, decommit, drain, and when the pool is freed                                          |
-//! | [`look`]       | what status and reports read                                                                 |
+//! | [`getters`]    | what status and reports read                                                                 |
 //! | [`quota_pool`] | what a quota's account asks of the pool                                                      |
 //! | [`wait_times`] | the lengths of waits                                                                         |
 //! | [`watches`]    | stall detectors, and the events that wake them                                               |
 
 pub(crate) mod callback;
 pub(crate) mod engine;
+pub(crate) mod getters;
 pub(crate) mod handle;
 pub(crate) mod lifecycle;
-pub(crate) mod look;
 pub(crate) mod quota_pool;
 pub(crate) mod ref_count;
 pub(crate) mod refs;

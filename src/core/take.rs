@@ -27,7 +27,7 @@ use crate::{
 use std::{mem, task::Waker};
 
 /// The result of a get under the lock: all slots, or a position in the wait queue.
-pub(crate) enum Found {
+pub(crate) enum TakenOrQueued {
     Slots(SlotList),
     Queued(NodeRef),
 }
@@ -155,10 +155,10 @@ impl Engine {
         &self,
         wanted: Wanted,
         waker: &Waker,
-    ) -> Result<Found, GetBufferError> {
+    ) -> Result<TakenOrQueued, GetBufferError> {
         let mut gathered = self.take_without_the_lock(wanted);
         if gathered.len() == wanted.slots && wanted.slots > 0 {
-            return Ok(Found::Slots(gathered));
+            return Ok(TakenOrQueued::Slots(gathered));
         }
         // Cloning a waker is user code, so it is cloned before the lock is taken. If it panics, the gathered slots are
         // put back. A clone that is not needed is dropped after the lock is released.
@@ -167,7 +167,7 @@ impl Engine {
         let waker = Spare::new(waker);
         let mut shared = self.lock_for(wanted, &mut gathered)?;
         if self.takes_all(&mut shared, wanted, false, &mut gathered) {
-            return Ok(Found::Slots(gathered));
+            return Ok(TakenOrQueued::Slots(gathered));
         }
         // A get of high priority must not fail because ordinary gets have filled the queue.
         let is_bounded = wanted.rank == Rank::Ordinary;
@@ -205,7 +205,7 @@ impl Engine {
         if let Some(requested) = requested {
             requested.wake_all();
         }
-        Ok(Found::Queued(node_ref))
+        Ok(TakenOrQueued::Queued(node_ref))
     }
 
     /// Continues the wait with `waker` as the waker from now on, or returns the outcome if the wait has just ended.

@@ -17,7 +17,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    core::{engine::Engine, take::Found},
+    core::{engine::Engine, take::TakenOrQueued},
     slot::{list::SlotList, owned::OwnedSlot},
     sync::{coop::spend, events, user_code},
     values::error::GetBufferError,
@@ -106,11 +106,11 @@ impl Acquire {
         cx: &mut Context<'_>,
     ) -> Poll<Result<SlotList, GetBufferError>> {
         match engine.take_or_join(wanted, cx.waker()) {
-            Ok(Found::Queued(node_ref)) => {
+            Ok(TakenOrQueued::Queued(node_ref)) => {
                 *self = Acquire::Queued(node_ref);
                 Poll::Pending
             }
-            Ok(Found::Slots(slots)) => self.resolve(slots, cx),
+            Ok(TakenOrQueued::Slots(slots)) => self.resolve(slots, cx),
             Err(error) => self.fail(error, cx),
         }
     }

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    core::{engine::Engine, handle::Pool, look::HeldSlot},
+    core::{engine::Engine, getters::HeldSlot, handle::Pool},
     values::{
         escape::escaped,
         quota_status::QuotaStatus,
