@@ -97,42 +97,36 @@ impl Pattern {
                 workers,
                 buffers,
                 take,
-            } => {
-                Box::new(measurement(
-                    C::with_buffers(buffers, SIZE),
-                    clock,
-                    counted,
-                    move |pool, gets| saw::by_tasks(pool, &runtime(workers), tasks, take, gets),
-                ))
-            }
+            } => Box::new(measurement(
+                C::with_buffers(buffers, SIZE),
+                clock,
+                counted,
+                move |pool, gets| saw::by_tasks(pool, &runtime(workers), tasks, take, gets),
+            )),
             Pattern::Walk {
                 tasks,
                 workers,
                 buffers,
-            } => {
-                Box::new(measurement(
-                    C::with_buffers(buffers, SIZE),
-                    clock,
-                    counted,
-                    move |pool, gets| walk::by_tasks(pool, &runtime(workers), tasks, gets),
-                ))
-            }
+            } => Box::new(measurement(
+                C::with_buffers(buffers, SIZE),
+                clock,
+                counted,
+                move |pool, gets| walk::by_tasks(pool, &runtime(workers), tasks, gets),
+            )),
             Pattern::Pipe {
                 producers,
                 consumers,
                 workers,
                 buffers,
                 burst,
-            } => {
-                Box::new(measurement(
-                    C::with_buffers(buffers, SIZE),
-                    clock,
-                    counted,
-                    move |pool, gets| {
-                        pipe::by_tasks(pool, &runtime(workers), producers, consumers, burst, gets)
-                    },
-                ))
-            }
+            } => Box::new(measurement(
+                C::with_buffers(buffers, SIZE),
+                clock,
+                counted,
+                move |pool, gets| {
+                    pipe::by_tasks(pool, &runtime(workers), producers, consumers, burst, gets)
+                },
+            )),
         }
     }
 }
