@@ -10,8 +10,10 @@ use std::fmt::Write;
 /// Readable on light and on dark paper, in the order of [`GOALS`].
 const COLOURS: [&str; 3] = ["#388bfd", "#3fb950", "#db6d28"];
 
-/// Room for the longest name of a pattern.
-const LABELS: f64 = 440.0;
+/// Room for one character of a pattern's name, on average.
+const CHARACTER: f64 = 6.9;
+/// Room between the names and the dots.
+const GAP: f64 = 10.0;
 const RIGHT: f64 = 30.0;
 const ROW: f64 = 18.0;
 const TOP: f64 = 34.0;
@@ -23,6 +25,9 @@ const LEGEND: [f64; 3] = [20.0, 320.0, 520.0];
 /// The dots of all patterns, and where the chart ends.
 pub(in crate::report) fn draw(limit: &Limit<'_>) -> (String, f64) {
     let mut svg = String::new();
+    let names = limit.now.found.iter().map(|found| found.pattern.len());
+    let labels = names.max().unwrap_or(0) as f64 * CHARACTER + 2.0 * GAP;
+    let x = |ratio: f64| labels + ratio.min(MOST) / MOST * (WIDTH - labels - RIGHT);
     let top = TOP + ROW * 3.0;
     let bottom = top + ROW * limit.now.found.len() as f64;
     for (number, (name, goal)) in GOALS.into_iter().enumerate() {
@@ -65,17 +70,17 @@ pub(in crate::report) fn draw(limit: &Limit<'_>) -> (String, f64) {
         let _ = writeln!(
             svg,
             "<text class=\"quiet\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
-            LABELS - 10.0,
+            labels - GAP,
             y + 4.0,
             escaped(&found.pattern),
         );
-        dots(&mut svg, limit.before(found), found, y);
+        dots(&mut svg, x, limit.before(found), found, y);
     }
     (svg, bottom + 26.0)
 }
 
 /// A ring is what was found before, and a dot what is found now.
-fn dots(svg: &mut String, before: Option<&Found>, now: &Found, y: f64) {
+fn dots(svg: &mut String, x: impl Fn(f64) -> f64, before: Option<&Found>, now: &Found, y: f64) {
     for (at, colour) in COLOURS.into_iter().enumerate() {
         if let Some(before) = before {
             let _ = writeln!(
@@ -90,8 +95,4 @@ fn dots(svg: &mut String, before: Option<&Found>, now: &Found, y: f64) {
             x(now.ratios[at]),
         );
     }
-}
-
-fn x(ratio: f64) -> f64 {
-    LABELS + ratio.min(MOST) / MOST * (WIDTH - LABELS - RIGHT)
 }
