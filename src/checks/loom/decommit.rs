@@ -2,7 +2,7 @@
 //!
 //! Guarantees: 7, 10, 14
 
-use super::{get_and_release, spawn, take_two, use_exclusively, with_two_preemptions_unless_long};
+use super::{get_and_release, spawn, take_two, use_exclusively};
 use crate::{
     GetBufferError, Properties, SetPropertiesError, State,
     checks::shared::{assert_all_free, poll_once, pool},
@@ -47,7 +47,7 @@ fn decommit_meets_release() {
 /// A waiter that a decommit wakes fails, even if the pool is committed again at once.
 #[test]
 fn decommit_and_commit_fail_all_waiters() {
-    with_two_preemptions_unless_long(|| {
+    loom::model(|| {
         let pool = pool(1);
         let sample = pool.try_get_buffer().unwrap();
         let other = pool.clone();

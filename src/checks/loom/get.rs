@@ -2,7 +2,7 @@
 //!
 //! Guarantees: 13, 15
 
-use super::{spawn, use_exclusively, with_two_preemptions_unless_long};
+use super::{spawn, use_exclusively};
 use crate::checks::shared::{assert_all_free, poll_once, pool};
 use std::task::Poll;
 
@@ -128,7 +128,7 @@ fn a_get_up_to_meets_a_release() {
 /// Several slots are taken in one step while single ones are taken and released.
 #[test]
 fn many_meet_a_single_get() {
-    with_two_preemptions_unless_long(|| {
+    loom::model(|| {
         let pool = pool(2);
         drop(pool.try_get_buffer().unwrap());
         let other = pool.clone();

@@ -85,14 +85,6 @@ fn with_two_preemptions(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// Explores a test that takes most of a minute with three preemptions: with two, unless `LOOM_LONG` is set.
-fn with_two_preemptions_unless_long(test: impl Fn() + Sync + Send + 'static) {
-    match std::env::var_os("LOOM_LONG") {
-        Some(_) => loom::model(test),
-        None => with_two_preemptions(test),
-    }
-}
-
 fn spawn<T: 'static>(f: impl FnOnce() -> T + 'static) -> thread::JoinHandle<T> {
     thread::spawn(f)
 }

@@ -2,10 +2,7 @@
 //!
 //! Guarantees: 1, 2, 3
 
-use super::{
-    get_and_release, spawn, take_two, use_exclusively, with_two_preemptions,
-    with_two_preemptions_unless_long,
-};
+use super::{get_and_release, spawn, take_two, use_exclusively, with_two_preemptions};
 use crate::{
     GetBufferError,
     checks::shared::{assert_all_free, poll_once, pool},
@@ -55,7 +52,7 @@ fn no_slot_is_free_while_a_waiter_is_queued() {
 /// remember only one of the releases.
 #[test]
 fn two_releases_wake_two_waiters() {
-    with_two_preemptions_unless_long(|| {
+    loom::model(|| {
         let pool = pool(2);
         let samples = take_two(&pool);
         let mut first = pool.get_buffer();

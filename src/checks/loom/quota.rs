@@ -1,8 +1,6 @@
 //! Quotas: admission during a release, waiters for room that leave, and the priority buffers.
 
-use super::{
-    freed, spawn, use_exclusively, watch, with_two_preemptions, with_two_preemptions_unless_long,
-};
+use super::{freed, spawn, use_exclusively, watch, with_two_preemptions};
 use crate::{
     GetBufferError, Pool, Quota, State,
     checks::shared::{assert_all_free, poll_once, pool},
@@ -89,7 +87,7 @@ fn a_waiter_for_room_is_dropped_with_the_last_handle() {
 /// Two gets compete for the same room, and one of them waits: never do both have it.
 #[test]
 fn a_quota_is_not_exceeded() {
-    with_two_preemptions_unless_long(|| {
+    loom::model(|| {
         let pool = pool(2);
         let quota = pool.quota("camera", 1);
         let out = Arc::new(Statistic::new(0));
